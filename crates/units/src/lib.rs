@@ -1,0 +1,26 @@
+//! What iog counts in: ids, money, time and what a machine has.
+//!
+//! Only a thing that is counted or named enters this crate, so that every other crate may know it.
+//!
+//! # Invariants
+//! - Every id is its own type and says in text what it names (`rnt_…`, `wkr_…`).
+//! - Money is a whole number of an asset's smallest unit; no float comes near it.
+//! - Nothing here reads a clock or rolls dice: times and ids come in from outside.
+//! - On the wire and in the journal, ids and amounts are text.
+
+#![deny(clippy::float_arithmetic)]
+
+mod hardware;
+mod id;
+mod money;
+mod time;
+
+pub use hardware::{
+    Certification, Country, GpuModel, Name, NotAName, NotHardware, Resources, Tier, UnknownWord,
+};
+pub use id::{
+    AccountId, BlobId, CommandId, InviteId, JobId, KeyId, NotAnId, ProjectId, QuoteId, RentalId,
+    ReportId, TransferId, WorkerId,
+};
+pub use money::{Amount, Asset, Credits, Denomination, NotAnAmount, Usd, UsdPerHour};
+pub use time::{HOUR, MINUTE, Timestamp};

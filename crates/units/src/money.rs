@@ -1,0 +1,223 @@
+//! Money: whole numbers of an asset's smallest unit.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::id::as_text;
+
+/// What can be owned and owed. Each has a book of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Asset {
+    /// US dollars of credit with the network's operator, in millionths.
+    Usd,
+}
+
+impl Asset {
+    /// How many decimal places its smallest unit lies below one.
+    pub const fn decimals(self) -> u32 {
+        match self {
+            Asset::Usd => 6,
+        }
+    }
+
+    /// What it is called beside an amount.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Asset::Usd => "USD",
+        }
+    }
+}
+
+/// An asset as a type, so that two of them are never added.
+pub trait Denomination: Copy + Ord + fmt::Debug {
+    /// The asset.
+    const ASSET: Asset;
+}
+
+/// US dollars of credit: six decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Usd;
+
+impl Denomination for Usd {
+    const ASSET: Asset = Asset::Usd;
+}
+
+/// A whole number of the smallest units of one asset.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Amount<A> {
+    units: u64,
+    asset: PhantomData<A>,
+}
+
+/// An amount of US dollar credits.
+pub type Credits = Amount<Usd>;
+
+/// What something costs for each hour.
+pub type UsdPerHour = Amount<Usd>;
+
+impl<A: Denomination> Amount<A> {
+    /// Nothing.
+    pub const ZERO: Self = Self::from_units(0);
+
+    /// This many of the smallest unit.
+    pub const fn from_units(units: u64) -> Self {
+        Self { units, asset: PhantomData }
+    }
+
+    /// How many of the smallest unit.
+    pub const fn units(self) -> u64 {
+        self.units
+    }
+
+    /// Whether it is nothing.
+    pub const fn is_zero(self) -> bool {
+        self.units == 0
+    }
+
+    /// The sum, unless it is more than can be written down.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.units.checked_add(other.units).map(Self::from_units)
+    }
+
+    /// The difference, unless there is less than `other`.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.units.checked_sub(other.units).map(Self::from_units)
+    }
+
+    /// This much, `count` times, unless that is more than can be written down.
+    pub fn checked_times(self, count: u64) -> Option<Self> {
+        self.units.checked_mul(count).map(Self::from_units)
+    }
+
+    /// The share of `basis_points` ten-thousandths, rounded down: a fee never takes a unit it did not earn.
+    #[must_use]
+    pub fn share_floor(self, basis_points: u16) -> Self {
+        self.mul_div_floor(u64::from(basis_points), 10_000).expect("a share with a divisor")
+    }
+
+    /// The share of `basis_points` ten-thousandths, rounded up: what must be set aside to be safe.
+    ///
+    /// `None` when it is more than can be written down.
+    pub fn share_ceil(self, basis_points: u16) -> Option<Self> {
+        let exact = u128::from(self.units) * u128::from(basis_points);
+        u64::try_from(exact.div_ceil(10_000)).ok().map(Self::from_units)
+    }
+
+    /// As an hourly price: what `span` costs, rounded down to whole units.
+    ///
+    /// `None` when it is more than can be written down.
+    pub fn for_span_floor(self, span: Duration) -> Option<Self> {
+        let millis = u64::try_from(span.as_millis()).ok()?;
+        self.mul_div_floor(millis, 3_600_000)
+    }
+
+    fn mul_div_floor(self, times: u64, over: u64) -> Option<Self> {
+        let exact = u128::from(self.units) * u128::from(times);
+        let floor = exact.checked_div(u128::from(over))?;
+        u64::try_from(floor).ok().map(Self::from_units)
+    }
+}
+
+impl<A: Denomination> fmt::Display for Amount<A> {
+    /// The amount in whole coins with every decimal place: `1.250000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = A::ASSET.decimals();
+        let one = 10_u64.pow(decimals);
+        let width = usize::try_from(decimals).expect("a small number");
+        write!(f, "{}.{:0width$}", self.units / one, self.units % one)
+    }
+}
+
+impl<A: Denomination> fmt::Debug for Amount<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} {}", A::ASSET.code())
+    }
+}
+
+/// Why a text is not an amount.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an amount: `{found}` (write whole coins, at most {decimals} decimals, as in 12.50)")]
+pub struct NotAnAmount {
+    /// What was given, cut to a readable length.
+    pub found: String,
+    /// How many decimals the asset has.
+    pub decimals: u32,
+}
+
+impl<A: Denomination> FromStr for Amount<A> {
+    type Err = NotAnAmount;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAmount> {
+        let decimals = A::ASSET.decimals();
+        let refused = || NotAnAmount { found: text.chars().take(40).collect(), decimals };
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let places = u32::try_from(fraction.len()).map_err(|_| refused())?;
+        let digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) || places > decimals {
+            return Err(refused());
+        }
+        let whole: u64 = whole.parse().map_err(|_| refused())?;
+        let fraction: u64 = fraction.parse().map_err(|_| refused())?;
+        let fraction = fraction * 10_u64.pow(decimals - places);
+        whole
+            .checked_mul(10_u64.pow(decimals))
+            .and_then(|units| units.checked_add(fraction))
+            .map(Self::from_units)
+            .ok_or_else(refused)
+    }
+}
+
+as_text!(Credits, "12.500000".to_owned());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn usd(text: &str) -> Credits {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_amount_is_read_as_people_write_it() {
+        assert_eq!(usd("12.5").units(), 12_500_000);
+        assert_eq!(usd("0.000001").units(), 1);
+        assert_eq!(usd("7").to_string(), "7.000000");
+        for wrong in
+            ["", ".", "1.", ".5", "-1", "+1", "1e3", "1.0000001", "99999999999999999999", "1 "]
+        {
+            assert!(wrong.parse::<Credits>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_span_costs_its_part_of_the_hour() {
+        assert_eq!(usd("0.60").for_span_floor(Duration::from_secs(60)), Some(usd("0.01")));
+        assert_eq!(usd("0.000001").for_span_floor(Duration::from_secs(59)), Some(Credits::ZERO));
+    }
+
+    proptest! {
+        #[test]
+        fn amounts_read_back_as_written(units: u64) {
+            let amount = Credits::from_units(units);
+            prop_assert_eq!(amount.to_string().parse::<Credits>(), Ok(amount));
+        }
+
+        #[test]
+        fn a_share_is_never_more_than_the_whole(units: u64, basis_points in 0_u16..=10_000) {
+            let amount = Credits::from_units(units);
+            let floor = amount.share_floor(basis_points);
+            let ceil = amount.share_ceil(basis_points).unwrap();
+            prop_assert!(floor <= ceil && ceil <= amount);
+            prop_assert!(ceil.units() - floor.units() <= 1);
+        }
+
+        #[test]
+        fn any_text_is_read_without_panic(text: String) {
+            let _ = text.parse::<Credits>();
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What a rental came to, for the renter and for every supplier, from the same figures.
+
+use std::time::Duration;
+
+use units::{AccountId, Credits, MINUTE, WorkerId};
+
+use crate::terms::{Terms, TooMuch};
+
+/// What one node served and what that is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The machine.
+    pub worker: WorkerId,
+    /// Whose machine it is.
+    pub supplier: AccountId,
+    /// What its hour costs.
+    pub node_hour: Credits,
+    /// Whole minutes it served.
+    pub minutes_served: u64,
+    /// Minutes that are charged: at least the terms' minimum when the renter ended, never more than booked.
+    pub minutes_charged: u64,
+    /// `node_hour` for the charged minutes, rounded down.
+    pub charge: Credits,
+    /// The supplier's fee on it, rounded down.
+    pub supplier_fee: Credits,
+    /// What the supplier gets: `charge` less `supplier_fee`.
+    pub payout: Credits,
+}
+
+/// The receipt of one rental.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// One line for each node, in order.
+    pub lines: Vec<Line>,
+    /// What all nodes came to.
+    pub subtotal: Credits,
+    /// The renter's fee on the subtotal, rounded down.
+    pub renter_fee: Credits,
+    /// What the renter pays: subtotal and fee.
+    pub charged: Credits,
+    /// What had been held.
+    pub held: Credits,
+    /// What went back to the renter: `held` less `charged`.
+    pub returned: Credits,
+    /// What the network keeps: the fees of both sides.
+    pub fees: Credits,
+}
+
+/// One node, as far as a receipt needs to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The machine.
+    pub worker: WorkerId,
+    /// Whose machine it is.
+    pub supplier: AccountId,
+    /// How long it served.
+    pub span: Duration,
+    /// Whether the minimum applies: it served until the renter's side ended the rental.
+    pub minimum: bool,
+}
+
+impl Receipt {
+    /// The receipt for these nodes, in the order of the terms' prices.
+    ///
+    /// # Errors
+    /// [`TooMuch`] when the terms themselves cannot be paid; a rental with such terms is never quoted.
+    pub fn compute(terms: &Terms, served: &[Served]) -> Result<Self, TooMuch> {
+        let pairs = served.iter().zip(&terms.node_hours);
+        let lines: Vec<Line> =
+            pairs.map(|(node, hour)| line(terms, node, *hour)).collect::<Result<_, _>>()?;
+        let sum = |pick: fn(&Line) -> Credits| {
+            lines
+                .iter()
+                .try_fold(Credits::ZERO, |sum, line| sum.checked_add(pick(line)))
+                .ok_or(TooMuch)
+        };
+        let subtotal = sum(|line| line.charge)?;
+        let renter_fee = subtotal.share_floor(terms.renter_fee_bp);
+        let charged = subtotal.checked_add(renter_fee).ok_or(TooMuch)?;
+        let held = terms.hold()?;
+        Ok(Self {
+            subtotal,
+            renter_fee,
+            charged,
+            held,
+            returned: held.checked_sub(charged).ok_or(TooMuch)?,
+            fees: sum(|line| line.supplier_fee)?.checked_add(renter_fee).ok_or(TooMuch)?,
+            lines,
+        })
+    }
+}
+
+fn line(terms: &Terms, node: &Served, node_hour: Credits) -> Result<Line, TooMuch> {
+    let minutes_served = node.span.as_secs() / MINUTE.as_secs();
+    let floor = if node.minimum { u64::from(terms.minimum_minutes) } else { 0 };
+    let minutes_charged = minutes_served.max(floor).min(u64::from(terms.hours) * 60);
+    let span = Duration::from_secs(minutes_charged * MINUTE.as_secs());
+    let charge = node_hour.for_span_floor(span).ok_or(TooMuch)?;
+    let supplier_fee = charge.share_floor(terms.supplier_fee_bp);
+    Ok(Line {
+        worker: node.worker,
+        supplier: node.supplier,
+        node_hour,
+        minutes_served,
+        minutes_charged,
+        charge,
+        supplier_fee,
+        payout: charge.checked_sub(supplier_fee).expect("a share is at most the whole"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn served(minutes: u64, minimum: bool) -> Served {
+        let worker = WorkerId::from_bits(1);
+        let supplier = AccountId::from_bits(1);
+        Served { worker, supplier, span: Duration::from_secs(minutes * 60 + 59), minimum }
+    }
+
+    fn terms(hours: u32, node_hours: &[u64], minimum_minutes: u32) -> Terms {
+        let node_hours = node_hours.iter().copied().map(Credits::from_units).collect();
+        Terms { hours, node_hours, renter_fee_bp: 25, supplier_fee_bp: 25, minimum_minutes }
+    }
+
+    /// One row: price of an hour, hours booked, minutes served, minimum → charged, payout, fees, returned.
+    #[test]
+    fn worked_examples() {
+        let rows = [
+            // The published quote of facts/ionet.md 6: 4 × 0.115 for an hour, fee 0.001.
+            (115_000, 1, 60, 0, "0.115287 0.114713 0.000574 0.000001"),
+            (600_000, 1, 30, 0, "0.300750 0.299250 0.001500 0.300750"),
+            (600_000, 1, 0, 60, "0.601500 0.598500 0.003000 0.000000"),
+            (600_000, 2, 500, 0, "1.203000 1.197000 0.006000 0.000000"),
+            (600_000, 1, 0, 0, "0.000000 0.000000 0.000000 0.601500"),
+        ];
+        for (hour, hours, minutes, minimum, expected) in rows {
+            let receipt =
+                Receipt::compute(&terms(hours, &[hour], minimum), &[served(minutes, true)])
+                    .unwrap();
+            let payout = receipt.lines[0].payout;
+            let got = format!("{} {payout} {} {}", receipt.charged, receipt.fees, receipt.returned);
+            assert_eq!(got, expected, "{hour} × {hours} h, {minutes} min");
+        }
+    }
+
+    #[test]
+    fn a_node_that_failed_is_not_charged_the_minimum() {
+        let receipt = Receipt::compute(&terms(1, &[600_000], 60), &[served(10, false)]).unwrap();
+        assert_eq!(receipt.lines[0].minutes_charged, 10);
+    }
+
+    proptest! {
+        #[test]
+        fn the_renter_pays_what_suppliers_get_and_the_network_keeps(
+            nodes in prop::collection::vec((0_u64..1 << 40, 0_u64..10_000, any::<bool>()), 0..6),
+            hours in 0_u32..9_000, renter_fee_bp in 0_u16..=10_000, supplier_fee_bp in 0_u16..=10_000,
+            minimum_minutes in 0_u32..120,
+        ) {
+            let node_hours = nodes.iter().map(|node| Credits::from_units(node.0)).collect();
+            let terms = Terms { hours, node_hours, renter_fee_bp, supplier_fee_bp, minimum_minutes };
+            let served: Vec<_> = nodes.iter().map(|node| served(node.1, node.2)).collect();
+            let receipt = Receipt::compute(&terms, &served).unwrap();
+            let payouts: u64 = receipt.lines.iter().map(|line| line.payout.units()).sum();
+            prop_assert_eq!(receipt.charged.units(), payouts + receipt.fees.units());
+            prop_assert_eq!(receipt.held.units(), receipt.charged.units() + receipt.returned.units());
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Whose purse, and what the book counts for it: four numbers from which every balance is derived.
+//!
+//! # Invariants
+//! - The posted counters of an open account only grow; what somebody has is always a difference of two of them.
+//! - `posted + pending` of either side fits into 64 bits, so that closing a hold can never overflow.
+
+use units::{AccountId, Asset, ProjectId, RentalId};
+
+/// Whose purse it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holder {
+    /// The world: where money enters and leaves. The only purse that may go below zero, by what has entered.
+    Outside,
+    /// What a project has to spend.
+    Project(ProjectId),
+    /// What a supplier has earned and not yet taken out.
+    Supplier(AccountId),
+    /// What a renter has paid and a supplier has not yet earned.
+    Escrow(RentalId),
+    /// What the network keeps for its services.
+    Fees,
+}
+
+impl Holder {
+    /// Whether it may owe. Everyone else spends only what they have.
+    pub const fn may_go_below_zero(self) -> bool {
+        match self {
+            Holder::Outside => true,
+            Holder::Project(_) | Holder::Supplier(_) | Holder::Escrow(_) | Holder::Fees => false,
+        }
+    }
+}
+
+/// One purse in one asset: the name of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountKey {
+    /// Whose purse.
+    pub holder: Holder,
+    /// What is in it.
+    pub asset: Asset,
+}
+
+/// What the book counts for one account, in the smallest unit of its asset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Reserved by open holds, to leave.
+    pub debits_pending: u64,
+    /// Everything that ever left.
+    pub debits_posted: u64,
+    /// Promised by open holds, to arrive.
+    pub credits_pending: u64,
+    /// Everything that ever arrived.
+    pub credits_posted: u64,
+}
+
+impl Account {
+    /// What may be spent: what is there less what is reserved. Zero when that is below zero, which happens only
+    /// to [`Holder::Outside`].
+    pub const fn available(&self) -> u64 {
+        self.credits_posted.saturating_sub(self.debits_posted).saturating_sub(self.debits_pending)
+    }
+
+    /// What is there, reserved or not. Below zero only for [`Holder::Outside`].
+    pub fn balance(&self) -> i128 {
+        i128::from(self.credits_posted) - i128::from(self.debits_posted)
+    }
+
+    /// What is there but reserved by open holds.
+    pub const fn held(&self) -> u64 {
+        self.debits_pending
+    }
+
+    /// Whether nothing is there, and nothing is about to come or go.
+    pub const fn is_settled(&self) -> bool {
+        self.debits_pending == 0
+            && self.credits_pending == 0
+            && self.credits_posted == self.debits_posted
+    }
+
+    /// Whether more was spent or reserved than ever arrived.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        u128::from(self.credits_posted)
+            < u128::from(self.debits_posted) + u128::from(self.debits_pending)
+    }
+
+    /// Whether `units` more can leave and still be counted, whatever becomes of open holds.
+    pub(crate) fn can_count_debit(&self, units: u64) -> bool {
+        can_count(self.debits_posted, self.debits_pending, units)
+    }
+
+    /// Whether `units` more can arrive and still be counted, whatever becomes of open holds.
+    pub(crate) fn can_count_credit(&self, units: u64) -> bool {
+        can_count(self.credits_posted, self.credits_pending, units)
+    }
+}
+
+fn can_count(posted: u64, pending: u64, units: u64) -> bool {
+    posted.checked_add(pending).and_then(|all| all.checked_add(units)).is_some()
+}

@@ -47,6 +47,7 @@ struct Job {
 pub struct Worker {
     /// `None` until the control plane has spoken since this worker started.
     wanted: Option<BTreeMap<NodeKey, NodeOrder>>,
+    revision: Option<u64>,
     nodes: BTreeMap<NodeKey, Node>,
     heard: Timestamp,
     effects: VecDeque<Effect>,
@@ -56,12 +57,17 @@ impl Worker {
     /// A worker that starts now and finds these nodes still running from before.
     pub fn new(found: &[NodeKey], now: Timestamp) -> Self {
         let nodes = found.iter().map(|key| (*key, Node::starting())).collect();
-        Self { wanted: None, nodes, heard: now, effects: VecDeque::new() }
+        Self { wanted: None, revision: None, nodes, heard: now, effects: VecDeque::new() }
     }
 
-    /// The control plane said all that should run here.
-    pub fn on_wanted(&mut self, orders: Vec<NodeOrder>, now: Timestamp) {
+    /// The control plane said all that should run here. What is older than what was heard already is ignored.
+    pub fn on_wanted(&mut self, revision: u64, orders: Vec<NodeOrder>, now: Timestamp) {
         self.heard = now;
+        if self.revision.is_some_and(|known| known >= revision) {
+            return;
+        }
+        self.revision = Some(revision);
+        self.effects.push_back(Effect::Tell);
         self.wanted = Some(orders.into_iter().map(|order| (order.key, order)).collect());
         self.reconcile();
     }
@@ -119,7 +125,7 @@ impl Worker {
 
     /// What to tell the control plane.
     pub fn seen(&self) -> Seen {
-        let mut seen = Seen::default();
+        let mut seen = Seen { revision: self.revision, ..Seen::default() };
         for (key, node) in &self.nodes {
             seen.nodes.insert(*key, NodeSeen { phase: node.phase.clone(), head: node.head });
             for (id, job) in &node.jobs {
@@ -127,6 +133,11 @@ impl Worker {
             }
         }
         seen
+    }
+
+    /// The newest revision of what is wanted that this worker has acted on.
+    pub const fn revision(&self) -> Option<u64> {
+        self.revision
     }
 
     /// The nodes the shell should look at, with the jobs that are not over.

@@ -68,6 +68,8 @@ pub struct JobSeen {
 /// Everything a worker sees of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
+    /// The newest revision of what is wanted that all of this follows; `None` since the last restart.
+    pub revision: Option<u64>,
     /// Its nodes.
     pub nodes: BTreeMap<NodeKey, NodeSeen>,
     /// Their jobs.

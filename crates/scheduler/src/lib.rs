@@ -1,1 +1,30 @@
-//! Placeholder
+//! Which machines serve which order, and why not.
+//!
+//! One matcher serves search, quotes, placement and the explanation of refusals, so that they never
+//! disagree: [`Inventory::place`] is a quote until its seats are [taken](Inventory::take).
+//!
+//! # Invariants
+//! - A GPU is in at most one seat, and what is taken of a machine is never offered again.
+//! - A placement is whole or refused, and asking changes nothing.
+//! - The same machines, in whatever order they were told, give the same answer to the same order.
+//! - A refusal's counts add up to the machines of the network, and each relaxation gives the nodes it says.
+//!
+//! Deliberately absent: time, who pays, and what a machine is used for.
+
+#![deny(clippy::float_arithmetic)]
+
+mod explain;
+mod gpu_set;
+mod inventory;
+pub mod limits;
+mod machine;
+mod matcher;
+mod order;
+mod survey;
+
+pub use explain::{Change, Excluded, Explanation, Relaxation};
+pub use gpu_set::GpuSet;
+pub use inventory::{Inventory, Taken};
+pub use machine::{Held, Machine, Prices};
+pub use matcher::{Cursor, Fit, Offer, Placement, Seat};
+pub use order::{Filters, Order, Refusal, Spread};

@@ -1,0 +1,30 @@
+//! Every limit of the matcher, and why it is what it is.
+
+use units::Resources;
+
+/// Nodes one order may ask for: more is several orders, so that one answer stays small.
+pub const NODES_PER_ORDER_MAX: u32 = 1_024;
+/// GPUs of one machine that are offered: a set of cards is one word. The largest host sold has 16.
+pub const GPUS_PER_MACHINE_MAX: u32 = 64;
+/// Hardware threads of one machine that are offered: the largest host sold has 1,920.
+pub const VCPUS_PER_MACHINE_MAX: u32 = u16::MAX as u32;
+/// Memory of one machine that is offered, in mebibytes: just under 4 PiB, 32 bits of index.
+pub const MEMORY_MIB_PER_MACHINE_MAX: u64 = u32::MAX as u64;
+/// Disk of one machine that is offered, in mebibytes: just under 4 PiB, 32 bits of index.
+pub const DISK_MIB_PER_MACHINE_MAX: u64 = u32::MAX as u64;
+/// Offers one page of a search holds: what a person scrolls through.
+pub const OFFERS_PER_PAGE_MAX: usize = 1_000;
+/// Relaxations one explanation names: more would not be read.
+pub const RELAXATIONS_MAX: usize = 8;
+
+const _: () = assert!(GPUS_PER_MACHINE_MAX <= u64::BITS, "a set of cards is one word");
+
+/// What is offered of a machine that says it has `total`: what lies beyond the limits is not.
+pub(crate) fn offered(total: Resources) -> Resources {
+    Resources {
+        gpus: total.gpus.min(GPUS_PER_MACHINE_MAX),
+        vcpus: total.vcpus.min(VCPUS_PER_MACHINE_MAX),
+        memory_mib: total.memory_mib.min(MEMORY_MIB_PER_MACHINE_MAX),
+        disk_mib: total.disk_mib.min(DISK_MIB_PER_MACHINE_MAX),
+    }
+}

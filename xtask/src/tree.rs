@@ -1,0 +1,127 @@
+//! The files of the repository as the laws see them: those git knows, and new ones it does not ignore.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::rust_source::{code_only, lines_before_tests};
+
+/// Larger files are data, and no law reads data.
+const TEXT_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// One text file.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// From the root of the repository, with `/`.
+    pub path: String,
+    pub text: String,
+    /// For Rust: the text without comments and literals. Empty for everything else.
+    pub code: String,
+}
+
+impl File {
+    fn new(path: &str, text: String) -> Self {
+        let code = if path.ends_with(".rs") { code_only(&text) } else { String::new() };
+        Self { path: path.to_owned(), text, code }
+    }
+
+    /// Whether the whole file is tests or benchmarks.
+    pub(crate) fn is_test(&self) -> bool {
+        let stem = self.path.rsplit('/').next().unwrap_or_default();
+        let in_folder = |folder: &str| self.path.split('/').any(|part| part == folder);
+        in_folder("tests")
+            || in_folder("benches")
+            || stem == "tests.rs"
+            || stem.ends_with("_tests.rs")
+    }
+
+    /// The lines of code, numbered from one, up to where the tests begin.
+    pub(crate) fn working_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let end = if self.is_test() { 0 } else { lines_before_tests(&self.code) };
+        self.code.lines().take(end).enumerate().map(|(at, line)| (at + 1, line))
+    }
+}
+
+/// Every file, in the order of paths.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    pub files: Vec<File>,
+    /// All paths, text or not, and the folders they are in.
+    pub paths: BTreeSet<String>,
+}
+
+impl Tree {
+    /// Reads the repository at `root`.
+    pub(crate) fn read(root: &Path) -> Result<Self> {
+        let mut tree = Self::default();
+        for path in listed(root)? {
+            let place = root.join(&path);
+            let Ok(about) = std::fs::metadata(&place) else { continue };
+            tree.add_path(&path);
+            if about.len() > TEXT_BYTES_MAX {
+                continue;
+            }
+            let bytes = std::fs::read(&place).with_context(|| format!("read {path}"))?;
+            if let Ok(text) = String::from_utf8(bytes) {
+                tree.files.push(File::new(&path, text));
+            }
+        }
+        tree.files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(tree)
+    }
+
+    fn add_path(&mut self, path: &str) {
+        self.paths.insert(path.to_owned());
+        let mut folder = path;
+        while let Some((parent, _)) = folder.rsplit_once('/') {
+            self.paths.insert(parent.to_owned());
+            folder = parent;
+        }
+    }
+
+    pub(crate) fn rust(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| file.path.ends_with(".rs"))
+    }
+
+    pub(crate) fn markdown(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| file.path.ends_with(".md"))
+    }
+
+    pub(crate) fn file(&self, path: &str) -> Option<&File> {
+        self.files.iter().find(|file| file.path == path)
+    }
+
+    /// A tree of these paths and texts.
+    #[cfg(test)]
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+        let mut tree = Self::default();
+        for (path, text) in files {
+            tree.add_path(path);
+            tree.files.push(File::new(path, (*text).to_owned()));
+        }
+        tree
+    }
+}
+
+fn listed(root: &Path) -> Result<Vec<String>> {
+    let out = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root)
+        .output()
+        .context("run git ls-files")?;
+    ensure!(out.status.success(), "git ls-files: {}", String::from_utf8_lossy(&out.stderr).trim());
+    let text = String::from_utf8(out.stdout).context("read the names of files")?;
+    let mut paths: Vec<String> =
+        text.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
+    paths.dedup();
+    Ok(paths)
+}
+
+/// The root of the repository: the parent of this package.
+pub(crate) fn root() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("find the working folder")?;
+    let root = here.ancestors().find(|folder| folder.join("xtask/Cargo.toml").exists());
+    root.map(Path::to_path_buf).context("find the root of the repository from the working folder")
+}

@@ -169,7 +169,9 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ShareMachines => f.write_str("sharing machines"),
-            Self::FewerVcpus { fewer, .. } => write!(f, "{} fewer per node", some(*fewer, "vCPU")),
+            Self::FewerVcpus { fewer, .. } => {
+                write!(f, "{} fewer per node", some(u64::from(*fewer), "vCPU"))
+            }
             Self::LessMemory { fewer_mib, .. } => write!(f, "{fewer_mib} MiB less memory per node"),
             Self::LessDisk { fewer_mib, .. } => write!(f, "{fewer_mib} MiB less disk per node"),
             Self::PayMore { more, .. } => write!(f, "${more} more per node and hour"),
@@ -180,22 +182,26 @@ impl fmt::Display for Change {
             Self::AnyCountry => f.write_str("any country"),
             Self::AnySupplier => f.write_str("any supplier"),
             Self::AnyGpuModel => f.write_str("any GPU model"),
-            Self::FewerGpus { fewer, .. } => write!(f, "{} fewer per node", some(*fewer, "GPU")),
-            Self::FewerNodes { fewer } => write!(f, "asking for {} fewer", some(*fewer, "node")),
+            Self::FewerGpus { fewer, .. } => {
+                write!(f, "{} fewer per node", some(u64::from(*fewer), "GPU"))
+            }
+            Self::FewerNodes { fewer } => {
+                write!(f, "asking for {} fewer", some(u64::from(*fewer), "node"))
+            }
         }
     }
 }
 
 impl fmt::Display for Relaxation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} gives {}", self.change, some(self.nodes, "node"))
+        write!(f, "{} gives {}", self.change, some(u64::from(self.nodes), "node"))
     }
 }
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (possible, machines) = (some(self.nodes_possible, "node"), self.machines);
-        write!(f, "no offer: {possible} possible on {machines} machines")?;
+        let possible = some(u64::from(self.nodes_possible), "node");
+        write!(f, "no offer: {possible} possible on {}", some(self.machines, "machine"))?;
         let mut excluded = self.excluded.rows().into_iter().filter(|(_, count)| *count > 0);
         if let Some((name, count)) = excluded.next() {
             write!(f, ", {count} excluded by {name}")?;
@@ -205,6 +211,6 @@ impl fmt::Display for Explanation {
     }
 }
 
-fn some(count: u32, noun: &str) -> String {
+fn some(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

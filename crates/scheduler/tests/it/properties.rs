@@ -1,0 +1,331 @@
+//! What holds for every small network and every order, against the oracle.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use scheduler::limits::RELAXATIONS_MAX;
+use scheduler::{
+    Change, Filters, GpuSet, Inventory, Machine, Order, Prices, Refusal, Seat, Spread,
+};
+use units::{AccountId, Certification, Country, Credits, GpuModel, Resources, Tier};
+
+use crate::oracle;
+use crate::world::{opened, worker};
+
+fn models() -> impl Strategy<Value = GpuModel> {
+    prop::sample::select(vec!["T4", "H100", "A100"]).prop_map(|name| name.parse().unwrap())
+}
+
+fn countries() -> impl Strategy<Value = Country> {
+    prop::sample::select(vec!["DE", "US"]).prop_map(|name| name.parse().unwrap())
+}
+
+fn certifications() -> impl Strategy<Value = BTreeSet<Certification>> {
+    btree_set(prop::sample::select(Certification::ALL), 0..=2)
+}
+
+fn tiers() -> impl Strategy<Value = Tier> {
+    prop::sample::select(Tier::ALL)
+}
+
+fn resources(least: u32) -> impl Strategy<Value = Resources> {
+    (prop_oneof![Just(0), 0_u32..=4], least..=6, 0_u64..=6, 0_u64..=3).prop_map(
+        |(gpus, vcpus, memory_mib, disk_mib)| Resources { gpus, vcpus, memory_mib, disk_mib },
+    )
+}
+
+/// Prices are few, so that ties are many; one is so high that some hours cannot be written down.
+fn credits() -> impl Strategy<Value = Credits> {
+    prop_oneof![9 => 0_u64..=4, 1 => Just(u64::MAX / 3)].prop_map(Credits::from_units)
+}
+
+type Facts = (Resources, Option<GpuModel>, Option<Country>, Tier);
+type Rest = (BTreeSet<Certification>, (Credits, Credits), u128);
+
+fn machines(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Machine>> {
+    let facts = (resources(0), option::weighted(0.9, models()), option::of(countries()), tiers());
+    let rest = (certifications(), (credits(), credits()), 0_u128..3);
+    let make = |(place, (facts, rest)): (u128, (Facts, Rest))| {
+        let ((total, gpu_model, country, tier), (certifications, prices, supplier)) = (facts, rest);
+        Machine {
+            id: worker(place),
+            supplier: AccountId::from_bits(supplier),
+            total,
+            gpu_model,
+            vram_mib: 1,
+            country,
+            tier,
+            certifications,
+            prices: Prices { gpu_hour: prices.0, vcpu_hour: prices.1 },
+        }
+    };
+    vec((facts, rest), count).prop_map(move |all| (0..).zip(all).map(make).collect())
+}
+
+fn filters() -> impl Strategy<Value = Filters> {
+    (
+        option::weighted(0.3, models()),
+        prop_oneof![3 => Just(BTreeSet::new()), 1 => btree_set((0_u128..3).prop_map(AccountId::from_bits), 0..=2)],
+        prop_oneof![3 => Just(BTreeSet::new()), 1 => btree_set(countries(), 0..=2)],
+        prop_oneof![2 => Just(Tier::None), 1 => tiers()],
+        prop_oneof![2 => Just(BTreeSet::new()), 1 => certifications()],
+        option::weighted(0.4, (0_u64..12).prop_map(Credits::from_units)),
+    )
+        .prop_map(|(gpu_model, suppliers, countries, tier_min, certifications, node_hour_max)| Filters {
+            gpu_model,
+            suppliers,
+            countries,
+            tier_min,
+            certifications,
+            node_hour_max,
+        })
+}
+
+fn orders() -> impl Strategy<Value = Order> {
+    let spread = prop::sample::select(vec![Spread::Distinct, Spread::Pack]);
+    (1_u32..=5, resources(1), filters(), spread).prop_map(|(nodes, each, filters, spread)| Order {
+        nodes,
+        each,
+        filters,
+        spread,
+    })
+}
+
+/// A network on which some machines are closed and some orders have been served, and who is open on it.
+fn network(
+    machines: &[Machine],
+    served: &[Order],
+    closed: &BTreeSet<u128>,
+) -> (Inventory, Vec<Machine>) {
+    let mut inventory = opened(machines.iter().cloned());
+    for order in served {
+        if let Ok(placement) = inventory.place(order) {
+            inventory.take(&placement.seats).unwrap();
+        }
+    }
+    closed.iter().for_each(|number| inventory.set_open(worker(*number), false));
+    let open =
+        machines.iter().filter(|machine| !closed.contains(&machine.id.bits())).cloned().collect();
+    (inventory, open)
+}
+
+fn closed() -> impl Strategy<Value = BTreeSet<u128>> {
+    btree_set(0_u128..10, 0..3)
+        .prop_map(|numbers| numbers.into_iter().filter(|n| n % 3 == 0).collect())
+}
+
+/// Changes smaller than the one told must give fewer nodes.
+fn smaller(change: Change, order: &Order) -> Vec<Order> {
+    let with = |change: Change| change.apply(order);
+    match change {
+        Change::FewerVcpus { fewer, to } => {
+            let less = (to + 1..order.each.vcpus).map(|to| with(Change::FewerVcpus { fewer, to }));
+            less.collect()
+        }
+        Change::FewerGpus { fewer, to } => {
+            (to + 1..order.each.gpus).map(|to| with(Change::FewerGpus { fewer, to })).collect()
+        }
+        Change::LessMemory { fewer_mib, to_mib } => {
+            let less = to_mib + 1..order.each.memory_mib;
+            less.map(|to_mib| with(Change::LessMemory { fewer_mib, to_mib })).collect()
+        }
+        Change::LessDisk { fewer_mib, to_mib } => {
+            let less = to_mib + 1..order.each.disk_mib;
+            less.map(|to_mib| with(Change::LessDisk { fewer_mib, to_mib })).collect()
+        }
+        Change::PayMore { more, to } if to.units() < 1_000 => {
+            let max = order.filters.node_hour_max.unwrap();
+            let less = max.units()..to.units();
+            less.map(|to| with(Change::PayMore { more, to: Credits::from_units(to) })).collect()
+        }
+        Change::SlowerTier { to } => {
+            let faster = Tier::ALL.iter().filter(|tier| **tier > to);
+            faster.map(|to| with(Change::SlowerTier { to: *to })).collect()
+        }
+        Change::PayMore { .. }
+        | Change::ShareMachines
+        | Change::WithoutCertification { .. }
+        | Change::AnyCountry
+        | Change::AnySupplier
+        | Change::AnyGpuModel
+        | Change::FewerNodes { .. } => Vec::new(),
+    }
+}
+
+/// Every change of a kind that could help, at its loosest.
+fn loosest(order: &Order) -> Vec<Order> {
+    let (each, mut all) = (order.each, Vec::new());
+    let mut with = |change: Change| all.push(change.apply(order));
+    with(Change::ShareMachines);
+    with(Change::AnyCountry);
+    with(Change::AnySupplier);
+    with(Change::AnyGpuModel);
+    with(Change::SlowerTier { to: Tier::None });
+    for certification in Certification::ALL {
+        with(Change::WithoutCertification { certification: *certification });
+    }
+    if order.filters.node_hour_max.is_some() {
+        with(Change::PayMore { more: Credits::ZERO, to: Credits::from_units(u64::MAX) });
+    }
+    with(Change::FewerVcpus { fewer: 0, to: each.vcpus.min(1) });
+    with(Change::FewerGpus { fewer: 0, to: each.gpus.min(1) });
+    with(Change::LessMemory { fewer_mib: 0, to_mib: each.memory_mib.min(1) });
+    with(Change::LessDisk { fewer_mib: 0, to_mib: 0 });
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn an_order_goes_where_the_oracle_says_or_is_refused_as_it_says(
+        machines in machines(0..10),
+        served in vec(orders(), 0..4),
+        closed in closed(),
+        order in orders(),
+    ) {
+        let (inventory, open) = network(&machines, &served, &closed);
+        let expected = oracle::places(&inventory, &open, &order);
+        match inventory.place(&order) {
+            Ok(placement) => {
+                let found: Vec<_> = placement.seats.iter().map(|seat| seat.worker.bits()).collect();
+                prop_assert_eq!(found, expected);
+            }
+            Err(Refusal::NoCapacity(told)) => {
+                let possible = oracle::nodes_possible(&inventory, &open, &order);
+                let (excluded, fitting) = oracle::counts(&inventory, &open, &order);
+                prop_assert!(possible < order.nodes);
+                prop_assert_eq!((told.nodes_possible, told.fitting), (possible, fitting));
+                prop_assert_eq!(told.excluded, excluded);
+                let counted: u64 = excluded.rows().iter().map(|(_, count)| count).sum();
+                prop_assert_eq!(counted + fitting, told.machines);
+            }
+            Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
+
+    #[test]
+    fn every_relaxation_gives_what_it_says_and_nothing_smaller_does(
+        machines in machines(0..10),
+        served in vec(orders(), 0..3),
+        closed in closed(),
+        order in orders(),
+    ) {
+        let (inventory, open) = network(&machines, &served, &closed);
+        let Err(Refusal::NoCapacity(told)) = inventory.place(&order) else { return Ok(()) };
+        for found in &told.relaxations {
+            let mut relaxed = found.change.apply(&order);
+            let possible = oracle::nodes_possible(&inventory, &open, &relaxed);
+            prop_assert_eq!(possible, found.nodes, "{}", found);
+            let fewer = matches!(found.change, Change::FewerNodes { .. });
+            prop_assert!(fewer || possible > told.nodes_possible);
+            relaxed.nodes = found.nodes;
+            prop_assert!(inventory.place(&relaxed).is_ok(), "{}", found);
+            for smaller in smaller(found.change, &order) {
+                prop_assert!(oracle::nodes_possible(&inventory, &open, &smaller) < found.nodes, "{}", found);
+            }
+        }
+        if told.relaxations.len() < RELAXATIONS_MAX {
+            let best = loosest(&order).iter().map(|order| oracle::nodes_possible(&inventory, &open, order)).max();
+            let most = told.relaxations.iter().map(|found| found.nodes).max().unwrap_or(0);
+            prop_assert_eq!(Some(most), best, "some single change gives more");
+        }
+    }
+
+    #[test]
+    fn nothing_is_given_twice_and_giving_back_restores(
+        machines in machines(1..10),
+        served in vec(orders(), 1..12),
+    ) {
+        let mut inventory = opened(machines.iter().cloned());
+        let fresh = inventory.clone();
+        let mut held: Vec<Seat> = Vec::new();
+        for order in &served {
+            let Ok(placement) = inventory.place(order) else { continue };
+            prop_assert_eq!(inventory.take(&placement.seats), Ok(()));
+            held.extend(placement.seats);
+        }
+        let mut cards: BTreeMap<_, GpuSet> = BTreeMap::new();
+        for seat in &held {
+            let before = cards.entry(seat.worker).or_default();
+            prop_assert!(!before.overlaps(seat.gpus) && seat.gpus.len() == seat.resources.gpus);
+            *before = before.with(seat.gpus);
+        }
+        for machine in &machines {
+            let of_it = held.iter().filter(|seat| seat.worker == machine.id);
+            let sum = of_it.fold(Resources::default(), |sum, seat| sum.checked_add(&seat.resources).unwrap());
+            prop_assert_eq!(machine.total.checked_sub(&sum), inventory.free(machine.id));
+            prop_assert_eq!(inventory.taken(machine.id).unwrap().resources, sum);
+        }
+        for seat in held.iter().rev() {
+            if !seat.gpus.is_empty() {
+                prop_assert!(inventory.take(std::slice::from_ref(seat)).is_err());
+            }
+            inventory.give_back(seat);
+        }
+        prop_assert_eq!(&inventory, &fresh);
+        for order in &served {
+            prop_assert_eq!(inventory.place(order), fresh.place(order));
+        }
+    }
+
+    #[test]
+    fn the_order_in_which_machines_were_told_does_not_matter(
+        machines in machines(0..10).prop_flat_map(|machines| (Just(machines.clone()), Just(machines).prop_shuffle())),
+        orders in vec(orders(), 1..6),
+        stray in machines(1..4),
+    ) {
+        let (told, shuffled) = (opened(machines.0), machines.1);
+        let mut again = opened(stray.iter().cloned());
+        stray.iter().for_each(|machine| again.remove(machine.id));
+        for machine in shuffled {
+            let id = machine.id;
+            again.put(machine);
+            again.set_open(id, true);
+        }
+        prop_assert_eq!(&told, &again);
+        for order in &orders {
+            prop_assert_eq!(told.place(order), again.place(order));
+        }
+    }
+
+    #[test]
+    fn one_machine_more_never_makes_an_order_unplaceable(machines in machines(1..10), order in orders()) {
+        let (last, others) = machines.split_last().unwrap();
+        let mut inventory = opened(others.iter().cloned());
+        let before = inventory.place(&order);
+        inventory.put(last.clone());
+        prop_assert_eq!(&inventory.place(&order).is_ok(), &before.is_ok());
+        inventory.set_open(last.id, true);
+        if before.is_ok() {
+            prop_assert!(inventory.place(&order).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_search_finds_what_the_oracle_finds_page_by_page(
+        machines in machines(0..12),
+        served in vec(orders(), 0..4),
+        order in orders(),
+        page in 1_usize..5,
+    ) {
+        let (inventory, open) = network(&machines, &served, &BTreeSet::new());
+        let serves = |machine: &&Machine| oracle::excluded_by(machine, inventory.free(machine.id).unwrap(), &order).is_none();
+        let price = |machine: &Machine| match order.each.gpus {
+            0 => machine.prices.vcpu_hour,
+            _ => machine.prices.gpu_hour,
+        };
+        let mut expected: Vec<_> = open.iter().filter(serves).map(|machine| (price(machine), machine.id)).collect();
+        expected.sort_unstable();
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let offers = inventory.search(&order.filters, &order.each, after, page);
+            found.extend(offers.iter().map(|offer| (offer.cursor.price, offer.worker)));
+            let Some(last) = offers.last() else { break };
+            after = Some(last.cursor);
+        }
+        prop_assert_eq!(found, expected);
+    }
+}

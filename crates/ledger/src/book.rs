@@ -14,7 +14,8 @@ use crate::transfer::{Closing, Hold, HoldState, Kind, Refusal, Transfer};
 /// How many transfers the book remembers by id, most recent first, to know a repetition; also the longest batch.
 ///
 /// Who tells transfers already recognizes repeated commands, so this only has to outlast the commands in flight: a
-/// group commit is at most 1,000 commands, and 65,536 transfers are dozens of those, in about 7 MiB.
+/// group commit is at most 1,000 commands, and 65,536 transfers are dozens of those. They take about 12 MiB, the holds
+/// they closed included.
 pub const REMEMBERED_MAX: usize = 65_536;
 
 /// A transfer the book remembers.
@@ -169,51 +170,35 @@ impl<'a> Draft<'a> {
             Some(_) => return Err(Refusal::IdReused),
             None => {}
         }
-        let closes = match kind {
+        match kind {
             Kind::Move { from, to, units } => self.on_move(from, to, units)?,
-            Kind::Hold { from, to, units } => self.on_hold(id, from, to, units)?,
+            Kind::Hold { from, to, units } => self.on_hold(id, Hold::open(from, to, units))?,
             Kind::Post { hold, units } => self.on_post(id, hold, units)?,
             Kind::Void { hold } => self.on_void(id, hold)?,
-        };
-        self.changes.told.push(Told { id, fingerprint, closes });
+        }
+        self.changes.told.push(Told { id, fingerprint, closes: kind.closes() });
         self.changes.fingerprints.insert(id, fingerprint);
         Ok(())
     }
 
-    fn on_move(
-        &mut self,
-        from: AccountKey,
-        to: AccountKey,
-        units: u64,
-    ) -> Result<Option<TransferId>, Refusal> {
+    fn on_move(&mut self, from: AccountKey, to: AccountKey, units: u64) -> Result<(), Refusal> {
         let (mut payer, mut payee) = self.pair(from, to, units)?;
         payer.debits_posted += units;
         payee.credits_posted += units;
         self.changes.accounts.extend([(from, payer), (to, payee)]);
-        Ok(None)
+        Ok(())
     }
 
-    fn on_hold(
-        &mut self,
-        id: TransferId,
-        from: AccountKey,
-        to: AccountKey,
-        units: u64,
-    ) -> Result<Option<TransferId>, Refusal> {
-        let (mut payer, mut payee) = self.pair(from, to, units)?;
-        payer.debits_pending += units;
-        payee.credits_pending += units;
-        self.changes.accounts.extend([(from, payer), (to, payee)]);
-        self.changes.holds.insert(id, Hold { from, to, units, state: HoldState::Open });
-        Ok(None)
+    fn on_hold(&mut self, id: TransferId, hold: Hold) -> Result<(), Refusal> {
+        let (mut payer, mut payee) = self.pair(hold.from, hold.to, hold.units)?;
+        payer.debits_pending += hold.units;
+        payee.credits_pending += hold.units;
+        self.changes.accounts.extend([(hold.from, payer), (hold.to, payee)]);
+        self.changes.holds.insert(id, hold);
+        Ok(())
     }
 
-    fn on_post(
-        &mut self,
-        by: TransferId,
-        hold: TransferId,
-        units: u64,
-    ) -> Result<Option<TransferId>, Refusal> {
+    fn on_post(&mut self, by: TransferId, hold: TransferId, units: u64) -> Result<(), Refusal> {
         if units == 0 {
             return Err(Refusal::Nothing);
         }
@@ -222,13 +207,13 @@ impl<'a> Draft<'a> {
             return Err(Refusal::MoreThanHeld { held: open.units, wanted: units });
         }
         self.close(hold, open, Closing::Posted { by, units });
-        Ok(Some(hold))
+        Ok(())
     }
 
-    fn on_void(&mut self, by: TransferId, hold: TransferId) -> Result<Option<TransferId>, Refusal> {
+    fn on_void(&mut self, by: TransferId, hold: TransferId) -> Result<(), Refusal> {
         let open = self.open_hold(hold)?;
         self.close(hold, open, Closing::Voided { by });
-        Ok(Some(hold))
+        Ok(())
     }
 
     /// The two accounts of a transfer that reserves or moves money, if it may.

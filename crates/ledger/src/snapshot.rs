@@ -151,3 +151,31 @@ fn check_closings(told: &[Told], holds: &BTreeMap<TransferId, Hold>) -> Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Holder;
+    use units::{Asset, ProjectId};
+
+    /// A hold of 20 and the transfer that posted `units` of it, each as the other remembers it.
+    fn posted(units: u64) -> (BTreeMap<TransferId, Hold>, Vec<Told>) {
+        let [hold, by] = [1, 2].map(TransferId::from_bits);
+        let usd = |holder| AccountKey { holder, asset: Asset::Usd };
+        let project = usd(Holder::Project(ProjectId::from_bits(1)));
+        let mut made = Hold::open(usd(Holder::Outside), project, 20);
+        let [opening, closing] = [made.kind(), Kind::Post { hold, units }];
+        made.state = HoldState::Closed(Closing::Posted { by, units });
+        let told =
+            |id, kind: Kind| Told { id, fingerprint: fingerprint(&kind), closes: kind.closes() };
+        (BTreeMap::from([(hold, made)]), vec![told(hold, opening), told(by, closing)])
+    }
+
+    #[test]
+    fn a_closing_posts_something_and_at_most_what_was_held() {
+        for (units, fits) in [(0, false), (1, true), (20, true), (21, false)] {
+            let (holds, told) = posted(units);
+            assert_eq!(check_told(&told, &holds).is_ok(), fits, "{units}");
+        }
+    }
+}

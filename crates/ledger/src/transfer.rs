@@ -52,6 +52,16 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// The hold it closes.
+    pub const fn closes(&self) -> Option<TransferId> {
+        match *self {
+            Kind::Post { hold, .. } | Kind::Void { hold } => Some(hold),
+            Kind::Move { .. } | Kind::Hold { .. } => None,
+        }
+    }
+}
+
 /// Money set aside by a [`Kind::Hold`], and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
@@ -66,6 +76,11 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// One that nothing has closed.
+    pub(crate) const fn open(from: AccountKey, to: AccountKey, units: u64) -> Self {
+        Self { from, to, units, state: HoldState::Open }
+    }
+
     /// The transfer that made it.
     pub(crate) const fn kind(&self) -> Kind {
         Kind::Hold { from: self.from, to: self.to, units: self.units }

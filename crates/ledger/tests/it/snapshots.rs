@@ -56,6 +56,8 @@ fn a_transfer_is_remembered_once_and_as_it_was() {
     check(|parts| parts.told[4].closes = Some(id("b")), last("e"));
     check(|parts| parts.told[5].closes = Some(id("zzz")), last("f"));
     check(|parts| parts.told.swap(2, 4), last("c"));
+    let elsewhere = HoldState::Closed(Closing::Voided { by: id("z") });
+    check(|parts| parts.holds[2].1.state = elsewhere, last("f"));
 }
 
 #[test]
@@ -94,6 +96,29 @@ fn an_open_hold_is_one_a_transfer_could_have_made() {
         },
         |found| *found == NotABook::Imbalance(Imbalance::Hold { id: id("b") }),
     );
+}
+
+#[test]
+fn a_hold_is_between_two_accounts() {
+    let world = account("outside");
+    let mut parts = book(&["a: hold 9 outside p1"]).parts();
+    parts.told.clear();
+    parts.holds[0].1.to = world;
+    let both = Account { debits_pending: 9, credits_pending: 9, ..Account::default() };
+    parts.accounts = vec![(world, both)];
+    let refused = NotABook::Imbalance(Imbalance::Hold { id: id("a") });
+    assert_eq!(Book::from_parts(parts), Err(refused));
+}
+
+#[test]
+fn an_account_comes_back_with_room_for_its_open_holds() {
+    let [world, project] = ["outside", "p1"].map(account);
+    let mut parts = book(&["a: move 5 outside p1", "b: hold 1 outside p2"]).parts();
+    parts.accounts[0].1.debits_posted = u64::MAX;
+    parts.accounts[1].1.credits_posted = u64::MAX;
+    assert_eq!((parts.accounts[0].0, parts.accounts[1].0), (world, project));
+    let refused = NotABook::Imbalance(Imbalance::Overfull { key: world });
+    assert_eq!(Book::from_parts(parts), Err(refused));
 }
 
 #[test]

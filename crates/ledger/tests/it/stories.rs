@@ -206,6 +206,15 @@ fn a_counter_never_passes_64_bits() {
         d: hold max outside p1            | 0: an account would count more than 64 bits hold
         ",
     );
+    check(
+        "
+        a: move max outside p1            | ok
+        b: move max p1 s1                 | ok
+        c: move 1 s1 p1                   | 0: an account would count more than 64 bits hold
+        d: hold 1 s1 p1                   | 0: an account would count more than 64 bits hold
+        e: move 1 s1 p2                   | ok
+        ",
+    );
 }
 
 #[test]

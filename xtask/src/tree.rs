@@ -19,27 +19,19 @@ pub(crate) struct File {
     pub text: String,
     /// For Rust: the text without comments and literals. Empty for everything else.
     pub code: String,
+    /// Whether the whole file is tests or benchmarks.
+    pub is_test: bool,
 }
 
 impl File {
     fn new(path: &str, text: String) -> Self {
         let code = if path.ends_with(".rs") { code_only(&text) } else { String::new() };
-        Self { path: path.to_owned(), text, code }
-    }
-
-    /// Whether the whole file is tests or benchmarks.
-    pub(crate) fn is_test(&self) -> bool {
-        let stem = self.path.rsplit('/').next().unwrap_or_default();
-        let in_folder = |folder: &str| self.path.split('/').any(|part| part == folder);
-        in_folder("tests")
-            || in_folder("benches")
-            || stem == "tests.rs"
-            || stem.ends_with("_tests.rs")
+        Self { path: path.to_owned(), text, code, is_test: is_for_tests(path) }
     }
 
     /// The lines of code, numbered from one, up to where the tests begin.
     pub(crate) fn working_lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        let end = if self.is_test() { 0 } else { lines_before_tests(&self.code) };
+        let end = if self.is_test { 0 } else { lines_before_tests(&self.code) };
         self.code.lines().take(end).enumerate().map(|(at, line)| (at + 1, line))
     }
 }
@@ -69,7 +61,26 @@ impl Tree {
             }
         }
         tree.files.sort_by(|a, b| a.path.cmp(&b.path));
+        tree.mark_tests();
         Ok(tree)
+    }
+
+    /// A module declared under `#[cfg(test)]` is tests, wherever it is.
+    fn mark_tests(&mut self) {
+        let declared = |file: &File| -> Vec<String> {
+            let folder = folder_of_modules(&file.path);
+            let names = test_modules(&file.code);
+            names
+                .flat_map(|name| [format!("{folder}{name}.rs"), format!("{folder}{name}/")])
+                .collect()
+        };
+        let marked: Vec<String> = self.rust().flat_map(declared).collect();
+        for file in &mut self.files {
+            let is_in = |mark: &String| {
+                file.path == *mark || mark.ends_with('/') && file.path.starts_with(mark)
+            };
+            file.is_test |= marked.iter().any(is_in);
+        }
     }
 
     fn add_path(&mut self, path: &str) {
@@ -101,8 +112,33 @@ impl Tree {
             tree.add_path(path);
             tree.files.push(File::new(path, (*text).to_owned()));
         }
+        tree.mark_tests();
         tree
     }
+}
+
+fn is_for_tests(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let in_folder = |folder: &str| path.split('/').any(|part| part == folder);
+    in_folder("tests") || in_folder("benches") || name == "tests.rs" || name.ends_with("_tests.rs")
+}
+
+/// Where the modules that a file declares are, with `/` at the end.
+fn folder_of_modules(path: &str) -> String {
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+    let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    match name {
+        "lib.rs" | "main.rs" | "mod.rs" => folder,
+        _ => format!("{folder}{}/", name.trim_end_matches(".rs")),
+    }
+}
+
+/// The names of modules declared without a body right after `#[cfg(test)]`.
+fn test_modules(code: &str) -> impl Iterator<Item = &str> {
+    let pairs = code.lines().zip(code.lines().skip(1));
+    let declared =
+        pairs.filter(|(first, _)| first.trim() == "#[cfg(test)]").map(|(_, second)| second);
+    declared.filter_map(|line| line.trim().strip_suffix(';')?.split("mod ").nth(1))
 }
 
 fn listed(root: &Path) -> Result<Vec<String>> {
@@ -124,4 +160,25 @@ pub(crate) fn root() -> Result<PathBuf> {
     let here = std::env::current_dir().context("find the working folder")?;
     let root = here.ancestors().find(|folder| folder.join("xtask/Cargo.toml").exists());
     root.map(Path::to_path_buf).context("find the root of the repository from the working folder")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_declared_for_tests_is_tests() {
+        let declares = "#[cfg(test)]\npub(crate) mod scratch;\nmod work;\n";
+        let tree = Tree::of(&[
+            ("a/src/lib.rs", declares),
+            ("a/src/scratch.rs", ""),
+            ("a/src/work.rs", "#[cfg(test)]\nmod stories;\n"),
+            ("a/src/work/stories.rs", ""),
+            ("a/src/work/other.rs", ""),
+            ("a/tests/it/main.rs", ""),
+        ]);
+        let tests: Vec<&str> =
+            tree.files.iter().filter(|file| file.is_test).map(|file| file.path.as_str()).collect();
+        assert_eq!(tests, ["a/src/scratch.rs", "a/src/work/stories.rs", "a/tests/it/main.rs"]);
+    }
 }

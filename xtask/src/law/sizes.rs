@@ -14,7 +14,7 @@ const FILE_LINES_MAX: usize = 500;
 const LINE_WIDTH_MAX: usize = 120;
 
 pub(crate) fn files_are_short(tree: &Tree) -> Vec<Finding> {
-    let too_long = tree.rust().filter(|file| !file.is_test()).filter_map(|file| {
+    let too_long = tree.rust().filter(|file| !file.is_test).filter_map(|file| {
         let lines = lines_before_tests(&file.code);
         (lines > FILE_LINES_MAX).then(|| {
             let message = format!("{lines} lines without tests; at most {FILE_LINES_MAX}");
@@ -25,7 +25,7 @@ pub(crate) fn files_are_short(tree: &Tree) -> Vec<Finding> {
 }
 
 pub(crate) fn functions_are_short(tree: &Tree) -> Vec<Finding> {
-    tree.rust().filter(|file| !file.is_test()).flat_map(of_functions).collect()
+    tree.rust().filter(|file| !file.is_test).flat_map(of_functions).collect()
 }
 
 fn of_functions(file: &File) -> Vec<Finding> {

@@ -1,1 +1,54 @@
-//! Placeholder
+//! The control plane's brain: commands in, journal entries and effects out.
+//!
+//! [`Control`] is a deterministic state machine. A command is either refused, and then nothing has changed, or it is
+//! accepted, and then it has become an [`Entry`] that the shell must make durable before anyone is answered. The
+//! same entries give the same state, on any machine, in any year.
+//!
+//! ```text
+//!            tell(command, now)            Entry ───► journal (durable) ───► reply
+//!   shell ───────────────────────► Control
+//!            ◄─────────────────────        Effect ──► read tables, events, workers nudged
+//!            wanted(worker), views
+//! ```
+//!
+//! Beats of workers do not pass here: [`Roll`] keeps them in memory, and only what they change becomes a command.
+//!
+//! # Invariants
+//! - A refused command changes nothing; an accepted one has exactly one entry; told twice is told once.
+//! - Entries are chained: each names the hash of the one before it.
+//! - Time never runs backward here: an entry is never older than the one before it, whatever the clock does.
+//! - A card of a machine is in at most one rental that holds seats.
+//! - Money is held exactly for the rentals whose stage says so, and the book sums to zero.
+//!
+//! Absent on purpose: HTTP, SQL, sockets, files, secrets in clear. Only hashes of secrets enter the journal.
+
+#![deny(clippy::float_arithmetic)]
+
+mod command;
+mod effect;
+mod limits;
+mod record;
+mod refusal;
+mod roll;
+mod snapshot;
+mod state;
+mod wanted;
+
+pub use effect::{Effect, Movement, Subject};
+pub use limits::{
+    COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,
+    INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX, REASON_BYTES_MAX,
+    RENTALS_OPEN_MAX, SILENCE_MAX,
+};
+pub use record::{
+    Actor, Body, Command, Digest, Entry, FiltersRecord, JobSaid, MachineRecord, NodeSaid,
+    OrderRecord, Parameters, PhaseSaid, PriceRecord, Role, Scope,
+};
+pub use refusal::{Needs, Noun, Refusal};
+pub use roll::{Beat, Roll};
+pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
+pub use state::{
+    Broken, Control, Head, Invite, Job, JobStage, Key, Node, NodeStage, Outcome, Person, Project,
+    Rental, Reply, Settled, Told, Worker,
+};
+pub use wanted::{JobWanted, NodeWanted, Wanted};

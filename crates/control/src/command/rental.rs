@@ -1,0 +1,210 @@
+//! Rentals: quoted, taken, paid, ended, settled.
+
+mod nodes;
+mod settle;
+
+use ledger::Holder;
+use market::{Event, QUOTE_VALID, Stage, Terms};
+use scheduler::{Filters, Order, Placement, Seat, Spread};
+use units::{Credits, Name, ProjectId, RentalId, Tier, Timestamp};
+
+use super::Standing;
+use super::job::hide;
+use crate::effect::Subject;
+use crate::limits::RENTALS_OPEN_MAX;
+use crate::record::{Actor, OrderRecord};
+use crate::refusal::{Noun, Refusal};
+use crate::state::{Control, Node, Rental, Reply};
+
+impl Control {
+    pub(crate) fn quote(
+        &mut self,
+        by: Actor,
+        id: RentalId,
+        project: ProjectId,
+        order: OrderRecord,
+        hours: u32,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        self.only_in_project(by, project, Standing::Member)?;
+        if self.rentals.contains_key(&id) {
+            return Err(Refusal::Exists(Noun::Quote));
+        }
+        if hours == 0 || hours > market::BOOKED_HOURS_MAX {
+            let why = format!("from 1 to {} hours", market::BOOKED_HOURS_MAX);
+            return Err(Refusal::Invalid { field: "hours", why });
+        }
+        let open = self.projects.get(&project).map_or(0, |known| known.rentals.len());
+        if open >= RENTALS_OPEN_MAX {
+            return Err(Refusal::TooMany { what: "quotes and rentals", max: RENTALS_OPEN_MAX });
+        }
+        let placement = self.inventory.place(&asked(&order)).map_err(Refusal::NoOffer)?;
+        let terms = self.terms(&placement.seats, hours);
+        terms.hold().map_err(|_| Refusal::TooMuch)?;
+        let rental = Rental {
+            id,
+            project,
+            name: None,
+            order,
+            terms,
+            stage: Stage::Quoted { until: now.after(QUOTE_VALID) },
+            quoted_at: now,
+            nodes: self.nodes(placement),
+            hold: None,
+            settled: None,
+            reason: None,
+            jobs: Vec::new(),
+            due: None,
+        };
+        self.rentals.insert(id, rental);
+        if let Some(known) = self.projects.get_mut(&project) {
+            known.rentals.insert(id);
+        }
+        self.schedule(id);
+        self.changed(Subject::Rental(id));
+        Ok(Reply::Rental(id))
+    }
+
+    /// What an order would cost, without promising it.
+    ///
+    /// # Errors
+    /// The refusal that [`crate::Command::Quote`] would meet.
+    pub fn estimate(&self, order: &OrderRecord, hours: u32) -> Result<(Vec<Seat>, Terms), Refusal> {
+        let placement = self.inventory.place(&asked(order)).map_err(Refusal::NoOffer)?;
+        let terms = self.terms(&placement.seats, hours);
+        Ok((placement.seats, terms))
+    }
+
+    pub(crate) fn rent(
+        &mut self,
+        by: Actor,
+        id: RentalId,
+        name: Name,
+        may_wait: bool,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        let rental = self.rentals.get(&id).ok_or(Refusal::NotFound(Noun::Quote))?;
+        self.only_in_project(by, rental.project, Standing::Member)
+            .map_err(|refusal| hide(refusal, Noun::Quote))?;
+        let Stage::Quoted { until } = rental.stage else { return Err(Refusal::Used(Noun::Quote)) };
+        if now >= until {
+            return Err(Refusal::Expired(Noun::Quote));
+        }
+        let wanted = rental.terms.hold().map_err(|_| Refusal::TooMuch)?;
+        let available =
+            Credits::from_units(self.purse(Holder::Project(rental.project)).available());
+        if available < wanted && !may_wait {
+            return Err(Refusal::Insufficient { available, wanted });
+        }
+        let (seats, terms) = self.take_as_promised(id)?;
+        let nodes = self.nodes(Placement { seats });
+        for (index, node) in (0_u32..).zip(&nodes) {
+            if let Some(worker) = self.workers.get_mut(&node.seat.worker) {
+                worker.nodes.insert((id, index));
+            }
+        }
+        if let Some(rental) = self.rentals.get_mut(&id) {
+            rental.nodes = nodes;
+            rental.terms = terms;
+            rental.name = Some(name);
+        }
+        self.changed_seats(id);
+        self.advance(id, Event::Accepted, now);
+        self.pay_if_waiting(id, now);
+        Ok(Reply::Rental(id))
+    }
+
+    /// Takes the quoted seats; when somebody else took one of them, others that cost no more in all.
+    fn take_as_promised(&mut self, id: RentalId) -> Result<(Vec<Seat>, Terms), Refusal> {
+        let rental = self.known_rental(id)?;
+        let quoted: Vec<Seat> = rental.nodes.iter().map(|node| node.seat.clone()).collect();
+        let (mut terms, order) = (rental.terms.clone(), asked(&rental.order));
+        if self.inventory.take(&quoted).is_ok() {
+            return Ok((quoted, terms));
+        }
+        let seats = self.inventory.place(&order).map_err(Refusal::NoOffer)?.seats;
+        let promised = terms.hourly();
+        terms.node_hours = seats.iter().map(|seat| seat.node_hour).collect();
+        match (promised, terms.hourly()) {
+            (Ok(promised), Ok(found)) if found <= promised => {}
+            (_, _) => return Err(Refusal::Expired(Noun::Quote)),
+        }
+        self.inventory.take(&seats).expect("what was just placed is free");
+        Ok((seats, terms))
+    }
+
+    pub(crate) fn end_rental(
+        &mut self,
+        by: Actor,
+        id: RentalId,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        let rental = self.known_rental(id)?;
+        self.only_in_project(by, rental.project, Standing::Member)
+            .map_err(|refusal| hide(refusal, Noun::Rental))?;
+        match rental.stage {
+            // Ending what ends already is what was asked for.
+            Stage::Ending { .. } | Stage::Ended { .. } => {}
+            Stage::Quoted { .. } => return Err(Refusal::NotFound(Noun::Rental)),
+            Stage::AwaitingPayment { .. } | Stage::Deploying { .. } | Stage::Running { .. } => {
+                self.advance(id, Event::Cancelled, now);
+            }
+        }
+        Ok(Reply::Rental(id))
+    }
+
+    fn terms(&self, seats: &[Seat], hours: u32) -> Terms {
+        Terms {
+            hours,
+            node_hours: seats.iter().map(|seat| seat.node_hour).collect(),
+            renter_fee_bp: self.parameters.renter_fee_bp,
+            supplier_fee_bp: self.parameters.supplier_fee_bp,
+            minimum_minutes: self.parameters.minimum_minutes,
+        }
+    }
+
+    fn nodes(&self, placement: Placement) -> Vec<Node> {
+        let node = |seat: Seat| {
+            let owner =
+                self.workers.get(&seat.worker).expect("a machine on offer has joined").owner;
+            Node::new(seat, owner)
+        };
+        placement.seats.into_iter().map(node).collect()
+    }
+
+    /// Puts a rental into the agenda, where it now belongs.
+    pub(crate) fn schedule(&mut self, id: RentalId) {
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        if let Some(due) = rental.due.take() {
+            self.due.remove(&(due, id));
+        }
+        rental.due = rental.due_at();
+        self.due.extend(rental.due.map(|due| (due, id)));
+    }
+
+    fn changed_seats(&mut self, id: RentalId) {
+        let Some(rental) = self.rentals.get(&id) else { return };
+        let workers: Vec<_> = rental.nodes.iter().map(|node| node.seat.worker).collect();
+        for worker in workers {
+            self.changed(Subject::Worker(worker));
+        }
+    }
+}
+
+/// The order as the matcher takes it.
+pub(crate) fn asked(order: &OrderRecord) -> Order {
+    let filters = &order.filters;
+    Order {
+        nodes: order.nodes,
+        each: order.each,
+        filters: Filters {
+            gpu_model: filters.gpu_model.clone(),
+            suppliers: filters.suppliers.clone(),
+            countries: filters.countries.clone(),
+            tier_min: filters.tier_min.unwrap_or(Tier::None),
+            certifications: filters.certifications.clone(),
+            node_hour_max: filters.node_hour_max,
+        },
+        spread: if order.pack { Spread::Pack } else { Spread::Distinct },
+    }
+}

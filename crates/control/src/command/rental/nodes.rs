@@ -1,0 +1,240 @@
+//! Nodes of rentals, as their machines report them.
+
+use std::collections::BTreeMap;
+
+use market::{Event, Stage};
+use units::{RentalId, Timestamp, WorkerId};
+
+use super::super::job::cut;
+use super::super::supply::only_worker;
+use crate::effect::Subject;
+use crate::record::{Actor, JobSaid, NodeSaid, PhaseSaid};
+use crate::refusal::Refusal;
+use crate::state::{Control, Node, NodeStage, Reply};
+
+impl Control {
+    /// A machine says what runs on it. Whatever it says is taken for what it is worth: unknown nodes and jobs are
+    /// passed over, and it hears from what is wanted of it that they should stop.
+    pub(crate) fn observe(
+        &mut self,
+        by: Actor,
+        worker: WorkerId,
+        revision: Option<u64>,
+        nodes: Vec<NodeSaid>,
+        jobs: Vec<JobSaid>,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        only_worker(by, worker)?;
+        let seated = self.known_worker(worker)?.nodes.clone();
+        let mut said: BTreeMap<(RentalId, u32), NodeSaid> =
+            nodes.into_iter().map(|node| ((node.rental, node.node), node)).collect();
+        for (rental, index) in seated {
+            match said.remove(&(rental, index)) {
+                Some(node) => self.node_said(node, now),
+                None => self.node_absent(rental, index, revision, now),
+            }
+        }
+        for job in jobs {
+            if self.drives(worker, &job) {
+                self.job_said(job, now);
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Whether this worker holds the head of the rental that the job belongs to.
+    fn drives(&self, worker: WorkerId, said: &JobSaid) -> bool {
+        let rental = self.jobs.get(&said.job).and_then(|job| self.rentals.get(&job.rental));
+        let head = rental.and_then(|rental| rental.nodes.first());
+        head.is_some_and(|head| head.seat.worker == worker)
+    }
+
+    fn node_said(&mut self, said: NodeSaid, now: Timestamp) {
+        let id = said.rental;
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let runs = matches!(rental.stage, Stage::Running { .. });
+        let wants = rental.stage.wants_nodes();
+        let Some(node) = node_mut(&mut rental.nodes, said.node) else { return };
+        if !wants || node.stage == NodeStage::Lost {
+            return;
+        }
+        node.silent_since = None;
+        let news = node.listens != said.head;
+        let stage = match said.phase {
+            PhaseSaid::Ready => NodeStage::Ready,
+            PhaseSaid::Gone { reason } => return self.node_lost(id, said.node, &cut(reason), now),
+            PhaseSaid::Starting
+            | PhaseSaid::Running
+            | PhaseSaid::Succeeded
+            | PhaseSaid::Failed { .. }
+            | PhaseSaid::Stopped => NodeStage::Starting,
+        };
+        node.stage = stage;
+        node.listens = said.head;
+        match (runs, stage) {
+            (true, NodeStage::Ready) => node.meter.start(now),
+            (true, _) => node.meter.stop(now),
+            (false, _) => {}
+        }
+        self.changed(Subject::Rental(id));
+        self.schedule(id);
+        if news && said.node == 0 {
+            self.nudge_nodes(id);
+        }
+        self.run_if_ready(id, now);
+    }
+
+    fn run_if_ready(&mut self, id: RentalId, now: Timestamp) {
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let Stage::Deploying { .. } = rental.stage else { return };
+        if !rental.nodes.iter().all(|node| node.stage == NodeStage::Ready) {
+            return;
+        }
+        for node in &mut rental.nodes {
+            node.meter.start(now);
+        }
+        let until = now.after(rental.terms.booked());
+        self.advance(id, Event::Ready { until }, now);
+    }
+
+    /// A machine that has acted on `revision` shows nothing of a node that is seated on it.
+    fn node_absent(&mut self, id: RentalId, index: u32, revision: Option<u64>, now: Timestamp) {
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let wants = rental.stage.wants_nodes();
+        let Some(node) = node_mut(&mut rental.nodes, index) else { return };
+        let acted =
+            node.cleared_from.is_some_and(|from| revision.is_some_and(|revision| revision >= from));
+        if acted {
+            self.node_cleared(id, index, now);
+        } else if wants
+            && matches!(node.stage, NodeStage::Starting | NodeStage::Ready)
+            && revision.is_some()
+        {
+            self.node_lost(id, index, "its machine no longer has it", now);
+        }
+    }
+
+    /// A machine has gone silent: the clock of its nodes stands from when it was last heard.
+    pub(crate) fn node_silent(
+        &mut self,
+        id: RentalId,
+        index: u32,
+        heard: Timestamp,
+        now: Timestamp,
+    ) {
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let Some(node) = node_mut(&mut rental.nodes, index) else { return };
+        match rental.stage {
+            Stage::Running { .. } if node.stage != NodeStage::Lost => {
+                node.meter.stop(heard);
+                node.silent_since = Some(heard);
+                self.schedule(id);
+                self.changed(Subject::Rental(id));
+            }
+            Stage::Deploying { .. } => self.node_lost(id, index, "its machine went silent", now),
+            Stage::Quoted { .. }
+            | Stage::AwaitingPayment { .. }
+            | Stage::Running { .. }
+            | Stage::Ending { .. }
+            | Stage::Ended { .. } => {}
+        }
+    }
+
+    /// A node will not come back. Without its head, or before it was ever ready, the rental fails with it.
+    pub(crate) fn node_lost(&mut self, id: RentalId, index: u32, reason: &str, now: Timestamp) {
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        if !rental.stage.wants_nodes() {
+            return;
+        }
+        let deploying = matches!(rental.stage, Stage::Deploying { .. });
+        let reason = format!("node {index}: {reason}");
+        let Some(node) = node_mut(&mut rental.nodes, index) else { return };
+        node.meter.stop(now);
+        node.silent_since = None;
+        node.stage = NodeStage::Lost;
+        rental.reason.get_or_insert(reason);
+        let others = rental.nodes.iter().any(|node| node.stage != NodeStage::Lost);
+        if deploying || index == 0 || !others {
+            self.advance(id, Event::Failed, now);
+        } else {
+            self.clear_node(id, index);
+            self.schedule(id);
+            self.changed(Subject::Rental(id));
+        }
+    }
+
+    /// Asks every machine to clear what it runs for this rental.
+    pub(super) fn clear_nodes(&mut self, id: RentalId, _now: Timestamp) {
+        for index in 0..self.node_count(id) {
+            self.clear_node(id, index);
+        }
+    }
+
+    fn clear_node(&mut self, id: RentalId, index: u32) {
+        let Some(rental) = self.rentals.get(&id) else { return };
+        let Some(worker) = node_at(&rental.nodes, index).map(|node| node.seat.worker) else {
+            return;
+        };
+        self.nudge(worker);
+        let revision = self.workers.get(&worker).map(|worker| worker.revision);
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        if let Some(node) = node_mut(&mut rental.nodes, index) {
+            node.cleared_from = node.cleared_from.or(revision);
+        }
+    }
+
+    fn node_cleared(&mut self, id: RentalId, index: u32, now: Timestamp) {
+        self.give_back(id, index);
+        self.changed(Subject::Rental(id));
+        self.end_if_cleared(id, now);
+    }
+
+    pub(super) fn end_if_cleared(&mut self, id: RentalId, now: Timestamp) {
+        let Some(rental) = self.rentals.get(&id) else { return };
+        let ending = matches!(rental.stage, Stage::Ending { .. });
+        if ending && rental.nodes.iter().all(|node| node.cleared) {
+            self.advance(id, Event::Cleared, now);
+        }
+    }
+
+    pub(super) fn give_back_all(&mut self, id: RentalId) {
+        for index in 0..self.node_count(id) {
+            self.give_back(id, index);
+        }
+    }
+
+    fn give_back(&mut self, id: RentalId, index: u32) {
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let Some(node) = node_mut(&mut rental.nodes, index).filter(|node| !node.cleared) else {
+            return;
+        };
+        node.cleared = true;
+        let seat = node.seat.clone();
+        self.inventory.give_back(&seat);
+        if let Some(worker) = self.workers.get_mut(&seat.worker) {
+            worker.nodes.remove(&(id, index));
+        }
+        self.changed(Subject::Worker(seat.worker));
+    }
+
+    pub(super) fn nudge_nodes(&mut self, id: RentalId) {
+        let Some(rental) = self.rentals.get(&id) else { return };
+        let workers: Vec<WorkerId> = rental.nodes.iter().map(|node| node.seat.worker).collect();
+        for worker in workers {
+            self.nudge(worker);
+        }
+    }
+
+    fn node_count(&self, id: RentalId) -> u32 {
+        let nodes = self.rentals.get(&id).map_or(0, |rental| rental.nodes.len());
+        u32::try_from(nodes).expect("an order has at most 1,024 nodes")
+    }
+}
+
+fn node_at(nodes: &[Node], index: u32) -> Option<&Node> {
+    nodes.get(usize::try_from(index).ok()?)
+}
+
+fn node_mut(nodes: &mut [Node], index: u32) -> Option<&mut Node> {
+    nodes.get_mut(usize::try_from(index).ok()?)
+}

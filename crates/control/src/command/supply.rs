@@ -1,0 +1,233 @@
+//! Machines: invited, joined, changed, paused, gone.
+
+use scheduler::{Machine, Prices};
+use units::{Credits, InviteId, Timestamp, WorkerId};
+
+use crate::effect::{Effect, Subject};
+use crate::record::{Actor, MachineRecord};
+use crate::refusal::{Needs, Noun, Refusal};
+use crate::state::{Control, Invite, Reply, Worker};
+
+/// The longest text about a processor or an operating system, in bytes.
+const LABEL_BYTES_MAX: usize = 128;
+
+impl Control {
+    pub(crate) fn invite(
+        &mut self,
+        by: Actor,
+        id: InviteId,
+        invite: Invite,
+    ) -> Result<Reply, Refusal> {
+        Self::only_account(by, invite.account)?;
+        if !self.people.contains_key(&invite.account) {
+            return Err(Refusal::NotFound(Noun::Account));
+        }
+        if self.invites.contains_key(&id) {
+            return Err(Refusal::Exists(Noun::Invite));
+        }
+        self.invites.insert(id, invite);
+        self.changed(Subject::Invite(id));
+        Ok(Reply::Invite(id))
+    }
+
+    /// The shell has checked that the machine knows the invitation's secret and its own private key.
+    pub(crate) fn join(
+        &mut self,
+        by: Actor,
+        invite: InviteId,
+        id: WorkerId,
+        mut joining: Worker,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        only_worker(by, id)?;
+        let known = self.invites.get_mut(&invite).ok_or(Refusal::NotFound(Noun::Invite))?;
+        if known.used_by.is_some() {
+            return Err(Refusal::Used(Noun::Invite));
+        }
+        if now >= known.expires {
+            return Err(Refusal::Expired(Noun::Invite));
+        }
+        if self.workers.contains_key(&id) {
+            return Err(Refusal::Exists(Noun::Worker));
+        }
+        if self.fingerprints.contains_key(&joining.fingerprint) {
+            return Err(Refusal::SameMachine);
+        }
+        check_machine(&joining.machine)?;
+        known.used_by = Some(id);
+        joining.owner = known.account;
+        self.fingerprints.insert(joining.fingerprint, id);
+        self.workers.insert(id, joining);
+        self.list(id);
+        self.changed(Subject::Invite(invite));
+        self.changed(Subject::Worker(id));
+        Ok(Reply::Worker(id))
+    }
+
+    pub(crate) fn change_machine(
+        &mut self,
+        by: Actor,
+        id: WorkerId,
+        machine: MachineRecord,
+    ) -> Result<Reply, Refusal> {
+        only_worker(by, id)?;
+        let worker = self.known_worker(id)?;
+        check_machine(&machine)?;
+        if !worker.nodes.is_empty() {
+            return Err(Refusal::InUse { rentals: worker.nodes.len() });
+        }
+        let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
+        worker.machine = machine;
+        self.list(id);
+        self.changed(Subject::Worker(id));
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn set_paused(
+        &mut self,
+        by: Actor,
+        id: WorkerId,
+        paused: bool,
+    ) -> Result<Reply, Refusal> {
+        self.only_owner(by, id)?;
+        let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
+        worker.paused = paused;
+        self.show_open(id);
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn retire(&mut self, by: Actor, id: WorkerId) -> Result<Reply, Refusal> {
+        self.only_owner(by, id)?;
+        let worker = self.known_worker(id)?;
+        if !worker.nodes.is_empty() {
+            return Err(Refusal::InUse { rentals: worker.nodes.len() });
+        }
+        let fingerprint = worker.fingerprint;
+        self.workers.remove(&id);
+        self.fingerprints.remove(&fingerprint);
+        self.inventory.remove(id);
+        self.changed(Subject::Worker(id));
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn worker_up(
+        &mut self,
+        by: Actor,
+        id: WorkerId,
+        _now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        only_clock(by)?;
+        self.known_worker(id)?;
+        self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?.up = true;
+        self.show_open(id);
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn worker_silent(
+        &mut self,
+        by: Actor,
+        id: WorkerId,
+        heard: Timestamp,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        only_clock(by)?;
+        let nodes = self.known_worker(id)?.nodes.clone();
+        self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?.up = false;
+        self.show_open(id);
+        for (rental, node) in nodes {
+            self.node_silent(rental, node, heard.min(now), now);
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Puts a machine on offer at the prices of the day. Rentals keep the price they were quoted.
+    pub(crate) fn list(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let machine = &worker.machine;
+        let gpu_hour =
+            machine.gpu_model.as_ref().map_or(Credits::ZERO, |model| self.prices.gpu_hour(model));
+        let open = worker.is_open();
+        self.inventory.put(Machine {
+            id,
+            supplier: worker.owner,
+            total: machine.offers,
+            gpu_model: machine.gpu_model.clone(),
+            vram_mib: machine.vram_mib,
+            country: machine.country,
+            tier: machine.tier,
+            certifications: machine.certifications.clone(),
+            prices: Prices { gpu_hour, vcpu_hour: self.prices.vcpu },
+        });
+        self.inventory.set_open(id, open);
+    }
+
+    fn show_open(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get(&id) {
+            self.inventory.set_open(id, worker.is_open());
+            self.changed(Subject::Worker(id));
+        }
+    }
+
+    /// What this machine should run is other than it was.
+    pub(crate) fn nudge(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.revision += 1;
+            self.effects.push_back(Effect::Nudge(id));
+        }
+    }
+
+    fn only_owner(&self, by: Actor, id: WorkerId) -> Result<(), Refusal> {
+        let owner = self.known_worker(id)?.owner;
+        match by {
+            Actor::Operator => Ok(()),
+            Actor::Account(account) if account == owner => Ok(()),
+            Actor::Account(_) | Actor::Worker(_) | Actor::Clock => {
+                Err(Refusal::NotFound(Noun::Worker))
+            }
+        }
+    }
+}
+
+pub(super) fn only_clock(by: Actor) -> Result<(), Refusal> {
+    match by {
+        Actor::Clock => Ok(()),
+        Actor::Operator | Actor::Account(_) | Actor::Worker(_) => {
+            Err(Refusal::Forbidden(Needs::Clock))
+        }
+    }
+}
+
+pub(super) fn only_worker(by: Actor, id: WorkerId) -> Result<(), Refusal> {
+    match by {
+        Actor::Worker(worker) if worker == id => Ok(()),
+        Actor::Operator | Actor::Account(_) | Actor::Worker(_) | Actor::Clock => {
+            Err(Refusal::Forbidden(Needs::Worker))
+        }
+    }
+}
+
+fn check_machine(machine: &MachineRecord) -> Result<(), Refusal> {
+    use scheduler::limits;
+    let invalid = |field, why: &str| Err(Refusal::Invalid { field, why: why.to_owned() });
+    let offers = &machine.offers;
+    if offers.vcpus == 0 || offers.memory_mib == 0 {
+        return invalid("machine.offers", "at least one hardware thread and some memory");
+    }
+    if (offers.gpus > 0) != machine.gpu_model.is_some() {
+        return invalid(
+            "machine.gpu_model",
+            "a machine with cards names their model, one without names none",
+        );
+    }
+    let small = offers.gpus <= limits::GPUS_PER_MACHINE_MAX
+        && offers.vcpus <= limits::VCPUS_PER_MACHINE_MAX
+        && offers.memory_mib <= limits::MEMORY_MIB_PER_MACHINE_MAX
+        && offers.disk_mib <= limits::DISK_MIB_PER_MACHINE_MAX;
+    if !small {
+        return invalid("machine.offers", "more than any machine has");
+    }
+    if machine.cpu_model.len() > LABEL_BYTES_MAX || machine.os.len() > LABEL_BYTES_MAX {
+        return invalid("machine", "a label is too long");
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! What the shell must do once an entry is durable.
+
+use ledger::Kind;
+use units::{AccountId, InviteId, JobId, KeyId, ProjectId, RentalId, TransferId, WorkerId};
+
+/// One thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// This is other than it was: its row in the read tables is written anew, and whoever watches is told.
+    Changed(Subject),
+    /// Money moved: one line more in the statements.
+    Moved(Movement),
+    /// What is wanted of this worker is other than it was: it is woken if it waits.
+    Nudge(WorkerId),
+}
+
+/// What can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A person or company.
+    Account(AccountId),
+    /// An invitation.
+    Invite(InviteId),
+    /// A job.
+    Job(JobId),
+    /// A key.
+    Key(KeyId),
+    /// A project, its members or its balance.
+    Project(ProjectId),
+    /// A rental, its nodes or its receipt.
+    Rental(RentalId),
+    /// A worker.
+    Worker(WorkerId),
+}
+
+/// A movement of money as the book took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Movement {
+    /// Its name in the book.
+    pub id: TransferId,
+    /// What it did.
+    pub kind: Kind,
+    /// The rental it was for, if any.
+    pub rental: Option<RentalId>,
+}

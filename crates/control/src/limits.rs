@@ -1,0 +1,36 @@
+//! How long and how many.
+
+use std::time::Duration;
+
+/// How long a command is remembered, so that telling it again is answered the same.
+pub const COMMANDS_REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// At most so many commands are remembered; the oldest are forgotten first. At 100 bytes each: 100 MB.
+pub const COMMANDS_REMEMBERED_MAX: usize = 1_000_000;
+
+/// How long an ended rental stays in memory. The read tables keep it for ever.
+pub const ENDED_KEPT_FOR: Duration = Duration::from_secs(3600);
+
+/// How long an invitation to join can be used unless it says otherwise.
+pub const INVITE_VALID: Duration = Duration::from_secs(24 * 3600);
+
+/// After this long without a beat a worker counts as silent. It beats every ten seconds: two may get lost.
+pub const SILENCE_MAX: Duration = Duration::from_secs(35);
+
+/// Jobs of one rental that are not over.
+pub const JOBS_OPEN_MAX: usize = 1_000;
+
+/// The longest entrypoint of a job, in bytes.
+pub const ENTRYPOINT_BYTES_MAX: usize = 4_096;
+
+/// Environment variables of a job, names and values together, in bytes.
+pub const JOB_ENV_BYTES_MAX: usize = 32_768;
+
+/// The longest reason that a worker may give, in bytes; the rest is cut.
+pub const REASON_BYTES_MAX: usize = 2_048;
+
+/// Members of one project.
+pub const MEMBERS_MAX: usize = 1_000;
+
+/// Rentals of one project that are not over.
+pub const RENTALS_OPEN_MAX: usize = 1_000;

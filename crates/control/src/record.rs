@@ -1,0 +1,297 @@
+//! What the journal holds: a promise to our later selves.
+//!
+//! These are the only types of this crate that are serialized. A field is never renamed or given another meaning;
+//! what is new is optional. Commands carry every id, time and chance they need, so that a replay needs nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use units::{
+    AccountId, BlobId, Certification, CommandId, Country, Credits, GpuModel, InviteId, JobId,
+    KeyId, Name, ProjectId, RentalId, Resources, Tier, WorkerId,
+};
+
+/// A SHA-256.
+pub type Digest = BlobId;
+
+/// One link of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place, from 1.
+    pub seq: u64,
+    /// When it was accepted, in milliseconds since 1970; never less than the entry before.
+    pub at_millis: u64,
+    /// The hash of the entry before; zeros for the first.
+    pub previous: [u8; 32],
+    /// [`Entry::hash_of`] all of the others.
+    pub hash: [u8; 32],
+    /// A [`Body`] as JSON.
+    pub body: Vec<u8>,
+}
+
+impl Entry {
+    /// SHA-256 over the previous hash, `seq` and `at_millis` as eight bytes each, big-endian, and the body.
+    pub fn hash_of(previous: &[u8; 32], seq: u64, at_millis: u64, body: &[u8]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(previous);
+        hash.update(seq.to_be_bytes());
+        hash.update(at_millis.to_be_bytes());
+        hash.update(body);
+        hash.finalize().into()
+    }
+}
+
+/// What was told, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    /// The teller's own name for it.
+    pub id: CommandId,
+    /// The digest of what was asked, before ids were made for it: two commands of one id must agree in it.
+    pub asked: Digest,
+    /// Who told it.
+    pub by: Actor,
+    /// What was told.
+    pub command: Command,
+}
+
+/// Who tells a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// Whoever runs this network.
+    Operator,
+    /// A person or a company.
+    Account(AccountId),
+    /// A machine.
+    Worker(WorkerId),
+    /// Time itself.
+    Clock,
+}
+
+/// Everything that can be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// A person or a company comes in.
+    OpenAccount { account: AccountId, name: Name, email: Option<String> },
+    /// An account starts a project, which it then owns.
+    OpenProject { project: ProjectId, owner: AccountId, name: Name },
+    /// An account gets a role in a project, or loses it.
+    SetMember { project: ProjectId, account: AccountId, role: Option<Role> },
+    /// An account gets a key. Only the digest of its secret is known here.
+    IssueKey {
+        key: KeyId,
+        account: AccountId,
+        label: Name,
+        scopes: BTreeSet<Scope>,
+        secret_sha256: Digest,
+        expires_millis: Option<u64>,
+    },
+    /// A key no longer opens anything.
+    RevokeKey { key: KeyId },
+    /// The operator credits a project.
+    TopUp { project: ProjectId, amount: Credits, note: String },
+    /// The operator sets fees and minimums for rentals quoted from now on.
+    SetParameters { parameters: Parameters },
+    /// The operator sets prices for machines that join or change from now on.
+    SetPrices { prices: PriceRecord },
+    /// An account invites one machine.
+    Invite { invite: InviteId, account: AccountId, secret_sha256: Digest, expires_millis: u64 },
+    /// A machine takes up an invitation with a key of its own.
+    Join {
+        invite: InviteId,
+        worker: WorkerId,
+        name: Name,
+        public_key: Digest,
+        fingerprint: Digest,
+        machine: MachineRecord,
+    },
+    /// A machine's hardware is other than it was.
+    ChangeMachine { worker: WorkerId, machine: MachineRecord },
+    /// A machine takes new rentals, or does not.
+    SetPaused { worker: WorkerId, paused: bool },
+    /// A machine leaves for good.
+    Retire { worker: WorkerId },
+    /// A machine speaks.
+    WorkerUp { worker: WorkerId },
+    /// A machine has not spoken since `heard_millis`.
+    WorkerSilent { worker: WorkerId, heard_millis: u64 },
+    /// A machine says what runs on it, and it is other than what it said before.
+    Observe { worker: WorkerId, revision: Option<u64>, nodes: Vec<NodeSaid>, jobs: Vec<JobSaid> },
+    /// A renter asks for a price.
+    Quote { rental: RentalId, project: ProjectId, order: OrderRecord, hours: u32 },
+    /// A renter takes a quote. With `may_wait`, machines are kept until the money is there.
+    Rent { rental: RentalId, name: Name, may_wait: bool },
+    /// A renter ends a rental.
+    EndRental { rental: RentalId },
+    /// A renter submits a job to a running rental.
+    SubmitJob {
+        job: JobId,
+        rental: RentalId,
+        entrypoint: String,
+        package: Option<BlobId>,
+        env: BTreeMap<String, String>,
+    },
+    /// A renter stops a job.
+    StopJob { job: JobId },
+    /// Something is due.
+    Wake {},
+}
+
+/// What an account may do in a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything.
+    Owner,
+    /// Rent and run.
+    Member,
+    /// Look.
+    Viewer,
+    /// Look, at the money too.
+    Billing,
+}
+
+/// What a key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Look.
+    Read,
+    /// Rent, run, change.
+    Write,
+    /// Run the network.
+    Operator,
+}
+
+/// Fees and minimums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// The renter's reservation fee in ten-thousandths.
+    pub renter_fee_bp: u16,
+    /// The supplier's reservation fee in ten-thousandths.
+    pub supplier_fee_bp: u16,
+    /// Minutes charged even when the renter ends earlier.
+    pub minimum_minutes: u32,
+}
+
+impl Default for Parameters {
+    /// 0.25 % on each side, the first hour is not returned (facts/ionet.md 6 and 7.5).
+    fn default() -> Self {
+        Self { renter_fee_bp: 25, supplier_fee_bp: 25, minimum_minutes: 60 }
+    }
+}
+
+/// Hourly prices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceRecord {
+    /// For one card, by model.
+    pub gpus: BTreeMap<GpuModel, Credits>,
+    /// For one card of another model.
+    pub other_gpu: Credits,
+    /// For one hardware thread.
+    pub vcpu: Credits,
+}
+
+/// What a machine is, as its agent found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineRecord {
+    /// What it offers.
+    pub offers: Resources,
+    /// The model of its cards, if it has any.
+    pub gpu_model: Option<GpuModel>,
+    /// Memory of each card, in mebibytes.
+    pub vram_mib: u64,
+    /// The model of its processor.
+    pub cpu_model: String,
+    /// Its operating system.
+    pub os: String,
+    /// The country it says it stands in.
+    pub country: Option<Country>,
+    /// How fast it is connected.
+    pub tier: Tier,
+    /// What somebody vouches for.
+    pub certifications: BTreeSet<Certification>,
+}
+
+/// What a renter asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRecord {
+    /// How many nodes.
+    pub nodes: u32,
+    /// What each needs.
+    pub each: Resources,
+    /// Which machines will do.
+    pub filters: FiltersRecord,
+    /// Whether nodes may share a machine.
+    pub pack: bool,
+}
+
+/// Which machines will do. Empty means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FiltersRecord {
+    /// Only this model of card.
+    pub gpu_model: Option<GpuModel>,
+    /// Only machines of these suppliers.
+    pub suppliers: BTreeSet<AccountId>,
+    /// Only machines in these countries.
+    pub countries: BTreeSet<Country>,
+    /// Only machines connected at least so fast.
+    pub tier_min: Option<Tier>,
+    /// Only machines with all of these.
+    pub certifications: BTreeSet<Certification>,
+    /// Only nodes that cost at most so much an hour.
+    pub node_hour_max: Option<Credits>,
+}
+
+/// What a machine says of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSaid {
+    /// The rental.
+    pub rental: RentalId,
+    /// The node's place in it.
+    pub node: u32,
+    /// How far it has come.
+    pub phase: PhaseSaid,
+    /// Where the cluster's head listens.
+    pub head: Option<SocketAddr>,
+}
+
+/// How far something has come: a node uses the first three, a job all but `Ready`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseSaid {
+    /// Not there yet.
+    Starting,
+    /// A node takes work.
+    Ready,
+    /// A node is gone.
+    Gone { reason: String },
+    /// A job's driver runs.
+    Running,
+    /// A job ended well.
+    Succeeded,
+    /// A job ended badly.
+    Failed { message: String },
+    /// A job was stopped.
+    Stopped,
+}
+
+/// What a machine says of one job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSaid {
+    /// The job.
+    pub job: JobId,
+    /// How far it has come.
+    pub phase: PhaseSaid,
+}

@@ -1,0 +1,149 @@
+//! Why a command is refused.
+
+use std::fmt;
+
+use market::StageRefusal;
+use units::Credits;
+
+/// A kind of thing, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Noun {
+    /// A person or company.
+    Account,
+    /// An invitation.
+    Invite,
+    /// A job.
+    Job,
+    /// A key.
+    Key,
+    /// A project.
+    Project,
+    /// A quote.
+    Quote,
+    /// A rental.
+    Rental,
+    /// A worker.
+    Worker,
+}
+
+impl Noun {
+    /// How it is written.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Invite => "invite",
+            Self::Job => "job",
+            Self::Key => "key",
+            Self::Project => "project",
+            Self::Quote => "quote",
+            Self::Rental => "rental",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+impl fmt::Display for Noun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// What it takes to be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// To be the operator.
+    Operator,
+    /// To be the account it is about.
+    Self_,
+    /// To own the project.
+    ProjectOwner,
+    /// To be an owner or a member of the project.
+    ProjectMember,
+    /// To own the machine.
+    WorkerOwner,
+    /// To be the machine.
+    Worker,
+    /// To be the clock.
+    Clock,
+}
+
+/// Why a command is refused. Checks run in the order of these variants, so that the same command is always refused
+/// for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The id was used for another command.
+    #[error("this idempotency key was used before for another request")]
+    IdReused,
+    /// Something named does not exist, or not for the one who asks.
+    #[error("there is no such {0}")]
+    NotFound(Noun),
+    /// The one who asks may not.
+    #[error("not allowed: it takes {}", .0.text())]
+    Forbidden(Needs),
+    /// Something of this id exists already.
+    #[error("this {0} exists already")]
+    Exists(Noun),
+    /// A value makes no sense here.
+    #[error("{field}: {why}")]
+    Invalid {
+        /// Which value.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There are as many as there may be.
+    #[error("no more than {max} {what} at a time")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
+    },
+    /// Its time is over.
+    #[error("this {0} is no longer valid")]
+    Expired(Noun),
+    /// It was used before.
+    #[error("this {0} was used before")]
+    Used(Noun),
+    /// The same hardware has joined under another name.
+    #[error("this machine has joined before, as another worker")]
+    SameMachine,
+    /// It is not the moment for that.
+    #[error("not now: {0}")]
+    Stage(#[from] StageRefusal),
+    /// A machine in use cannot do that.
+    #[error("the worker serves {rentals} rentals")]
+    InUse {
+        /// How many.
+        rentals: usize,
+    },
+    /// No machines for it.
+    #[error("no offer: {0}")]
+    NoOffer(scheduler::Refusal),
+    /// The price is beyond all measure.
+    #[error("the price of this booking is more than can be written down")]
+    TooMuch,
+    /// The balance is too small.
+    #[error("the balance is too small: {wanted} needed, {available} available")]
+    Insufficient {
+        /// What is there.
+        available: Credits,
+        /// What it takes.
+        wanted: Credits,
+    },
+}
+
+impl Needs {
+    /// In words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Operator => "the operator",
+            Self::Self_ => "the account itself",
+            Self::ProjectOwner => "an owner of the project",
+            Self::ProjectMember => "an owner or a member of the project",
+            Self::WorkerOwner => "the owner of the machine",
+            Self::Worker => "the machine itself",
+            Self::Clock => "the clock",
+        }
+    }
+}

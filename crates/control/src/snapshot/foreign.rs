@@ -1,0 +1,239 @@
+//! Types of other brains, as a snapshot writes them.
+
+use ledger::{Account, AccountKey, Closing, Hold, HoldState, Holder};
+use market::{Ending, Meter, Stage, Terms};
+use scheduler::{GpuSet, Seat};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use units::{
+    AccountId, Asset, Credits, ProjectId, RentalId, Resources, Timestamp, TransferId, WorkerId,
+};
+
+/// A [`Holder`] of dollars.
+#[derive(Serialize, Deserialize)]
+pub(super) enum HolderPart {
+    Outside,
+    Project(ProjectId),
+    Supplier(AccountId),
+    Escrow(RentalId),
+    Fees,
+}
+
+impl From<AccountKey> for HolderPart {
+    fn from(key: AccountKey) -> Self {
+        let Asset::Usd = key.asset;
+        match key.holder {
+            Holder::Outside => Self::Outside,
+            Holder::Project(id) => Self::Project(id),
+            Holder::Supplier(id) => Self::Supplier(id),
+            Holder::Escrow(id) => Self::Escrow(id),
+            Holder::Fees => Self::Fees,
+        }
+    }
+}
+
+impl From<HolderPart> for AccountKey {
+    fn from(part: HolderPart) -> Self {
+        let holder = match part {
+            HolderPart::Outside => Holder::Outside,
+            HolderPart::Project(id) => Holder::Project(id),
+            HolderPart::Supplier(id) => Holder::Supplier(id),
+            HolderPart::Escrow(id) => Holder::Escrow(id),
+            HolderPart::Fees => Holder::Fees,
+        };
+        Self { holder, asset: Asset::Usd }
+    }
+}
+
+/// An account: pending and posted debits, pending and posted credits.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AccountPart(HolderPart, u64, u64, u64, u64);
+
+impl From<(AccountKey, Account)> for AccountPart {
+    fn from((key, account): (AccountKey, Account)) -> Self {
+        let Account { debits_pending, debits_posted, credits_pending, credits_posted } = account;
+        Self(key.into(), debits_pending, debits_posted, credits_pending, credits_posted)
+    }
+}
+
+impl From<AccountPart> for (AccountKey, Account) {
+    fn from(part: AccountPart) -> Self {
+        let AccountPart(key, debits_pending, debits_posted, credits_pending, credits_posted) = part;
+        (key.into(), Account { debits_pending, debits_posted, credits_pending, credits_posted })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum HoldStatePart {
+    Open,
+    Posted(TransferId, u64),
+    Voided(TransferId),
+}
+
+/// A hold of the book.
+#[derive(Serialize, Deserialize)]
+pub(super) struct HoldPart(TransferId, HolderPart, HolderPart, u64, HoldStatePart);
+
+impl From<(TransferId, Hold)> for HoldPart {
+    fn from((id, hold): (TransferId, Hold)) -> Self {
+        let state = match hold.state {
+            HoldState::Open => HoldStatePart::Open,
+            HoldState::Closed(Closing::Posted { by, units }) => HoldStatePart::Posted(by, units),
+            HoldState::Closed(Closing::Voided { by }) => HoldStatePart::Voided(by),
+        };
+        Self(id, hold.from.into(), hold.to.into(), hold.units, state)
+    }
+}
+
+impl From<HoldPart> for (TransferId, Hold) {
+    fn from(HoldPart(id, from, to, units, state): HoldPart) -> Self {
+        let state = match state {
+            HoldStatePart::Open => HoldState::Open,
+            HoldStatePart::Posted(by, units) => HoldState::Closed(Closing::Posted { by, units }),
+            HoldStatePart::Voided(by) => HoldState::Closed(Closing::Voided { by }),
+        };
+        (id, Hold { from: from.into(), to: to.into(), units, state })
+    }
+}
+
+/// A transfer the book remembers.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ToldPart(TransferId, u64, Option<TransferId>);
+
+impl From<ledger::Told> for ToldPart {
+    fn from(told: ledger::Told) -> Self {
+        Self(told.id, told.fingerprint, told.closes)
+    }
+}
+
+impl From<ToldPart> for ledger::Told {
+    fn from(ToldPart(id, fingerprint, closes): ToldPart) -> Self {
+        Self { id, fingerprint, closes }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum EndingPart {
+    Completed,
+    Cancelled,
+    Failed,
+    Unpaid,
+    Lapsed,
+}
+
+impl From<Ending> for EndingPart {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Completed => Self::Completed,
+            Ending::Cancelled => Self::Cancelled,
+            Ending::Failed => Self::Failed,
+            Ending::Unpaid => Self::Unpaid,
+            Ending::Lapsed => Self::Lapsed,
+        }
+    }
+}
+
+impl From<EndingPart> for Ending {
+    fn from(part: EndingPart) -> Self {
+        match part {
+            EndingPart::Completed => Self::Completed,
+            EndingPart::Cancelled => Self::Cancelled,
+            EndingPart::Failed => Self::Failed,
+            EndingPart::Unpaid => Self::Unpaid,
+            EndingPart::Lapsed => Self::Lapsed,
+        }
+    }
+}
+
+/// Where a rental stands.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StagePart(StageWord, Timestamp, Option<Timestamp>, Option<EndingPart>);
+
+#[derive(Serialize, Deserialize)]
+enum StageWord {
+    Quoted,
+    AwaitingPayment,
+    Deploying,
+    Running,
+    Ending,
+    Ended,
+}
+
+impl From<Stage> for StagePart {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Quoted { until } => Self(StageWord::Quoted, until, None, None),
+            Stage::AwaitingPayment { until } => Self(StageWord::AwaitingPayment, until, None, None),
+            Stage::Deploying { until } => Self(StageWord::Deploying, until, None, None),
+            Stage::Running { since, until } => Self(StageWord::Running, until, Some(since), None),
+            Stage::Ending { why, until } => Self(StageWord::Ending, until, None, Some(why.into())),
+            Stage::Ended { at, why } => Self(StageWord::Ended, at, None, Some(why.into())),
+        }
+    }
+}
+
+impl From<StagePart> for Stage {
+    fn from(StagePart(word, until, since, why): StagePart) -> Self {
+        let since = since.unwrap_or_default();
+        let why = why.map_or(Ending::Failed, Ending::from);
+        match word {
+            StageWord::Quoted => Self::Quoted { until },
+            StageWord::AwaitingPayment => Self::AwaitingPayment { until },
+            StageWord::Deploying => Self::Deploying { until },
+            StageWord::Running => Self::Running { since, until },
+            StageWord::Ending => Self::Ending { why, until },
+            StageWord::Ended => Self::Ended { at: until, why },
+        }
+    }
+}
+
+/// What was promised.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TermsPart(u32, Vec<Credits>, u16, u16, u32);
+
+impl From<&Terms> for TermsPart {
+    fn from(terms: &Terms) -> Self {
+        let hours = terms.node_hours.clone();
+        Self(terms.hours, hours, terms.renter_fee_bp, terms.supplier_fee_bp, terms.minimum_minutes)
+    }
+}
+
+impl From<TermsPart> for Terms {
+    fn from(
+        TermsPart(hours, node_hours, renter_fee_bp, supplier_fee_bp, minimum_minutes): TermsPart,
+    ) -> Self {
+        Self { hours, node_hours, renter_fee_bp, supplier_fee_bp, minimum_minutes }
+    }
+}
+
+/// A node's clock: milliseconds served, and since when it runs.
+#[derive(Serialize, Deserialize)]
+pub(super) struct MeterPart(u64, Option<Timestamp>);
+
+impl From<Meter> for MeterPart {
+    fn from(meter: Meter) -> Self {
+        Self(u64::try_from(meter.served.as_millis()).unwrap_or(u64::MAX), meter.since)
+    }
+}
+
+impl From<MeterPart> for Meter {
+    fn from(MeterPart(served, since): MeterPart) -> Self {
+        Self { served: Duration::from_millis(served), since }
+    }
+}
+
+/// What a node takes of which machine.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SeatPart(WorkerId, u64, Resources, Credits);
+
+impl From<&Seat> for SeatPart {
+    fn from(seat: &Seat) -> Self {
+        Self(seat.worker, seat.gpus.bits(), seat.resources, seat.node_hour)
+    }
+}
+
+impl From<SeatPart> for Seat {
+    fn from(SeatPart(worker, gpus, resources, node_hour): SeatPart) -> Self {
+        Self { worker, gpus: GpuSet::from_bits(gpus), resources, node_hour }
+    }
+}

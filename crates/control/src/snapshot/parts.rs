@@ -1,0 +1,357 @@
+//! The state taken apart into plain lists, and put together again.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use ledger::Book;
+use market::PriceList;
+use serde::{Deserialize, Serialize};
+use units::{
+    AccountId, BlobId, CommandId, InviteId, JobId, KeyId, Name, ProjectId, RentalId, Timestamp,
+    TransferId, WorkerId,
+};
+
+use super::NotAState;
+use super::foreign::{AccountPart, HoldPart, MeterPart, SeatPart, StagePart, TermsPart, ToldPart};
+use crate::record::{Digest, MachineRecord, OrderRecord, Parameters, PriceRecord, Role, Scope};
+use crate::state::{
+    Control, Head, Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Reply,
+    Settled, Told, Worker,
+};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Parts {
+    head: (u64, Digest, Timestamp),
+    told: Vec<(Timestamp, CommandId, Digest, Reply)>,
+    people: Vec<(AccountId, Name, Option<String>)>,
+    projects: Vec<(ProjectId, Name, BTreeMap<AccountId, Role>)>,
+    keys: Vec<(KeyId, KeyPart)>,
+    invites: Vec<(InviteId, AccountId, Digest, Timestamp, Option<WorkerId>)>,
+    workers: Vec<(WorkerId, WorkerPart)>,
+    rentals: Vec<RentalPart>,
+    jobs: Vec<JobPart>,
+    book: (Vec<AccountPart>, Vec<HoldPart>, Vec<ToldPart>),
+    prices: PriceRecord,
+    parameters: Parameters,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeyPart {
+    account: AccountId,
+    label: Name,
+    scopes: BTreeSet<Scope>,
+    secret_sha256: Digest,
+    expires: Option<Timestamp>,
+    revoked: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WorkerPart {
+    owner: AccountId,
+    name: Name,
+    public_key: Digest,
+    fingerprint: Digest,
+    machine: MachineRecord,
+    up: bool,
+    paused: bool,
+    revision: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RentalPart {
+    id: RentalId,
+    project: ProjectId,
+    name: Option<Name>,
+    order: OrderRecord,
+    terms: TermsPart,
+    stage: StagePart,
+    quoted_at: Timestamp,
+    nodes: Vec<NodePart>,
+    hold: Option<TransferId>,
+    settled: Option<Settled>,
+    reason: Option<String>,
+    jobs: Vec<JobId>,
+    due: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NodePart {
+    seat: SeatPart,
+    supplier: AccountId,
+    stage: NodeStage,
+    listens: Option<SocketAddr>,
+    meter: MeterPart,
+    silent_since: Option<Timestamp>,
+    cleared_from: Option<u64>,
+    cleared: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JobPart {
+    id: JobId,
+    rental: RentalId,
+    entrypoint: String,
+    package: Option<BlobId>,
+    env: BTreeMap<String, String>,
+    stage: JobStage,
+    stop_asked: bool,
+    submitted_at: Timestamp,
+    ended_at: Option<Timestamp>,
+}
+
+impl Parts {
+    pub(super) fn of(state: &Control) -> Self {
+        let book = state.book.parts();
+        let told = state.told.order.iter().filter_map(|(at, id)| {
+            let (asked, reply) = state.told.known.get(id)?;
+            Some((*at, *id, *asked, *reply))
+        });
+        let invites = state
+            .invites
+            .iter()
+            .map(|(id, it)| (*id, it.account, it.secret_sha256, it.expires, it.used_by));
+        let projects =
+            state.projects.iter().map(|(id, it)| (*id, it.name.clone(), it.members.clone()));
+        Self {
+            head: (state.head.seq, Digest::from_sha256(state.head.hash), state.head.at),
+            told: told.collect(),
+            people: state
+                .people
+                .iter()
+                .map(|(id, it)| (*id, it.name.clone(), it.email.clone()))
+                .collect(),
+            projects: projects.collect(),
+            keys: state.keys.iter().map(|(id, key)| (*id, key.into())).collect(),
+            invites: invites.collect(),
+            workers: state.workers.iter().map(|(id, worker)| (*id, worker.into())).collect(),
+            rentals: state.rentals.values().map(RentalPart::from).collect(),
+            jobs: state.jobs.values().map(JobPart::from).collect(),
+            book: (
+                book.accounts.into_iter().map(AccountPart::from).collect(),
+                book.holds.into_iter().map(HoldPart::from).collect(),
+                book.told.into_iter().map(ToldPart::from).collect(),
+            ),
+            prices: PriceRecord {
+                gpus: state.prices.gpus.clone(),
+                other_gpu: state.prices.other_gpu,
+                vcpu: state.prices.vcpu,
+            },
+            parameters: state.parameters,
+        }
+    }
+
+    pub(super) fn into_control(self) -> Result<Control, NotAState> {
+        let (seq, hash, at) = self.head;
+        let (accounts, holds, told) = self.book;
+        let book = Book::from_parts(ledger::Parts {
+            accounts: accounts.into_iter().map(Into::into).collect(),
+            holds: holds.into_iter().map(Into::into).collect(),
+            told: told.into_iter().map(Into::into).collect(),
+        })?;
+        let PriceRecord { gpus, other_gpu, vcpu } = self.prices;
+        let people = self.people.into_iter().map(|(id, name, email)| (id, Person { name, email }));
+        let projects = self
+            .projects
+            .into_iter()
+            .map(|(id, name, members)| (id, Project { name, members, rentals: BTreeSet::new() }));
+        let invites =
+            self.invites.into_iter().map(|(id, account, secret_sha256, expires, used_by)| {
+                (id, Invite { account, secret_sha256, expires, used_by })
+            });
+        let mut state = Control {
+            head: Head { seq, hash: *hash.sha256(), at },
+            told: remembered(self.told),
+            people: people.collect(),
+            projects: projects.collect(),
+            keys: self.keys.into_iter().map(|(id, key)| (id, key.into())).collect(),
+            invites: invites.collect(),
+            workers: self.workers.into_iter().map(|(id, worker)| (id, worker.into())).collect(),
+            rentals: self.rentals.into_iter().map(|rental| (rental.id, rental.into())).collect(),
+            jobs: self.jobs.into_iter().map(|job| (job.id, job.into())).collect(),
+            book,
+            prices: PriceList { gpus, other_gpu, vcpu },
+            parameters: self.parameters,
+            ..Control::default()
+        };
+        state.derive()?;
+        Ok(state)
+    }
+}
+
+fn remembered(told: Vec<(Timestamp, CommandId, Digest, Reply)>) -> Told {
+    let order: VecDeque<_> = told.iter().map(|(at, id, _, _)| (*at, *id)).collect();
+    Told {
+        known: told.into_iter().map(|(_, id, asked, reply)| (id, (asked, reply))).collect(),
+        order,
+    }
+}
+
+impl Control {
+    /// Everything that follows from the rest.
+    fn derive(&mut self) -> Result<(), NotAState> {
+        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        for id in &ids {
+            self.list(*id);
+            self.inventory.set_open(*id, true);
+        }
+        self.fingerprints =
+            self.workers.iter().map(|(id, worker)| (worker.fingerprint, *id)).collect();
+        for rental in self.rentals.values() {
+            self.due.extend(rental.due.map(|due| (due, rental.id)));
+            if let Some(project) = self.projects.get_mut(&rental.project) {
+                project.rentals.insert(rental.id);
+            }
+            if !rental.stage.holds_seats() {
+                continue;
+            }
+            for (index, node) in (0_u32..).zip(&rental.nodes).filter(|(_, node)| !node.cleared) {
+                self.inventory.take(std::slice::from_ref(&node.seat))?;
+                if let Some(worker) = self.workers.get_mut(&node.seat.worker) {
+                    worker.nodes.insert((rental.id, index));
+                }
+            }
+        }
+        for (id, worker) in &self.workers {
+            self.inventory.set_open(*id, worker.is_open());
+        }
+        Ok(())
+    }
+}
+
+impl From<&Key> for KeyPart {
+    fn from(key: &Key) -> Self {
+        let Key { account, label, scopes, secret_sha256, expires, revoked } = key.clone();
+        Self { account, label, scopes, secret_sha256, expires, revoked }
+    }
+}
+
+impl From<KeyPart> for Key {
+    fn from(part: KeyPart) -> Self {
+        let KeyPart { account, label, scopes, secret_sha256, expires, revoked } = part;
+        Self { account, label, scopes, secret_sha256, expires, revoked }
+    }
+}
+
+impl From<&Worker> for WorkerPart {
+    fn from(worker: &Worker) -> Self {
+        let Worker {
+            owner,
+            name,
+            public_key,
+            fingerprint,
+            machine,
+            up,
+            paused,
+            revision,
+            nodes: _,
+        } = worker.clone();
+        Self { owner, name, public_key, fingerprint, machine, up, paused, revision }
+    }
+}
+
+impl From<WorkerPart> for Worker {
+    fn from(part: WorkerPart) -> Self {
+        let WorkerPart { owner, name, public_key, fingerprint, machine, up, paused, revision } =
+            part;
+        Self {
+            owner,
+            name,
+            public_key,
+            fingerprint,
+            machine,
+            up,
+            paused,
+            revision,
+            nodes: BTreeSet::new(),
+        }
+    }
+}
+
+impl From<&Rental> for RentalPart {
+    fn from(rental: &Rental) -> Self {
+        Self {
+            id: rental.id,
+            project: rental.project,
+            name: rental.name.clone(),
+            order: rental.order.clone(),
+            terms: (&rental.terms).into(),
+            stage: rental.stage.into(),
+            quoted_at: rental.quoted_at,
+            nodes: rental.nodes.iter().map(NodePart::from).collect(),
+            hold: rental.hold,
+            settled: rental.settled,
+            reason: rental.reason.clone(),
+            jobs: rental.jobs.clone(),
+            due: rental.due,
+        }
+    }
+}
+
+impl From<RentalPart> for Rental {
+    fn from(part: RentalPart) -> Self {
+        Self {
+            id: part.id,
+            project: part.project,
+            name: part.name,
+            order: part.order,
+            terms: part.terms.into(),
+            stage: part.stage.into(),
+            quoted_at: part.quoted_at,
+            nodes: part.nodes.into_iter().map(Node::from).collect(),
+            hold: part.hold,
+            settled: part.settled,
+            reason: part.reason,
+            jobs: part.jobs,
+            due: part.due,
+        }
+    }
+}
+
+impl From<&Node> for NodePart {
+    fn from(node: &Node) -> Self {
+        Self {
+            seat: (&node.seat).into(),
+            supplier: node.supplier,
+            stage: node.stage,
+            listens: node.listens,
+            meter: node.meter.into(),
+            silent_since: node.silent_since,
+            cleared_from: node.cleared_from,
+            cleared: node.cleared,
+        }
+    }
+}
+
+impl From<NodePart> for Node {
+    fn from(part: NodePart) -> Self {
+        let NodePart { seat, supplier, stage, listens, meter, silent_since, cleared_from, cleared } =
+            part;
+        let (seat, meter) = (seat.into(), meter.into());
+        Self { seat, supplier, stage, listens, meter, silent_since, cleared_from, cleared }
+    }
+}
+
+impl From<&Job> for JobPart {
+    fn from(job: &Job) -> Self {
+        let Job { id, rental, entrypoint, package, env, stage, stop_asked, submitted_at, ended_at } =
+            job.clone();
+        Self { id, rental, entrypoint, package, env, stage, stop_asked, submitted_at, ended_at }
+    }
+}
+
+impl From<JobPart> for Job {
+    fn from(part: JobPart) -> Self {
+        let JobPart {
+            id,
+            rental,
+            entrypoint,
+            package,
+            env,
+            stage,
+            stop_asked,
+            submitted_at,
+            ended_at,
+        } = part;
+        Self { id, rental, entrypoint, package, env, stage, stop_asked, submitted_at, ended_at }
+    }
+}

@@ -1,0 +1,363 @@
+//! The state, and the one way to change it.
+
+mod nouns;
+mod told;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use ledger::{Account, AccountKey, Book, Holder, Kind, Transfer};
+use market::PriceList;
+use scheduler::Inventory;
+use units::{
+    AccountId, Asset, CommandId, Credits, InviteId, JobId, KeyId, ProjectId, RentalId, Timestamp,
+    TransferId, WorkerId,
+};
+
+pub use nouns::{
+    Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
+};
+pub use told::Told;
+
+use crate::effect::{Effect, Movement, Subject};
+use crate::record::{Actor, Body, Command, Digest, Entry, Parameters};
+use crate::refusal::{Noun, Refusal};
+
+/// Where the journal stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The last entry's place; 0 before the first.
+    pub seq: u64,
+    /// The last entry's hash.
+    pub hash: [u8; 32],
+    /// The last entry's time.
+    pub at: Timestamp,
+}
+
+/// What a command made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// Nothing new.
+    Done,
+    /// An account.
+    Account(AccountId),
+    /// An invitation.
+    Invite(InviteId),
+    /// A job.
+    Job(JobId),
+    /// A key.
+    Key(KeyId),
+    /// A project.
+    Project(ProjectId),
+    /// A quote or a rental.
+    Rental(RentalId),
+    /// A worker.
+    Worker(WorkerId),
+}
+
+/// An accepted command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it made, now or when it was first told.
+    pub reply: Reply,
+    /// What must be durable before anyone is answered; `None` when it was told before.
+    pub entry: Option<Entry>,
+}
+
+/// The whole state of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    pub(crate) head: Head,
+    pub(crate) told: Told,
+    pub(crate) people: BTreeMap<AccountId, Person>,
+    pub(crate) projects: BTreeMap<ProjectId, Project>,
+    pub(crate) keys: BTreeMap<KeyId, Key>,
+    pub(crate) invites: BTreeMap<InviteId, Invite>,
+    pub(crate) workers: BTreeMap<WorkerId, Worker>,
+    pub(crate) fingerprints: BTreeMap<Digest, WorkerId>,
+    pub(crate) inventory: Inventory,
+    pub(crate) rentals: BTreeMap<RentalId, Rental>,
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    pub(crate) book: Book,
+    pub(crate) prices: PriceList,
+    pub(crate) parameters: Parameters,
+    /// When something must be looked at: rentals by the time of their stage, silent nodes, things to forget.
+    pub(crate) due: BTreeSet<(Timestamp, RentalId)>,
+    pub(crate) effects: VecDeque<Effect>,
+    /// Transfers of the entry being applied.
+    pub(crate) transfers: u32,
+}
+
+impl Control {
+    /// A network nobody has joined.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Applies a command, or says why not.
+    ///
+    /// `now` is the shell's clock; when it runs backward, the last entry's time stands in.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; then nothing has changed.
+    pub fn tell(&mut self, body: Body, now: Timestamp) -> Result<Outcome, Refusal> {
+        if let Some(reply) = self.told.answer(body.id, body.asked)? {
+            return Ok(Outcome { reply, entry: None });
+        }
+        let now = now.max(self.head.at);
+        let bytes = serde_json::to_vec(&body).expect("commands are plain data");
+        let reply = self.apply(body, now)?;
+        let seq = self.head.seq + 1;
+        let previous = self.head.hash;
+        let hash = Entry::hash_of(&previous, seq, now.millis(), &bytes);
+        self.head = Head { seq, hash, at: now };
+        let entry = Entry { seq, at_millis: now.millis(), previous, hash, body: bytes };
+        Ok(Outcome { reply, entry: Some(entry) })
+    }
+
+    /// Applies an entry of the journal again. Its effects are not done again.
+    ///
+    /// # Errors
+    /// What does not fit: the journal was altered, or was written by a program that decided otherwise.
+    pub fn replay(&mut self, entry: &Entry) -> Result<(), Broken> {
+        let broken = |why| Broken { seq: entry.seq, why };
+        if entry.seq != self.head.seq + 1 || entry.previous != self.head.hash {
+            return Err(broken("it does not follow the one before"));
+        }
+        if Entry::hash_of(&entry.previous, entry.seq, entry.at_millis, &entry.body) != entry.hash {
+            return Err(broken("its hash is not that of its contents"));
+        }
+        let body: Body = serde_json::from_slice(&entry.body)
+            .map_err(|_| broken("this program cannot read it"))?;
+        let at = Timestamp::from_millis(entry.at_millis);
+        self.apply(body, at).map_err(|_| broken("this program would have refused it"))?;
+        self.head = Head { seq: entry.seq, hash: entry.hash, at };
+        self.effects.clear();
+        Ok(())
+    }
+
+    /// When [`Command::Wake`] next has something to do.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The next thing the shell must do once the entries told so far are durable.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    fn apply(&mut self, body: Body, now: Timestamp) -> Result<Reply, Refusal> {
+        self.transfers = 0;
+        let Body { id, asked, by, command } = body;
+        let reply = self.dispatch(by, command, now)?;
+        self.told.remember(id, asked, reply, now);
+        Ok(reply)
+    }
+
+    fn dispatch(&mut self, by: Actor, command: Command, now: Timestamp) -> Result<Reply, Refusal> {
+        use Command as C;
+        match command {
+            C::OpenAccount { account, name, email } => self.open_account(by, account, name, email),
+            C::OpenProject { project, owner, name } => self.open_project(by, project, owner, name),
+            C::SetMember { project, account, role } => self.set_member(by, project, account, role),
+            C::IssueKey { key, account, label, scopes, secret_sha256, expires_millis } => {
+                let expires = expires_millis.map(Timestamp::from_millis);
+                self.issue_key(
+                    by,
+                    key,
+                    Key { account, label, scopes, secret_sha256, expires, revoked: false },
+                )
+            }
+            C::RevokeKey { key } => self.revoke_key(by, key),
+            C::TopUp { project, amount, note } => self.top_up(by, project, amount, &note, now),
+            C::SetParameters { parameters } => self.set_parameters(by, parameters),
+            C::SetPrices { prices } => self.set_prices(by, prices),
+            C::Invite { invite, account, secret_sha256, expires_millis } => {
+                let expires = Timestamp::from_millis(expires_millis);
+                self.invite(by, invite, Invite { account, secret_sha256, expires, used_by: None })
+            }
+            C::Join { invite, worker, name, public_key, fingerprint, machine } => {
+                let joining = Worker::new(name, public_key, fingerprint, machine);
+                self.join(by, invite, worker, joining, now)
+            }
+            C::ChangeMachine { worker, machine } => self.change_machine(by, worker, machine),
+            C::SetPaused { worker, paused } => self.set_paused(by, worker, paused),
+            C::Retire { worker } => self.retire(by, worker),
+            C::WorkerUp { worker } => self.worker_up(by, worker, now),
+            C::WorkerSilent { worker, heard_millis } => {
+                self.worker_silent(by, worker, Timestamp::from_millis(heard_millis), now)
+            }
+            C::Observe { worker, revision, nodes, jobs } => {
+                self.observe(by, worker, revision, nodes, jobs, now)
+            }
+            C::Quote { rental, project, order, hours } => {
+                self.quote(by, rental, project, order, hours, now)
+            }
+            C::Rent { rental, name, may_wait } => self.rent(by, rental, name, may_wait, now),
+            C::EndRental { rental } => self.end_rental(by, rental, now),
+            C::SubmitJob { job, rental, entrypoint, package, env } => {
+                self.submit_job(by, Job::new(job, rental, entrypoint, package, env, now))
+            }
+            C::StopJob { job } => self.stop_job(by, job, now),
+            C::Wake {} => self.wake(by, now),
+        }
+    }
+
+    pub(crate) fn changed(&mut self, subject: Subject) {
+        self.effects.push_back(Effect::Changed(subject));
+    }
+
+    /// Tells the book a batch of transfers: all of them, or none.
+    pub(crate) fn move_money(
+        &mut self,
+        kinds: &[Kind],
+        rental: Option<RentalId>,
+    ) -> Result<Vec<TransferId>, Refusal> {
+        let seq = u128::from(self.head.seq + 1);
+        let first = u128::from(self.transfers);
+        let name = |index: u128| TransferId::from_bits((seq << 32) | (first + index));
+        let named =
+            (0_u128..).zip(kinds).map(|(index, kind)| Transfer { id: name(index), kind: *kind });
+        let batch: Vec<Transfer> = named.collect();
+        self.book.apply(&batch).map_err(|(_, refusal)| refused_by_the_book(refusal))?;
+        self.transfers += u32::try_from(batch.len()).expect("a batch is bounded by the book");
+        for transfer in &batch {
+            self.effects.push_back(Effect::Moved(Movement {
+                id: transfer.id,
+                kind: transfer.kind,
+                rental,
+            }));
+        }
+        Ok(batch.iter().map(|transfer| transfer.id).collect())
+    }
+}
+
+/// Why an entry of a journal cannot be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("entry {seq} of the journal is broken: {why}")]
+pub struct Broken {
+    /// Which entry.
+    pub seq: u64,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
+
+/// Amounts come from people; everything else that the book could refuse is this crate's own doing.
+fn refused_by_the_book(refusal: ledger::Refusal) -> Refusal {
+    use ledger::Refusal as R;
+    match refusal {
+        R::Insufficient { available, wanted } => Refusal::Insufficient {
+            available: Credits::from_units(available),
+            wanted: Credits::from_units(wanted),
+        },
+        R::Nothing | R::Overflow => Refusal::Invalid { field: "amount", why: refusal.to_string() },
+        R::BatchTooLong { .. }
+        | R::IdReused
+        | R::SameAccount
+        | R::AssetMismatch
+        | R::HoldUnknown
+        | R::HoldClosed(_)
+        | R::MoreThanHeld { .. } => unreachable!("transfers are named and shaped here: {refusal}"),
+    }
+}
+
+/// Reading. Nothing here changes anything.
+impl Control {
+    /// Where the journal stands.
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The book.
+    pub const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The purse of a holder.
+    pub fn purse(&self, holder: Holder) -> Account {
+        self.book.account(usd(holder))
+    }
+
+    /// Fees and minimums for new quotes.
+    pub const fn parameters(&self) -> Parameters {
+        self.parameters
+    }
+
+    /// Prices for machines that join.
+    pub const fn prices(&self) -> &PriceList {
+        &self.prices
+    }
+
+    /// The machines on offer.
+    pub const fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// A person or company.
+    pub fn person(&self, id: AccountId) -> Option<&Person> {
+        self.people.get(&id)
+    }
+
+    /// A project.
+    pub fn project(&self, id: ProjectId) -> Option<&Project> {
+        self.projects.get(&id)
+    }
+
+    /// Every project.
+    pub fn projects(&self) -> impl Iterator<Item = (ProjectId, &Project)> {
+        self.projects.iter().map(|(id, project)| (*id, project))
+    }
+
+    /// A key.
+    pub fn key(&self, id: KeyId) -> Option<&Key> {
+        self.keys.get(&id)
+    }
+
+    /// An invitation.
+    pub fn invite_of(&self, id: InviteId) -> Option<&Invite> {
+        self.invites.get(&id)
+    }
+
+    /// A worker.
+    pub fn worker(&self, id: WorkerId) -> Option<&Worker> {
+        self.workers.get(&id)
+    }
+
+    /// Every worker.
+    pub fn workers(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.workers.iter().map(|(id, worker)| (*id, worker))
+    }
+
+    /// A rental that is not long over.
+    pub fn rental(&self, id: RentalId) -> Option<&Rental> {
+        self.rentals.get(&id)
+    }
+
+    /// Every rental that is not long over.
+    pub fn rentals(&self) -> impl Iterator<Item = &Rental> {
+        self.rentals.values()
+    }
+
+    /// A job of such a rental.
+    pub fn job(&self, id: JobId) -> Option<&Job> {
+        self.jobs.get(&id)
+    }
+
+    /// What was made by a command that was told before, if it was.
+    pub fn told_before(&self, id: CommandId) -> Option<Reply> {
+        self.told.reply(id)
+    }
+
+    pub(crate) fn known_worker(&self, id: WorkerId) -> Result<&Worker, Refusal> {
+        self.workers.get(&id).ok_or(Refusal::NotFound(Noun::Worker))
+    }
+
+    pub(crate) fn known_rental(&self, id: RentalId) -> Result<&Rental, Refusal> {
+        self.rentals.get(&id).ok_or(Refusal::NotFound(Noun::Rental))
+    }
+}
+
+/// A holder's account in dollars.
+pub(crate) const fn usd(holder: Holder) -> AccountKey {
+    AccountKey { holder, asset: Asset::Usd }
+}

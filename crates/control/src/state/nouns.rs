@@ -1,0 +1,356 @@
+//! The nouns of the state. Fields are public to read: only this crate holds a mutable one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use market::{Meter, Receipt, Served, Stage, Terms};
+use scheduler::Seat;
+use units::{AccountId, BlobId, JobId, Name, ProjectId, RentalId, Timestamp, TransferId, WorkerId};
+
+use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
+
+/// A person or a company.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// What it is called.
+    pub name: Name,
+    /// Where it can be written to.
+    pub email: Option<String>,
+}
+
+/// What is paid for together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// What it is called.
+    pub name: Name,
+    /// Who may do what in it. At least one of them owns it.
+    pub members: BTreeMap<AccountId, Role>,
+    /// Its rentals that are not long over.
+    pub rentals: BTreeSet<RentalId>,
+}
+
+/// What opens the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Whose it is.
+    pub account: AccountId,
+    /// What its owner calls it.
+    pub label: Name,
+    /// What it may be used for.
+    pub scopes: BTreeSet<Scope>,
+    /// SHA-256 of its secret.
+    pub secret_sha256: Digest,
+    /// Until when it opens anything; `None` for ever.
+    pub expires: Option<Timestamp>,
+    /// Whether it was taken back.
+    pub revoked: bool,
+}
+
+impl Key {
+    /// Whether it opens anything now.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        !self.revoked && self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+/// A single-use invitation for one machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invite {
+    /// Whose machine it will be.
+    pub account: AccountId,
+    /// SHA-256 of its secret.
+    pub secret_sha256: Digest,
+    /// Until when it can be used.
+    pub expires: Timestamp,
+    /// Who used it.
+    pub used_by: Option<WorkerId>,
+}
+
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Whose it is; set when it joins.
+    pub owner: AccountId,
+    /// What it is called.
+    pub name: Name,
+    /// Its own ed25519 key.
+    pub public_key: Digest,
+    /// What its hardware hashes to.
+    pub fingerprint: Digest,
+    /// What it has.
+    pub machine: MachineRecord,
+    /// Whether it speaks.
+    pub up: bool,
+    /// Whether its owner wants no new rentals on it.
+    pub paused: bool,
+    /// Grows with every change of what it should run.
+    pub revision: u64,
+    /// The nodes seated on it.
+    pub nodes: BTreeSet<(RentalId, u32)>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        name: Name,
+        public_key: Digest,
+        fingerprint: Digest,
+        machine: MachineRecord,
+    ) -> Self {
+        Self {
+            owner: AccountId::from_bits(0),
+            name,
+            public_key,
+            fingerprint,
+            machine,
+            up: false,
+            paused: false,
+            revision: 1,
+            nodes: BTreeSet::new(),
+        }
+    }
+
+    /// Whether it takes new rentals.
+    pub const fn is_open(&self) -> bool {
+        self.up && !self.paused
+    }
+}
+
+/// How far a node of a rental has come.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub enum NodeStage {
+    /// Its machine was asked.
+    Waiting,
+    /// Its machine has started it.
+    Starting,
+    /// It takes work.
+    Ready,
+    /// It is gone and will not come back.
+    Lost,
+}
+
+impl NodeStage {
+    /// How it is written.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// One node of a rental.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// What it takes of which machine.
+    pub seat: Seat,
+    /// Whose machine that is.
+    pub supplier: AccountId,
+    /// How far it has come.
+    pub stage: NodeStage,
+    /// Where it listens, if it is the head.
+    pub listens: Option<SocketAddr>,
+    /// How long it has served.
+    pub meter: Meter,
+    /// Since when its machine is silent, while the rental runs.
+    pub silent_since: Option<Timestamp>,
+    /// Since which revision its machine is asked to clear it.
+    pub cleared_from: Option<u64>,
+    /// Whether its seat was given back.
+    pub cleared: bool,
+}
+
+impl Node {
+    pub(crate) fn new(seat: Seat, supplier: AccountId) -> Self {
+        Self {
+            seat,
+            supplier,
+            stage: NodeStage::Waiting,
+            listens: None,
+            meter: Meter::default(),
+            silent_since: None,
+            cleared_from: None,
+            cleared: false,
+        }
+    }
+}
+
+/// How a rental was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settled {
+    /// It ran until the renter's side ended it: minimums apply.
+    ByRenter,
+    /// It never ran, or the supply side ended it: only what was served is charged.
+    BySupply,
+}
+
+/// A renter's hold on machines, from the quote to the receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rental {
+    /// Its id; the quote it came from has the same bits.
+    pub id: RentalId,
+    /// Who pays.
+    pub project: ProjectId,
+    /// What the renter calls it, once taken.
+    pub name: Option<Name>,
+    /// What was asked for.
+    pub order: OrderRecord,
+    /// What was promised.
+    pub terms: Terms,
+    /// Where it stands.
+    pub stage: Stage,
+    /// When it was quoted.
+    pub quoted_at: Timestamp,
+    /// Its nodes: the quoted seats, and from the acceptance on the taken ones.
+    pub nodes: Vec<Node>,
+    /// The hold that pays for it, while there is one.
+    pub hold: Option<TransferId>,
+    /// How it was settled, from its ending on. What it came to follows: [`Rental::receipt`].
+    pub settled: Option<Settled>,
+    /// Why it failed, in words for the renter.
+    pub reason: Option<String>,
+    /// Its jobs, in the order they came.
+    pub jobs: Vec<JobId>,
+    /// When it is looked at next: its place in the agenda.
+    pub(crate) due: Option<Timestamp>,
+}
+
+impl Rental {
+    /// What it came to, once it is settled. It follows from the terms and the nodes' meters alone.
+    pub fn receipt(&self) -> Option<Receipt> {
+        let settled = self.settled?;
+        let receipt = Receipt::compute(&self.terms, &self.served(settled));
+        Some(receipt.expect("terms that were quoted can be settled"))
+    }
+
+    /// What it would come to if the renter ended it now.
+    pub fn receipt_so_far(&self, now: Timestamp) -> Option<Receipt> {
+        let mut so_far = self.clone();
+        so_far.nodes.iter_mut().for_each(|node| node.meter.stop(now));
+        so_far.settled = Some(Settled::ByRenter);
+        so_far.receipt()
+    }
+
+    /// What each node has served. The minimum applies to nodes that were not lost when the renter ended it.
+    fn served(&self, settled: Settled) -> Vec<Served> {
+        let served = |node: &Node| Served {
+            worker: node.seat.worker,
+            supplier: node.supplier,
+            span: self.bounded(node.meter.served),
+            minimum: settled == Settled::ByRenter
+                && node.stage == NodeStage::Ready
+                && node.silent_since.is_none(),
+        };
+        self.nodes.iter().map(served).collect()
+    }
+
+    fn bounded(&self, span: Duration) -> Duration {
+        span.min(self.terms.booked())
+    }
+
+    /// When something about it must be looked at next.
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
+        let silent = self.nodes.iter().filter_map(|node| node.silent_since);
+        let silent = silent
+            .min()
+            .filter(|_| self.stage.wants_nodes())
+            .map(|since| since.after(market::NODE_SILENCE_MAX));
+        let stage = if let Stage::Ended { at, .. } = self.stage {
+            Some(at.after(crate::limits::ENDED_KEPT_FOR))
+        } else {
+            self.stage.expires_at()
+        };
+        [stage, silent].into_iter().flatten().min()
+    }
+}
+
+/// Where a job stands.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum JobStage {
+    /// The cluster was asked, or will be.
+    Pending,
+    /// Its driver runs.
+    Running,
+    /// Its driver ended well.
+    Succeeded,
+    /// Its driver ended badly.
+    Failed {
+        /// Why.
+        message: String,
+    },
+    /// It was stopped, by the renter or with the rental.
+    Stopped,
+}
+
+impl JobStage {
+    /// Whether nothing more will happen to it.
+    pub const fn is_over(&self) -> bool {
+        match self {
+            Self::Pending | Self::Running => false,
+            Self::Succeeded | Self::Failed { .. } | Self::Stopped => true,
+        }
+    }
+
+    /// How it is written.
+    pub const fn text(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A piece of work submitted to a rental.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Where it runs.
+    pub rental: RentalId,
+    /// Its command.
+    pub entrypoint: String,
+    /// Its working folder, a zip file.
+    pub package: Option<BlobId>,
+    /// Its environment.
+    pub env: BTreeMap<String, String>,
+    /// Where it stands.
+    pub stage: JobStage,
+    /// Whether the renter wants it stopped.
+    pub stop_asked: bool,
+    /// When it was submitted.
+    pub submitted_at: Timestamp,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Job {
+    pub(crate) const fn new(
+        id: JobId,
+        rental: RentalId,
+        entrypoint: String,
+        package: Option<BlobId>,
+        env: BTreeMap<String, String>,
+        submitted_at: Timestamp,
+    ) -> Self {
+        let stage = JobStage::Pending;
+        Self {
+            id,
+            rental,
+            entrypoint,
+            package,
+            env,
+            stage,
+            stop_asked: false,
+            submitted_at,
+            ended_at: None,
+        }
+    }
+}

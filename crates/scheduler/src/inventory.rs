@@ -1,22 +1,42 @@
-//! The machines of the network, and what is taken of each.
+//! The machines of the network, what is taken of each, and where orders go.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::fmt;
 
-use units::{Certification, Credits, Resources, WorkerId};
+use units::{Credits, Resources, WorkerId};
 
-use crate::explain::Explanation;
+use crate::index::Index;
 use crate::limits::OFFERS_PER_PAGE_MAX;
 use crate::machine::{Held, Machine, Stand};
 use crate::matcher::{Cursor, Fit, Need, Offer, Placement, Seat};
+use crate::matches::{Matches, Ranking};
 use crate::order::{Filters, Order, Refusal, Spread};
-use crate::survey::{Fails, Seen, Survey};
+use crate::survey::Survey;
 
 /// The machines of the network, and what is taken of each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Two are equal when their machines are, however they came to be.
+#[derive(Clone, Default)]
 pub struct Inventory {
     stands: BTreeMap<WorkerId, Stand>,
     open: usize,
+    /// Holds every open machine as it is, and no other.
+    index: Index,
+}
+
+impl PartialEq for Inventory {
+    fn eq(&self, other: &Self) -> bool {
+        self.stands == other.stands
+    }
+}
+
+impl fmt::Debug for Inventory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inventory")
+            .field("stands", &self.stands)
+            .field("open", &self.open)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why seats could not be taken. Checks run in the order of these variants, seat by seat.
@@ -46,48 +66,61 @@ impl Inventory {
     /// A machine that is new and closed, or changed facts of one that is known: what is taken of it, and
     /// whether it is open, stay.
     pub fn put(&mut self, machine: Machine) {
-        match self.stands.entry(machine.id) {
-            Entry::Occupied(mut known) => known.get_mut().machine = machine,
-            Entry::Vacant(place) => {
-                place.insert(Stand { machine, open: false, held: Held::default() });
-            }
+        let marks = self.index.marks(&machine);
+        let (open, held) = match self.stands.get(&machine.id) {
+            Some(known) => (known.open, known.held),
+            None => (false, Held::default()),
+        };
+        let stand = Stand { machine, open, held, marks };
+        if open {
+            self.index.remove(&self.stands[&stand.machine.id]);
+            self.index.insert(&stand);
         }
+        self.stands.insert(stand.machine.id, stand);
     }
 
     /// Forgets a machine with all that is taken of it; its seats need no giving back.
     pub fn remove(&mut self, worker: WorkerId) {
-        if self.stands.remove(&worker).is_some_and(|stand| stand.open) {
-            self.open -= 1;
-        }
+        self.set_open(worker, false);
+        self.stands.remove(&worker);
     }
 
     /// Whether a machine takes new orders: it is up and not draining. An unknown machine stays unknown.
     pub fn set_open(&mut self, worker: WorkerId, open: bool) {
         let Some(stand) = self.stands.get_mut(&worker) else { return };
-        self.open = self.open - usize::from(stand.open) + usize::from(open);
+        match (stand.open, open) {
+            (false, true) => {
+                self.open += 1;
+                self.index.insert(stand);
+            }
+            (true, false) => {
+                self.open -= 1;
+                self.index.remove(stand);
+            }
+            (false, false) | (true, true) => {}
+        }
         stand.open = open;
     }
 
-    /// Where an order goes, all of it, cheapest first by [`Fit`]; or why it goes nowhere. Changes nothing.
+    /// Where an order goes, all of it, best machine first by [`Fit`]; or why it goes nowhere. Changes nothing.
     pub fn place(&self, order: &Order) -> Result<Placement, Refusal> {
         order.checked()?;
         let need = Need::new(&order.filters, order.each);
-        let mut fits: Vec<Fit> = self
-            .open_stands()
-            .filter(|stand| fails(stand, &order.filters, &need).none())
-            .map(|stand| fit(stand, &need))
-            .collect();
-        fits.sort();
+        let sieve = self.index.sieve(&order.filters, &need);
+        let model = self.index.model(&order.filters);
+        let lanes = self.index.lanes_for(model, &need);
+        let nodes = usize::try_from(order.nodes).expect("a small number");
         let mut seats = Vec::new();
-        for fit in fits {
-            let left =
-                order.nodes - u32::try_from(seats.len()).expect("at most the nodes asked for");
-            self.seat(&mut seats, order, &fit, left);
+        for fit in Matches::new(lanes, &sieve, Ranking::Fit, None) {
+            self.seat(&mut seats, order, &need, &fit);
+            if seats.len() == nodes {
+                return Ok(Placement { seats });
+            }
         }
-        if seats.len() < usize::try_from(order.nodes).expect("a small number") {
-            return Err(Refusal::NoCapacity(Box::new(self.explain(order, &need))));
-        }
-        Ok(Placement { seats })
+        let mut survey = Survey::new(order, &need);
+        survey.excluded.closed = as_count(self.len() - self.open);
+        survey.walk(&self.index, &sieve, model);
+        Err(Refusal::NoCapacity(Box::new(survey.explanation(as_count(self.len())))))
     }
 
     /// Takes seats, all or none.
@@ -108,12 +141,14 @@ impl Inventory {
     pub fn give_back(&mut self, seat: &Seat) {
         let stand = self.stands.get_mut(&seat.worker).expect("a seat is on a known machine");
         assert!(stand.held.gpus.covers(seat.gpus), "the cards of a seat were taken");
-        stand.held.gpus = stand.held.gpus.without(seat.gpus);
-        stand.held.resources =
+        let resources =
             stand.held.resources.checked_sub(&seat.resources).expect("what a seat has was taken");
+        let gpus = stand.held.gpus.without(seat.gpus);
+        hold(&mut self.index, stand, Held { gpus, resources });
     }
 
-    /// A page of the machines that could serve one node, cheapest first, starting after `after`.
+    /// A page of the machines that could serve one node, cheapest first, starting after `after`; at most
+    /// [`OFFERS_PER_PAGE_MAX`] of them.
     pub fn search(
         &self,
         filters: &Filters,
@@ -122,15 +157,12 @@ impl Inventory {
         limit: usize,
     ) -> Vec<Offer> {
         let need = Need::new(filters, *each);
-        let mut offers: Vec<Offer> = self
-            .open_stands()
-            .filter(|stand| fails(stand, filters, &need).none())
-            .map(|stand| offer(stand, &need))
-            .filter(|offer| after.is_none_or(|after| offer.cursor > after))
-            .collect();
-        offers.sort_by_key(|offer| offer.cursor);
-        offers.truncate(limit.min(OFFERS_PER_PAGE_MAX));
-        offers
+        let sieve = self.index.sieve(filters, &need);
+        let lanes = self.index.lanes_for(self.index.model(filters), &need);
+        Matches::new(lanes, &sieve, Ranking::Price, after)
+            .take(limit.min(OFFERS_PER_PAGE_MAX))
+            .map(|fit| self.offer(&need, &fit))
+            .collect()
     }
 
     /// What nobody has taken of a machine, open or closed.
@@ -163,29 +195,31 @@ impl Inventory {
         self.open
     }
 
-    fn open_stands(&self) -> impl Iterator<Item = &Stand> {
-        self.stands.values().filter(|stand| stand.open)
+    fn stand(&self, worker: WorkerId) -> &Stand {
+        self.stands.get(&worker).expect("the index holds known machines only")
     }
 
-    fn explain(&self, order: &Order, need: &Need) -> Explanation {
-        let mut survey = Survey::new(order, need);
-        for stand in self.open_stands() {
-            let fails = fails(stand, &order.filters, need);
-            let tier = stand.machine.tier;
-            survey.note(&Seen { unit: unit(stand, need), tier, free: stand.free(), fails });
-        }
-        survey.excluded.closed = as_count(self.len() - self.open);
-        survey.explanation(as_count(self.len()))
-    }
-
-    fn seat(&self, seats: &mut Vec<Seat>, order: &Order, fit: &Fit, left: u32) {
-        let stand = &self.stands[&fit.worker];
+    /// As many seats on the machine as fit it and are still wanted.
+    fn seat(&self, seats: &mut Vec<Seat>, order: &Order, need: &Need, fit: &Fit) {
+        let stand = self.stand(fit.worker);
+        let node_hour = need.node_hour(fit.price.units());
+        let left = order.nodes - u32::try_from(seats.len()).expect("at most the nodes asked for");
         let mut cards = stand.free_gpus();
         for _ in 0..order.spread.room(&stand.free(), &order.each).min(left) {
             let gpus = cards.lowest(order.each.gpus).expect("there is room for the node");
             cards = cards.without(gpus);
-            let (resources, node_hour) = (order.each, fit.node_hour);
-            seats.push(Seat { worker: fit.worker, gpus, resources, node_hour });
+            seats.push(Seat { worker: fit.worker, gpus, resources: order.each, node_hour });
+        }
+    }
+
+    fn offer(&self, need: &Need, fit: &Fit) -> Offer {
+        let free = self.stand(fit.worker).free();
+        Offer {
+            worker: fit.worker,
+            node_hour: need.node_hour(fit.price.units()),
+            free,
+            nodes: Spread::Pack.room(&free, &need.each),
+            cursor: Cursor { price: Credits::from_units(fit.price.units()), worker: fit.worker },
         }
     }
 
@@ -199,65 +233,28 @@ impl Inventory {
         if !free || seat.gpus.len() != seat.resources.gpus {
             return Err(Taken::NotFree { worker });
         }
-        stand.held.gpus = stand.held.gpus.with(seat.gpus);
-        stand.held.resources = stand
+        let resources = stand
             .held
             .resources
             .checked_add(&seat.resources)
             .expect("no more is taken than there is");
+        let gpus = stand.held.gpus.with(seat.gpus);
+        hold(&mut self.index, stand, Held { gpus, resources });
         Ok(())
+    }
+}
+
+/// Changes what is taken of a machine, and its place in the index with it.
+fn hold(index: &mut Index, stand: &mut Stand, held: Held) {
+    if stand.open {
+        index.remove(stand);
+    }
+    stand.held = held;
+    if stand.open {
+        index.insert(stand);
     }
 }
 
 fn as_count(machines: usize) -> u64 {
     u64::try_from(machines).expect("a count of machines fits 64 bits")
-}
-
-fn unit(stand: &Stand, need: &Need) -> u64 {
-    let prices = &stand.machine.prices;
-    if need.per_gpu() { prices.gpu_hour.units() } else { prices.vcpu_hour.units() }
-}
-
-fn fit(stand: &Stand, need: &Need) -> Fit {
-    Fit {
-        strands_gpus: stand.machine.total.gpus > 0 && !need.per_gpu(),
-        node_hour: need.node_hour(unit(stand, need)),
-        gpus_left: stand.free_gpus().len() - need.each.gpus,
-        worker: stand.machine.id,
-    }
-}
-
-fn offer(stand: &Stand, need: &Need) -> Offer {
-    let (unit, worker, free) = (unit(stand, need), stand.machine.id, stand.free());
-    let nodes = Spread::Pack.room(&free, &need.each);
-    let cursor = Cursor { price: Credits::from_units(unit), worker };
-    Offer { worker, node_hour: need.node_hour(unit), free, nodes, cursor }
-}
-
-fn fails(stand: &Stand, filters: &Filters, need: &Need) -> Fails {
-    let (machine, free, each) = (&stand.machine, stand.free(), need.each);
-    let mut fails = 0;
-    let mut fail = |bit: u16, fails_it: bool| fails |= if fails_it { bit } else { 0 };
-    fail(Fails::GPU_MODEL, filters.gpu_model.is_some() && machine.gpu_model != filters.gpu_model);
-    fail(
-        Fails::SUPPLIER,
-        !filters.suppliers.is_empty() && !filters.suppliers.contains(&machine.supplier),
-    );
-    let there = machine.country.is_some_and(|country| filters.countries.contains(&country));
-    fail(Fails::COUNTRY, !filters.countries.is_empty() && !there);
-    fail(Fails::TIER, machine.tier < filters.tier_min);
-    for (place, certification) in Certification::ALL.iter().enumerate() {
-        let wanted = filters.certifications.contains(certification);
-        fail(
-            Fails::CERTIFICATION << place,
-            wanted && !machine.certifications.contains(certification),
-        );
-    }
-    let priced = !need.per_gpu() || machine.total.gpus > 0;
-    fail(Fails::PRICE, priced && unit(stand, need) > need.unit_max);
-    fail(Fails::GPUS, free.gpus < each.gpus);
-    fail(Fails::VCPUS, free.vcpus < each.vcpus);
-    fail(Fails::MEMORY, free.memory_mib < each.memory_mib);
-    fail(Fails::DISK, free.disk_mib < each.disk_mib);
-    Fails(fails)
 }

@@ -13,14 +13,20 @@
 
 #![deny(clippy::float_arithmetic)]
 
+mod block;
+mod column;
 mod explain;
 mod gpu_set;
+mod index;
 mod inventory;
+mod lane;
 pub mod limits;
 mod machine;
 mod matcher;
+mod matches;
 mod order;
 mod survey;
+mod walk;
 
 pub use explain::{Change, Excluded, Explanation, Relaxation};
 pub use gpu_set::GpuSet;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use units::{AccountId, Certification, Country, Credits, GpuModel, Resources, Tier, WorkerId};
 
 use crate::gpu_set::GpuSet;
+use crate::index::Marks;
 use crate::limits::offered;
 
 /// What one machine has, where it stands, and what it costs.
@@ -49,11 +50,20 @@ pub struct Held {
 }
 
 /// A machine with all that changes about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stand {
     pub(crate) machine: Machine,
     pub(crate) open: bool,
     pub(crate) held: Held,
+    pub(crate) marks: Marks,
+}
+
+impl PartialEq for Stand {
+    /// The same but for the numbers the index knows its words by.
+    fn eq(&self, other: &Self) -> bool {
+        let facts = |stand: &Self| (stand.open, stand.held);
+        self.machine == other.machine && facts(self) == facts(other)
+    }
 }
 
 impl Stand {

@@ -11,10 +11,10 @@ use crate::order::Filters;
 pub struct Fit {
     /// A machine with GPUs for a node without: last, so that GPUs are not left without vCPUs.
     pub strands_gpus: bool,
-    /// What an hour of the node costs.
-    pub node_hour: Credits,
-    /// GPUs free beside the first node: a tight fit keeps large machines whole.
-    pub gpus_left: u32,
+    /// What each GPU costs, or each vCPU where no GPU is asked for: nodes are alike, so it ranks their hours.
+    pub price: Credits,
+    /// GPUs that are free there: a tight fit keeps large machines whole.
+    pub free_gpus: u32,
     /// Decides ties, so that the same question always has the same answer.
     pub worker: WorkerId,
 }

@@ -52,7 +52,7 @@ pub(crate) struct Seen {
 ///
 /// Invariant: without its lowest level it holds fewer nodes than are wanted, so its size is bounded.
 #[derive(Debug, Default)]
-struct Levels {
+pub(crate) struct Levels {
     at: BTreeMap<u64, u32>,
     nodes: u32,
 }
@@ -61,6 +61,14 @@ impl Levels {
     /// Whether nodes at this level or below would change nothing.
     fn is_beyond(&self, level: u64, wanted: u32) -> bool {
         self.nodes >= wanted && self.at.first_key_value().is_some_and(|(low, _)| level <= *low)
+    }
+
+    /// The lowest level at which more nodes would change something.
+    pub(crate) fn lowest_useful(&self, wanted: u32) -> u64 {
+        match self.at.first_key_value() {
+            Some((low, _)) if self.nodes >= wanted => low.saturating_add(1),
+            Some(_) | None => 0,
+        }
     }
 
     fn add(&mut self, level: u64, nodes: u32, wanted: u32) {
@@ -82,23 +90,23 @@ impl Levels {
 /// What an order meets on the network.
 #[derive(Debug)]
 pub(crate) struct Survey<'a> {
-    order: &'a Order,
-    need: &'a Need,
+    pub(crate) order: &'a Order,
+    pub(crate) need: &'a Need,
     pub(crate) excluded: Excluded,
-    fitting: u64,
+    pub(crate) fitting: u64,
     /// Nodes on machines that fit, never more than wanted.
     possible: u32,
     shared: u32,
-    any_country: u32,
-    any_supplier: u32,
-    any_gpu_model: u32,
-    without: [u32; Certification::ALL.len()],
-    vcpus: Levels,
-    memory: Levels,
-    disk: Levels,
-    gpus: Levels,
-    price: Levels,
-    tier: Levels,
+    pub(crate) any_country: u32,
+    pub(crate) any_supplier: u32,
+    pub(crate) any_gpu_model: u32,
+    pub(crate) without: [u32; Certification::ALL.len()],
+    pub(crate) vcpus: Levels,
+    pub(crate) memory: Levels,
+    pub(crate) disk: Levels,
+    pub(crate) gpus: Levels,
+    pub(crate) price: Levels,
+    pub(crate) tier: Levels,
 }
 
 impl<'a> Survey<'a> {
@@ -123,32 +131,8 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Counts an open machine once, and remembers what would let it serve.
-    pub(crate) fn note(&mut self, seen: &Seen) {
-        self.count(seen.fails);
-        self.note_near(seen);
-    }
-
-    fn count(&mut self, fails: Fails) {
-        let excluded = &mut self.excluded;
-        let row = match fails.0 & fails.0.wrapping_neg() {
-            0 => &mut self.fitting,
-            Fails::GPU_MODEL => &mut excluded.gpu_model,
-            Fails::SUPPLIER => &mut excluded.supplier,
-            Fails::COUNTRY => &mut excluded.country,
-            Fails::TIER => &mut excluded.tier,
-            Fails::PRICE => &mut excluded.price,
-            Fails::GPUS => &mut excluded.gpus,
-            Fails::VCPUS => &mut excluded.vcpus,
-            Fails::MEMORY => &mut excluded.memory,
-            Fails::DISK => &mut excluded.disk,
-            _ => &mut excluded.certification,
-        };
-        *row += 1;
-    }
-
     /// Remembers what would let a machine serve that fails at nothing or at one thing only.
-    pub(crate) fn note_near(&mut self, seen: &Seen) {
+    pub(crate) fn note(&mut self, seen: &Seen) {
         let (each, nodes) = (self.order.each, self.order.nodes);
         let room = |each: &Resources| self.order.spread.room(&seen.free, each).min(nodes);
         if seen.fails.none() {

@@ -1,7 +1,12 @@
 //! Stories and properties of the matcher, and an oracle that shares no code with it.
 
+#[cfg(test)]
 mod explanations;
+#[cfg(test)]
 mod oracle;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
 mod stories;
+#[cfg(test)]
 mod world;

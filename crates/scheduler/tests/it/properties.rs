@@ -329,3 +329,66 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 }
+
+/// Hundreds of machines of a few kinds, so that lanes grow, split and shrink.
+fn crowds() -> impl Strategy<Value = Vec<Machine>> {
+    let one = (any::<prop::sample::Index>(), 0_u64..40, 1_u32..=6, 0_u64..=6);
+    (machines(1..4), vec(one, 200..450)).prop_map(|(kinds, all)| {
+        let make =
+            |(number, (kind, price, vcpus, memory_mib)): (u128, (prop::sample::Index, _, _, _))| {
+                let mut machine = kind.get(&kinds).clone();
+                machine.id = worker(number);
+                machine.total = Resources { vcpus, memory_mib, ..machine.total };
+                machine.prices.gpu_hour = Credits::from_units(price);
+                machine
+            };
+        (0..).zip(all).map(make).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_crowd_is_served_as_the_oracle_says_while_it_comes_and_goes(
+        machines in crowds(),
+        orders in vec(orders(), 20),
+        leavers in 1_u128..4,
+    ) {
+        let mut inventory = opened(machines.iter().cloned());
+        for order in &orders {
+            let expected = oracle::places(&inventory, &machines, order);
+            let Ok(placement) = inventory.place(order) else {
+                prop_assert!(expected.len() < usize::try_from(order.nodes).unwrap());
+                continue;
+            };
+            let found: Vec<_> = placement.seats.iter().map(|seat| seat.worker.bits()).collect();
+            prop_assert_eq!(found, expected);
+            inventory.take(&placement.seats).unwrap();
+        }
+        let leaves = |machine: &&Machine| machine.id.bits() % 4 < leavers;
+        machines.iter().filter(leaves).for_each(|machine| inventory.remove(machine.id));
+        let left: Vec<_> = machines.iter().filter(|machine| !leaves(machine)).cloned().collect();
+        prop_assert_eq!((inventory.len(), inventory.open_len()), (left.len(), left.len()));
+        for order in &orders {
+            let wanted = Order { nodes: order.nodes * 40, ..order.clone() };
+            let (excluded, fitting) = oracle::counts(&inventory, &left, &wanted);
+            let expected = oracle::places(&inventory, &left, &wanted);
+            match inventory.place(&wanted) {
+                Ok(placement) => {
+                    let found: Vec<_> = placement.seats.iter().map(|seat| seat.worker.bits()).collect();
+                    prop_assert_eq!(found, expected);
+                }
+                Err(Refusal::NoCapacity(told)) => {
+                    prop_assert_eq!((told.excluded, told.fitting), (excluded, fitting));
+                    for relaxation in &told.relaxations {
+                        let relaxed = relaxation.change.apply(&wanted);
+                        let possible = oracle::nodes_possible(&inventory, &left, &relaxed);
+                        prop_assert_eq!(possible, relaxation.nodes, "{}", relaxation);
+                    }
+                }
+                Err(other) => prop_assert!(false, "{other}"),
+            }
+        }
+    }
+}

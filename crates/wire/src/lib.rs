@@ -1,1 +1,33 @@
-//! Placeholder
+//! What crosses the network: requests and views of the HTTP API, and the messages of machines.
+//!
+//! These types are a promise to clients. Requests refuse fields they do not know; views may gain fields. Money and
+//! ids are text; moments are RFC 3339 in UTC; spans are whole seconds or minutes and say so in their name.
+//!
+//! Absent on purpose: rules. What a request means is decided by `control`.
+
+mod job;
+mod market;
+mod network;
+mod page;
+mod people;
+mod problem;
+mod rental;
+mod time;
+mod worker;
+
+pub use job::{FileView, JobRequest, JobView};
+pub use market::{OfferView, Order, Price, QuoteRequest};
+pub use network::{Balances, BookView, NetworkView, ParametersBody, PricesBody};
+pub use page::Page;
+pub use people::{
+    AccountRequest, AccountView, KeyIssued, KeyRequest, KeyView, MeView, MemberRequest, MemberView,
+    ProjectRequest, ProjectView, Role, Scope, TopUpRequest, TransferView,
+};
+pub use problem::{FieldProblem, Problem};
+pub use rental::{NodeView, ReceiptLine, ReceiptView, RentRequest, RentalView};
+pub use time::Time;
+pub use worker::{
+    Beat, BeatAnswer, Challenge, ChallengeRequest, InviteIssued, InviteRequest, InviteView,
+    JobPhase, JobSeen, JobWanted, JoinAnswer, JoinRequest, Machine, NodePhase, NodeSeen,
+    NodeWanted, PauseRequest, Session, SessionRequest, Wanted, WorkerView,
+};

@@ -1,0 +1,126 @@
+//! Rentals and receipts.
+
+use serde::{Deserialize, Serialize};
+use units::{AccountId, Credits, Name, ProjectId, QuoteId, RentalId, Resources, WorkerId};
+use utoipa::ToSchema;
+
+use crate::{Order, Price, Time};
+
+/// Takes a quote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RentRequest {
+    /// The quote.
+    pub quote: QuoteId,
+    /// What to call the rental.
+    pub name: Name,
+    /// Whether to keep the machines for 20 minutes when the balance is too small.
+    #[serde(default)]
+    pub may_wait: bool,
+}
+
+/// A quote or a rental: one thing from the price to the receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RentalView {
+    /// Its id.
+    pub id: RentalId,
+    /// The quote it is or came from.
+    pub quote: QuoteId,
+    /// Who pays.
+    pub project: ProjectId,
+    /// What the renter calls it, once taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// `quoted`, `awaiting-payment`, `deploying`, `running`, `ending` or `ended`.
+    pub state: String,
+    /// Why it ends or ended: `completed`, `cancelled`, `failed`, `unpaid` or `lapsed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<String>,
+    /// What went wrong, if anything did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was asked for.
+    pub order: Order,
+    /// What it costs.
+    pub price: Price,
+    /// When it was quoted.
+    pub quoted_at: Time,
+    /// Since when it runs or ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_since: Option<Time>,
+    /// When the state it is in ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
+    /// Its nodes.
+    pub nodes: Vec<NodeView>,
+    /// What it came to, once it is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptView>,
+}
+
+/// One node of a rental.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeView {
+    /// Its place; 0 is the head.
+    pub node: u32,
+    /// `waiting`, `starting`, `ready` or `lost`.
+    pub state: String,
+    /// Its machine.
+    pub worker: WorkerId,
+    /// What the machine is called.
+    pub worker_name: Name,
+    /// What it takes of it.
+    pub resources: Resources,
+    /// Which cards of it.
+    pub gpus: Vec<u32>,
+    /// What its hour costs.
+    pub node_hour: Credits,
+}
+
+/// What a rental came to. It recomputes itself: each `charge` is `node_hour` for `minutes_charged` rounded down, each
+/// fee is its rate of what stands before it rounded down, and the sums are sums.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReceiptView {
+    /// One line for each node.
+    pub lines: Vec<ReceiptLine>,
+    /// The sum of the charges.
+    pub subtotal: Credits,
+    /// The renter's fee on it.
+    pub renter_fee: Credits,
+    /// What the renter paid.
+    pub charged: Credits,
+    /// What had been set aside.
+    pub held: Credits,
+    /// What went back.
+    pub returned: Credits,
+    /// What the network kept: the fees of both sides.
+    pub fees: Credits,
+}
+
+/// One node on a receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReceiptLine {
+    /// The node's place.
+    pub node: u32,
+    /// Its machine.
+    pub worker: WorkerId,
+    /// What the machine is called.
+    pub worker_name: Name,
+    /// Whose machine it is.
+    pub supplier: AccountId,
+    /// What its hour costs.
+    pub node_hour: Credits,
+    /// Whole minutes it served.
+    pub minutes_served: u64,
+    /// Minutes that are charged.
+    pub minutes_charged: u64,
+    /// What they come to.
+    pub charge: Credits,
+    /// The supplier's fee on that.
+    pub supplier_fee: Credits,
+    /// What the supplier gets.
+    pub payout: Credits,
+}

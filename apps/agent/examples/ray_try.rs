@@ -1,0 +1,223 @@
+//! Three workers on one machine run one real Ray cluster: it starts, takes a job, loses and finds its agents in the
+//! middle of it, hands over what the job wrote, and leaves nothing behind.
+//!
+//! `cargo run -p agent --example ray_try -- [folder] [auto|bubblewrap|plain]`. Needs Python 3.11 to 3.13 and a package
+//! index. Prints how long each step took.
+#![expect(clippy::print_stdout, reason = "a program for people")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use agent::runtime::sandbox::Choice;
+use agent::runtime::{JobSpec, RayConfig, RayRuntime, Secrets, ports::Block};
+use anyhow::{Context, Result, bail, ensure};
+use units::{JobId, RentalId, Resources};
+use worker::{JobPhase, NodeKey, NodeOrder, NodePhase};
+
+/// How long a step may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const PORTS_FROM: u16 = 24_000;
+const NODES: u16 = 3;
+
+const MAIN: &str = r#"
+import collections, os, ray, time
+started = time.time()
+ray.init()
+
+@ray.remote(num_cpus=1, scheduling_strategy="SPREAD")
+def where(number):
+    import sklearn
+    time.sleep(1)
+    return os.environ["IOG_NODE"], os.environ["IOG_WORKER"]
+
+waiting = [where.remote(number) for number in range(24)]
+first = True
+seen = collections.Counter()
+while waiting:
+    done, waiting = ray.wait(waiting)
+    for place in ray.get(done):
+        seen[place] += 1
+        if first:
+            print(f"first task done {time.time() - started:.1f} s after the driver began", flush=True)
+            first = False
+        print("task done on", *place, flush=True)
+os.makedirs(os.environ["IOG_RESULTS"] + "/deep")
+os.symlink("/etc/passwd", os.environ["IOG_RESULTS"] + "/link")
+with open(os.environ["IOG_RESULTS"] + "/deep/seen.txt", "w") as out:
+    out.write(repr(sorted(seen.items())))
+print("secrets of the agent in reach:", [p for p in (os.environ["TRY_SECRET"],) if os.path.exists(p)])
+print("I am", os.getuid(), "and see", sorted(os.listdir("/")))
+"#;
+
+struct Worker {
+    config: RayConfig,
+    runtime: RayRuntime,
+    key: NodeKey,
+}
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let root = PathBuf::from(arguments.next().unwrap_or_else(|| "/tmp/iog-ray-try".to_owned()));
+    let sandbox = match arguments.next().as_deref() {
+        None | Some("auto") => Choice::Auto,
+        Some("bubblewrap") => Choice::Bubblewrap,
+        Some("plain") => Choice::Plain,
+        Some(other) => bail!("use `{other}`: it is not auto, bubblewrap or plain"),
+    };
+    let clock = Instant::now();
+    let mut workers =
+        (0..NODES).map(|index| worker(&root, index, sandbox)).collect::<Result<Vec<_>>>()?;
+    println!("sandbox: {:?}", workers[0].runtime.sandbox());
+    workers[0].runtime.prepare(&mut |line| println!("  {line}"))?;
+    println!("environment            {:6.1} s", clock.elapsed().as_secs_f64());
+
+    let outcome = run(&root, &mut workers);
+    let clock = Instant::now();
+    for worker in workers.iter_mut().rev() {
+        worker.runtime.stop(worker.key)?;
+    }
+    println!("all stopped            {:6.1} s", clock.elapsed().as_secs_f64());
+    outcome?;
+    nothing_is_left(&workers)
+}
+
+fn worker(root: &Path, index: u16, sandbox: Choice) -> Result<Worker> {
+    let first = PORTS_FROM + index * 400;
+    let config = RayConfig {
+        data_dir: root.join(format!("worker-{index}")),
+        shared_dir: root.join("shared"),
+        address: format!("127.77.0.{}", index + 1).parse()?,
+        ports: first..=first + 399,
+        worker_name: format!("try-{index}"),
+        sandbox,
+    };
+    let runtime = RayRuntime::new(config.clone())?;
+    fs::write(config.data_dir.join("key"), "secret")?;
+    Ok(Worker {
+        config,
+        runtime,
+        key: NodeKey { rental: RentalId::from_bits(77), node: u32::from(index) },
+    })
+}
+
+fn order(key: NodeKey, head: Option<SocketAddr>) -> NodeOrder {
+    let resources = Resources { gpus: 0, vcpus: 1, memory_mib: 2_048, disk_mib: 1_024 };
+    NodeOrder { key, nodes: u32::from(NODES), resources, gpus: Vec::new(), head, jobs: Vec::new() }
+}
+
+fn wait<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let clock = Instant::now();
+    while clock.elapsed() < PATIENCE {
+        if let Some(found) = look()? {
+            println!("{what:22} {:6.1} s", clock.elapsed().as_secs_f64());
+            return Ok(found);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    bail!("see in time: {what}")
+}
+
+fn phase(worker: &mut Worker) -> Result<bool> {
+    match worker.runtime.inspect(worker.key).phase {
+        NodePhase::Starting => Ok(false),
+        NodePhase::Ready => Ok(true),
+        NodePhase::Gone { reason } => bail!("node {} is gone: {reason}", worker.key.node),
+    }
+}
+
+fn run(root: &Path, workers: &mut [Worker]) -> Result<()> {
+    let secrets = Secrets { token: "5f".repeat(32) };
+    let clock = Instant::now();
+    let (head, others) = workers.split_first_mut().context("have a head")?;
+    head.runtime.start(&order(head.key, None), &secrets)?;
+    head.runtime.start(&order(head.key, None), &secrets)?;
+    let gcs = wait("head listens", || phase(head).map(|_| head.runtime.inspect(head.key).head))?;
+    for worker in others.iter_mut() {
+        worker.runtime.start(&order(worker.key, Some(gcs)), &secrets)?;
+    }
+    wait("head ready", || Ok(phase(head)?.then_some(())))?;
+    for worker in others.iter_mut() {
+        wait("worker ready", || Ok(phase(worker)?.then_some(())))?;
+    }
+    println!("cluster ready          {:6.1} s in all", clock.elapsed().as_secs_f64());
+
+    let job = JobSpec {
+        id: JobId::from_bits(u128::from(std::process::id())),
+        entrypoint: "python main.py".to_owned(),
+        package: Some(package(root)?),
+        env: BTreeMap::from([(
+            "TRY_SECRET".to_owned(),
+            root.join("worker-0/key").to_string_lossy().into_owned(),
+        )]),
+    };
+    head.runtime.submit_job(head.key, &job)?;
+    head.runtime.submit_job(head.key, &job)?;
+    let mut log = Vec::new();
+    let first_task =
+        |log: &[u8]| String::from_utf8_lossy(log).contains("task done on").then_some(());
+    wait("first task seen", || follow(head, job.id, &mut log).map(|()| first_task(&log)))?;
+
+    println!("the agents die and come back");
+    for worker in workers.iter_mut() {
+        worker.runtime = RayRuntime::new(worker.config.clone())?;
+        ensure!(worker.runtime.adopt() == [worker.key], "find the node again");
+        ensure!(phase(worker)?, "find the node ready");
+    }
+    let head = &mut workers[0];
+    let ended = wait("job over", || {
+        follow(head, job.id, &mut log)?;
+        let state = head.runtime.job_state(head.key, job.id)?;
+        Ok(state.is_over().then_some(state))
+    })?;
+    follow(head, job.id, &mut log)?;
+    ensure!(ended == JobPhase::Succeeded, "see the job succeed: {ended:?}");
+    for file in head.runtime.job_files(head.key, job.id)? {
+        let mut text = String::new();
+        head.runtime.open_job_file(head.key, job.id, &file.path)?.read_to_string(&mut text)?;
+        println!("{} ({} bytes): {text}", file.path, file.bytes);
+    }
+    Ok(())
+}
+
+/// Prints what is new in a job's log.
+fn follow(head: &Worker, job: JobId, log: &mut Vec<u8>) -> Result<()> {
+    let offset = u64::try_from(log.len())?;
+    let new = head.runtime.job_log(head.key, job, offset, 4_096)?;
+    std::io::stdout().write_all(&new)?;
+    log.extend(new);
+    Ok(())
+}
+
+/// A zip file with the job's program.
+fn package(root: &Path) -> Result<PathBuf> {
+    let (program, package) = (root.join("main.py"), root.join("job.zip"));
+    fs::write(&program, MAIN)?;
+    let python = "/usr/bin/python3";
+    let zipped =
+        Command::new(python).args(["-m", "zipfile", "-c"]).args([&package, &program]).status()?;
+    ensure!(zipped.success(), "make the job's package");
+    Ok(package)
+}
+
+fn nothing_is_left(workers: &[Worker]) -> Result<()> {
+    for worker in workers {
+        let block = Block::starting_at(*worker.config.ports.start()).context("know the ports")?;
+        ensure!(block.is_free(), "find the ports of {} free", worker.config.worker_name);
+        let places = fs::read_dir(worker.config.data_dir.join("ray"))?.count();
+        ensure!(places == 0, "find no folder of {}", worker.config.worker_name);
+    }
+    let marked = |pid: &fs::DirEntry| {
+        let environ = fs::read(pid.path().join("environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environ).contains("IOG_WORKER=try-")
+    };
+    let left = fs::read_dir("/proc")?.flatten().filter(marked).count();
+    ensure!(left == 0, "find no process left: there are {left}");
+    println!("nothing is left");
+    Ok(())
+}

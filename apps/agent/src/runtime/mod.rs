@@ -1,0 +1,337 @@
+//! Nodes of real Ray clusters on this machine.
+//!
+//! ```text
+//!   data/ray/<rental>-<node>/     the agent's: record, token, launcher's output
+//!                      └─ box/    the node's own: bound into its sandbox as /iog (its /tmp is /iog/tmp)
+//!   shared/ray-<hash>/            Ray and its Python, read-only to nodes, one per machine
+//! ```
+//!
+//! # Invariants
+//! - A node outlives the agent; the agent finds it again by its record.
+//! - Nodes of several agents on one machine do not meet: each has its own ports, user, processes and folder.
+//! - Only what was started here is stopped.
+//!
+//! Absent on purpose: what should run. That is the brain's (`worker`).
+
+pub mod beneath;
+pub mod environment;
+mod last_words;
+mod node;
+pub mod ports;
+mod process;
+mod ray_jobs;
+mod ray_start;
+mod record;
+pub mod sandbox;
+#[cfg(test)]
+mod scratch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+use units::JobId;
+use worker::{JobPhase, NodeKey, NodeOrder, NodePhase, NodeSeen};
+
+use self::beneath::{FileSeen, Untrusted, read_at};
+use self::environment::Environment;
+use self::node::{Common, Node};
+use self::ports::Block;
+use self::ray_jobs::Api;
+pub use self::ray_jobs::JobSpec;
+use self::record::{Place, Record, boot};
+use self::sandbox::{Choice, Kind};
+
+/// Users of nodes under root are this number and the first port of the node's block, which no other node on the
+/// machine has. The range is given to nobody by Linux distributions' conventions (systemd's list of users).
+const USERS_FROM: u32 = 0x7000_0000;
+/// The most of a log that is read at once.
+const LOG_BYTES_MAX: usize = 1 << 20;
+
+/// How Ray runs on this machine.
+#[derive(Clone, Debug)]
+pub struct RayConfig {
+    /// The agent's own folder.
+    pub data_dir: PathBuf,
+    /// A folder that all agents of the machine share; the environment lives there.
+    pub shared_dir: PathBuf,
+    /// The address nodes listen on and are reached by.
+    pub address: IpAddr,
+    /// Ports that nodes may use, 200 each. Best below the system's range of ephemeral ports, which on Linux starts
+    /// at 32768.
+    pub ports: RangeInclusive<u16>,
+    /// The machine's name, for names of nodes.
+    pub worker_name: String,
+    /// What nodes run in.
+    pub sandbox: Choice,
+}
+
+/// What a cluster keeps to itself.
+#[derive(Clone)]
+pub struct Secrets {
+    /// The token that opens the cluster.
+    pub token: String,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+/// The nodes of this agent.
+#[derive(Debug)]
+pub struct RayRuntime {
+    nodes_dir: PathBuf,
+    address: IpAddr,
+    ports: RangeInclusive<u16>,
+    kind: Kind,
+    common: Common,
+    nodes: BTreeMap<NodeKey, Node>,
+}
+
+impl RayRuntime {
+    /// Finds out what works here. Starts nothing.
+    pub fn new(config: RayConfig) -> Result<Self> {
+        let nodes_dir = config.data_dir.join("ray");
+        let mut builder = fs::DirBuilder::new();
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(&nodes_dir)
+            .context("make the folder of nodes")?;
+        let nodes_dir = fs::canonicalize(nodes_dir).context("find the folder of nodes")?;
+        let user = runs_as_root().then_some(USERS_FROM);
+        let settled = sandbox::settle(config.sandbox, || sandbox::probe(&nodes_dir, user));
+        let (kind, why_plain) = settled.map_err(|why| anyhow!("use bubblewrap: {why}"))?;
+        if let Some(why) = why_plain {
+            tracing::warn!(why, "bubblewrap does not work here; nodes run as plain processes");
+        }
+        fs::create_dir_all(&config.shared_dir).context("make the shared folder")?;
+        let shared = fs::canonicalize(&config.shared_dir).context("find the shared folder")?;
+        let common =
+            Common { environment: Environment::under(&shared), worker_name: config.worker_name };
+        let (address, ports) = (config.address, config.ports);
+        Ok(Self { nodes_dir, address, ports, kind, common, nodes: BTreeMap::new() })
+    }
+
+    /// What nodes run in here.
+    pub const fn sandbox(&self) -> Kind {
+        self.kind
+    }
+
+    /// Makes the environment unless the machine has it. Takes seconds to minutes; tells each step.
+    pub fn prepare(&self, progress: &mut dyn FnMut(&str)) -> Result<()> {
+        self.common.environment.prepare(progress)
+    }
+
+    /// Starts a node. One that runs is left alone; one that is gone is cleared away and started anew.
+    pub fn start(&mut self, order: &NodeOrder, secrets: &Secrets) -> Result<()> {
+        if let Some(node) = self.nodes.get(&order.key) {
+            if !node.is_gone() && (node.is_alive() || !node.record.was_ready) {
+                return Ok(());
+            }
+            self.stop(order.key)?;
+        }
+        let place = Place::of(&self.nodes_dir, order.key);
+        let record = self.new_record(order, &place)?;
+        let mut builder = fs::DirBuilder::new();
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(place.path())
+            .context("make the node's place")?;
+        place.write_token(&secrets.token)?;
+        place.write(&record)?;
+        let node = self.nodes.entry(order.key).or_insert(Node::on_record(place, record));
+        node.begin(&self.common)
+    }
+
+    fn new_record(&self, order: &NodeOrder, place: &Place) -> Result<Record> {
+        let taken: BTreeSet<Block> =
+            self.nodes.values().filter_map(|node| node.record.ports()).collect();
+        let ports = ports::pick(&self.ports, &taken, Block::is_free)
+            .with_context(|| format!("find 200 free ports in {:?}", self.ports))?;
+        let folder = match self.kind {
+            Kind::Bubblewrap => place.path().join("box"),
+            Kind::Plain => plain_folder(place.path()),
+        };
+        Ok(Record {
+            rental: order.key.rental,
+            node: order.key.node,
+            resources: order.resources,
+            gpus: order.gpus.clone(),
+            head: order.head.filter(|_| !order.key.is_head()),
+            address: self.address,
+            first_port: ports.first(),
+            kind: self.kind,
+            user: runs_as_root().then(|| USERS_FROM + u32::from(ports.first())),
+            folder,
+            boot: boot(),
+            outer: None,
+            inner: None,
+            tries: 0,
+            was_ready: false,
+        })
+    }
+
+    /// Finds the nodes that were started before the agent was. All of them can be inspected and stopped; those that
+    /// live are returned.
+    pub fn adopt(&mut self) -> Vec<NodeKey> {
+        for name in fs::read_dir(&self.nodes_dir).into_iter().flatten().flatten() {
+            let place = Place::found(name.path());
+            match place.read() {
+                Ok(record) => {
+                    let key = record.key();
+                    self.nodes.entry(key).or_insert_with(|| Node::on_record(place, record));
+                }
+                Err(fault) => {
+                    tracing::warn!(?fault, place = ?place.path(), "a node's record cannot be read")
+                }
+            }
+        }
+        self.nodes.iter().filter(|(_, node)| node.is_alive()).map(|(key, _)| *key).collect()
+    }
+
+    /// How far a node has come. Call it now and then: a node that fails to come up is started again here.
+    pub fn inspect(&mut self, key: NodeKey) -> NodeSeen {
+        match self.nodes.get_mut(&key) {
+            Some(node) => node.look(&self.common),
+            None => {
+                let reason = "this machine does not have the node".to_owned();
+                NodeSeen { phase: NodePhase::Gone { reason }, head: None }
+            }
+        }
+    }
+
+    /// Stops a node and removes what it left. A node that is not here is stopped already.
+    pub fn stop(&mut self, key: NodeKey) -> Result<()> {
+        if let Some(node) = self.nodes.get(&key) {
+            node.stop()?;
+            self.nodes.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn head(&self, key: NodeKey) -> Result<&Node> {
+        self.nodes.get(&key).with_context(|| format!("find node {} of {}", key.node, key.rental))
+    }
+
+    fn api(&self, key: NodeKey) -> Result<Api> {
+        let node = self.head(key)?;
+        let port = node.record.ports().context("read the node's ports")?.dashboard();
+        Ok(Api::new(SocketAddr::new(node.record.address, port), &node.place.read_token()?))
+    }
+
+    /// Gives a job to a head. Telling twice is telling once.
+    pub fn submit_job(&self, key: NodeKey, job: &JobSpec) -> Result<()> {
+        let record = &self.head(key)?.record;
+        let (folder, name) = (Untrusted::open(&record.folder)?, job.id.to_string());
+        let results = folder.folder(Path::new("results")).context("open the folder of results")?;
+        results.make_folder(&name, record.user).context("make the job's folder of results")?;
+        self.api(key)?.submit(job, &record.inside(&format!("results/{name}")))
+    }
+
+    /// How far a job has come.
+    pub fn job_state(&self, key: NodeKey, job: JobId) -> Result<JobPhase> {
+        self.api(key)?.phase(job)
+    }
+
+    /// Stops a job. One that is over stays as it ended.
+    pub fn stop_job(&self, key: NodeKey, job: JobId) -> Result<()> {
+        self.api(key)?.stop(job)
+    }
+
+    /// A part of what a job's driver wrote to its output, from `offset`; empty where there is nothing (yet). At most
+    /// 1 MiB at once.
+    pub fn job_log(&self, key: NodeKey, job: JobId, offset: u64, limit: usize) -> Result<Vec<u8>> {
+        let Ok(folder) = Untrusted::open(&self.head(key)?.record.ray_folder()) else {
+            return Ok(Vec::new());
+        };
+        let Some(session) = last_words::newest_session(&folder) else { return Ok(Vec::new()) };
+        let path = PathBuf::from(session).join("logs").join(format!("job-driver-{job}.log"));
+        match folder.file(&path) {
+            Ok(mut file) => {
+                read_at(&mut file, offset, limit.min(LOG_BYTES_MAX)).context("read a job's log")
+            }
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The files a job left in its folder of results on the head.
+    pub fn job_files(&self, key: NodeKey, job: JobId) -> Result<Vec<FileSeen>> {
+        self.results(key, job)?.files().context("list a job's results")
+    }
+
+    /// Opens one of [`Self::job_files`]. By its path alone a file must not be opened: the job may have put a link
+    /// there since.
+    pub fn open_job_file(&self, key: NodeKey, job: JobId, path: &str) -> Result<File> {
+        self.results(key, job)?.file(Path::new(path)).context("open a job's result")
+    }
+
+    fn results(&self, key: NodeKey, job: JobId) -> Result<Untrusted> {
+        let folder =
+            Untrusted::open(&self.head(key)?.record.folder).context("open the node's folder")?;
+        folder.folder(&Path::new("results").join(job.to_string())).context("open the job's results")
+    }
+}
+
+/// Whether the agent may become any user.
+fn runs_as_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Where a plain node keeps its files: a short path, because paths of sockets end at 107 bytes.
+fn plain_folder(place: &Path) -> PathBuf {
+    let digest = Sha256::digest(place.as_os_str().as_encoded_bytes());
+    PathBuf::from(format!("/tmp/iog-{}", &HEXLOWER.encode(&digest)[..12]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scratch::Scratch;
+    use super::*;
+    use units::RentalId;
+
+    fn runtime(data: &Path) -> RayRuntime {
+        RayRuntime::new(RayConfig {
+            data_dir: data.to_owned(),
+            shared_dir: data.join("shared"),
+            address: "127.0.0.1".parse().unwrap(),
+            ports: 20_000..=20_999,
+            worker_name: "rack-3".to_owned(),
+            sandbox: Choice::Plain,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_node_that_is_not_here_is_gone_and_stopped() {
+        let scratch = Scratch::new("runtime-none");
+        let mut runtime = runtime(scratch.path());
+        let key = NodeKey { rental: RentalId::from_bits(1), node: 0 };
+        assert!(matches!(runtime.inspect(key).phase, NodePhase::Gone { .. }));
+        assert!(runtime.stop(key).is_ok() && runtime.adopt().is_empty());
+        assert!(runtime.job_state(key, JobId::from_bits(1)).is_err());
+    }
+
+    #[test]
+    fn a_plain_nodes_folder_is_short_and_its_own() {
+        let folder = plain_folder(Path::new("/a"));
+        assert_ne!(folder, plain_folder(Path::new("/b")));
+        // What Ray appends: a session's name and a socket's.
+        let socket = "/ray/session_2026-11-22_16-31-14_711704_4194304/sockets/plasma_store";
+        assert!(folder.as_os_str().len() + socket.len() <= 107);
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        assert_eq!(format!("{:?}", Secrets { token: "5ecret".to_owned() }), "Secrets");
+    }
+}

@@ -1,0 +1,350 @@
+//! One node of Ray on this machine: started, watched, started again while it fails to come up, and stopped.
+//!
+//! ```text
+//!   start ──► starting ──► ready ──► gone
+//!               │   ▲                 ▲
+//!               └───┘ dies or hangs   │
+//!               └─────────────────────┘ too often
+//! ```
+//!
+//! # Invariants
+//! - Once a node was ready its death is final: what ran in its memory is lost, and only the control plane knows
+//!   what to do about it.
+//! - A node is stopped when no process bears its mark; only then is its folder removed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
+use worker::{NodePhase, NodeSeen};
+
+use crate::runtime::environment::Environment;
+use crate::runtime::last_words;
+use crate::runtime::process::{Process, wait_until};
+use crate::runtime::ray_jobs::Api;
+use crate::runtime::ray_start::{Memory, Start};
+use crate::runtime::record::{BOX, Place, Record, boot};
+use crate::runtime::sandbox::{Kind, Room};
+
+/// How often a node is started before it is given up: one in ten fails on a busy machine, where a raylet waits only
+/// fifteen seconds for its agent.
+const TRIES_MAX: u32 = 5;
+/// How long a node may take to join its cluster before it is started again. Idle machines need 5 to 10 s.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long Ray may take to end by itself; a head was measured at 6 s.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How long killed processes may take to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the sandbox may take to have a first process.
+const SANDBOX_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a look at the head's port may take.
+const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Goes home before it becomes the command after it: bubblewrap under root may not enter the node's folder, and a
+/// job without a package should start where it can write.
+const FROM_HOME: [&str; 4] = ["sh", "-c", r#"cd "$HOME" && exec "$@""#, "sh"];
+
+/// What all nodes of an agent share.
+#[derive(Clone, Debug)]
+pub(super) struct Common {
+    /// The environment Ray runs from.
+    pub(super) environment: Environment,
+    /// The machine's name.
+    pub(super) worker_name: String,
+}
+
+/// A node and where it stands.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Where it is on disk.
+    pub(super) place: Place,
+    /// What is written down about it.
+    pub(super) record: Record,
+    /// Since when this try is watched.
+    since: Instant,
+    /// Why it is gone, once it is.
+    gone: Option<String>,
+}
+
+impl Node {
+    /// A node that is on record.
+    pub(super) fn on_record(place: Place, record: Record) -> Self {
+        Self { place, record, since: Instant::now(), gone: None }
+    }
+
+    /// Starts it for the first time.
+    pub(super) fn begin(&mut self, common: &Common) -> Result<()> {
+        make_folders(&self.place, &self.record)?;
+        self.launch(common)
+    }
+
+    /// Starts its processes; none of them may run.
+    fn launch(&mut self, common: &Common) -> Result<()> {
+        let record = &mut self.record;
+        (record.outer, record.inner, record.boot) = (None, None, boot());
+        record.tries += 1;
+        self.place.write(record)?;
+        let mut child =
+            command(&self.place, record, common)?.spawn().context("start the node's sandbox")?;
+        record.outer = Process::with_pid(child.id());
+        self.place.write(record)?;
+        if record.kind == Kind::Bubblewrap {
+            let outer = record.outer.context("find the node's sandbox")?;
+            let mut inner = None;
+            wait_until(SANDBOX_PATIENCE, || {
+                inner = outer.children().first().copied();
+                inner.is_some() || child.try_wait().is_ok_and(|ended| ended.is_some())
+            });
+            record.inner = inner;
+            self.place.write(record)?;
+        }
+        self.since = Instant::now();
+        self.gone = None;
+        Ok(())
+    }
+
+    /// Whether it will never be ready again.
+    pub(super) const fn is_gone(&self) -> bool {
+        self.gone.is_some()
+    }
+
+    /// Whether its processes run.
+    pub(super) fn is_alive(&self) -> bool {
+        self.record.is_alive()
+    }
+
+    /// Where the head's control service listens, if this is the head and it does.
+    fn listening(&self) -> Option<SocketAddr> {
+        let port = self.record.ports()?.gcs();
+        let gcs = SocketAddr::new(self.record.address, port);
+        let listens = || TcpStream::connect_timeout(&gcs, CONNECT_PATIENCE).is_ok();
+        (self.record.key().is_head() && (self.record.was_ready || listens())).then_some(gcs)
+    }
+
+    /// Looks at it, and starts it again if it did not come up.
+    pub(super) fn look(&mut self, common: &Common) -> NodeSeen {
+        let phase = match self.phase(common) {
+            Ok(phase) => phase,
+            Err(fault) => NodePhase::Gone { reason: format!("{fault:#}") },
+        };
+        if let NodePhase::Gone { reason } = &phase {
+            self.gone = Some(reason.clone());
+        }
+        let head = match phase {
+            NodePhase::Starting | NodePhase::Ready => self.listening(),
+            NodePhase::Gone { .. } => None,
+        };
+        NodeSeen { phase, head }
+    }
+
+    fn phase(&mut self, common: &Common) -> Result<NodePhase> {
+        if let Some(reason) = &self.gone {
+            return Ok(NodePhase::Gone { reason: reason.clone() });
+        }
+        let alive = self.record.is_alive();
+        if self.record.was_ready && alive {
+            return Ok(NodePhase::Ready);
+        }
+        if alive && self.has_joined() {
+            self.record.was_ready = true;
+            self.place.write(&self.record)?;
+            return Ok(NodePhase::Ready);
+        }
+        let failed =
+            !alive || self.since.elapsed() > PATIENCE || last_words::raylet_failed(&self.record);
+        if !failed {
+            return Ok(NodePhase::Starting);
+        }
+        let reason = last_words::of(&self.place, &self.record);
+        if self.record.was_ready || self.record.tries >= TRIES_MAX {
+            self.end_processes(Duration::ZERO)?;
+            return Ok(NodePhase::Gone { reason });
+        }
+        tracing::warn!(node = ?self.record.key(), tries = self.record.tries, reason, "a node did not come up");
+        self.end_processes(Duration::ZERO)?;
+        forget_sessions(&self.record);
+        self.launch(common)?;
+        Ok(NodePhase::Starting)
+    }
+
+    fn has_joined(&self) -> bool {
+        let (Some(ports), Ok(token)) = (self.record.ports(), self.place.read_token()) else {
+            return false;
+        };
+        let at = |port| Api::new(SocketAddr::new(self.record.address, port), &token);
+        at(ports.agent_http()).is_well("/api/local_raylet_healthz")
+            && (!self.record.key().is_head() || at(ports.dashboard()).is_well("/api/version"))
+    }
+
+    /// Ends every process of it: asked first, if there is any grace, then killed.
+    fn end_processes(&self, grace: Duration) -> Result<()> {
+        let record = &self.record;
+        if !grace.is_zero() && record.is_alive() {
+            let first = match (record.kind, record.inner) {
+                // The sandbox's first process only waits; the launcher is its child.
+                (Kind::Bubblewrap, Some(inner)) => inner.children().first().copied(),
+                (Kind::Bubblewrap | Kind::Plain, _) => record.outer,
+            };
+            first.inspect(|process| process.signal(Signal::TERM));
+            wait_until(grace, || !record.is_alive());
+        }
+        if record.is_alive() {
+            record.inner.inspect(|process| process.signal(Signal::KILL));
+        }
+        let ended = record.mark().kill_bearers(KILL_PATIENCE);
+        record.outer.inspect(Process::reap);
+        ensure!(ended, "end every process of node {} of {}", record.node, record.rental);
+        Ok(())
+    }
+
+    /// Stops it and removes what it left.
+    pub(super) fn stop(&self) -> Result<()> {
+        self.end_processes(STOP_GRACE)?;
+        for folder in [self.record.folder.as_path(), self.place.path()] {
+            match fs::remove_dir_all(folder) {
+                Ok(()) => {}
+                Err(fault) if fault.kind() == ErrorKind::NotFound => {}
+                Err(fault) => return Err(fault).context("remove the node's folder"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes the sessions of tries that failed, so that the newest is the only one.
+fn forget_sessions(record: &Record) {
+    // What cannot be removed is in nobody's way.
+    let _ = fs::remove_dir_all(record.ray_folder());
+}
+
+/// Makes the folder a node writes to, and what stands beside it.
+fn make_folders(place: &Place, record: &Record) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.mode(0o700);
+    let made = builder.create(&record.folder);
+    let fresh = match made {
+        Ok(()) => true,
+        Err(fault) if fault.kind() == ErrorKind::AlreadyExists => false,
+        Err(fault) => {
+            return Err(fault).with_context(|| format!("make {}", record.folder.display()));
+        }
+    };
+    let about = fs::symlink_metadata(&record.folder).context("look at the node's folder")?;
+    let agent = rustix::process::geteuid().as_raw();
+    if !fresh && (!about.is_dir() || (about.uid() != agent && Some(about.uid()) != record.user)) {
+        bail!("use {}: it belongs to somebody else", record.folder.display());
+    }
+    for part in ["tmp", "home", "results"] {
+        let path = record.folder.join(part);
+        builder.recursive(true).create(&path).context("make a part of the node's folder")?;
+        give(&path, record.user)?;
+    }
+    give(&record.folder, record.user)?;
+    let user = record.user.unwrap_or(agent);
+    fs::write(place.passwd(), passwd(user)).context("write the sandbox's list of users")
+}
+
+fn give(path: &Path, user: Option<u32>) -> Result<()> {
+    match user {
+        Some(user) => std::os::unix::fs::lchown(path, Some(user), Some(user))
+            .context("give a folder to a node"),
+        None => Ok(()),
+    }
+}
+
+/// The users a sandbox knows: its own, and root by name.
+fn passwd(user: u32) -> String {
+    format!("iog:x:{user}:{user}::/iog/home:/bin/sh\nroot:x:0:0::/:/bin/sh\n")
+}
+
+/// The command that starts a node.
+fn command(place: &Place, record: &Record, common: &Common) -> Result<Command> {
+    let ports = record.ports().context("read the node's ports")?;
+    let token = place.read_token()?;
+    let name = format!("{}-{}", common.worker_name, record.node);
+    let temp = match record.kind {
+        Kind::Bubblewrap => "/tmp/ray".to_owned(),
+        Kind::Plain => record.inside("ray"),
+    };
+    let start = Start {
+        name: &name,
+        address: record.address,
+        ports,
+        resources: record.resources,
+        head: record.head,
+        temp: &temp,
+    };
+    let cards = cards(&record.gpus)?;
+    let environment = &common.environment;
+    let room = Room {
+        kind: record.kind,
+        user: record.user,
+        folder: &record.folder,
+        passwd: &place.passwd(),
+        readable: [Some(environment.folder().to_owned()), environment.base()]
+            .into_iter()
+            .flatten()
+            .collect(),
+        host_name: &common.worker_name,
+        shared_memory: Memory::of(&record.resources).shared(),
+        cards: cards.iter().map(|card| card.device_number).collect(),
+    };
+    let words = room.prefix();
+    let bin = environment.folder().join("bin");
+    let visible: Vec<&str> = cards.iter().map(|card| card.uuid.as_str()).collect();
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
+        .args(FROM_HOME)
+        .arg(environment.python())
+        .arg(bin.join("ray"))
+        .args(start.arguments());
+    command.env_clear().envs(start.environment(&token));
+    command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()));
+    command
+        .env("HOME", record.inside("home"))
+        .env("USER", "iog")
+        .env("LOGNAME", "iog")
+        .env("LANG", "C.UTF-8");
+    if record.kind == Kind::Plain {
+        command.env("TMPDIR", record.inside("tmp"));
+    }
+    command.env("CUDA_VISIBLE_DEVICES", visible.join(","));
+    command.env("IOG_WORKER", &common.worker_name).env("IOG_RENTAL", record.rental.to_string());
+    command.env("IOG_NODE", record.node.to_string()).env(BOX, &record.folder);
+    let output = output_file(place)?;
+    command
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().context("share the output")?)
+        .stderr(output);
+    if record.kind == Kind::Bubblewrap {
+        // A signal from the agent's terminal is not for the node. (`setsid` sees to it without a sandbox.)
+        command.process_group(0);
+    }
+    command.current_dir("/");
+    Ok(command)
+}
+
+fn output_file(place: &Place) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    options.open(place.output()).context("open the launcher's output")
+}
+
+/// The cards with these indices.
+fn cards(indices: &[u32]) -> Result<Vec<crate::probe::Gpu>> {
+    if indices.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = crate::probe::gpus();
+    let find = |index: &u32| all.iter().find(|gpu| gpu.index == *index).cloned();
+    let of_index = |index| find(index).with_context(|| format!("find GPU {index} on this machine"));
+    indices.iter().map(of_index).collect()
+}

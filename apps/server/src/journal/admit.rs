@@ -118,7 +118,7 @@ pub(super) fn signed(what: &'static str, number: u64) -> Result<i64, JournalErro
     i64::try_from(number).map_err(|_| JournalError::TooLarge {
         what,
         size: usize::MAX,
-        limit: i64::MAX as usize,
+        limit: isize::MAX.unsigned_abs(),
     })
 }
 

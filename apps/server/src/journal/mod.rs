@@ -16,6 +16,7 @@
 mod admit;
 mod error;
 pub mod limits;
+mod postgres;
 mod sqlite;
 
 pub use error::JournalError;
@@ -210,7 +211,7 @@ pub trait Reader: Send {
 /// [`JournalError::Locked`] when another server has it, [`JournalError::TooNew`] when a newer program changed it.
 pub fn open(url: &str, options: &Options) -> Result<Box<dyn Journal>, JournalError> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Err(JournalError::BadAddress { detail: "soon".to_owned() });
+        return Ok(Box::new(postgres::Postgres::open(url, options)?));
     }
     let path = url.strip_prefix("sqlite:").unwrap_or(url);
     if path.is_empty() || path.contains("://") {

@@ -19,5 +19,5 @@ fn run(arguments: &[String]) -> Result<bool> {
     let brains =
         metadata.members().filter(|package| metadata.manifest_of(package).starts_with("crates/"));
     let packages: Vec<&str> = brains.flat_map(|package| ["-p", package.name.as_str()]).collect();
-    run_steps(vec![formatting(), laws(), lints(&packages), tests(&packages)])
+    Ok(run_steps(vec![formatting(), laws(), lints(&packages), tests(&packages)]))
 }

@@ -30,6 +30,7 @@ pub(crate) struct Entry {
 /// The most that any machine of a block has of each thing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Summary {
+    len: usize,
     pub(crate) vcpus: u64,
     pub(crate) memory_mib: u64,
     pub(crate) disk_mib: u64,
@@ -42,7 +43,13 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// The places of the block's machines.
+    pub(crate) const fn all(&self) -> u64 {
+        first_places(self.len)
+    }
+
     fn add(&mut self, entry: &Entry) {
+        self.len += 1;
         self.vcpus = self.vcpus.max(u64::from(entry.free.vcpus));
         self.memory_mib = self.memory_mib.max(entry.free.memory_mib);
         self.disk_mib = self.disk_mib.max(entry.free.disk_mib);
@@ -103,31 +110,43 @@ impl Sieve {
     /// Whether some machine of a block may pass, its price aside.
     #[inline]
     pub(crate) fn may_pass(&self, summary: &Summary) -> bool {
-        let one_of = |wanted: &Option<Wanted>, has: u64| {
-            wanted.as_ref().is_none_or(|wanted| wanted.by_remainder & has != 0)
+        self.fails_all(summary).count() == 0 && self.certifications & !summary.certifications == 0
+    }
+
+    /// The tests that no machine of a block passes, as far as its summary tells.
+    #[inline]
+    pub(crate) fn fails_all(&self, summary: &Summary) -> FailsAll {
+        let none_of = |wanted: &Option<Wanted>, has: u64| {
+            wanted.as_ref().is_some_and(|wanted| wanted.by_remainder & has == 0)
         };
-        summary.vcpus >= self.vcpus
-            && summary.memory_mib >= self.memory_mib
-            && summary.disk_mib >= self.disk_mib
-            && summary.tier >= self.tier
-            && self.certifications & !summary.certifications == 0
-            && one_of(&self.countries, summary.countries)
-            && one_of(&self.suppliers, summary.suppliers)
+        FailsAll {
+            supplier: none_of(&self.suppliers, summary.suppliers),
+            country: none_of(&self.countries, summary.countries),
+            tier: summary.tier < self.tier,
+            vcpus: summary.vcpus < self.vcpus,
+            memory: summary.memory_mib < self.memory_mib,
+            disk: summary.disk_mib < self.disk_mib,
+        }
     }
 }
 
-/// Which machines of a block pass each single test.
+/// Tests that no machine of a block passes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Passes {
-    pub(crate) supplier: u64,
-    pub(crate) country: u64,
-    pub(crate) tier: u64,
-    /// For each certification that is wanted; all pass where it is not.
-    pub(crate) certifications: [u64; CERTIFICATION_BITS],
-    pub(crate) price: u64,
-    pub(crate) vcpus: u64,
-    pub(crate) memory: u64,
-    pub(crate) disk: u64,
+pub(crate) struct FailsAll {
+    pub(crate) supplier: bool,
+    pub(crate) country: bool,
+    pub(crate) tier: bool,
+    pub(crate) vcpus: bool,
+    pub(crate) memory: bool,
+    pub(crate) disk: bool,
+}
+
+impl FailsAll {
+    #[inline]
+    pub(crate) fn count(self) -> u32 {
+        let tests = [self.supplier, self.country, self.tier, self.vcpus, self.memory, self.disk];
+        tests.into_iter().map(u32::from).sum()
+    }
 }
 
 /// Bits kept for certifications.
@@ -148,8 +167,9 @@ pub(crate) struct Block {
     memory_mib: Column<32>,
     disk_mib: Column<32>,
     supplier: Column<SUPPLIER_BITS>,
-    units: Vec<u64>,
-    workers: Vec<WorkerId>,
+    units: [u64; BLOCK_LENGTH],
+    workers: [WorkerId; BLOCK_LENGTH],
+    len: usize,
     removals: u32,
 }
 
@@ -163,14 +183,15 @@ impl Block {
             memory_mib: Column::new(),
             disk_mib: Column::new(),
             supplier: Column::new(),
-            units: Vec::with_capacity(BLOCK_LENGTH),
-            workers: Vec::with_capacity(BLOCK_LENGTH),
+            units: [0; BLOCK_LENGTH],
+            workers: [WorkerId::from_bits(0); BLOCK_LENGTH],
+            len: 0,
             removals: 0,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.units.len()
+        self.len
     }
 
     pub(crate) fn key(&self, place: usize) -> (u64, WorkerId) {
@@ -179,9 +200,10 @@ impl Block {
 
     /// How many machines come before `key`.
     pub(crate) fn rank(&self, key: (u64, WorkerId)) -> usize {
-        let dear = self.units.partition_point(|unit| *unit < key.0);
-        let same = self.units[dear..].partition_point(|unit| *unit == key.0);
-        dear + self.workers[dear..dear + same].partition_point(|worker| *worker < key.1)
+        let units = &self.units[..self.len];
+        let cheaper = units.partition_point(|unit| *unit < key.0);
+        let same = units[cheaper..].partition_point(|unit| *unit == key.0);
+        cheaper + self.workers[cheaper..cheaper + same].partition_point(|worker| *worker < key.1)
     }
 
     /// How many machines come before `key` or are it.
@@ -206,8 +228,10 @@ impl Block {
 
     pub(crate) fn insert(&mut self, entry: &Entry, summary: &mut Summary) {
         let place = self.rank((entry.unit, entry.worker));
-        self.units.insert(place, entry.unit);
-        self.workers.insert(place, entry.worker);
+        self.units.copy_within(place..self.len, place + 1);
+        self.workers.copy_within(place..self.len, place + 1);
+        (self.units[place], self.workers[place]) = (entry.unit, entry.worker);
+        self.len += 1;
         self.supplier.insert(place, entry.supplier);
         self.country.insert(place, entry.country);
         self.tier.insert(place, entry.tier);
@@ -219,8 +243,9 @@ impl Block {
     }
 
     pub(crate) fn remove(&mut self, place: usize, summary: &mut Summary) {
-        self.units.remove(place);
-        self.workers.remove(place);
+        self.units.copy_within(place + 1..self.len, place);
+        self.workers.copy_within(place + 1..self.len, place);
+        self.len -= 1;
         self.supplier.remove(place);
         self.country.remove(place);
         self.tier.remove(place);
@@ -228,6 +253,7 @@ impl Block {
         self.vcpus.remove(place);
         self.memory_mib.remove(place);
         self.disk_mib.remove(place);
+        summary.len -= 1;
         summary.vcpus = self.vcpus.max();
         summary.memory_mib = self.memory_mib.max();
         summary.disk_mib = self.disk_mib.max();
@@ -251,8 +277,10 @@ impl Block {
             supplier: self.supplier.split_off(half),
             ..Self::new()
         };
-        upper.units.extend(self.units.drain(half..));
-        upper.workers.extend(self.workers.drain(half..));
+        upper.len = self.len - half;
+        upper.units[..upper.len].copy_from_slice(&self.units[half..self.len]);
+        upper.workers[..upper.len].copy_from_slice(&self.workers[half..self.len]);
+        self.len = half;
         upper
     }
 
@@ -268,20 +296,15 @@ impl Block {
 
     /// The machines whose price is at most `unit_max`: a prefix.
     pub(crate) fn priced(&self, unit_max: u64) -> u64 {
-        match self.units.last() {
-            Some(last) if *last > unit_max => {
-                first_places(self.units.partition_point(|unit| *unit <= unit_max))
-            }
-            Some(_) | None => self.all(),
-        }
+        first_places(self.units[..self.len].partition_point(|unit| *unit <= unit_max))
     }
 
-    /// The machines that pass every test.
+    /// The machines that pass every test but the price.
     #[inline]
     pub(crate) fn passing(&self, sieve: &Sieve) -> u64 {
-        let mut mask = self.priced(sieve.unit_max) & self.tier.at_least(sieve.tier);
-        if sieve.certifications != 0 {
-            mask = self.certified(sieve).into_iter().fold(mask, |mask, passes| mask & passes);
+        let mut mask = self.all() & self.tier.at_least(sieve.tier);
+        for bit in 0..CERTIFICATION_BITS {
+            mask &= self.certified(sieve, bit);
         }
         mask &= self.vcpus.at_least(sieve.vcpus);
         if mask != 0 {
@@ -299,18 +322,23 @@ impl Block {
         mask
     }
 
-    /// The machines that pass each test by itself.
-    pub(crate) fn passes(&self, sieve: &Sieve) -> Passes {
+    /// The machines of a supplier that will do.
+    pub(crate) fn supplied(&self, sieve: &Sieve) -> u64 {
         let all = self.all();
-        Passes {
-            supplier: sieve.suppliers.as_ref().map_or(all, |of| of.mask(&self.supplier, all)),
-            country: sieve.countries.as_ref().map_or(all, |of| of.mask(&self.country, all)),
-            tier: self.tier.at_least(sieve.tier),
-            certifications: self.certified(sieve),
-            price: self.priced(sieve.unit_max),
-            vcpus: self.vcpus.at_least(sieve.vcpus),
-            memory: self.memory_mib.at_least(sieve.memory_mib),
-            disk: self.disk_mib.at_least(sieve.disk_mib),
+        sieve.suppliers.as_ref().map_or(all, |of| of.mask(&self.supplier, all))
+    }
+
+    /// The machines in a country that will do.
+    pub(crate) fn in_country(&self, sieve: &Sieve) -> u64 {
+        let all = self.all();
+        sieve.countries.as_ref().map_or(all, |of| of.mask(&self.country, all))
+    }
+
+    /// The machines that have one certification, or all where it is not wanted.
+    pub(crate) fn certified(&self, sieve: &Sieve, bit: usize) -> u64 {
+        match sieve.certifications >> bit & 1 {
+            1 => self.certifications.with_bit(bit),
+            _ => u64::MAX,
         }
     }
 
@@ -329,15 +357,5 @@ impl Block {
 
     pub(crate) fn tier_at_least(&self, tier: u64) -> u64 {
         self.tier.at_least(tier)
-    }
-
-    fn certified(&self, sieve: &Sieve) -> [u64; CERTIFICATION_BITS] {
-        std::array::from_fn(|bit| {
-            if sieve.certifications >> bit & 1 == 1 {
-                self.certifications.with_bit(bit)
-            } else {
-                u64::MAX
-            }
-        })
     }
 }

@@ -2,7 +2,7 @@
 
 use units::WorkerId;
 
-use crate::block::{BLOCK_LENGTH, Block, Entry, Summary};
+use crate::block::{BLOCK_LENGTH, Block, Entry, Sieve, Summary};
 
 /// Two neighbors that together fill no more than this become one block, so that space is not lost to coming
 /// and going. Half a block, so that the next insertion does not split it again.
@@ -41,6 +41,26 @@ impl Lane {
     /// The price and the worker with which a block begins.
     pub(crate) fn first(&self, at: usize) -> (u64, WorkerId) {
         self.firsts[at]
+    }
+
+    /// The machines of a block whose price is at most `unit_max`: a prefix. Where the whole block is on one side,
+    /// it is not read.
+    pub(crate) fn priced(&self, at: usize, unit_max: u64) -> u64 {
+        if self.firsts[at].0 > unit_max {
+            0
+        } else if self.firsts.get(at + 1).is_some_and(|next| next.0 <= unit_max) {
+            self.summaries[at].all()
+        } else {
+            self.blocks[at].priced(unit_max)
+        }
+    }
+
+    /// The machines of a block that pass every test.
+    pub(crate) fn passing(&self, at: usize, sieve: &Sieve) -> u64 {
+        match self.priced(at, sieve.unit_max) {
+            0 => 0,
+            priced => priced & self.blocks[at].passing(sieve),
+        }
     }
 
     /// The block in which `key` is, if it is anywhere.

@@ -100,7 +100,7 @@ impl<'a> Matches<'a> {
         for _ in 0..BLOCKS_PER_TURN {
             let block = lane.block(step.block);
             let behind = self.after.map_or(0, |after| first_places(block.rank_after(after)));
-            let mask = block.passing(self.sieve) & !behind;
+            let mask = lane.passing(step.block, self.sieve) & !behind;
             if mask != 0 {
                 return Some(self.at_next_match(step, mask));
             }

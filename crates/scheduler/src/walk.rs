@@ -2,11 +2,25 @@
 
 use units::Tier;
 
-use crate::block::{Block, Passes, Sieve};
+use crate::block::{Block, CERTIFICATION_BITS, Sieve};
 use crate::column::places;
 use crate::index::{Index, LaneKey};
 use crate::lane::Lane;
 use crate::survey::{Fails, Levels, Seen, Survey};
+
+/// Which machines of a block pass each single test. Where two others exclude all of them, all pass.
+#[derive(Clone, Copy, Debug)]
+struct Passes {
+    supplier: u64,
+    country: u64,
+    tier: u64,
+    /// For each certification that is wanted; all pass where it is not.
+    certifications: [u64; CERTIFICATION_BITS],
+    price: u64,
+    vcpus: u64,
+    memory: u64,
+    disk: u64,
+}
 
 /// The machines of a block by what they fail at, those of a lane that fails as a whole included.
 #[derive(Clone, Copy, Debug)]
@@ -20,23 +34,61 @@ struct Sorted {
     one: u64,
 }
 
+/// A count of failures kept for all machines of a block at once, so that reading stops when it tells no more.
+#[derive(Clone, Copy, Debug)]
+struct Tally {
+    all: u64,
+    /// Fail at something, the price aside.
+    once: u64,
+    /// Fail at two things, the price aside.
+    twice: u64,
+    /// Not counted as excluded by a test so far.
+    left: u64,
+}
+
+impl Tally {
+    /// What passes a test. `fails_all` are the tests that the block's summary already says nobody passes.
+    fn test(&mut self, fails_all: bool, read: impl FnOnce() -> u64) -> u64 {
+        if fails_all {
+            self.left = 0;
+            return 0;
+        }
+        if self.left == 0 && self.twice == self.all {
+            return self.all;
+        }
+        let passing = read() & self.all;
+        let failing = self.all & !passing;
+        self.twice |= self.once & failing;
+        self.once |= failing;
+        self.left &= passing;
+        passing
+    }
+}
+
 impl Sorted {
-    fn new(block: &Block, sieve: &Sieve, priced: bool, gpus: bool) -> Self {
-        let all = block.all();
-        let mut passes = block.passes(sieve);
-        if !priced {
-            passes.price = all;
-        }
-        let gpus = if gpus { all } else { 0 };
-        let (mut once, mut twice) = (0, 0);
-        let [hipaa, iso27001, soc2] = passes.certifications;
-        let kinds = [passes.supplier, passes.country, passes.tier, hipaa, iso27001, soc2];
-        for passing in kinds.into_iter().chain([gpus, passes.vcpus, passes.memory, passes.disk]) {
-            let failing = all & !passing;
-            twice |= once & failing;
-            once |= failing;
-        }
-        Self { all, passes, gpus, none: all & !once, one: once & !twice }
+    fn new(lane: &Lane, at: usize, sieve: &Sieve, (priced, gpus): (bool, bool)) -> Self {
+        let (block, summary) = (lane.block(at), lane.summary(at));
+        let all = summary.all();
+        let none = sieve.fails_all(summary);
+        let (once, twice) = match none.count() + u32::from(!gpus) {
+            0 => (0, 0),
+            1 => (all, 0),
+            _ => (all, all),
+        };
+        let mut tally = Tally { all, once, twice, left: all };
+        let supplier = tally.test(none.supplier, || block.supplied(sieve));
+        let country = tally.test(none.country, || block.in_country(sieve));
+        let tier = tally.test(none.tier, || block.tier_at_least(sieve.tier));
+        let certifications =
+            std::array::from_fn(|bit| tally.test(false, || block.certified(sieve, bit)));
+        let price = if priced { lane.priced(at, sieve.unit_max) } else { all };
+        tally.left &= price;
+        let gpus = tally.test(!gpus, || all);
+        let vcpus = tally.test(none.vcpus, || block.vcpus_at_least(sieve.vcpus));
+        let memory = tally.test(none.memory, || block.memory_at_least(sieve.memory_mib));
+        let disk = tally.test(none.disk, || block.disk_at_least(sieve.disk_mib));
+        let passes = Passes { supplier, country, tier, certifications, price, vcpus, memory, disk };
+        Self { all, passes, gpus, none: all & !tally.once, one: tally.once & !tally.twice }
     }
 
     /// What the machine at a place fails at.
@@ -84,7 +136,7 @@ impl Survey<'_> {
                 return;
             }
             let block = lane.block(at);
-            for place in places(block.passing(sieve)) {
+            for place in places(lane.passing(at, sieve)) {
                 self.note_place(key, block, place, Fails(Fails::GPU_MODEL));
             }
         }
@@ -98,11 +150,10 @@ impl Survey<'_> {
             return;
         }
         for at in 0..lane.blocks_len() {
-            let block = lane.block(at);
-            let sorted = Sorted::new(block, sieve, priced, gpus);
+            let sorted = Sorted::new(lane, at, sieve, (priced, gpus));
             self.count(&sorted);
-            for place in places(self.near(key, block, &sorted)) {
-                self.note_place(key, block, place, sorted.fails(place));
+            for place in places(self.near(key, (lane, at), &sorted)) {
+                self.note_place(key, lane.block(at), place, sorted.fails(place));
             }
         }
     }
@@ -136,7 +187,10 @@ impl Survey<'_> {
     }
 
     /// The machines of a block that serve, or would after one change that is not known to give enough already.
-    fn near(&self, key: &LaneKey, block: &Block, sorted: &Sorted) -> u64 {
+    fn near(&self, key: &LaneKey, (lane, at): (&Lane, usize), sorted: &Sorted) -> u64 {
+        if sorted.none | sorted.one == 0 {
+            return 0;
+        }
         let passes = &sorted.passes;
         let one = sorted.one & passes.price;
         let [hipaa, iso27001, soc2] = passes.certifications;
@@ -152,7 +206,8 @@ impl Survey<'_> {
                 near |= one & !passing;
             }
         }
-        near | self.near_by_amount(block, sorted) | self.near_by_priced_amount(key, block, sorted)
+        near | self.near_by_amount(lane.block(at), sorted)
+            | self.near_by_priced_amount(key, (lane, at), sorted)
     }
 
     /// Those that have too little of something that is not paid for, or too slow a connection.
@@ -175,26 +230,31 @@ impl Survey<'_> {
     }
 
     /// Those that cost too much, or have too little of what is paid for: fewer of it cost less, too.
-    fn near_by_priced_amount(&self, key: &LaneKey, block: &Block, sorted: &Sorted) -> u64 {
+    fn near_by_priced_amount(
+        &self,
+        key: &LaneKey,
+        (lane, at): (&Lane, usize),
+        sorted: &Sorted,
+    ) -> u64 {
         let (passes, wanted) = (&sorted.passes, self.order.nodes);
         let dear = sorted.none & !passes.price;
         let mut near = 0;
         if dear != 0 && self.order.filters.node_hour_max.is_some() {
             // A level is how far a price lies below the highest there is.
-            near |= dear & block.priced(u64::MAX - self.price.lowest_useful(wanted));
+            near |= dear & lane.priced(at, u64::MAX - self.price.lowest_useful(wanted));
         }
         if self.need.per_gpu() {
             let few = sorted.one & !sorted.gpus;
             let least = self.gpus.lowest_useful(wanted).max(1);
             if self.order.each.gpus > 1 && u64::from(key.free_gpus) >= least {
-                near |= (dear | few) & block.priced(self.need.node_hour_max / least);
+                near |= (dear | few) & lane.priced(at, self.need.node_hour_max / least);
             }
         } else {
             let few = sorted.one & !passes.vcpus;
             let least = self.vcpus.lowest_useful(wanted).max(1);
             if self.order.each.vcpus > 1 && dear | few != 0 {
-                let affordable = block.priced(self.need.node_hour_max / least);
-                near |= (dear | few) & affordable & block.vcpus_at_least(least);
+                let affordable = lane.priced(at, self.need.node_hour_max / least);
+                near |= (dear | few) & affordable & lane.block(at).vcpus_at_least(least);
             }
         }
         near

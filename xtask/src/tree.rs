@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::rust_source::{code_only, lines_before_tests};
 
 /// Larger files are data, and no law reads data.
 const TEXT_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// Folders that are made, not written.
+const BUILT: &[&str] = &[".git", ".iog", "__pycache__", "node_modules", "target"];
 
 /// One text file.
 #[derive(Debug)]
@@ -141,6 +144,7 @@ fn test_modules(code: &str) -> impl Iterator<Item = &str> {
     declared.filter_map(|line| line.trim().strip_suffix(';')?.split("mod ").nth(1))
 }
 
+/// What git lists; every file, where there is no git to ask (an unpacked archive).
 fn listed(root: &Path) -> Result<Vec<String>> {
     // A clone that belongs to another user is still only listed.
     let out = Command::new("git")
@@ -154,14 +158,31 @@ fn listed(root: &Path) -> Result<Vec<String>> {
             "--exclude-standard",
         ])
         .current_dir(root)
-        .output()
-        .context("run git ls-files")?;
-    ensure!(out.status.success(), "git ls-files: {}", String::from_utf8_lossy(&out.stderr).trim());
+        .output();
+    let Some(out) = out.ok().filter(|out| out.status.success()) else {
+        let mut paths = Vec::new();
+        walk(root, "", &mut paths)?;
+        return Ok(paths);
+    };
     let text = String::from_utf8(out.stdout).context("read the names of files")?;
     let mut paths: Vec<String> =
         text.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
     paths.dedup();
     Ok(paths)
+}
+
+fn walk(root: &Path, folder: &str, paths: &mut Vec<String>) -> Result<()> {
+    for entry in std::fs::read_dir(root.join(folder)).with_context(|| format!("list {folder}"))? {
+        let entry = entry.context("list a folder")?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        if !entry.file_type().context("look at a file")?.is_dir() {
+            paths.push(path);
+        } else if !BUILT.contains(&name.as_str()) {
+            walk(root, &path, paths)?;
+        }
+    }
+    Ok(())
 }
 
 /// The root of the repository: the parent of this package.

@@ -1,4 +1,42 @@
-//! A supplier's machine: what it has, and what runs on it.
+//! A supplier's machine: what it has, what runs on it, and the link to the control plane.
+//!
+//! ```text
+//!             wanted            ┌──────────────────┐   start, stop, look    ┌───────┐
+//!   control ──────────► poller ►│ run: owns the    │───────────────────────►│ hands │ owns the runtime
+//!   plane   ◄────────── beater ◄│ brain (`worker`) │◄───────────────────────│       │
+//!           ◄────────┐   seen   └──────────────────┘   what was seen        └───────┘
+//!                    │                │ jobs                                    ▲
+//!                    └──────────── couriers: packages in, logs and files out ───┘
+//! ```
+//!
+//! # Invariants
+//! - The thread that owns the brain waits for nobody; a slow cluster delays no beat.
+//! - Nodes outlive the agent: its next start finds them again.
+//! - One agent at a time uses a data folder.
+//! - A cluster's token is in memory and in its node's own file, nowhere else.
 
+mod backoff;
+mod board;
+mod check;
+mod config;
+mod courier;
+mod hands;
+mod identity;
+mod join;
+mod limits;
+mod link;
+mod lock;
+mod machine;
 pub mod probe;
+mod quit;
+mod run;
+mod runs;
 pub mod runtime;
+mod words;
+
+pub use check::{Finding, Report, Verdict, check};
+pub use config::{Config, Offers};
+pub use join::join;
+pub use run::{run, run_with, stop_nodes};
+pub use runs::{Preparation, Runs};
+pub use runtime::sandbox::Choice as Sandbox;

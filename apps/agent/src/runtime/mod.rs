@@ -30,10 +30,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use units::JobId;
@@ -115,6 +115,9 @@ impl RayRuntime {
         }
         fs::create_dir_all(&config.shared_dir).context("make the shared folder")?;
         let shared = fs::canonicalize(&config.shared_dir).context("find the shared folder")?;
+        if kind == Kind::Plain && runs_as_root() {
+            open_to_all(&shared)?;
+        }
         let common =
             Common { environment: Environment::under(&shared), worker_name: config.worker_name };
         let (address, ports) = (config.address, config.ports);
@@ -285,6 +288,19 @@ impl RayRuntime {
 /// Whether the agent may become any user.
 fn runs_as_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Refuses a folder that other users cannot reach: without a sandbox, a node under root is such a user.
+fn open_to_all(folder: &Path) -> Result<()> {
+    for part in folder.ancestors() {
+        let mode = fs::metadata(part).context("look at the shared folder")?.permissions().mode();
+        let part = part.display();
+        ensure!(
+            mode & 0o001 != 0,
+            "let nodes reach {part}: open it to other users (chmod o+x), or install bubblewrap"
+        );
+    }
+    Ok(())
 }
 
 /// Where a plain node keeps its files: a short path, because paths of sockets end at 107 bytes.

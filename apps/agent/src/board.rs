@@ -1,0 +1,71 @@
+//! The newest of what is seen, for whoever tells it: a later word replaces an earlier one.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use worker::Seen;
+
+/// Holds the newest word.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    newest: Mutex<Newest>,
+    news: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Newest {
+    seen: Seen,
+    version: u64,
+    closed: bool,
+}
+
+impl Board {
+    /// Puts a word up.
+    pub(crate) fn post(&self, seen: Seen) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.seen = seen;
+        newest.version += 1;
+        self.news.notify_all();
+    }
+
+    /// Nothing more will come.
+    pub(crate) fn close(&self) {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.news.notify_all();
+    }
+
+    /// The newest word and its version: at once if it is newer than `known`, else after `patience` at the latest.
+    /// `None` once the board is closed.
+    pub(crate) fn read(&self, known: u64, patience: Duration) -> Option<(Seen, u64)> {
+        let until = Instant::now() + patience;
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if newest.closed {
+                return None;
+            }
+            if newest.version > known || left.is_zero() {
+                return Some((newest.seen.clone(), newest.version));
+            }
+            newest = self.news.wait_timeout(newest, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_word_is_read() {
+        let board = Board::default();
+        let none = board.read(0, Duration::ZERO).unwrap();
+        assert_eq!(none, (Seen::default(), 0));
+        board.post(Seen::default());
+        board.post(Seen { revision: Some(3), ..Seen::default() });
+        let (seen, version) = board.read(0, Duration::from_secs(60)).unwrap();
+        assert_eq!((seen.revision, version), (Some(3), 2));
+        board.close();
+        assert_eq!(board.read(2, Duration::from_secs(60)), None);
+    }
+}

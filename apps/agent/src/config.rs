@@ -1,0 +1,94 @@
+//! What an agent is told when it starts.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use units::{Country, Name};
+
+use crate::runtime::ports::BLOCK;
+use crate::runtime::sandbox::Choice;
+
+/// What an agent is told when it starts. It reads no environment variables.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The agent's own folder: its identity, its nodes.
+    pub data: PathBuf,
+    /// Where the control plane is: `https://…`. Empty: where it was when this machine joined.
+    pub server: String,
+    /// What to call the machine; its host name unless named. Settled when it joins.
+    pub name: Option<Name>,
+    /// How much of the machine is on offer.
+    pub offers: Offers,
+    /// The country it stands in.
+    pub country: Option<Country>,
+    /// Where this machine's nodes can be reached by the others of a cluster.
+    pub address: IpAddr,
+    /// Ports that nodes may use, 200 each.
+    pub ports: RangeInclusive<u16>,
+    /// A folder that all agents of the machine share: the runtime's environment.
+    pub runtimes: PathBuf,
+    /// What nodes run in.
+    pub sandbox: Choice,
+}
+
+/// How much of the machine is on offer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offers {
+    /// Hardware threads; all of them unless named.
+    pub vcpus: Option<u32>,
+    /// Main memory, in mebibytes; all but one gibibyte unless named.
+    pub memory_mib: Option<u64>,
+    /// Disk, in mebibytes; what is free when the machine joins, but for eight gibibytes, unless named.
+    pub disk_mib: Option<u64>,
+    /// Whether graphics cards stay out.
+    pub no_gpus: bool,
+}
+
+impl Config {
+    /// How many nodes the ports are enough for.
+    pub fn nodes_max(&self) -> u32 {
+        let ports = u32::from(*self.ports.end()) + 1;
+        ports.saturating_sub(u32::from(*self.ports.start())) / u32::from(BLOCK)
+    }
+
+    /// Refuses what can never work.
+    pub(crate) fn checked(&self) -> Result<()> {
+        ensure!(
+            self.nodes_max() > 0,
+            "use ports {}-{}: a node takes {BLOCK} (hint: name a longer range)",
+            self.ports.start(),
+            self.ports.end()
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_ports(ports: RangeInclusive<u16>) -> Config {
+        Config {
+            data: PathBuf::new(),
+            server: String::new(),
+            name: None,
+            offers: Offers::default(),
+            country: None,
+            address: IpAddr::from([127, 0, 0, 1]),
+            ports,
+            runtimes: PathBuf::new(),
+            sandbox: Choice::Plain,
+        }
+    }
+
+    #[test]
+    fn a_range_of_ports_is_enough_for_whole_nodes() {
+        assert_eq!(with_ports(20_000..=20_399).nodes_max(), 2);
+        assert_eq!(with_ports(20_000..=20_398).nodes_max(), 1);
+        assert_eq!(with_ports(0..=u16::MAX).nodes_max(), 327);
+        let fault = with_ports(20_000..=20_100).checked().unwrap_err().to_string();
+        assert!(fault.contains("20000-20100") && fault.contains("hint"), "{fault}");
+    }
+}

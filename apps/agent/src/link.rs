@@ -1,0 +1,381 @@
+//! Questions to the control plane, and the session they are asked in.
+//!
+//! # Invariants
+//! - A refusal is told from bad weather: only the latter is worth asking again.
+//! - A session is made when one is needed and made anew when the control plane does not know it.
+//! - Beats are numbered upward, in every session from where the control plane says.
+
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use units::WorkerId;
+use ureq::http::{Request, Response};
+use ureq::{Body, SendBody};
+use wire::{
+    BeatAnswer, Challenge, ChallengeRequest, JoinAnswer, JoinRequest, Problem, Session,
+    SessionRequest, Wanted,
+};
+use worker::Seen;
+
+use crate::identity::Key;
+use crate::limits::{
+    ANSWER_BYTES_MAX, ANSWER_PATIENCE, CONNECT_PATIENCE, PROBLEM_BYTES_MAX, STALL_PATIENCE,
+};
+use crate::words;
+
+/// The code of a refusal that asks for a new session.
+const SESSION_UNKNOWN: &str = "session-unknown";
+
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// The control plane was not reached, or is not well. Asking again may help.
+    #[error("reach the control plane: {0}")]
+    Weather(String),
+    /// The control plane said no.
+    #[error("get the control plane's consent: {0}")]
+    Refused(Refusal),
+}
+
+/// What the control plane said when it said no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The kind of problem; empty if the answer did not come from a control plane.
+    pub(crate) code: String,
+    /// What was wrong.
+    pub(crate) detail: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}", self.detail, self.status)?;
+        if !self.code.is_empty() {
+            write!(f, " {}", self.code)?;
+        }
+        f.write_str(")")?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " (hint: {hint})"))
+    }
+}
+
+impl Trouble {
+    fn asks_for_a_session(&self) -> bool {
+        match self {
+            Self::Weather(_) => false,
+            Self::Refused(refusal) => refusal.status == 401 && refusal.code == SESSION_UNKNOWN,
+        }
+    }
+}
+
+/// What is sent with a question.
+enum Said<'a> {
+    Nothing,
+    Json(String),
+    Bytes(&'a [u8]),
+    Stream(&'a mut dyn Read),
+}
+
+/// A question.
+struct Question<'a> {
+    method: &'static str,
+    path: &'a str,
+    token: Option<&'a str>,
+    said: Said<'a>,
+    /// How long the control plane may take to begin its answer.
+    patience: Duration,
+}
+
+/// The control plane's HTTP API.
+#[derive(Debug)]
+pub(crate) struct Http {
+    agent: ureq::Agent,
+    base: String,
+}
+
+impl Http {
+    /// The API at this base URL.
+    pub(crate) fn new(base: &str) -> Self {
+        let base = base.trim_end_matches('/').to_owned();
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_PATIENCE))
+            .timeout_per_read(Some(STALL_PATIENCE))
+            .timeout_per_write(Some(STALL_PATIENCE));
+        if is_loopback(&base) {
+            config = config.proxy(None);
+        }
+        Self { agent: ureq::Agent::new_with_config(config.build()), base }
+    }
+
+    fn ask(&self, question: Question<'_>) -> Result<Response<Body>, Trouble> {
+        let weather = |fault: String| Trouble::Weather(format!("{}: {fault}", self.base));
+        let request = Request::builder()
+            .method(question.method)
+            .uri(format!("{}{}", self.base, question.path));
+        let request = match question.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        };
+        let (kind, body) = match question.said {
+            Said::Nothing => ("", SendBody::none()),
+            Said::Json(text) => {
+                ("application/json", SendBody::from_owned_reader(std::io::Cursor::new(text)))
+            }
+            Said::Bytes(bytes) => ("application/octet-stream", bytes.into_body()),
+            Said::Stream(reader) => ("application/octet-stream", SendBody::from_reader(reader)),
+        };
+        let request = if kind.is_empty() { request } else { request.header("content-type", kind) };
+        let request = request.body(body).map_err(|fault| weather(fault.to_string()))?;
+        let request = self
+            .agent
+            .configure_request(request)
+            .timeout_per_read(Some(STALL_PATIENCE.max(question.patience)))
+            .timeout_recv_response(Some(question.patience))
+            .build();
+        let answer = self.agent.run(request).map_err(|fault| weather(fault.to_string()))?;
+        match answer.status().as_u16() {
+            200..=299 => Ok(answer),
+            _ => Err(self.trouble(answer)),
+        }
+    }
+
+    fn trouble(&self, mut answer: Response<Body>) -> Trouble {
+        let status = answer.status().as_u16();
+        let text = answer.body_mut().with_config().limit(PROBLEM_BYTES_MAX).read_to_string();
+        let problem = text.ok().and_then(|text| serde_json::from_str::<Problem>(&text).ok());
+        if status >= 500 || matches!(status, 408 | 425 | 429) {
+            let why = problem.map_or_else(|| "it is not well".to_owned(), |told| told.detail);
+            return Trouble::Weather(format!("{}: {why} ({status})", self.base));
+        }
+        let refusal = match problem {
+            Some(told) => {
+                Refusal { status, code: told.code, detail: told.detail, hint: told.hint }
+            }
+            None => Refusal {
+                status,
+                code: String::new(),
+                detail: format!("{} does not answer like a control plane", self.base),
+                hint: Some("check the address of the server".to_owned()),
+            },
+        };
+        Trouble::Refused(refusal)
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        said: &impl Serialize,
+    ) -> Result<T, Trouble> {
+        let said = Said::Json(serde_json::to_string(said).map_err(unreadable)?);
+        let question = Question { method: "POST", path, token, said, patience: ANSWER_PATIENCE };
+        understood(self.ask(question)?)
+    }
+
+    /// Takes up an invitation.
+    pub(crate) fn join(&self, request: &JoinRequest) -> Result<JoinAnswer, Trouble> {
+        self.post("/v1/worker/join", None, request)
+    }
+
+    fn session(&self, worker: WorkerId, key: &Key) -> Result<Session, Trouble> {
+        let asked = ChallengeRequest { worker };
+        let Challenge { challenge } = self.post("/v1/worker/challenge", None, &asked)?;
+        let signature = key.sign(&format!("iog session 1\n{worker}\n{challenge}"));
+        let signed = SessionRequest { worker, challenge, signature };
+        self.post("/v1/worker/session", None, &signed)
+    }
+}
+
+/// Whether this URL's host is this machine, so that no proxy is asked.
+fn is_loopback(base: &str) -> bool {
+    let Ok(uri) = base.parse::<ureq::http::Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|at: std::net::IpAddr| at.is_loopback())
+}
+
+/// Whether what is said to this server can be read on the way.
+pub(crate) fn is_in_the_open(base: &str) -> bool {
+    base.starts_with("http://") && !is_loopback(base)
+}
+
+fn unreadable(fault: impl std::fmt::Display) -> Trouble {
+    Trouble::Weather(format!("understand its answer: {fault}"))
+}
+
+fn understood<T: DeserializeOwned>(mut answer: Response<Body>) -> Result<T, Trouble> {
+    let read = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+    serde_json::from_slice(&read.map_err(unreadable)?).map_err(unreadable)
+}
+
+/// What a question is asked with.
+#[derive(Clone, Debug)]
+struct Pass {
+    token: String,
+    beat: u64,
+}
+
+/// A machine's link to its control plane. Shared by all threads that have something to say.
+#[derive(Debug)]
+pub(crate) struct Link {
+    http: Http,
+    worker: WorkerId,
+    key: Key,
+    session: Mutex<Option<Pass>>,
+}
+
+impl Link {
+    /// A link for this machine; connects when something is asked.
+    pub(crate) fn new(base: &str, worker: WorkerId, key: Key) -> Self {
+        Self { http: Http::new(base), worker, key, session: Mutex::new(None) }
+    }
+
+    /// The session's pass; others who need one wait for it. Each has a number of its own.
+    fn pass(&self) -> Result<Pass, Trouble> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if session.is_none() {
+            let made = self.http.session(self.worker, &self.key)?;
+            tracing::debug!(valid_secs = made.valid_secs, "session with the control plane");
+            *session = Some(Pass { token: made.token, beat: made.beats_from });
+        }
+        let known = session.as_mut().expect("it was made above");
+        let pass = known.clone();
+        known.beat = known.beat.saturating_add(1);
+        Ok(pass)
+    }
+
+    fn forget(&self, pass: &Pass) {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if session.as_ref().is_some_and(|known| known.token == pass.token) {
+            *session = None;
+        }
+    }
+
+    /// Asks within a session, and once more in a new one if the control plane does not know the first.
+    fn within<T>(&self, mut ask: impl FnMut(&Pass) -> Result<T, Trouble>) -> Result<T, Trouble> {
+        let pass = self.pass()?;
+        match ask(&pass) {
+            Err(trouble) if trouble.asks_for_a_session() => {
+                self.forget(&pass);
+                ask(&self.pass()?)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Tells what is seen.
+    pub(crate) fn beat(&self, seen: &Seen) -> Result<BeatAnswer, Trouble> {
+        self.within(|pass| {
+            self.http.post("/v1/worker/beat", Some(&pass.token), &words::beat(pass.beat, seen))
+        })
+    }
+
+    /// What should run here, once it is newer than `revision` or after `wait`.
+    pub(crate) fn wanted(&self, revision: u64, wait: Duration) -> Result<Wanted, Trouble> {
+        let path = format!("/v1/worker/wanted?revision={revision}&wait_secs={}", wait.as_secs());
+        self.within(|pass| {
+            understood(self.http.ask(Question {
+                method: "GET",
+                path: &path,
+                token: Some(&pass.token),
+                said: Said::Nothing,
+                patience: wait + ANSWER_PATIENCE,
+            })?)
+        })
+    }
+
+    /// A file of the control plane.
+    pub(crate) fn get(&self, path: &str) -> Result<Response<Body>, Trouble> {
+        self.within(|pass| {
+            self.http.ask(Question {
+                method: "GET",
+                path,
+                token: Some(&pass.token),
+                said: Said::Nothing,
+                patience: ANSWER_PATIENCE,
+            })
+        })
+    }
+
+    fn put(&self, path: &str, said: Said<'_>, pass: &Pass) -> Result<Response<Body>, Trouble> {
+        let (token, patience) = (Some(pass.token.as_str()), ANSWER_PATIENCE);
+        self.http.ask(Question { method: "PUT", path, token, said, patience })
+    }
+
+    /// Hands bytes over.
+    pub(crate) fn put_bytes(&self, path: &str, bytes: &[u8]) -> Result<Response<Body>, Trouble> {
+        self.within(|pass| self.put(path, Said::Bytes(bytes), pass))
+    }
+
+    /// Hands over what a reader gives; it is opened anew for each try.
+    pub(crate) fn put_stream<R: Read>(
+        &self,
+        path: &str,
+        mut open: impl FnMut() -> std::io::Result<R>,
+    ) -> Result<(), Trouble> {
+        self.within(|pass| {
+            let mut reader = open().map_err(|fault| Trouble::Weather(fault.to_string()))?;
+            self.put(path, Said::Stream(&mut reader), pass).map(drop)
+        })
+    }
+
+    /// Says what this machine is.
+    pub(crate) fn put_machine(&self, machine: &wire::Machine) -> Result<(), Trouble> {
+        let text = serde_json::to_string(machine).map_err(unreadable)?;
+        let path = "/v1/worker/machine";
+        self.within(|pass| self.put(path, Said::Json(text.clone()), pass)).map(drop)
+    }
+
+    /// Hands a part of a job's log over. Returns how much of the log the control plane has.
+    pub(crate) fn put_log(
+        &self,
+        job: units::JobId,
+        offset: u64,
+        part: &[u8],
+    ) -> Result<u64, Trouble> {
+        #[derive(serde::Deserialize)]
+        struct Stored {
+            length: u64,
+        }
+        let path = format!("/v1/worker/jobs/{job}/log?offset={offset}");
+        let stored: Stored = understood(self.put_bytes(&path, part)?)?;
+        Ok(stored.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_reached_without_a_proxy_and_in_private() {
+        for local in ["http://127.0.0.1:80", "http://localhost", "http://[::1]:8080/x"] {
+            assert!(is_loopback(local) && !is_in_the_open(local), "{local}");
+        }
+        for far in ["http://10.0.0.1", "http://iog.example"] {
+            assert!(!is_loopback(far) && is_in_the_open(far), "{far}");
+        }
+        assert!(!is_in_the_open("https://iog.example"));
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let refusal = Refusal {
+            status: 404,
+            code: "invite-unknown".to_owned(),
+            detail: "the invitation is not known".to_owned(),
+            hint: Some("ask for a new one".to_owned()),
+        };
+        assert_eq!(
+            Trouble::Refused(refusal).to_string(),
+            "get the control plane's consent: the invitation is not known (404 invite-unknown) \
+             (hint: ask for a new one)"
+        );
+    }
+}

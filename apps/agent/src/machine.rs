@@ -1,0 +1,182 @@
+//! What this machine puts on offer: what its hardware has, less what its owner keeps.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use units::{GpuModel, Name, Resources, Tier};
+use wire::Machine;
+
+use crate::config::{Config, Offers};
+use crate::limits::{DISK_KEPT_MIB, MEMORY_KEPT_MIB};
+use crate::probe::{Gpu, Hardware};
+
+/// What the control plane was told last.
+const TOLD: &str = "machine.json";
+
+/// The machine as it is offered.
+pub(crate) fn offered(hardware: &Hardware, config: &Config) -> Result<Machine> {
+    let cards = if config.offers.no_gpus { &[] } else { alike(&hardware.gpus) };
+    let model = cards.first().map(|card| card.name.trim().parse::<GpuModel>());
+    Ok(Machine {
+        offers: resources(hardware, cards.len(), &config.offers)?,
+        gpu_model: model.transpose().context("name the graphics cards")?,
+        vram_mib: cards.iter().map(|card| card.memory_mib).min().unwrap_or_default(),
+        cpu_model: hardware.cpu_model.clone(),
+        os: hardware.system.clone(),
+        country: config.country,
+        // What a network card says of itself is not how fast the machine is connected.
+        tier: Tier::None,
+        certifications: std::collections::BTreeSet::new(),
+    })
+}
+
+/// The cards that can be offered as one kind: from index 0 on, of one model. Rentals name cards by index.
+fn alike(cards: &[Gpu]) -> &[Gpu] {
+    let model = cards.first().map(|card| &card.name);
+    let is_next = |(place, card): &(usize, &Gpu)| {
+        u32::try_from(*place) == Ok(card.index) && Some(&card.name) == model
+    };
+    let count = cards.iter().enumerate().take_while(is_next).count();
+    if count < cards.len() {
+        tracing::warn!(
+            offered = count,
+            found = cards.len(),
+            "only cards of one model can be offered, counted from the first"
+        );
+    }
+    &cards[..count]
+}
+
+fn resources(hardware: &Hardware, gpus: usize, offers: &Offers) -> Result<Resources> {
+    let has = hardware.resources();
+    let memory_mib = has.memory_mib.saturating_sub(MEMORY_KEPT_MIB);
+    let disk_mib = has.disk_mib.saturating_sub(DISK_KEPT_MIB);
+    let offered = Resources {
+        gpus: u32::try_from(gpus).context("count the graphics cards")?,
+        vcpus: offers.vcpus.unwrap_or(has.vcpus),
+        memory_mib: offers.memory_mib.unwrap_or(memory_mib),
+        disk_mib: offers.disk_mib.unwrap_or(disk_mib),
+    };
+    ensure!(
+        offered.vcpus <= has.vcpus && offered.memory_mib <= has.memory_mib,
+        "offer {} vCPUs and {} MiB of memory: this machine has {} and {} MiB (hint: offer less)",
+        offered.vcpus,
+        offered.memory_mib,
+        has.vcpus,
+        has.memory_mib
+    );
+    ensure!(
+        offered.vcpus > 0 && offered.memory_mib > 0 && offered.disk_mib > 0,
+        "offer {} vCPUs, {} MiB of memory and {} MiB of disk: nothing runs on that (hint: name what is on offer)",
+        offered.vcpus,
+        offered.memory_mib,
+        offered.disk_mib
+    );
+    Ok(offered)
+}
+
+/// What to call this machine unless its owner named it: its host name, as far as that is a name.
+pub(crate) fn host_name() -> Result<Name> {
+    let uname = rustix::system::uname();
+    let host = uname.nodename().to_string_lossy();
+    let first = host.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let known = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
+    let text: String = first.chars().map(known).take(63).collect();
+    text.trim_matches('-')
+        .parse()
+        .with_context(|| format!("name this machine after its host `{host}` (hint: --name)"))
+}
+
+/// What the control plane was told last; `None` if that is not known.
+pub(crate) fn told(data: &Path) -> Option<Machine> {
+    serde_json::from_slice(&std::fs::read(data.join(TOLD)).ok()?).ok()
+}
+
+/// Notes what the control plane was told. A note that cannot be written costs one message at the next start.
+pub(crate) fn note_told(data: &Path, machine: &Machine) {
+    let text = serde_json::to_vec_pretty(machine).unwrap_or_default();
+    let (new, path) = (data.join("machine.new"), data.join(TOLD));
+    if let Err(fault) = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path)) {
+        tracing::warn!(%fault, "what this machine is could not be noted");
+    }
+}
+
+/// What to tell the control plane when the agent starts; `None` if it knows. Unnamed disk stays as it was told: what
+/// is free moves with what nodes write.
+pub(crate) fn news(config: &Config, mut machine: Machine) -> Option<Machine> {
+    let told = told(&config.data);
+    if let (Some(told), None) = (&told, config.offers.disk_mib) {
+        machine.offers.disk_mib = told.offers.disk_mib;
+    }
+    (told.as_ref() != Some(&machine)).then_some(machine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hardware(gpus: Vec<Gpu>) -> Hardware {
+        Hardware {
+            vcpus: 8,
+            cpu_model: "c".to_owned(),
+            memory_mib: 16_384,
+            disk_free_mib: 100_000,
+            system: "s".to_owned(),
+            kernel: "k".to_owned(),
+            links: Vec::new(),
+            gpus,
+            fingerprint: [0; 32],
+        }
+    }
+
+    fn card(index: u32, name: &str) -> Gpu {
+        let text = |text: &str| text.to_owned();
+        Gpu {
+            index,
+            device_number: index,
+            name: text(name),
+            uuid: format!("u{index}"),
+            memory_mib: 1_000,
+            driver: text("d"),
+        }
+    }
+
+    #[test]
+    fn all_but_a_reserve_is_offered_unless_named() {
+        let all = resources(&hardware(Vec::new()), 0, &Offers::default()).unwrap();
+        let told = Resources { gpus: 0, vcpus: 8, memory_mib: 15_360, disk_mib: 91_808 };
+        assert_eq!(all, told);
+        let named = Offers {
+            vcpus: Some(2),
+            memory_mib: Some(16_384),
+            disk_mib: Some(5),
+            no_gpus: false,
+        };
+        let some = resources(&hardware(Vec::new()), 0, &named).unwrap();
+        assert_eq!((some.vcpus, some.memory_mib, some.disk_mib), (2, 16_384, 5));
+    }
+
+    #[test]
+    fn more_than_there_is_and_nothing_cannot_be_offered() {
+        for vcpus in [9, 0] {
+            let offers = Offers { vcpus: Some(vcpus), ..Offers::default() };
+            let fault = resources(&hardware(Vec::new()), 0, &offers).unwrap_err().to_string();
+            assert!(fault.contains("hint"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn only_cards_of_one_model_counted_from_the_first_are_offered() {
+        let check = |cards: &[Gpu], count| assert_eq!(alike(cards).len(), count, "{cards:?}");
+        check(&[], 0);
+        check(&[card(0, "a"), card(1, "a")], 2);
+        check(&[card(0, "a"), card(1, "b"), card(2, "a")], 1);
+        check(&[card(0, "a"), card(2, "a")], 1);
+        check(&[card(1, "a")], 0);
+    }
+
+    #[test]
+    fn a_host_has_a_name() {
+        assert!(host_name().is_ok());
+    }
+}

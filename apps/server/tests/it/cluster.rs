@@ -1,4 +1,4 @@
-//! A PostgreSQL server of our own for the tests: started when first asked for, gone with the test process.
+//! A `PostgreSQL` server of our own for the tests: started when first asked for, gone with the test process.
 //!
 //! It listens on a socket in its own folder and nowhere else. A small shell waits for the test process to end,
 //! however it ends; then it stops the server and deletes the folder.

@@ -71,11 +71,12 @@ fn child_that_appends() {
     }
     let mut journal = open(address.trim(), &Options::default()).unwrap();
     let mut chain = Chain { head: journal.head().unwrap() };
-    println!();
+    let mut parent = stdout();
+    writeln!(parent).unwrap();
     loop {
         append_some(&mut *journal, &mut chain).unwrap();
-        println!("acknowledged {}", chain.head.seq);
-        stdout().flush().unwrap();
+        writeln!(parent, "acknowledged {}", chain.head.seq).unwrap();
+        parent.flush().unwrap();
     }
 }
 
@@ -148,14 +149,13 @@ fn a_batch_whose_answer_was_lost_is_stored_once_when_told_again() {
     let mut journal = place.open();
     let mut chain = Chain::default();
     let mut database = place.client();
-    // The connection ends after the batch is stored and before the answer is out: a deferred trigger waits for a
-    // lock, and an administrator ends the session while another of the same name has stored the entry.
     append_some(&mut *journal, &mut chain).unwrap();
     let entries = chain.take(2);
     database.batch_execute(CUT_OFF_ON_APPEND).unwrap();
     let told = journal.append(&only(&entries));
     assert!(matches!(told, Err(JournalError::Unreachable { .. })), "{told:?}");
     database.batch_execute("DROP TRIGGER cut_off ON entries").unwrap();
+    // The session ended too early to store the batch; so store it in its place, as if only the answer were lost.
     for entry in &entries {
         let [seq, at_millis] = [entry.seq, entry.at_millis].map(|number| number.cast_signed());
         let (previous, hash, body) = (&entry.previous[..], &entry.hash[..], &entry.body);

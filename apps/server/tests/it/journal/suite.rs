@@ -536,6 +536,8 @@ fn an_address_that_names_no_journal_is_refused() {
     check("");
     check("sqlite:");
     check("mysql://host/database");
+    check("postgres://host/database?schema=Not-Plain");
+    check("postgres://host/database?no_such_option=1");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 
 use units::{Credits, Resources, WorkerId};
 
+use crate::block::Sieve;
 use crate::index::Index;
 use crate::limits::OFFERS_PER_PAGE_MAX;
 use crate::machine::{Held, Machine, Stand};
@@ -107,20 +108,20 @@ impl Inventory {
         order.checked()?;
         let need = Need::new(&order.filters, order.each);
         let sieve = self.index.sieve(&order.filters, &need);
-        let model = self.index.model(&order.filters);
-        let lanes = self.index.lanes_for(model, &need);
-        let nodes = usize::try_from(order.nodes).expect("a small number");
-        let mut seats = Vec::new();
-        for fit in Matches::new(lanes, &sieve, Ranking::Fit, None) {
-            self.seat(&mut seats, order, &need, &fit);
-            if seats.len() == nodes {
-                return Ok(Placement { seats });
-            }
-        }
-        let mut survey = Survey::new(order, &need);
-        survey.excluded.closed = as_count(self.len() - self.open);
-        survey.walk(&self.index, &sieve, model);
-        Err(Refusal::NoCapacity(Box::new(survey.explanation(as_count(self.len())))))
+        self.matched(order, &need, &sieve).ok_or_else(|| {
+            let mut survey = Survey::new(order, &need);
+            survey.excluded.closed = as_count(self.len() - self.open);
+            survey.walk(&self.index, &sieve, self.index.model(&order.filters));
+            Refusal::NoCapacity(Box::new(survey.explanation(as_count(self.len()))))
+        })
+    }
+
+    /// What [`Inventory::place`] answers, without the explanation: for those who ask often and tell nobody why,
+    /// as a queue of waiting orders does.
+    pub fn find(&self, order: &Order) -> Option<Placement> {
+        order.checked().ok()?;
+        let need = Need::new(&order.filters, order.each);
+        self.matched(order, &need, &self.index.sieve(&order.filters, &need))
     }
 
     /// Takes seats, all or none.
@@ -193,6 +194,19 @@ impl Inventory {
     /// How many machines take new orders.
     pub fn open_len(&self) -> usize {
         self.open
+    }
+
+    fn matched(&self, order: &Order, need: &Need, sieve: &Sieve) -> Option<Placement> {
+        let lanes = self.index.lanes_for(self.index.model(&order.filters), need);
+        let nodes = usize::try_from(order.nodes).expect("a small number");
+        let mut seats = Vec::new();
+        for fit in Matches::new(lanes, sieve, Ranking::Fit, None) {
+            self.seat(&mut seats, order, need, &fit);
+            if seats.len() == nodes {
+                return Some(Placement { seats });
+            }
+        }
+        None
     }
 
     fn stand(&self, worker: WorkerId) -> &Stand {

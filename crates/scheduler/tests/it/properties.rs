@@ -188,6 +188,7 @@ proptest! {
     ) {
         let (inventory, open) = network(&machines, &served, &closed);
         let expected = oracle::places(&inventory, &open, &order);
+        prop_assert_eq!(inventory.find(&order), inventory.place(&order).ok());
         match inventory.place(&order) {
             Ok(placement) => {
                 let found: Vec<_> = placement.seats.iter().map(|seat| seat.worker.bits()).collect();

@@ -15,6 +15,7 @@
 
 pub mod beneath;
 pub mod environment;
+mod group;
 mod last_words;
 mod node;
 pub mod ports;
@@ -41,6 +42,7 @@ use worker::{JobPhase, NodeKey, NodeOrder, NodePhase, NodeSeen};
 
 use self::beneath::{FileSeen, Untrusted, read_at};
 use self::environment::Environment;
+use self::group::Group;
 use self::node::{Common, Node};
 use self::ports::Block;
 use self::ray_jobs::Api;
@@ -124,6 +126,12 @@ impl RayRuntime {
         Ok(Self { nodes_dir, address, ports, kind, common, nodes: BTreeMap::new() })
     }
 
+    /// Whether a workload here could read what the agent can, its keys included. It can where there is neither a
+    /// sandbox nor a user for each node; such a machine is for workloads that its owner trusts.
+    pub fn exposes_agent(&self) -> bool {
+        self.kind == Kind::Plain && !runs_as_root()
+    }
+
     /// What nodes run in here.
     pub const fn sandbox(&self) -> Kind {
         self.kind
@@ -175,6 +183,9 @@ impl RayRuntime {
             first_port: ports.first(),
             kind: self.kind,
             user: runs_as_root().then(|| USERS_FROM + u32::from(ports.first())),
+            group: runs_as_root()
+                .then(|| Group::named(&format!("iog-{}", short_name(place.path()))))
+                .flatten(),
             folder,
             boot: boot(),
             outer: None,
@@ -305,8 +316,14 @@ fn open_to_all(folder: &Path) -> Result<()> {
 
 /// Where a plain node keeps its files: a short path, because paths of sockets end at 107 bytes.
 fn plain_folder(place: &Path) -> PathBuf {
-    let digest = Sha256::digest(place.as_os_str().as_encoded_bytes());
-    PathBuf::from(format!("/tmp/iog-{}", &HEXLOWER.encode(&digest)[..12]))
+    PathBuf::from(format!("/tmp/iog-{}", short_name(place)))
+}
+
+/// Twelve digits for a node's place, enough to tell the nodes of a machine apart.
+fn short_name(place: &Path) -> String {
+    let mut digits = HEXLOWER.encode(&Sha256::digest(place.as_os_str().as_encoded_bytes()));
+    digits.truncate(12);
+    digits
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //!   what to do about it.
 //! - A node is stopped when no process bears its mark; only then is its folder removed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
@@ -25,7 +26,9 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use worker::{NodePhase, NodeSeen};
 
+use crate::probe::Gpu;
 use crate::runtime::environment::Environment;
+use crate::runtime::group::{self, Group};
 use crate::runtime::last_words;
 use crate::runtime::process::{Process, wait_until};
 use crate::runtime::ray_jobs::Api;
@@ -90,6 +93,12 @@ impl Node {
         let record = &mut self.record;
         (record.outer, record.inner, record.boot) = (None, None, boot());
         record.tries += 1;
+        if let Some(fault) =
+            record.group.as_ref().and_then(|group| group.make(&record.resources).err())
+        {
+            tracing::warn!(%fault, node = ?record.key(), "a node runs without a control group");
+            record.group = None;
+        }
         self.place.write(record)?;
         let mut child =
             command(&self.place, record, common)?.spawn().context("start the node's sandbox")?;
@@ -154,6 +163,7 @@ impl Node {
         }
         if alive && self.has_joined() {
             self.record.was_ready = true;
+            self.settle_down();
             self.place.write(&self.record)?;
             return Ok(NodePhase::Ready);
         }
@@ -172,6 +182,18 @@ impl Node {
         forget_sessions(&self.record);
         self.launch(common)?;
         Ok(NodePhase::Starting)
+    }
+
+    /// Takes back the shares that were for starting.
+    fn settle_down(&self) {
+        let record = &self.record;
+        let settled = record
+            .group
+            .as_ref()
+            .map(|group| group.set_share(group::Phase::Running, &record.resources));
+        if let Some(Err(fault)) = settled {
+            tracing::warn!(%fault, node = ?record.key(), "a node keeps the shares it started with");
+        }
     }
 
     fn has_joined(&self) -> bool {
@@ -207,6 +229,9 @@ impl Node {
     /// Stops it and removes what it left.
     pub(super) fn stop(&self) -> Result<()> {
         self.end_processes(STOP_GRACE)?;
+        if let Some(Err(fault)) = self.record.group.as_ref().map(Group::remove) {
+            tracing::warn!(%fault, node = ?self.record.key(), "a node's control group stays behind");
+        }
         for folder in [self.record.folder.as_path(), self.place.path()] {
             match fs::remove_dir_all(folder) {
                 Ok(()) => {}
@@ -266,23 +291,8 @@ fn passwd(user: u32) -> String {
 
 /// The command that starts a node.
 fn command(place: &Place, record: &Record, common: &Common) -> Result<Command> {
-    let ports = record.ports().context("read the node's ports")?;
-    let token = place.read_token()?;
-    let name = format!("{}-{}", common.worker_name, record.node);
-    let temp = match record.kind {
-        Kind::Bubblewrap => "/tmp/ray".to_owned(),
-        Kind::Plain => record.inside("ray"),
-    };
-    let start = Start {
-        name: &name,
-        address: record.address,
-        ports,
-        resources: record.resources,
-        head: record.head,
-        temp: &temp,
-    };
-    let cards = cards(&record.gpus)?;
     let environment = &common.environment;
+    let cards = cards(&record.gpus)?;
     let room = Room {
         kind: record.kind,
         user: record.user,
@@ -296,40 +306,59 @@ fn command(place: &Place, record: &Record, common: &Common) -> Result<Command> {
         shared_memory: Memory::of(&record.resources).shared(),
         cards: cards.iter().map(|card| card.device_number).collect(),
     };
-    let words = room.prefix();
-    let bin = environment.folder().join("bin");
-    let visible: Vec<&str> = cards.iter().map(|card| card.uuid.as_str()).collect();
+    let name = format!("{}-{}", common.worker_name, record.node);
+    let start = start_of(record, &name)?;
+    let mut words = record.group.as_ref().map(Group::prefix).unwrap_or_default();
+    words.extend(room.prefix());
+    let ray = environment.folder().join("bin/ray");
     let mut command = Command::new(&words[0]);
-    command
-        .args(&words[1..])
-        .args(FROM_HOME)
-        .arg(environment.python())
-        .arg(bin.join("ray"))
-        .args(start.arguments());
-    command.env_clear().envs(start.environment(&token));
-    command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()));
-    command
-        .env("HOME", record.inside("home"))
-        .env("USER", "iog")
-        .env("LOGNAME", "iog")
-        .env("LANG", "C.UTF-8");
-    if record.kind == Kind::Plain {
-        command.env("TMPDIR", record.inside("tmp"));
-    }
-    command.env("CUDA_VISIBLE_DEVICES", visible.join(","));
-    command.env("IOG_WORKER", &common.worker_name).env("IOG_RENTAL", record.rental.to_string());
-    command.env("IOG_NODE", record.node.to_string()).env(BOX, &record.folder);
+    command.args(&words[1..]).args(FROM_HOME).arg(environment.python()).arg(ray);
+    command.args(start.arguments()).env_clear().envs(start.environment(&place.read_token()?));
+    command.envs(variables(record, common, &cards)).env(BOX, &record.folder).current_dir("/");
     let output = output_file(place)?;
-    command
-        .stdin(Stdio::null())
-        .stdout(output.try_clone().context("share the output")?)
-        .stderr(output);
+    let copy = output.try_clone().context("share the output")?;
+    command.stdin(Stdio::null()).stdout(copy).stderr(output);
     if record.kind == Kind::Bubblewrap {
         // A signal from the agent's terminal is not for the node. (`setsid` sees to it without a sandbox.)
         command.process_group(0);
     }
-    command.current_dir("/");
     Ok(command)
+}
+
+/// What Ray is told of the node.
+fn start_of<'a>(record: &Record, name: &'a str) -> Result<Start<'a>> {
+    Ok(Start {
+        name,
+        address: record.address,
+        ports: record.ports().context("read the node's ports")?,
+        resources: record.resources,
+        head: record.head,
+        temp: match record.kind {
+            Kind::Bubblewrap => "/tmp/ray".to_owned(),
+            Kind::Plain => record.inside("ray"),
+        },
+    })
+}
+
+/// The environment of a node and of all that runs in it, but for what Ray is told.
+fn variables(record: &Record, common: &Common, cards: &[Gpu]) -> BTreeMap<&'static str, String> {
+    let bin = common.environment.folder().join("bin");
+    let visible: Vec<&str> = cards.iter().map(|card| card.uuid.as_str()).collect();
+    let mut variables = BTreeMap::from([
+        ("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display())),
+        ("HOME", record.inside("home")),
+        ("USER", "iog".to_owned()),
+        ("LOGNAME", "iog".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("CUDA_VISIBLE_DEVICES", visible.join(",")),
+        ("IOG_WORKER", common.worker_name.clone()),
+        ("IOG_RENTAL", record.rental.to_string()),
+        ("IOG_NODE", record.node.to_string()),
+    ]);
+    if record.kind == Kind::Plain {
+        variables.insert("TMPDIR", record.inside("tmp"));
+    }
+    variables
 }
 
 fn output_file(place: &Place) -> Result<File> {
@@ -339,7 +368,7 @@ fn output_file(place: &Place) -> Result<File> {
 }
 
 /// The cards with these indices.
-fn cards(indices: &[u32]) -> Result<Vec<crate::probe::Gpu>> {
+fn cards(indices: &[u32]) -> Result<Vec<Gpu>> {
     if indices.is_empty() {
         return Ok(Vec::new());
     }

@@ -74,7 +74,7 @@ pub(super) struct Start<'a> {
     /// Where the head's control service listens; `None` on the head.
     pub(super) head: Option<SocketAddr>,
     /// Where it keeps its sessions and sockets, as it sees it itself. Short: paths of sockets end at 107 bytes.
-    pub(super) temp: &'a str,
+    pub(super) temp: String,
 }
 
 impl Start<'_> {
@@ -97,7 +97,7 @@ impl Start<'_> {
         let mut flag = |name: &str, value: String| words.extend([format!("--{name}"), value]);
         flag("node-name", self.name.to_owned());
         flag("node-ip-address", address.clone());
-        flag("temp-dir", self.temp.to_owned());
+        flag("temp-dir", self.temp.clone());
         flag("num-cpus", self.resources.vcpus.to_string());
         flag("num-gpus", self.resources.gpus.to_string());
         flag("memory", memory.tasks.to_string());
@@ -151,7 +151,7 @@ mod tests {
             ports: Block::starting_at(21_000).unwrap(),
             resources: Resources { gpus: 0, vcpus: 2, memory_mib: 4 * GIB, disk_mib: 0 },
             head,
-            temp: "/tmp/ray",
+            temp: "/tmp/ray".to_owned(),
         }
     }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use units::{RentalId, Resources};
 use worker::NodeKey;
 
+use crate::runtime::group::Group;
 use crate::runtime::ports::Block;
 use crate::runtime::process::{Mark, Process};
 use crate::runtime::sandbox::Kind;
@@ -42,6 +43,8 @@ pub(super) struct Record {
     pub(super) kind: Kind,
     /// The user it runs as, where the agent is root.
     pub(super) user: Option<u32>,
+    /// Its control group, where it has one.
+    pub(super) group: Option<Group>,
     /// The folder it writes to.
     pub(super) folder: PathBuf,
     /// Which boot of the machine it was started in.
@@ -191,6 +194,7 @@ mod tests {
             first_port: 20_000,
             kind: Kind::Bubblewrap,
             user: None,
+            group: None,
             folder: PathBuf::from("/data/box"),
             boot: boot(),
             outer: None,

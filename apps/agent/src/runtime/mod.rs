@@ -123,7 +123,9 @@ impl RayRuntime {
         let common =
             Common { environment: Environment::under(&shared), worker_name: config.worker_name };
         let (address, ports) = (config.address, config.ports);
-        Ok(Self { nodes_dir, address, ports, kind, common, nodes: BTreeMap::new() })
+        let mut runtime = Self { nodes_dir, address, ports, kind, common, nodes: BTreeMap::new() };
+        runtime.read_records();
+        Ok(runtime)
     }
 
     /// Whether a workload here could read what the agent can, its keys included. It can where there is neither a
@@ -135,6 +137,11 @@ impl RayRuntime {
     /// What nodes run in here.
     pub const fn sandbox(&self) -> Kind {
         self.kind
+    }
+
+    /// The environment nodes run from; it can be prepared beside everything else.
+    pub const fn environment(&self) -> &Environment {
+        &self.common.environment
     }
 
     /// Makes the environment unless the machine has it. Takes seconds to minutes; tells each step.
@@ -195,22 +202,30 @@ impl RayRuntime {
         })
     }
 
-    /// Finds the nodes that were started before the agent was. All of them can be inspected and stopped; those that
-    /// live are returned.
-    pub fn adopt(&mut self) -> Vec<NodeKey> {
-        for name in fs::read_dir(&self.nodes_dir).into_iter().flatten().flatten() {
-            let place = Place::found(name.path());
+    /// The nodes that were started before the agent was and still run. Those that do not are inspected as gone.
+    pub fn adopt(&self) -> Vec<NodeKey> {
+        self.nodes.iter().filter(|(_, node)| node.is_alive()).map(|(key, _)| *key).collect()
+    }
+
+    /// Every node on record here, alive or not: whatever is not wanted must be stopped.
+    pub fn on_record(&self) -> Vec<NodeKey> {
+        self.nodes.keys().copied().collect()
+    }
+
+    fn read_records(&mut self) {
+        for entry in fs::read_dir(&self.nodes_dir).into_iter().flatten().flatten() {
+            let place = Place::found(entry.path());
             match place.read() {
                 Ok(record) => {
-                    let key = record.key();
-                    self.nodes.entry(key).or_insert_with(|| Node::on_record(place, record));
+                    self.nodes.insert(record.key(), Node::on_record(place, record));
                 }
+                // Nothing is started before it is on record.
+                Err(_) if !place.has_record() => drop(fs::remove_dir_all(place.path())),
                 Err(fault) => {
-                    tracing::warn!(?fault, place = ?place.path(), "a node's record cannot be read")
+                    tracing::warn!(?fault, place = ?place.path(), "a node's record cannot be read");
                 }
             }
         }
-        self.nodes.iter().filter(|(_, node)| node.is_alive()).map(|(key, _)| *key).collect()
     }
 
     /// How far a node has come. Call it now and then: a node that fails to come up is started again here.
@@ -252,9 +267,14 @@ impl RayRuntime {
         self.api(key)?.submit(job, &record.inside(&format!("results/{name}")))
     }
 
-    /// How far a job has come.
-    pub fn job_state(&self, key: NodeKey, job: JobId) -> Result<JobPhase> {
+    /// How far a job has come; `None` if the cluster does not know it.
+    pub fn find_job(&self, key: NodeKey, job: JobId) -> Result<Option<JobPhase>> {
         self.api(key)?.phase(job)
+    }
+
+    /// How far a job has come that the cluster must know.
+    pub fn job_state(&self, key: NodeKey, job: JobId) -> Result<JobPhase> {
+        self.find_job(key, job)?.with_context(|| format!("find job {job}: Ray does not know it"))
     }
 
     /// Stops a job. One that is over stays as it ended.

@@ -142,10 +142,9 @@ impl Api {
         }
     }
 
-    /// How far a job has come.
-    pub(super) fn phase(&self, id: JobId) -> Result<JobPhase> {
-        let job = self.job(id)?.with_context(|| format!("find job {id}: Ray does not know it"))?;
-        phase_of(&job)
+    /// How far a job has come; `None` if Ray does not know it.
+    pub(super) fn phase(&self, id: JobId) -> Result<Option<JobPhase>> {
+        self.job(id)?.map(|job| phase_of(&job)).transpose()
     }
 
     /// Asks Ray to stop a job. One that is over or unknown stays as it is.

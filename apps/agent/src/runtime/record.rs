@@ -146,6 +146,11 @@ impl Place {
         self.replace("node.json", &text)
     }
 
+    /// Whether there is a record, readable or not.
+    pub(super) fn has_record(&self) -> bool {
+        self.0.join("node.json").exists()
+    }
+
     /// The record; an error if there is none that can be read.
     pub(super) fn read(&self) -> Result<Record> {
         let text = fs::read_to_string(self.0.join("node.json")).context("read the record")?;

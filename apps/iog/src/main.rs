@@ -1,1 +1,100 @@
-fn main() {}
+//! The iog binary: the roles of a network as subcommands, and the client of its API.
+//!
+//! # Invariants
+//! - Standard output carries data only; everything else goes to standard error.
+//! - The client has no privileges: whatever it does, any program can do through the API.
+
+mod cli;
+mod client;
+mod config;
+mod exit;
+mod failure;
+mod package;
+mod receipt;
+mod role;
+mod screen;
+mod session;
+mod show;
+mod size;
+mod sse;
+mod table;
+mod up;
+mod verb;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Verb};
+use crate::config::{ConfigFile, Environment, Settings};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::screen::Screen;
+use crate::session::Session;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output and is no error.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let environment = Environment::read(|name| std::env::var(name).ok());
+    let screen = Screen::detect(environment.no_color);
+    let exit = match run(&cli, &environment, screen) {
+        Ok(()) => Exit::Ok,
+        Err(failure) if failure.nobody_reads() => Exit::Ok,
+        Err(failure) => {
+            screen.note(&failure.text(screen));
+            failure.exit()
+        }
+    };
+    exit.into()
+}
+
+fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failure> {
+    // Those that need neither server nor key work with a broken configuration too.
+    match &cli.verb {
+        Verb::Up(args) => return args.run(screen),
+        Verb::Completions(args) => return args.run(screen),
+        Verb::ExitCodes => return screen.data(&format!("{}\n", exit::TEXT)),
+        Verb::Login(args) => return args.run(cli, environment, screen),
+        _ => {}
+    }
+    let file = match &environment.file {
+        Some(path) => ConfigFile::load(path)?,
+        None => ConfigFile::default(),
+    };
+    let settings = Settings::resolve(&cli.flags, environment, &file)?;
+    let session = Session::new(screen, cli.json, settings);
+    client_verb(&cli.verb, &session)
+}
+
+fn client_verb(verb: &Verb, session: &Session) -> Result<(), Failure> {
+    match verb {
+        Verb::Up(_) | Verb::Completions(_) | Verb::ExitCodes | Verb::Login(_) => Ok(()),
+        Verb::Whoami(args) => args.run(session),
+        Verb::Offers(args) => args.run(session),
+        Verb::Quote(args) => args.run(session),
+        Verb::Rent(args) => args.run(session),
+        Verb::Rentals(args) => args.run(session),
+        Verb::Rental(args) => args.run(session),
+        Verb::End(args) => args.run(session),
+        Verb::Jobs(args) => args.run(session),
+        Verb::Logs(args) => args.run(session),
+        Verb::Files(args) => args.run(session),
+        Verb::Balance(args) => args.run(session),
+        Verb::Statement(args) => args.run(session),
+        Verb::Receipt(args) => args.run(session),
+        Verb::Keys(args) => args.run(session),
+        Verb::Projects(args) => args.run(session),
+        Verb::Events(args) => args.run(session),
+        Verb::Network(args) => args.run(session),
+        Verb::Worker(args) => args.run(session),
+        Verb::Operator(args) => args.run(session),
+    }
+}

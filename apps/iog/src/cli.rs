@@ -1,0 +1,120 @@
+//! The command line: its verbs, and the flags that all of them take.
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Flags;
+use crate::verb;
+use crate::{exit, up};
+
+/// iog: rent GPUs and CPUs of an open network, or offer yours.
+#[derive(Debug, Parser)]
+#[command(
+    name = "iog",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "\
+Start here:
+  iog up                                   a whole network on this machine, with a first rental
+  iog login --server http://127.0.0.1:4870 remember a server and a key
+  iog offers                               what can be rented now
+  iog rent --nodes 3 --vcpus 1 --hours 1   rent a Ray cluster
+  iog worker join TOKEN --server URL       offer this machine
+
+`iog help VERB` explains one verb; `iog exit-codes` explains how the program ends."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// Write data as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Which server, key and project.
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start a whole network on this machine and play a first rental.
+    Up(up::Args),
+    /// Remember a server and a key.
+    Login(verb::login::Args),
+    /// Show whose key this is.
+    Whoami(verb::login::WhoamiArgs),
+    /// Show what can be rented now.
+    Offers(verb::offers::Args),
+    /// Ask for a price without renting.
+    Quote(verb::quote::Args),
+    /// Rent machines as a Ray cluster, and wait until it runs.
+    Rent(verb::rent::Args),
+    /// List rentals.
+    Rentals(verb::rentals::ListArgs),
+    /// Show one rental.
+    Rental(verb::rentals::ShowArgs),
+    /// End a rental.
+    End(verb::rentals::EndArgs),
+    /// Run work on a rental.
+    Jobs(verb::jobs::Args),
+    /// Show what a job writes.
+    Logs(verb::logs::Args),
+    /// List or fetch the files a job wrote.
+    Files(verb::files::Args),
+    /// Show what a project can spend.
+    Balance(verb::money::BalanceArgs),
+    /// List the movements of a project's money.
+    Statement(verb::money::StatementArgs),
+    /// Show what a rental cost, and recompute it.
+    Receipt(verb::money::ReceiptArgs),
+    /// API keys.
+    Keys(verb::keys::Args),
+    /// Projects and their members.
+    Projects(verb::projects::Args),
+    /// Follow what changes, as it changes.
+    Events(verb::events::Args),
+    /// Show the network as a whole.
+    Network(verb::network::Args),
+    /// Offer this machine, and look after machines you offer.
+    Worker(verb::worker::Args),
+    /// Run a network: for its operator.
+    Operator(verb::operator::Args),
+    /// Write completions for a shell.
+    Completions(verb::completions::Args),
+    /// Explain how the program ends.
+    #[command(long_about = exit::TEXT)]
+    ExitCodes,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_an_example() {
+        fn look(command: &clap::Command, path: &str, without: &mut Vec<String>) {
+            for inner in command.get_subcommands() {
+                let path = format!("{path} {}", inner.get_name());
+                let help = inner.get_after_help().map(ToString::to_string).unwrap_or_default();
+                let shown = help.contains("Example")
+                    || path.contains(" help")
+                    || path.ends_with("exit-codes");
+                if !inner.has_subcommands() && !shown {
+                    without.push(path.clone());
+                }
+                look(inner, &path, without);
+            }
+        }
+        let mut without = Vec::new();
+        look(&Cli::command(), "iog", &mut without);
+        assert_eq!(without, [""; 0]);
+    }
+}

@@ -1,0 +1,210 @@
+//! Why a verb was not done, and what the program says about it.
+
+use std::io;
+
+use wire::Problem;
+
+use crate::exit::Exit;
+use crate::screen::{Ink, Screen};
+
+/// Why a verb was not done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line or the configuration is wrong.
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The server answered with a problem.
+    Answered(Box<Problem>),
+    /// Nobody answered.
+    Unreachable {
+        /// Where.
+        server: String,
+        /// Why, as far as it is known.
+        why: String,
+    },
+    /// What was asked for was tried and ended badly: a rental, a job, a step of the story.
+    Ended {
+        /// What ended, and how.
+        what: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Something broke.
+    Fault(anyhow::Error),
+}
+
+impl Failure {
+    /// A wrong command line or configuration, with what to do about it.
+    pub(crate) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    /// Something that ended badly, with what to do about it.
+    pub(crate) fn ended(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Ended { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    /// The code that the program ends with.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } => Exit::Usage,
+            Self::Answered(problem) => match problem.status {
+                429 | 502..=504 => Exit::Unavailable,
+                500.. => Exit::Fault,
+                _ => Exit::Refused,
+            },
+            Self::Unreachable { .. } => Exit::Unavailable,
+            Self::Ended { .. } | Self::Fault(_) => Exit::Fault,
+        }
+    }
+
+    /// Whether the reader of standard output went away, as `head` does: nobody is left to be told.
+    pub(crate) fn nobody_reads(&self) -> bool {
+        let Self::Fault(fault) = self else { return false };
+        fault.chain().any(|cause| {
+            let cause = cause.downcast_ref::<io::Error>();
+            cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+        })
+    }
+
+    /// The lines for standard error.
+    pub(crate) fn text(&self, screen: Screen) -> String {
+        let mut lines = vec![line(screen, "error", Ink::Bad, &self.what())];
+        if let Self::Answered(problem) = self {
+            lines.extend(problem.fields.iter().map(|wrong| {
+                format!("  {}: {}", screen.paint(Ink::Strong, &wrong.field), wrong.why)
+            }));
+            if !problem.relaxations.is_empty() {
+                lines.push("These could be served:".to_owned());
+                lines.extend(problem.relaxations.iter().map(|order| format!("  - {order}")));
+            }
+        }
+        lines.extend(self.hint().map(|hint| line(screen, "hint", Ink::Note, &hint)));
+        if let Self::Answered(problem) = self
+            && problem.status >= 500
+        {
+            let told = format!("the server's log names this request {}", problem.request_id);
+            lines.push(screen.paint(Ink::Faint, &told));
+        }
+        lines.join("\n")
+    }
+
+    fn what(&self) -> String {
+        match self {
+            Self::Usage { what, .. } | Self::Ended { what, .. } => what.clone(),
+            Self::Answered(problem) => {
+                let said = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+                format!("{said} ({})", problem.code)
+            }
+            Self::Unreachable { server, why } => format!("no answer from {server}: {why}"),
+            Self::Fault(fault) => format!("{fault:#}"),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } | Self::Ended { hint, .. } => hint.clone(),
+            Self::Answered(problem) => problem.hint.clone().or_else(|| {
+                let login = "log in again with a key that is valid: `iog login --server URL`";
+                (problem.status == 401).then(|| login.to_owned())
+            }),
+            Self::Unreachable { .. } => {
+                Some("is the server running, and is the address right? See `iog login`".to_owned())
+            }
+            Self::Fault(_) => None,
+        }
+    }
+}
+
+fn line(screen: Screen, label: &str, ink: Ink, text: &str) -> String {
+    format!("{} {text}", screen.paint(ink, &format!("{label}:")))
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(fault: anyhow::Error) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use wire::FieldProblem;
+
+    use super::*;
+
+    fn problem(status: u16, code: &str, detail: &str) -> Problem {
+        Problem {
+            r#type: format!("/docs/errors/{code}"),
+            code: code.to_owned(),
+            title: "No".to_owned(),
+            status,
+            detail: detail.to_owned(),
+            hint: None,
+            fields: Vec::new(),
+            relaxations: Vec::new(),
+            request_id: "req_1".to_owned(),
+        }
+    }
+
+    fn answered(problem: Problem) -> Failure {
+        Failure::Answered(Box::new(problem))
+    }
+
+    #[test]
+    fn a_refusal_says_what_would_be_served() {
+        let relaxations = vec!["1 node fewer: 2 offers".to_owned(), "1 vCPU less".to_owned()];
+        let hint = Some("ask for less".to_owned());
+        let why = "no offer for 3 nodes: 14 machines excluded by tier, 3 by vCPUs";
+        let problem = Problem { relaxations, hint, ..problem(409, "no-offer", why) };
+        assert_snapshot!(answered(problem).text(Screen::PLAIN), @r"
+        error: no offer for 3 nodes: 14 machines excluded by tier, 3 by vCPUs (no-offer)
+        These could be served:
+          - 1 node fewer: 2 offers
+          - 1 vCPU less
+        hint: ask for less
+        ");
+    }
+
+    #[test]
+    fn wrong_fields_are_named() {
+        let fields =
+            vec![FieldProblem { field: "hours".to_owned(), why: "must be 1 to 8760".to_owned() }];
+        let problem = Problem { fields, ..problem(422, "invalid", "a value is wrong") };
+        assert_snapshot!(answered(problem).text(Screen::PLAIN), @r"
+        error: a value is wrong (invalid)
+          hours: must be 1 to 8760
+        ");
+    }
+
+    #[test]
+    fn a_fault_of_the_server_names_the_request() {
+        let failure = answered(problem(500, "fault", "something broke"));
+        assert_snapshot!(failure.text(Screen::PLAIN), @r"
+        error: something broke (fault)
+        the server's log names this request req_1
+        ");
+    }
+
+    #[test]
+    fn each_failure_has_its_exit_code() {
+        let rows = [
+            (Failure::usage("x", "y"), 2),
+            (answered(problem(401, "unauthorized", "")), 10),
+            (answered(problem(409, "no-offer", "")), 10),
+            (answered(problem(429, "too-many", "")), 11),
+            (answered(problem(500, "fault", "")), 1),
+            (answered(problem(503, "busy", "")), 11),
+            (Failure::Unreachable { server: "s".to_owned(), why: "w".to_owned() }, 11),
+            (Failure::ended("x", "y"), 1),
+            (Failure::Fault(anyhow::anyhow!("x")), 1),
+        ];
+        for (failure, code) in rows {
+            assert_eq!(failure.exit().number(), code, "{failure:?}");
+        }
+    }
+}

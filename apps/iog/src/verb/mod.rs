@@ -1,0 +1,20 @@
+//! The client's verbs, one file each.
+
+pub(crate) mod completions;
+pub(crate) mod events;
+pub(crate) mod files;
+pub(crate) mod jobs;
+pub(crate) mod keys;
+pub(crate) mod login;
+pub(crate) mod logs;
+pub(crate) mod money;
+pub(crate) mod network;
+pub(crate) mod offers;
+pub(crate) mod operator;
+pub(crate) mod projects;
+pub(crate) mod quote;
+pub(crate) mod rent;
+pub(crate) mod rentals;
+#[cfg(test)]
+pub(crate) mod testing;
+pub(crate) mod worker;

@@ -1,0 +1,161 @@
+//! `iog quote`: what an order would cost, step by step.
+
+use std::collections::BTreeSet;
+
+use units::{AccountId, Certification, Country, Credits, GpuModel, ProjectId, Resources, Tier};
+use wire::{Order, QuoteRequest, RentalView};
+
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::screen::{Ink, Screen};
+use crate::session::Session;
+use crate::show::{clock, count, mib, percent, usd};
+use crate::size::Mebibytes;
+use crate::table::Table;
+
+/// What is asked for.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Order")]
+pub(crate) struct OrderArgs {
+    /// How many nodes: all of them, or none.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) nodes: u32,
+    /// vCPUs of each node.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) vcpus: u32,
+    /// Memory of each node, as in 1GiB.
+    #[arg(long, default_value = "1GiB", value_name = "SIZE")]
+    pub(crate) memory: Mebibytes,
+    /// Disk of each node, as in 10GiB.
+    #[arg(long, default_value = "1GiB", value_name = "SIZE")]
+    pub(crate) disk: Mebibytes,
+    /// GPUs of each node.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) gpus: u32,
+    /// Hours to book.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) hours: u32,
+    /// Only this model of GPU.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) gpu_model: Option<GpuModel>,
+    /// Only machines of these suppliers.
+    #[arg(long, value_name = "ID")]
+    pub(crate) supplier: Vec<AccountId>,
+    /// Only machines in these countries, as in DE.
+    #[arg(long, value_name = "CC")]
+    pub(crate) country: Vec<Country>,
+    /// Only machines connected at least so fast: low, medium, high, ultra-high.
+    #[arg(long, value_name = "TIER")]
+    pub(crate) tier_min: Option<Tier>,
+    /// Only machines with all of these: hipaa, iso27001, soc2.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) certification: Vec<Certification>,
+    /// Only nodes that cost at most so many USD an hour.
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_price: Option<Credits>,
+    /// Let nodes share a machine.
+    #[arg(long)]
+    pub(crate) pack: bool,
+}
+
+impl OrderArgs {
+    /// Asks for the price of it.
+    pub(crate) fn quote(&self, client: &Client, project: ProjectId) -> Result<RentalView, Failure> {
+        let request = QuoteRequest { project, order: self.order(), hours: self.hours };
+        client.post("/v1/quotes", &request)
+    }
+
+    fn order(&self) -> Order {
+        Order {
+            nodes: self.nodes,
+            each: Resources {
+                gpus: self.gpus,
+                vcpus: self.vcpus,
+                memory_mib: self.memory.0,
+                disk_mib: self.disk.0,
+            },
+            gpu_model: self.gpu_model.clone(),
+            suppliers: self.supplier.iter().copied().collect(),
+            countries: self.country.iter().copied().collect(),
+            tier_min: self.tier_min,
+            certifications: self.certification.iter().copied().collect::<BTreeSet<_>>(),
+            node_hour_max: self.max_price,
+            pack: self.pack,
+        }
+    }
+}
+
+/// Ask for a price. The machines are kept for five minutes: `iog rent --quote ID` takes them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  iog quote --nodes 3 --vcpus 1 --memory 1GiB --hours 1
+  iog quote --nodes 2 --gpus 8 --gpu-model 'NVIDIA H100 80GB HBM3' --tier-min high --hours 24
+  iog quote --nodes 3 --json | jq -r .quote")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    order: OrderArgs,
+}
+
+impl Args {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        let client = session.client()?;
+        let quote = self.order.quote(&client, session.project(&client)?)?;
+        session.show(&quote, |quote| text(quote, session.screen))?;
+        if !session.json {
+            session.screen.note(&format!("Take it with: iog rent --quote {}", quote.quote));
+        }
+        Ok(())
+    }
+}
+
+/// A quote: its nodes, and its price step by step.
+pub(crate) fn text(quote: &RentalView, screen: Screen) -> String {
+    let mut text = screen.paint(Ink::Strong, &format!("Quote {}", quote.quote));
+    if let Some(until) = quote.until {
+        text.push_str(&format!(", good until {}", clock(until)));
+    }
+    text.push_str("\n\n");
+    text.push_str(&nodes(quote, screen));
+    text.push('\n');
+    text.push_str(&price(quote, screen));
+    text
+}
+
+fn nodes(rental: &RentalView, screen: Screen) -> String {
+    let mut table = Table::new(&[">NODE", "MACHINE", ">GPUS", ">VCPUS", ">MEMORY", ">USD/HOUR"]);
+    for node in &rental.nodes {
+        table.row([
+            node.node.to_string(),
+            node.worker_name.to_string(),
+            node.resources.gpus.to_string(),
+            node.resources.vcpus.to_string(),
+            mib(node.resources.memory_mib),
+            usd(node.node_hour),
+        ]);
+    }
+    table.text(screen)
+}
+
+/// How the price comes about, a step a line.
+pub(crate) fn price(rental: &RentalView, screen: Screen) -> String {
+    let price = &rental.price;
+    let fee = price.hold.checked_sub(price.subtotal).unwrap_or(Credits::ZERO);
+    let nodes = count(u64::from(rental.order.nodes), "node");
+    let steps = [
+        (format!("{nodes}, one hour"), usd(price.hourly)),
+        (format!("× {}", count(u64::from(price.hours), "hour")), usd(price.subtotal)),
+        (format!("+ fee of {}", percent(price.renter_fee_bp)), usd(fee)),
+    ];
+    let mut text = String::new();
+    for (step, amount) in &steps {
+        text.push_str(&format!("  {step:<24}{amount:>12}\n"));
+    }
+    let amount = format!("{:>12} USD", usd(price.hold));
+    text.push_str(&format!("  {:<24}{}\n", "= set aside", screen.paint(Ink::Strong, &amount)));
+    let minutes = count(u64::from(price.minimum_minutes), "minute");
+    text.push_str(&format!(
+        "  Charged by the minute, at least {minutes}; what is not used goes back.\n"
+    ));
+    text
+}

@@ -1,0 +1,161 @@
+//! `iog rentals`, `iog rental`, `iog end`: what was rented, and ending it.
+
+use units::RentalId;
+use wire::RentalView;
+
+use crate::failure::Failure;
+use crate::screen::{Ink, Screen};
+use crate::session::{Named, Session};
+use crate::show::{count, mib, moment, resources, usd};
+use crate::table::Table;
+use crate::watch;
+
+/// List rentals, newest first; those that are over only with --all.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  iog rentals
+  iog rentals --all --json | jq -r '.[].id'")]
+pub(crate) struct ListArgs {
+    /// Those that are over, too.
+    #[arg(long)]
+    all: bool,
+}
+
+impl ListArgs {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        let mut rentals: Vec<RentalView> = session.client()?.pages("/v1/rentals")?;
+        if !self.all {
+            rentals.retain(|rental| rental.state != "ended");
+        }
+        session.list(
+            &rentals,
+            "Nothing is rented. `iog rentals --all` shows what was.",
+            |rentals| table(rentals, session.screen),
+        )
+    }
+}
+
+/// Show one rental and its nodes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  iog rental training\n  iog rental rnt_… --json")]
+pub(crate) struct ShowArgs {
+    /// Its id, or its name.
+    rental: Named<RentalId>,
+}
+
+impl ShowArgs {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        let client = session.client()?;
+        let id = session.rental(&client, &self.rental)?;
+        let rental: RentalView = client.get(&format!("/v1/rentals/{id}"))?;
+        session.show(&rental, |rental| text(rental, session.screen))
+    }
+}
+
+/// End a rental. What was not used goes back; `iog receipt` shows what it came to.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  iog end training\n  iog end rnt_… --wait")]
+pub(crate) struct EndArgs {
+    /// Its id, or its name.
+    rental: Named<RentalId>,
+    /// Wait until the machines are cleared.
+    #[arg(long)]
+    wait: bool,
+}
+
+impl EndArgs {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        let client = session.client()?;
+        let id = session.rental(&client, &self.rental)?;
+        let mut rental: RentalView = client.tell(&format!("/v1/rentals/{id}/end"))?;
+        if self.wait {
+            rental = watch::until_ended(&client, session.screen, id)?;
+        }
+        session.show(&rental, |rental| text(rental, session.screen))
+    }
+}
+
+fn table(rentals: &[RentalView], screen: Screen) -> String {
+    let mut table =
+        Table::new(&["RENTAL", "NAME", "STATE", ">NODES", "EACH", ">USD/HOUR", "BOOKED"]);
+    for rental in rentals {
+        table.row([
+            rental.id.to_string(),
+            rental.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            state(rental),
+            rental.order.nodes.to_string(),
+            resources(&rental.order.each),
+            usd(rental.price.hourly),
+            count(u64::from(rental.price.hours), "hour"),
+        ]);
+    }
+    table.text(screen)
+}
+
+fn state(rental: &RentalView) -> String {
+    match &rental.ending {
+        Some(ending) => format!("{}: {ending}", rental.state),
+        None => rental.state.clone(),
+    }
+}
+
+/// A rental and its nodes.
+pub(crate) fn text(rental: &RentalView, screen: Screen) -> String {
+    let name = rental.name.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut text = format!("{} {name}\n", screen.paint(Ink::Strong, &rental.id.to_string()))
+        .replace(" \n", "\n");
+    let mut line = |label: &str, value: String| {
+        text.push_str(&format!("  {label:<14}{value}\n"));
+    };
+    line("state", state(rental));
+    if let Some(reason) = &rental.reason {
+        line("reason", reason.clone());
+    }
+    line("project", rental.project.to_string());
+    line("each node", resources(&rental.order.each));
+    line("price", format!("{} USD an hour", usd(rental.price.hourly)));
+    line(
+        "set aside",
+        format!(
+            "{} USD for {}",
+            usd(rental.price.hold),
+            count(u64::from(rental.price.hours), "hour")
+        ),
+    );
+    if let Some(since) = rental.running_since {
+        line("running since", moment(since));
+    }
+    if let Some(until) = rental.until {
+        line("until", moment(until));
+    }
+    if let Some(ended) = rental.ended_at {
+        line("ended", moment(ended));
+    }
+    if let Some(receipt) = &rental.receipt {
+        line(
+            "charged",
+            format!("{} USD, {} USD went back", usd(receipt.charged), usd(receipt.returned)),
+        );
+    }
+    text.push('\n');
+    text.push_str(&nodes(rental, screen));
+    text
+}
+
+fn nodes(rental: &RentalView, screen: Screen) -> String {
+    let mut table =
+        Table::new(&[">NODE", "MACHINE", "STATE", ">GPUS", ">VCPUS", ">MEMORY", ">USD/HOUR"]);
+    for node in &rental.nodes {
+        table.row([
+            node.node.to_string(),
+            node.worker_name.to_string(),
+            node.state.clone(),
+            node.resources.gpus.to_string(),
+            node.resources.vcpus.to_string(),
+            mib(node.resources.memory_mib),
+            usd(node.node_hour),
+        ]);
+    }
+    table.text(screen)
+}

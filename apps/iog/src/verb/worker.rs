@@ -1,0 +1,115 @@
+//! `iog worker`: machines on offer, seen from their owner; and the role of a machine itself.
+
+use units::WorkerId;
+use wire::{InviteIssued, InviteRequest, PauseRequest, WorkerView};
+
+use crate::failure::Failure;
+use crate::role;
+use crate::screen::Screen;
+use crate::session::Session;
+use crate::show::{count, moment, resources};
+use crate::table::Table;
+
+/// Offer this machine, and look after machines you offer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    #[command(flatten)]
+    Role(role::worker::Verb),
+    /// Invite one machine: prints the token that `iog worker join` takes, once.
+    #[command(after_help = "\
+Examples:
+  iog worker invite
+  iog worker invite --hours 1 --json | jq -r .token")]
+    Invite {
+        /// Hours in which it can be used.
+        #[arg(long, value_name = "N")]
+        hours: Option<u32>,
+        /// Whose machine it will be; for the operator.
+        #[arg(long, value_name = "ID")]
+        account: Option<units::AccountId>,
+    },
+    /// List your machines, and why any of them takes no rentals.
+    #[command(after_help = "Examples:\n  iog worker list\n  iog worker list --json")]
+    List,
+    /// Take a machine off the market; rentals that run there go on.
+    #[command(after_help = "Example:\n  iog worker pause wkr_…")]
+    Pause {
+        /// The machine.
+        worker: WorkerId,
+    },
+    /// Put a machine back on the market.
+    #[command(after_help = "Example:\n  iog worker resume wkr_…")]
+    Resume {
+        /// The machine.
+        worker: WorkerId,
+    },
+    /// Remove a machine from the network for good.
+    #[command(after_help = "Example:\n  iog worker retire wkr_…")]
+    Retire {
+        /// The machine.
+        worker: WorkerId,
+    },
+}
+
+impl Args {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        let screen = session.screen;
+        match &self.verb {
+            Verb::Role(verb) => verb.run(session),
+            Verb::Invite { hours, account } => {
+                let request = InviteRequest { account: *account, valid_hours: *hours };
+                let issued: InviteIssued = session.client()?.post("/v1/invites", &request)?;
+                session.show(&issued, |issued| format!("{}\n", issued.token))?;
+                screen.note(&format!(
+                    "For one machine, until {}: iog worker join TOKEN --server {}",
+                    moment(issued.invite.expires),
+                    session.client()?.server(),
+                ));
+                Ok(())
+            }
+            Verb::List => {
+                let workers: Vec<WorkerView> = session.client()?.pages("/v1/workers")?;
+                let nothing = "You offer no machine. `iog worker invite` invites one.";
+                session.list(&workers, nothing, |workers| table(workers, screen))
+            }
+            Verb::Pause { worker } => set_paused(session, *worker, true),
+            Verb::Resume { worker } => set_paused(session, *worker, false),
+            Verb::Retire { worker } => {
+                session.client()?.remove(&format!("/v1/workers/{worker}"))?;
+                screen.note(&format!("{worker} has left the network."));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn set_paused(session: &Session, worker: WorkerId, paused: bool) -> Result<(), Failure> {
+    let path = format!("/v1/workers/{worker}/paused");
+    let worker: WorkerView = session.client()?.put(&path, &PauseRequest { paused })?;
+    session.show(&worker, |worker| table(std::slice::from_ref(worker), session.screen))
+}
+
+fn table(workers: &[WorkerView], screen: Screen) -> String {
+    let mut table = Table::new(&["WORKER", "NAME", "STATE", "OFFERS", "FREE", "SERVES"]);
+    for worker in workers {
+        let state = match &worker.reason {
+            Some(reason) => format!("{}: {reason}", worker.state),
+            None => worker.state.clone(),
+        };
+        table.row([
+            worker.id.to_string(),
+            worker.name.to_string(),
+            state,
+            resources(&worker.machine.offers),
+            resources(&worker.free),
+            count(u64::try_from(worker.rentals.len()).unwrap_or(u64::MAX), "rental"),
+        ]);
+    }
+    table.text(screen)
+}

@@ -65,7 +65,7 @@ pub struct Outcome {
 }
 
 /// The whole state of a network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Control {
     pub(crate) head: Head,
     pub(crate) told: Told,
@@ -311,6 +311,16 @@ impl Control {
     /// A key.
     pub fn key(&self, id: KeyId) -> Option<&Key> {
         self.keys.get(&id)
+    }
+
+    /// Every key.
+    pub fn keys(&self) -> impl Iterator<Item = (KeyId, &Key)> {
+        self.keys.iter().map(|(id, key)| (*id, key))
+    }
+
+    /// Every invitation.
+    pub fn invites(&self) -> impl Iterator<Item = (InviteId, &Invite)> {
+        self.invites.iter().map(|(id, invite)| (*id, invite))
     }
 
     /// An invitation.

@@ -1,0 +1,118 @@
+//! The HTTP API. Every handler here is in the OpenAPI document, because both are made from one list.
+
+mod docs;
+mod door;
+mod events;
+mod extract;
+mod jobs;
+mod machines;
+mod market;
+mod network;
+mod people;
+mod problem;
+mod rentals;
+mod service;
+mod supply;
+mod uploads;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::{App, Shared};
+use crate::limits::BODY_BYTES_MAX;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "iog",
+        description = "An open network of GPUs: offers, rentals, jobs, machines, money.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "market", description = "Offers and quotes"),
+        (name = "rentals", description = "Rentals and receipts"),
+        (name = "jobs", description = "Jobs, logs, files"),
+        (name = "people", description = "Accounts, projects, keys, money"),
+        (name = "supply", description = "Invitations and machines, for their owners"),
+        (name = "network", description = "The network as a whole"),
+        (name = "machines", description = "What agents say and are told"),
+        (name = "service", description = "Health, metrics, this document"),
+    ),
+)]
+struct Document;
+
+/// All routes and their document.
+fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
+    let all = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(market::routes())
+        .merge(rentals::routes())
+        .merge(jobs::routes())
+        .merge(people::routes())
+        .merge(supply::routes())
+        .merge(network::routes())
+        .merge(machines::routes())
+        .merge(events::routes())
+        .merge(service::routes());
+    let (router, mut document) = all.split_for_parts();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let components = document.components.get_or_insert_with(Default::default);
+    components.add_security_scheme("key", SecurityScheme::Http(bearer));
+    // `{*path}` is the router's way to say that a path may have slashes; OpenAPI has no word for it.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths =
+        paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    (router, document)
+}
+
+/// The OpenAPI 3.1 document, as JSON with a last newline: what `openapi/server.json` holds.
+///
+/// # Panics
+/// Never: the document is plain data.
+pub fn openapi() -> String {
+    let (_, document) = routes();
+    let mut text = document.to_pretty_json().expect("the document is plain data");
+    text.push('\n');
+    text
+}
+
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (router, _) = routes();
+    router
+        .merge(docs::routes())
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), measure))
+        .with_state(app)
+}
+
+/// Gives every request an id, counts it and logs it.
+async fn measure(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = format!("{:026x}", crate::clock::fresh_bits() & ((1 << 104) - 1));
+    let method = request.method().clone();
+    let route =
+        request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let mut response = problem::REQUEST_ID.scope(id.clone(), next.run(request)).await;
+    let status = response.status().as_u16();
+    let took = begun.elapsed();
+    app.metrics.requested(&route, method.as_str(), status, took);
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    if status >= 500 {
+        tracing::warn!(target: "server::http", %method, %route, status, millis, request_id = %id, "answered");
+    } else {
+        tracing::debug!(target: "server::http", %method, %route, status, millis, request_id = %id, "answered");
+    }
+    if let Ok(value) = id.parse() {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}

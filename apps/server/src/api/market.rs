@@ -1,0 +1,146 @@
+//! Offers and quotes.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use control::{Command, Refusal, Reply};
+use scheduler::{Cursor, Filters};
+use serde::Deserialize;
+use units::{
+    AccountId, Certification, Country, Credits, GpuModel, QuoteId, RentalId, Resources, Tier,
+    WorkerId,
+};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wire::{OfferView, Page, Problem, QuoteRequest, RentalView};
+
+use super::door::Caller;
+use super::extract::{Path, Query, Told, items};
+use super::problem::Refused;
+use super::rentals::found;
+use crate::app::Shared;
+use crate::clock::fresh_bits;
+use crate::views;
+
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(offers)).routes(routes!(quote)).routes(routes!(quoted))
+}
+
+/// What a node should have, and which machines will do.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct OfferQuery {
+    /// Whole cards a node needs.
+    gpus: Option<u32>,
+    /// Hardware threads a node needs; 1 if absent.
+    vcpus: Option<u32>,
+    /// Memory a node needs, in mebibytes.
+    memory_mib: Option<u64>,
+    /// Disk a node needs, in mebibytes.
+    disk_mib: Option<u64>,
+    /// Only this model of card.
+    #[param(value_type = Option<String>)]
+    gpu_model: Option<GpuModel>,
+    /// Only machines of this supplier.
+    #[param(value_type = Option<String>)]
+    supplier: Option<AccountId>,
+    /// Only machines in this country.
+    #[param(value_type = Option<String>)]
+    country: Option<Country>,
+    /// Only machines connected at least so fast.
+    #[param(value_type = Option<String>)]
+    tier_min: Option<Tier>,
+    /// Only machines with this certification.
+    #[param(value_type = Option<String>)]
+    certification: Option<Certification>,
+    /// Only nodes that cost at most so much an hour.
+    #[param(value_type = Option<String>)]
+    node_hour_max: Option<Credits>,
+    /// `next` of the page before; absent for the first.
+    cursor: Option<String>,
+    /// How many items, 1 to 200; 50 if absent.
+    limit: Option<usize>,
+}
+
+/// Machines that could serve a node now
+///
+/// Cheapest first. A machine shows what is free on it.
+#[utoipa::path(get, path = "/v1/offers", tag = "market", params(OfferQuery), security(("key" = [])), responses(
+    (status = 200, body = Page<OfferView>),
+    (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+))]
+async fn offers(
+    _caller: Caller,
+    State(app): State<Shared>,
+    Query(query): Query<OfferQuery>,
+) -> Result<axum::Json<Page<OfferView>>, Refused> {
+    let after = query.cursor.as_deref().map(cursor).transpose()?;
+    let limit = items(query.limit);
+    let each = Resources {
+        gpus: query.gpus.unwrap_or(0),
+        vcpus: query.vcpus.unwrap_or(1),
+        memory_mib: query.memory_mib.unwrap_or(0),
+        disk_mib: query.disk_mib.unwrap_or(0),
+    };
+    let filters = Filters {
+        gpu_model: query.gpu_model,
+        suppliers: query.supplier.into_iter().collect(),
+        countries: query.country.into_iter().collect(),
+        tier_min: query.tier_min.unwrap_or(Tier::None),
+        certifications: query.certification.into_iter().collect(),
+        node_hour_max: query.node_hour_max,
+    };
+    let look = move |state: &control::Control| {
+        let found = state.inventory().search(&filters, &each, after, limit);
+        let next = if found.len() == limit { found.last().map(|last| last.cursor) } else { None };
+        let items = found.iter().filter_map(|offer| views::offer(state, offer)).collect();
+        Page { items, next: next.map(|next| format!("{}.{}", next.price.units(), next.worker)) }
+    };
+    Ok(axum::Json(app.writer.look(look).await?))
+}
+
+fn cursor(text: &str) -> Result<Cursor, Refused> {
+    let parts = text.split_once('.').and_then(|(price, worker)| {
+        let price = price.parse().ok().map(Credits::from_units)?;
+        Some(Cursor { price, worker: worker.parse::<WorkerId>().ok()? })
+    });
+    parts.ok_or_else(|| Refused::field("cursor", "not a `next` of this list"))
+}
+
+/// Ask for a price
+///
+/// It holds for five minutes. Machines are kept only once it is taken.
+#[utoipa::path(post, path = "/v1/quotes", tag = "market", request_body = QuoteRequest, security(("key" = [])),
+    responses(
+        (status = 201, body = RentalView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn quote(
+    caller: Caller,
+    State(app): State<Shared>,
+    told: Told<QuoteRequest>,
+) -> Result<(StatusCode, axum::Json<RentalView>), Refused> {
+    caller.may_write()?;
+    let rental = RentalId::from_bits(fresh_bits());
+    let QuoteRequest { project, order, hours } = told.body.clone();
+    let order = views::order_record(order);
+    let body = told.command(caller.actor(), Command::Quote { rental, project, order, hours });
+    let Reply::Rental(id) = app.writer.tell(body).await? else {
+        return Err(Refusal::IdReused.into());
+    };
+    Ok((StatusCode::CREATED, axum::Json(found(&app, &caller, id, "quote").await?)))
+}
+
+/// One quote
+#[utoipa::path(get, path = "/v1/quotes/{id}", tag = "market", params(("id" = String, Path)), security(("key" = [])),
+    responses(
+        (status = 200, body = RentalView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn quoted(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(id): Path<QuoteId>,
+) -> Result<axum::Json<RentalView>, Refused> {
+    Ok(axum::Json(found(&app, &caller, RentalId::from_bits(id.bits()), "quote").await?))
+}

@@ -1,0 +1,272 @@
+//! From a refusal to an answer: one table. The code is a promise; the words are not.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use control::{Needs, Noun, Refusal};
+use wire::{FieldProblem, Problem};
+
+use crate::files::FileFailure;
+use crate::journal::JournalError;
+use crate::writer::Failure;
+
+tokio::task_local! {
+    /// Names the request being answered, in the answer and in the log.
+    pub(crate) static REQUEST_ID: String;
+}
+
+/// How long a client should wait before it asks a busy server again, in seconds.
+const RETRY_SECS: u64 = 1;
+
+/// An answer that is a problem.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) code: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) detail: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) fields: Vec<FieldProblem>,
+    pub(crate) relaxations: Vec<String>,
+    pub(crate) retry_secs: Option<u64>,
+}
+
+impl Refused {
+    pub(crate) fn new(code: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            status,
+            detail: detail.into(),
+            hint: None,
+            fields: Vec::new(),
+            relaxations: Vec::new(),
+            retry_secs: None,
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn retry(mut self, secs: u64) -> Self {
+        self.retry_secs = Some(secs);
+        self
+    }
+
+    /// Something named is not there, or is nobody's business.
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::new("not-found", StatusCode::NOT_FOUND, format!("there is no such {what}"))
+    }
+
+    /// One value of the request is wrong.
+    pub(crate) fn field(field: &str, why: impl Into<String>) -> Self {
+        let why = why.into();
+        let mut refused =
+            Self::new("invalid", StatusCode::UNPROCESSABLE_ENTITY, format!("{field}: {why}"));
+        refused.fields = vec![FieldProblem { field: field.to_owned(), why }];
+        refused
+    }
+}
+
+/// Every code with its title. `docs/reference/errors/` has a page for each.
+pub(crate) const CODES: &[(&str, &str)] = &[
+    ("already-exists", "It exists already"),
+    ("bad-request", "The request cannot be read"),
+    ("disk-full", "The server's disk is full"),
+    ("expired", "No longer valid"),
+    ("forbidden", "Not allowed"),
+    ("id-reused", "The idempotency key was used for another request"),
+    ("in-use", "It is in use"),
+    ("insufficient-balance", "The balance is too small"),
+    ("internal", "Something is wrong with the server"),
+    ("invalid", "A value makes no sense"),
+    ("log-gap", "The piece of log does not join what is there"),
+    ("method-not-allowed", "This method does nothing here"),
+    ("no-offer", "No machines for this order"),
+    ("not-found", "Not found"),
+    ("rate-limited", "Too many requests"),
+    ("same-machine", "The machine has joined before"),
+    ("session-unknown", "The machine's session is unknown"),
+    ("too-large", "Too large"),
+    ("too-many", "Too many of them"),
+    ("unauthenticated", "Who are you?"),
+    ("unavailable", "Not just now"),
+    ("used", "Used before"),
+    ("wrong-state", "Not in its present state"),
+];
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let title =
+            CODES.iter().find(|(code, _)| *code == self.code).map_or("", |(_, title)| title);
+        let problem = Problem {
+            r#type: format!("/docs/errors/{}", self.code),
+            code: self.code.to_owned(),
+            title: title.to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            hint: self.hint,
+            fields: self.fields,
+            relaxations: self.relaxations,
+            request_id: REQUEST_ID.try_with(Clone::clone).unwrap_or_default(),
+        };
+        let body = serde_json::to_vec(&problem).expect("a problem is plain data");
+        let mut response = (self.status, body).into_response();
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if let Some(secs) = self.retry_secs {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        }
+        response
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal.into(),
+            Failure::Store(JournalError::Full { .. }) => Self::new(
+                "disk-full",
+                StatusCode::INSUFFICIENT_STORAGE,
+                "the server's disk is full; nothing was changed",
+            )
+            .hint("try again when the operator has freed space")
+            .retry(RETRY_SECS),
+            Failure::Busy | Failure::Stopping | Failure::Store(_) => {
+                let detail = "the server cannot take this now; nothing is known to have changed";
+                Self::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail)
+                    .hint("send the same request again, with the same idempotency key")
+                    .retry(RETRY_SECS)
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let (code, status) = answer(&refusal);
+        let mut refused = Self::new(code, status, refusal.to_string());
+        refused.hint = hint(&refusal);
+        match &refusal {
+            Refusal::Invalid { field, why } => {
+                refused.fields =
+                    vec![FieldProblem { field: (*field).to_owned(), why: why.clone() }];
+            }
+            Refusal::NoOffer(scheduler::Refusal::NoCapacity(explanation)) => {
+                refused.relaxations =
+                    explanation.relaxations.iter().map(ToString::to_string).collect();
+            }
+            Refusal::IdReused
+            | Refusal::NotFound(_)
+            | Refusal::Forbidden(_)
+            | Refusal::Exists(_)
+            | Refusal::TooMany { .. }
+            | Refusal::Expired(_)
+            | Refusal::Used(_)
+            | Refusal::SameMachine
+            | Refusal::Stage(_)
+            | Refusal::InUse { .. }
+            | Refusal::NoOffer(_)
+            | Refusal::TooMuch
+            | Refusal::Insufficient { .. } => {}
+        }
+        refused
+    }
+}
+
+fn answer(refusal: &Refusal) -> (&'static str, StatusCode) {
+    match refusal {
+        Refusal::IdReused => ("id-reused", StatusCode::UNPROCESSABLE_ENTITY),
+        Refusal::NotFound(_) => ("not-found", StatusCode::NOT_FOUND),
+        Refusal::Forbidden(_) => ("forbidden", StatusCode::FORBIDDEN),
+        Refusal::Exists(_) => ("already-exists", StatusCode::CONFLICT),
+        Refusal::Invalid { .. } | Refusal::TooMuch => ("invalid", StatusCode::UNPROCESSABLE_ENTITY),
+        Refusal::TooMany { .. } => ("too-many", StatusCode::CONFLICT),
+        Refusal::Expired(_) => ("expired", StatusCode::CONFLICT),
+        Refusal::Used(_) => ("used", StatusCode::CONFLICT),
+        Refusal::SameMachine => ("same-machine", StatusCode::CONFLICT),
+        Refusal::Stage(_) => ("wrong-state", StatusCode::CONFLICT),
+        Refusal::InUse { .. } => ("in-use", StatusCode::CONFLICT),
+        Refusal::NoOffer(scheduler::Refusal::NoCapacity(_)) => ("no-offer", StatusCode::CONFLICT),
+        Refusal::NoOffer(
+            scheduler::Refusal::NothingAsked | scheduler::Refusal::TooManyNodes { .. },
+        ) => ("invalid", StatusCode::UNPROCESSABLE_ENTITY),
+        Refusal::Insufficient { .. } => ("insufficient-balance", StatusCode::PAYMENT_REQUIRED),
+    }
+}
+
+fn hint(refusal: &Refusal) -> Option<String> {
+    let hint = match refusal {
+        Refusal::Insufficient { .. } => {
+            "have the operator top up the project, or rent with `may_wait` to keep the machines for 20 minutes"
+        }
+        Refusal::Expired(Noun::Quote) => "ask for a new quote",
+        Refusal::Used(Noun::Quote) => "a quote is good for one rental; ask for a new one",
+        Refusal::Expired(Noun::Invite) | Refusal::Used(Noun::Invite) => {
+            "make a new invitation; each is for one machine"
+        }
+        Refusal::SameMachine => {
+            "retire the other worker first, or run the agent from its data folder"
+        }
+        Refusal::InUse { .. } => "pause it, and try again when its rentals are over",
+        Refusal::NoOffer(scheduler::Refusal::NoCapacity(explanation)) => {
+            return explanation.relaxations.first().map(ToString::to_string);
+        }
+        Refusal::Forbidden(Needs::Operator) => "use the operator's key",
+        Refusal::IdReused
+        | Refusal::NotFound(_)
+        | Refusal::Forbidden(_)
+        | Refusal::Exists(_)
+        | Refusal::Invalid { .. }
+        | Refusal::TooMany { .. }
+        | Refusal::Expired(_)
+        | Refusal::Used(_)
+        | Refusal::Stage(_)
+        | Refusal::NoOffer(_)
+        | Refusal::TooMuch => return None,
+    };
+    Some(hint.to_owned())
+}
+
+impl From<FileFailure> for Refused {
+    fn from(failure: FileFailure) -> Self {
+        match &failure {
+            FileFailure::Missing => Self::not_found("file"),
+            FileFailure::BadPath(_) => Self::field("path", failure.to_string()),
+            FileFailure::OtherBytes { .. } => {
+                Self::new("invalid", StatusCode::UNPROCESSABLE_ENTITY, failure.to_string())
+                    .hint("put the bytes under their own SHA-256")
+            }
+            FileFailure::Gap { length } => {
+                Self::new("log-gap", StatusCode::CONFLICT, failure.to_string())
+                    .hint(format!("go on from {length}"))
+            }
+            FileFailure::TooMany => {
+                Self::new("too-many", StatusCode::CONFLICT, failure.to_string())
+            }
+            FileFailure::Disk(why) if why.kind() == std::io::ErrorKind::StorageFull => Self::new(
+                "disk-full",
+                StatusCode::INSUFFICIENT_STORAGE,
+                "the server's disk is full",
+            ),
+            FileFailure::Disk(why) => {
+                tracing::error!(error = %why, "a file could not be kept or read");
+                Self::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "the server's disk failed")
+            }
+        }
+    }
+}
+
+/// Nothing is here.
+pub(crate) async fn no_such_route() -> Refused {
+    Refused::not_found("page; /docs lists what there is")
+}
+
+/// Something is here, but not for this method.
+pub(crate) async fn no_such_method() -> Refused {
+    Refused::new(
+        "method-not-allowed",
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this method does nothing here",
+    )
+    .hint("/docs lists the methods of each path")
+}

@@ -1,0 +1,178 @@
+//! Rentals and receipts.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use control::{Command, Refusal, Reply};
+use serde::Deserialize;
+use units::{ProjectId, RentalId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wire::{Page, Problem, ReceiptView, RentRequest, RentalView};
+
+use super::door::Caller;
+use super::extract::{Path, Query, Told, items};
+use super::problem::Refused;
+use crate::app::Shared;
+use crate::views::owner_of;
+
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(rent, rentals))
+        .routes(routes!(rental))
+        .routes(routes!(end))
+        .routes(routes!(receipt))
+}
+
+/// One row as its view, if the caller may see its project.
+pub(super) async fn found(
+    app: &Shared,
+    caller: &Caller,
+    id: RentalId,
+    what: &'static str,
+) -> Result<RentalView, Refused> {
+    let row = app.read(move |reader| reader.row("rental", &id.to_string())).await?;
+    let view: RentalView = row.as_deref().and_then(view).ok_or_else(|| Refused::not_found(what))?;
+    caller.may_see(app, view.project).map_err(|_| Refused::not_found(what))?;
+    Ok(view)
+}
+
+/// A row's body as its view. What a newer program wrote and this one cannot read is not shown.
+pub(super) fn view<T: serde::de::DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_slice(body).ok()
+}
+
+/// Take a quote
+///
+/// The money for the whole booking is set aside, the machines are kept, and the cluster comes up: watch the rental
+/// until its state is `running`. If it cannot come up, everything goes back.
+#[utoipa::path(post, path = "/v1/rentals", tag = "rentals", request_body = RentRequest, security(("key" = [])),
+    responses(
+        (status = 201, body = RentalView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn rent(
+    caller: Caller,
+    State(app): State<Shared>,
+    told: Told<RentRequest>,
+) -> Result<(StatusCode, axum::Json<RentalView>), Refused> {
+    caller.may_write()?;
+    let RentRequest { quote, name, may_wait } = told.body.clone();
+    let rental = RentalId::from_bits(quote.bits());
+    let body = told.command(caller.actor(), Command::Rent { rental, name, may_wait });
+    let Reply::Rental(id) = app.writer.tell(body).await? else {
+        return Err(Refusal::IdReused.into());
+    };
+    Ok((StatusCode::CREATED, axum::Json(found(&app, &caller, id, "rental").await?)))
+}
+
+/// Whose rentals, and which page of them.
+#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RentalsQuery {
+    /// The project that pays.
+    #[param(value_type = String)]
+    project: ProjectId,
+    /// `next` of the page before; absent for the first.
+    cursor: Option<String>,
+    /// How many items, 1 to 200; 50 if absent.
+    limit: Option<usize>,
+}
+
+/// Quotes and rentals of a project, newest first
+#[utoipa::path(get, path = "/v1/rentals", tag = "rentals", params(RentalsQuery), security(("key" = [])), responses(
+    (status = 200, body = Page<RentalView>),
+    (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+))]
+async fn rentals(
+    caller: Caller,
+    State(app): State<Shared>,
+    Query(query): Query<RentalsQuery>,
+) -> Result<axum::Json<Page<RentalView>>, Refused> {
+    caller.may_see(&app, query.project)?;
+    let page = page(&app, "rental", owner_of(query.project), query.cursor, query.limit).await?;
+    Ok(axum::Json(page))
+}
+
+/// A page of rows, newest first; the cursor is the last id of the page before.
+pub(super) async fn page<T: serde::de::DeserializeOwned + Send + 'static>(
+    app: &Shared,
+    kind: &'static str,
+    owner: String,
+    cursor: Option<String>,
+    limit: Option<usize>,
+) -> Result<Page<T>, Refused> {
+    let limit = items(limit);
+    let rows = app
+        .read(move |reader| reader.rows(kind, Some(&owner), cursor.as_deref(), true, limit + 1))
+        .await?;
+    let next =
+        if rows.len() > limit { rows.get(limit - 1).map(|(id, _)| id.clone()) } else { None };
+    let items = rows.iter().take(limit).filter_map(|(_, body)| view(body)).collect();
+    Ok(Page { items, next })
+}
+
+/// One rental
+#[utoipa::path(get, path = "/v1/rentals/{id}", tag = "rentals", params(("id" = String, Path)),
+    security(("key" = [])), responses(
+        (status = 200, body = RentalView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn rental(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(id): Path<RentalId>,
+) -> Result<axum::Json<RentalView>, Refused> {
+    Ok(axum::Json(found(&app, &caller, id, "rental").await?))
+}
+
+/// End a rental
+///
+/// It is settled at once; what was not used goes back. Ending what has ended changes nothing.
+#[utoipa::path(post, path = "/v1/rentals/{id}/end", tag = "rentals", params(("id" = String, Path)),
+    security(("key" = [])), responses(
+        (status = 200, body = RentalView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn end(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(rental): Path<RentalId>,
+    told: Told<()>,
+) -> Result<axum::Json<RentalView>, Refused> {
+    caller.may_write()?;
+    let told = app.writer.tell(told.command(caller.actor(), Command::EndRental { rental })).await;
+    match told {
+        // One that ended long ago is known to the tables alone.
+        Ok(_) | Err(crate::writer::Failure::Refused(Refusal::NotFound(_))) => {}
+        Err(why) => return Err(why.into()),
+    }
+    Ok(axum::Json(found(&app, &caller, rental, "rental").await?))
+}
+
+/// What a rental came to
+///
+/// There once the rental is settled. The same receipt is shown to the renter and to each supplier.
+#[utoipa::path(get, path = "/v1/rentals/{id}/receipt", tag = "rentals", params(("id" = String, Path)),
+    security(("key" = [])), responses(
+        (status = 200, body = ReceiptView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn receipt(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(id): Path<RentalId>,
+) -> Result<axum::Json<ReceiptView>, Refused> {
+    let row = app.read(move |reader| reader.row("rental", &id.to_string())).await?;
+    let view: RentalView =
+        row.as_deref().and_then(view).ok_or_else(|| Refused::not_found("rental"))?;
+    let receipt = view.receipt;
+    let supplies =
+        |receipt: &ReceiptView| receipt.lines.iter().any(|line| line.supplier == caller.account);
+    if !receipt.as_ref().is_some_and(supplies) {
+        caller.may_see(&app, view.project).map_err(|_| Refused::not_found("rental"))?;
+    }
+    receipt
+        .map(axum::Json)
+        .ok_or_else(|| Refused::not_found("receipt: the rental is not settled yet"))
+}

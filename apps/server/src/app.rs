@@ -1,0 +1,77 @@
+//! What every handler has at hand.
+
+use std::sync::{Arc, Mutex};
+
+use crate::beats::Beats;
+use crate::files::Files;
+use crate::journal::{JournalError, Reader};
+use crate::limits::READERS;
+use crate::metrics::Metrics;
+use crate::news::News;
+use crate::rates::Rates;
+use crate::secrets::Secret;
+use crate::sessions::Sessions;
+use crate::writer::{Failure, Writer};
+
+/// Everything a handler may need.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) writer: Writer,
+    pub(crate) news: Arc<News>,
+    pub(crate) beats: Beats,
+    pub(crate) sessions: Sessions,
+    pub(crate) files: Files,
+    pub(crate) rates: Rates,
+    pub(crate) secret: Secret,
+    pub(crate) metrics: Metrics,
+    pub(crate) readers: Readers,
+    pub(crate) stopping: tokio::sync::watch::Receiver<bool>,
+}
+
+/// The handle that handlers share.
+pub(crate) type Shared = Arc<App>;
+
+/// Connections for reading, a few of them, handed from request to request.
+pub(crate) struct Readers {
+    idle: Mutex<Vec<Box<dyn Reader>>>,
+    permits: tokio::sync::Semaphore,
+}
+
+impl std::fmt::Debug for Readers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Readers")
+    }
+}
+
+impl Readers {
+    pub(crate) fn new(idle: Vec<Box<dyn Reader>>) -> Self {
+        debug_assert_eq!(idle.len(), READERS);
+        Self { permits: tokio::sync::Semaphore::new(idle.len()), idle: Mutex::new(idle) }
+    }
+
+    fn take(&self) -> Option<Box<dyn Reader>> {
+        self.idle.lock().expect("nobody panics with the readers in hand").pop()
+    }
+
+    fn put(&self, reader: Box<dyn Reader>) {
+        self.idle.lock().expect("nobody panics with the readers in hand").push(reader);
+    }
+}
+
+impl App {
+    /// Reads from the store, away from the threads that answer.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&mut dyn Reader) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let _permit = self.readers.permits.acquire().await.map_err(|_| Failure::Stopping)?;
+        let app = Arc::clone(self);
+        let work = move || {
+            let mut reader = app.readers.take().ok_or(Failure::Busy)?;
+            let answer = question(reader.as_mut());
+            app.readers.put(reader);
+            Ok(answer?)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| Failure::Stopping)?
+    }
+}

@@ -1,0 +1,118 @@
+//! The task that owns the roll of machines: beats come in, silences go to the writer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::{Actor, Beat, Command, Control, Refusal, Roll};
+use tokio::sync::{mpsc, oneshot};
+use units::{Timestamp, WorkerId};
+
+use crate::clock::now;
+use crate::metrics::Metrics;
+use crate::writer::{Failure, Writer};
+
+/// Beats waiting to be looked at.
+const QUEUE_MAX: usize = 16_384;
+/// How long the roll waits when nobody is due.
+const IDLE: Duration = Duration::from_secs(1);
+
+enum Ask {
+    Beat { worker: WorkerId, number: u64, said: u64, answer: oneshot::Sender<Beat> },
+    Told { worker: WorkerId, said: u64 },
+    Silent { worker: WorkerId, heard: Timestamp },
+    Up { answer: oneshot::Sender<usize> },
+}
+
+/// How the API reaches the roll.
+#[derive(Clone, Debug)]
+pub(crate) struct Beats {
+    asks: mpsc::Sender<Ask>,
+}
+
+impl Beats {
+    /// Starts the roll with what the brain holds of each machine.
+    pub(crate) fn start(state: &Control, writer: Writer, metrics: Metrics) -> Self {
+        let (asks, queue) = mpsc::channel(QUEUE_MAX);
+        let mut roll = Roll::default();
+        let at = now();
+        state.workers().for_each(|(id, worker)| roll.know(id, worker.up, at));
+        let beats = Self { asks };
+        tokio::spawn(run(roll, queue, writer, beats.clone(), Arc::new(metrics)));
+        beats
+    }
+
+    /// A machine spoke.
+    pub(crate) async fn on_beat(
+        &self,
+        worker: WorkerId,
+        number: u64,
+        said: u64,
+    ) -> Result<Beat, Failure> {
+        let (answer, heard) = oneshot::channel();
+        self.ask(Ask::Beat { worker, number, said, answer })?;
+        heard.await.map_err(|_| Failure::Stopping)
+    }
+
+    /// The brain knows what it said.
+    pub(crate) fn on_told(&self, worker: WorkerId, said: u64) -> Result<(), Failure> {
+        self.ask(Ask::Told { worker, said })
+    }
+
+    /// How many machines were heard lately.
+    pub(crate) async fn up(&self) -> Result<usize, Failure> {
+        let (answer, counted) = oneshot::channel();
+        self.ask(Ask::Up { answer })?;
+        counted.await.map_err(|_| Failure::Stopping)
+    }
+
+    fn ask(&self, ask: Ask) -> Result<(), Failure> {
+        self.asks.try_send(ask).map_err(|_| Failure::Busy)
+    }
+}
+
+async fn run(
+    mut roll: Roll,
+    mut queue: mpsc::Receiver<Ask>,
+    writer: Writer,
+    beats: Beats,
+    metrics: Arc<Metrics>,
+) {
+    loop {
+        let patience = roll
+            .wake_at()
+            .map_or(IDLE, |at| at.since(now()).clamp(Duration::from_millis(50), IDLE));
+        match tokio::time::timeout(patience, queue.recv()).await {
+            Ok(None) => return,
+            Ok(Some(Ask::Beat { worker, number, said, answer })) => {
+                metrics.beat();
+                // Who no longer waits for the answer does not need it.
+                let _ = answer.send(roll.on_beat(worker, number, said, now()));
+            }
+            Ok(Some(Ask::Told { worker, said })) => roll.on_told(worker, said),
+            Ok(Some(Ask::Silent { worker, heard })) => tell_silent(&writer, &beats, worker, heard),
+            Ok(Some(Ask::Up { answer })) => drop(answer.send(roll.up())),
+            Err(_) => {}
+        }
+        for (worker, heard) in roll.on_wake(now()) {
+            tell_silent(&writer, &beats, worker, heard);
+        }
+        metrics.workers_up(roll.up());
+    }
+}
+
+/// Tells the brain of a silence, until it has heard. A machine that speaks meanwhile is told up afterwards.
+fn tell_silent(writer: &Writer, beats: &Beats, worker: WorkerId, heard: Timestamp) {
+    let (writer, beats) = (writer.clone(), beats.clone());
+    tokio::spawn(async move {
+        let command = Command::WorkerSilent { worker, heard_millis: heard.millis() };
+        match writer.tell_as(Actor::Clock, command).await {
+            // It has left in the meantime.
+            Ok(_) | Err(Failure::Refused(Refusal::NotFound(_)) | Failure::Stopping) => {}
+            Err(why) => {
+                tracing::warn!(%worker, error = %why, "a silence could not be told; trying again");
+                tokio::time::sleep(IDLE).await;
+                let _ = beats.ask(Ask::Silent { worker, heard });
+            }
+        }
+    });
+}

@@ -1,0 +1,29 @@
+//! What the server is told when it starts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// How to run a server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it keeps its journal, keys, packages, logs and result files. `iog server --data`.
+    pub data: PathBuf,
+    /// Where its API listens; port 0 takes a free one. `iog server --listen`, default `127.0.0.1:4870`.
+    pub listen: SocketAddr,
+    /// Where the journal is: a path, `sqlite:…` or `postgres://…`; by default `iog.db` in `data`.
+    /// `iog server --store`.
+    pub store: Option<String>,
+    /// The most the `SQLite` file may grow to, in bytes. `iog server --store-max-bytes`.
+    pub store_max_bytes: Option<u64>,
+    /// Become the writer although another server holds the journal. `iog server --take-over`.
+    pub take_over: bool,
+    /// Requests per second of one key or one unknown caller, in the long run. `iog server --rate`.
+    pub rate_per_second: u32,
+}
+
+impl Config {
+    /// The address of the journal.
+    pub fn journal(&self) -> String {
+        self.store.clone().unwrap_or_else(|| self.data.join("iog.db").display().to_string())
+    }
+}

@@ -1,0 +1,62 @@
+//! How much the server takes on. Every queue, body and wait has an end, and its name is here.
+
+use std::time::Duration;
+
+/// Commands and questions waiting for the writer. Beyond that the server is busy and says so.
+pub const WRITER_QUEUE_MAX: usize = 8_192;
+
+/// Commands in one commit (facts/chain-ledger.md 5.2: batching is the whole game, and a thousand is enough).
+pub const BATCH_COMMANDS_MAX: usize = 512;
+
+/// Entries between two snapshots: about a second of replay.
+pub const SNAPSHOT_EVERY: u64 = 20_000;
+
+/// Bytes of one JSON request.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of one job's working folder, zipped.
+pub const BLOB_BYTES_MAX: u64 = 256 << 20;
+
+/// Bytes of one job's log. What is written beyond is dropped, and the log says so.
+pub const LOG_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of one piece of a log.
+pub const LOG_PIECE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of one result file.
+pub const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// Files of one job.
+pub const FILES_MAX: usize = 1_000;
+
+/// Items on one page, and how many when nobody asks.
+pub const PAGE_ITEMS_MAX: usize = 200;
+/// Items on a page when nobody asks for a number.
+pub const PAGE_ITEMS_DEFAULT: usize = 50;
+
+/// The longest wait for news of what is wanted.
+pub const WANTED_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How long a machine's session lasts.
+pub const SESSION_VALID: Duration = Duration::from_secs(3600);
+
+/// How long a challenge can be answered.
+pub const CHALLENGE_VALID: Duration = Duration::from_secs(60);
+
+/// Challenges open at once; beyond that the oldest are dropped.
+pub const CHALLENGES_MAX: usize = 100_000;
+
+/// Streams of events and logs open at once.
+pub const STREAMS_MAX: usize = 1_024;
+
+/// How long requests in flight may take when the server stops.
+pub const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
+
+/// Connections to the store for reading.
+pub const READERS: usize = 4;
+
+/// The longest idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
+/// Names whose rate of requests is remembered; beyond that the longest idle are forgotten.
+pub const RATES_MAX: usize = 100_000;

@@ -1,0 +1,108 @@
+//! Figures for Prometheus. No id of a device, job or person is ever a label.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+    method: String,
+    status: u16,
+}
+
+/// All figures. Clones count into the same ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    requests: Family<Route, Counter>,
+    request_seconds: Histogram,
+    commands: Counter,
+    commit_seconds: Histogram,
+    commit_commands: Histogram,
+    beats: Counter,
+    workers_up: Gauge,
+    streams: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let seconds = || Histogram::new(exponential_buckets(0.000_1, 2.0, 18));
+        Self {
+            requests: Family::default(),
+            request_seconds: seconds(),
+            commands: Counter::default(),
+            commit_seconds: seconds(),
+            commit_commands: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
+            beats: Counter::default(),
+            workers_up: Gauge::default(),
+            streams: Gauge::default(),
+        }
+    }
+
+    pub(crate) fn requested(&self, route: &str, method: &str, status: u16, took: Duration) {
+        let labels = Route { route: route.to_owned(), method: method.to_owned(), status };
+        self.requests.get_or_create(&labels).inc();
+        self.request_seconds.observe(took.as_secs_f64());
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a batch is at most a few hundred commands")]
+    pub(crate) fn committed(&self, entries: usize, took: Duration) {
+        self.commands.inc_by(u64::try_from(entries).unwrap_or(u64::MAX));
+        self.commit_commands.observe(entries as f64);
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn beat(&self) {
+        self.beats.inc();
+    }
+
+    pub(crate) fn workers_up(&self, count: usize) {
+        self.workers_up.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn stream_opened(&self) -> i64 {
+        self.streams.inc() + 1
+    }
+
+    pub(crate) fn stream_closed(&self) {
+        self.streams.dec();
+    }
+
+    /// All figures as text, for a scrape.
+    pub(crate) fn text(&self) -> String {
+        let mut all = Registry::with_prefix("iog");
+        all.register("http_requests", "Requests answered", self.requests.clone());
+        let seconds = Unit::Seconds;
+        all.register_with_unit(
+            "http_request",
+            "Time to answer",
+            seconds.clone(),
+            self.request_seconds.clone(),
+        );
+        all.register("journal_commands", "Commands made durable", self.commands.clone());
+        all.register_with_unit(
+            "journal_commit",
+            "Time of a commit",
+            seconds,
+            self.commit_seconds.clone(),
+        );
+        all.register(
+            "journal_commit_commands",
+            "Commands in a commit",
+            self.commit_commands.clone(),
+        );
+        all.register("worker_beats", "Beats heard", self.beats.clone());
+        all.register("workers_up", "Machines heard lately", self.workers_up.clone());
+        all.register("streams_open", "Streams of events and logs", self.streams.clone());
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let _ = encode(&mut text, &all);
+        text
+    }
+}

@@ -1,0 +1,131 @@
+//! What everyone else may know of a commit: keys and roles for the door, revisions for machines, a bell for streams.
+//!
+//! All of it follows from the brain's state and is told again whenever that changes; nothing here is the truth.
+
+use std::collections::BTreeMap;
+use std::sync::RwLock;
+use std::time::Duration;
+
+use control::{Control, Effect, Key, Role, Subject};
+use tokio::sync::watch;
+use units::{AccountId, KeyId, ProjectId, Timestamp, WorkerId};
+
+use crate::metrics::Metrics;
+
+/// A machine, as far as the door needs to know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// Its ed25519 key.
+    pub(crate) public_key: [u8; 32],
+    /// The revision of what is wanted of it.
+    pub(crate) revision: watch::Sender<u64>,
+}
+
+/// The news board.
+#[derive(Debug)]
+pub(crate) struct News {
+    keys: RwLock<BTreeMap<KeyId, Key>>,
+    roles: RwLock<BTreeMap<ProjectId, BTreeMap<AccountId, Role>>>,
+    workers: RwLock<BTreeMap<WorkerId, Known>>,
+    bell: watch::Sender<u64>,
+    metrics: Metrics,
+}
+
+impl News {
+    /// The news of a state that was just restored.
+    pub(crate) fn of(state: &Control, metrics: Metrics) -> Self {
+        let roles = state.projects().map(|(id, project)| (id, project.members.clone())).collect();
+        let news = Self {
+            keys: RwLock::new(state.keys().map(|(id, key)| (id, key.clone())).collect()),
+            roles: RwLock::new(roles),
+            workers: RwLock::default(),
+            bell: watch::channel(0).0,
+            metrics,
+        };
+        state.workers().for_each(|(id, _)| news.worker_changed(state, id));
+        news
+    }
+
+    /// A valid key.
+    pub(crate) fn key(&self, id: KeyId, now: Timestamp) -> Option<Key> {
+        let keys = self.keys.read().expect("nobody panics with the board in hand");
+        keys.get(&id).filter(|key| key.is_valid(now)).cloned()
+    }
+
+    /// What an account may do in a project.
+    pub(crate) fn role(&self, project: ProjectId, account: AccountId) -> Option<Role> {
+        let roles = self.roles.read().expect("nobody panics with the board in hand");
+        roles.get(&project)?.get(&account).copied()
+    }
+
+    /// A machine that has joined.
+    pub(crate) fn worker(&self, id: WorkerId) -> Option<Known> {
+        self.workers.read().expect("nobody panics with the board in hand").get(&id).cloned()
+    }
+
+    /// Rings at every commit that has events.
+    pub(crate) fn bell(&self) -> watch::Receiver<u64> {
+        self.bell.subscribe()
+    }
+
+    /// Rings now: a log has grown.
+    pub(crate) fn ring(&self) {
+        self.bell.send_modify(|rings| *rings += 1);
+    }
+
+    pub(crate) fn committed(&self, entries: usize, took: Duration) {
+        self.metrics.committed(entries, took);
+    }
+
+    pub(crate) fn tell(&self, state: &Control, effects: &[(u64, Timestamp, Effect)], ring: bool) {
+        for (_, _, effect) in effects {
+            match effect {
+                Effect::Changed(Subject::Key(id)) => self.key_changed(state, *id),
+                Effect::Changed(Subject::Project(id)) => self.project_changed(state, *id),
+                Effect::Changed(Subject::Worker(id)) | Effect::Nudge(id) => {
+                    self.worker_changed(state, *id)
+                }
+                Effect::Changed(
+                    Subject::Account(_) | Subject::Invite(_) | Subject::Job(_) | Subject::Rental(_),
+                )
+                | Effect::Moved(_) => {}
+            }
+        }
+        if ring {
+            self.ring();
+        }
+    }
+
+    fn key_changed(&self, state: &Control, id: KeyId) {
+        let mut keys = self.keys.write().expect("nobody panics with the board in hand");
+        match state.key(id) {
+            Some(key) => keys.insert(id, key.clone()),
+            None => keys.remove(&id),
+        };
+    }
+
+    fn project_changed(&self, state: &Control, id: ProjectId) {
+        let mut roles = self.roles.write().expect("nobody panics with the board in hand");
+        match state.project(id) {
+            Some(project) => roles.insert(id, project.members.clone()),
+            None => roles.remove(&id),
+        };
+    }
+
+    fn worker_changed(&self, state: &Control, id: WorkerId) {
+        let mut workers = self.workers.write().expect("nobody panics with the board in hand");
+        let Some(worker) = state.worker(id) else {
+            workers.remove(&id);
+            return;
+        };
+        let known = workers.entry(id).or_insert_with(|| Known {
+            public_key: *worker.public_key.sha256(),
+            revision: watch::channel(worker.revision).0,
+        });
+        known.revision.send_if_modified(|known| {
+            let newer = *known != worker.revision;
+            *known = worker.revision;
+            newer
+        });
+    }
+}

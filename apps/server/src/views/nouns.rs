@@ -1,0 +1,287 @@
+//! People, machines, rentals, jobs.
+
+use control::{
+    Control, FiltersRecord, Invite, Job, JobStage, Key, MachineRecord, Node, OrderRecord, Person,
+    PriceRecord, Project, Rental, Worker,
+};
+use ledger::Holder;
+use market::{Stage, Terms};
+use units::{AccountId, Credits, InviteId, KeyId, Name, ProjectId, QuoteId, Timestamp, WorkerId};
+use wire::{
+    AccountView, InviteView, JobView, KeyView, Machine, MemberView, NodeView, OfferView, Order,
+    Price, PricesBody, ProjectView, ReceiptLine, ReceiptView, RentalView, Role, Scope, Time,
+    WorkerView,
+};
+
+pub(crate) fn account(state: &Control, id: AccountId, person: &Person) -> AccountView {
+    let earned = Credits::from_units(state.purse(Holder::Supplier(id)).available());
+    AccountView { id, name: person.name.clone(), email: person.email.clone(), earned }
+}
+
+pub(crate) fn project(state: &Control, id: ProjectId, project: &Project) -> ProjectView {
+    let purse = state.purse(Holder::Project(id));
+    let member = |(account, role): (&AccountId, &control::Role)| MemberView {
+        account: *account,
+        role: role_view(*role),
+    };
+    ProjectView {
+        id,
+        name: project.name.clone(),
+        members: project.members.iter().map(member).collect(),
+        available: Credits::from_units(purse.available()),
+        held: Credits::from_units(purse.held()),
+    }
+}
+
+const fn role_view(role: control::Role) -> Role {
+    match role {
+        control::Role::Owner => Role::Owner,
+        control::Role::Member => Role::Member,
+        control::Role::Viewer => Role::Viewer,
+        control::Role::Billing => Role::Billing,
+    }
+}
+
+pub(crate) const fn role_of(role: Role) -> control::Role {
+    match role {
+        Role::Owner => control::Role::Owner,
+        Role::Member => control::Role::Member,
+        Role::Viewer => control::Role::Viewer,
+        Role::Billing => control::Role::Billing,
+    }
+}
+
+const fn scope_view(scope: control::Scope) -> Scope {
+    match scope {
+        control::Scope::Read => Scope::Read,
+        control::Scope::Write => Scope::Write,
+        control::Scope::Operator => Scope::Operator,
+    }
+}
+
+pub(crate) const fn scope_of(scope: Scope) -> control::Scope {
+    match scope {
+        Scope::Read => control::Scope::Read,
+        Scope::Write => control::Scope::Write,
+        Scope::Operator => control::Scope::Operator,
+    }
+}
+
+pub(crate) fn key(id: KeyId, key: &Key) -> KeyView {
+    KeyView {
+        id,
+        account: key.account,
+        label: key.label.clone(),
+        scopes: key.scopes.iter().map(|scope| scope_view(*scope)).collect(),
+        expires: key.expires.map(Time),
+        revoked: key.revoked,
+    }
+}
+
+pub(crate) fn invite(id: InviteId, invite: &Invite) -> InviteView {
+    InviteView {
+        id,
+        account: invite.account,
+        expires: Time(invite.expires),
+        used_by: invite.used_by,
+    }
+}
+
+pub(crate) fn machine(record: &MachineRecord) -> Machine {
+    let MachineRecord { offers, gpu_model, vram_mib, cpu_model, os, country, tier, certifications } =
+        record.clone();
+    Machine { offers, gpu_model, vram_mib, cpu_model, os, country, tier, certifications }
+}
+
+pub(crate) fn machine_record(machine: Machine) -> MachineRecord {
+    let Machine { offers, gpu_model, vram_mib, cpu_model, os, country, tier, certifications } =
+        machine;
+    MachineRecord { offers, gpu_model, vram_mib, cpu_model, os, country, tier, certifications }
+}
+
+pub(crate) fn worker(state: &Control, id: WorkerId, worker: &Worker) -> WorkerView {
+    let (word, reason) = match (worker.up, worker.paused) {
+        (false, _) => (
+            "silent",
+            Some("it has not been heard for more than 35 seconds; is its agent running?"),
+        ),
+        (true, true) => ("paused", Some("its owner paused it")),
+        (true, false) => ("open", None),
+    };
+    let mut rentals: Vec<_> = worker.nodes.iter().map(|(rental, _)| *rental).collect();
+    rentals.dedup();
+    WorkerView {
+        id,
+        name: worker.name.clone(),
+        owner: worker.owner,
+        state: word.to_owned(),
+        reason: reason.map(str::to_owned),
+        machine: machine(&worker.machine),
+        free: state.inventory().free(id).unwrap_or_default(),
+        rentals,
+    }
+}
+
+/// A machine that could serve a node; `None` for one that is gone by now.
+pub(crate) fn offer(state: &Control, offer: &scheduler::Offer) -> Option<OfferView> {
+    let worker = state.worker(offer.worker)?;
+    let machine = &worker.machine;
+    Some(OfferView {
+        worker: offer.worker,
+        name: worker.name.clone(),
+        supplier: state.person(worker.owner)?.name.clone(),
+        free: offer.free,
+        gpu_model: machine.gpu_model.clone(),
+        vram_mib: machine.vram_mib,
+        cpu_model: machine.cpu_model.clone(),
+        country: machine.country,
+        tier: machine.tier,
+        certifications: machine.certifications.clone(),
+        node_hour: offer.node_hour,
+        nodes: offer.nodes,
+    })
+}
+
+pub(crate) fn order_record(order: Order) -> OrderRecord {
+    OrderRecord {
+        nodes: order.nodes,
+        each: order.each,
+        filters: FiltersRecord {
+            gpu_model: order.gpu_model,
+            suppliers: order.suppliers,
+            countries: order.countries,
+            tier_min: order.tier_min,
+            certifications: order.certifications,
+            node_hour_max: order.node_hour_max,
+        },
+        pack: order.pack,
+    }
+}
+
+fn order(record: &OrderRecord) -> Order {
+    let filters = record.filters.clone();
+    Order {
+        nodes: record.nodes,
+        each: record.each,
+        gpu_model: filters.gpu_model,
+        suppliers: filters.suppliers,
+        countries: filters.countries,
+        tier_min: filters.tier_min,
+        certifications: filters.certifications,
+        node_hour_max: filters.node_hour_max,
+        pack: record.pack,
+    }
+}
+
+fn price(terms: &Terms) -> Price {
+    let hourly = terms.hourly().unwrap_or(Credits::ZERO);
+    Price {
+        hourly,
+        hours: terms.hours,
+        subtotal: hourly.checked_times(u64::from(terms.hours)).unwrap_or(Credits::ZERO),
+        renter_fee_bp: terms.renter_fee_bp,
+        hold: terms.hold().unwrap_or(Credits::ZERO),
+        minimum_minutes: terms.minimum_minutes,
+    }
+}
+
+pub(crate) fn rental(state: &Control, rental: &Rental) -> RentalView {
+    let (running_since, ended_at) = moments(rental.stage);
+    RentalView {
+        id: rental.id,
+        quote: QuoteId::from_bits(rental.id.bits()),
+        project: rental.project,
+        name: rental.name.clone(),
+        state: rental.stage.text().to_owned(),
+        ending: rental.stage.ending().map(|why| why.text().to_owned()),
+        reason: rental.reason.clone(),
+        order: order(&rental.order),
+        price: price(&rental.terms),
+        quoted_at: Time(rental.quoted_at),
+        running_since: running_since.map(Time),
+        until: rental.stage.expires_at().map(Time),
+        ended_at: ended_at.map(Time),
+        nodes: (0_u32..).zip(&rental.nodes).map(|(index, it)| node(state, index, it)).collect(),
+        receipt: receipt(state, rental),
+    }
+}
+
+const fn moments(stage: Stage) -> (Option<Timestamp>, Option<Timestamp>) {
+    match stage {
+        Stage::Running { since, .. } => (Some(since), None),
+        Stage::Ended { at, .. } => (None, Some(at)),
+        Stage::Quoted { .. }
+        | Stage::AwaitingPayment { .. }
+        | Stage::Deploying { .. }
+        | Stage::Ending { .. } => (None, None),
+    }
+}
+
+fn node(state: &Control, index: u32, node: &Node) -> NodeView {
+    NodeView {
+        node: index,
+        state: node.stage.text().to_owned(),
+        worker: node.seat.worker,
+        worker_name: worker_name(state, node.seat.worker),
+        resources: node.seat.resources,
+        gpus: node.seat.gpus.iter().collect(),
+        node_hour: node.seat.node_hour,
+    }
+}
+
+fn worker_name(state: &Control, id: WorkerId) -> Name {
+    let gone = || "gone".parse().expect("a name");
+    state.worker(id).map_or_else(gone, |worker| worker.name.clone())
+}
+
+pub(crate) fn receipt(state: &Control, rental: &Rental) -> Option<ReceiptView> {
+    let receipt = rental.receipt()?;
+    let line = |(node, line): (u32, &market::Line)| ReceiptLine {
+        node,
+        worker: line.worker,
+        worker_name: worker_name(state, line.worker),
+        supplier: line.supplier,
+        node_hour: line.node_hour,
+        minutes_served: line.minutes_served,
+        minutes_charged: line.minutes_charged,
+        charge: line.charge,
+        supplier_fee: line.supplier_fee,
+        payout: line.payout,
+    };
+    Some(ReceiptView {
+        lines: (0_u32..).zip(&receipt.lines).map(line).collect(),
+        subtotal: receipt.subtotal,
+        renter_fee: receipt.renter_fee,
+        charged: receipt.charged,
+        held: receipt.held,
+        returned: receipt.returned,
+        fees: receipt.fees,
+    })
+}
+
+pub(crate) fn job(job: &Job) -> JobView {
+    let message = match &job.stage {
+        JobStage::Failed { message } => Some(message.clone()),
+        JobStage::Pending | JobStage::Running | JobStage::Succeeded | JobStage::Stopped => None,
+    };
+    JobView {
+        id: job.id,
+        rental: job.rental,
+        entrypoint: job.entrypoint.clone(),
+        package: job.package,
+        state: job.stage.text().to_owned(),
+        message,
+        stop_asked: job.stop_asked,
+        submitted_at: Time(job.submitted_at),
+        ended_at: job.ended_at.map(Time),
+    }
+}
+
+pub(crate) fn prices(state: &Control) -> PricesBody {
+    let list = state.prices();
+    PricesBody { gpus: list.gpus.clone(), other_gpu: list.other_gpu, vcpu: list.vcpu }
+}
+
+pub(crate) fn prices_record(body: PricesBody) -> PriceRecord {
+    PriceRecord { gpus: body.gpus, other_gpu: body.other_gpu, vcpu: body.vcpu }
+}

@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer, SigningKey};
 use serde::{Deserialize, Serialize};
@@ -30,9 +30,9 @@ impl std::fmt::Debug for Key {
 
 impl Key {
     fn from_hex(text: &str) -> Result<Self> {
-        let bytes = HEXLOWER.decode(text.trim().as_bytes()).context("understand the key")?;
-        let seed = <[u8; 32]>::try_from(bytes.as_slice()).context("understand the key")?;
-        Ok(Self(SigningKey::from_bytes(&seed)))
+        let bytes = HEXLOWER.decode(text.trim().as_bytes()).ok();
+        let seed = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        Ok(Self(SigningKey::from_bytes(&seed.context("understand the key")?)))
     }
 
     fn to_hex(&self) -> String {
@@ -121,7 +121,7 @@ pub(crate) fn key_to_join(data: &Path) -> Result<Key> {
         fs::remove_file(&path).context("remove a damaged key")?;
     }
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).context("make a key")?;
+    getrandom::fill(&mut seed).map_err(|fault| anyhow!("make a key: {fault}"))?;
     let key = Key(SigningKey::from_bytes(&seed));
     write_new(&path, &key.to_hex()).context("write a key")?;
     Ok(key)

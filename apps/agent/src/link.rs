@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use units::WorkerId;
 use ureq::http::{Request, Response};
-use ureq::{Body, SendBody};
+use ureq::{AsSendBody, Body, SendBody};
 use wire::{
     BeatAnswer, Challenge, ChallengeRequest, JoinAnswer, JoinRequest, Problem, Session,
     SessionRequest, Wanted,
@@ -114,7 +114,7 @@ impl Http {
         Self { agent: ureq::Agent::new_with_config(config.build()), base }
     }
 
-    fn ask(&self, question: Question<'_>) -> Result<Response<Body>, Trouble> {
+    fn ask(&self, mut question: Question<'_>) -> Result<Response<Body>, Trouble> {
         let weather = |fault: String| Trouble::Weather(format!("{}: {fault}", self.base));
         let request = Request::builder()
             .method(question.method)
@@ -123,12 +123,11 @@ impl Http {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,
         };
-        let (kind, body) = match question.said {
-            Said::Nothing => ("", SendBody::none()),
-            Said::Json(text) => {
-                ("application/json", SendBody::from_owned_reader(std::io::Cursor::new(text)))
-            }
-            Said::Bytes(bytes) => ("application/octet-stream", bytes.into_body()),
+        let mut nothing = ();
+        let (kind, body) = match &mut question.said {
+            Said::Nothing => ("", nothing.as_body()),
+            Said::Json(text) => ("application/json", text.as_body()),
+            Said::Bytes(bytes) => ("application/octet-stream", bytes.as_body()),
             Said::Stream(reader) => ("application/octet-stream", SendBody::from_reader(reader)),
         };
         let request = if kind.is_empty() { request } else { request.header("content-type", kind) };
@@ -155,9 +154,7 @@ impl Http {
             return Trouble::Weather(format!("{}: {why} ({status})", self.base));
         }
         let refusal = match problem {
-            Some(told) => {
-                Refusal { status, code: told.code, detail: told.detail, hint: told.hint }
-            }
+            Some(told) => Refusal { status, code: told.code, detail: told.detail, hint: told.hint },
             None => Refusal {
                 status,
                 code: String::new(),
@@ -303,7 +300,12 @@ impl Link {
         })
     }
 
-    fn put(&self, path: &str, said: Said<'_>, pass: &Pass) -> Result<Response<Body>, Trouble> {
+    fn put<'a>(
+        &self,
+        path: &'a str,
+        said: Said<'a>,
+        pass: &'a Pass,
+    ) -> Result<Response<Body>, Trouble> {
         let (token, patience) = (Some(pass.token.as_str()), ANSWER_PATIENCE);
         self.http.ask(Question { method: "PUT", path, token, said, patience })
     }

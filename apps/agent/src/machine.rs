@@ -146,12 +146,8 @@ mod tests {
         let all = resources(&hardware(Vec::new()), 0, &Offers::default()).unwrap();
         let told = Resources { gpus: 0, vcpus: 8, memory_mib: 15_360, disk_mib: 91_808 };
         assert_eq!(all, told);
-        let named = Offers {
-            vcpus: Some(2),
-            memory_mib: Some(16_384),
-            disk_mib: Some(5),
-            no_gpus: false,
-        };
+        let named =
+            Offers { vcpus: Some(2), memory_mib: Some(16_384), disk_mib: Some(5), no_gpus: false };
         let some = resources(&hardware(Vec::new()), 0, &named).unwrap();
         assert_eq!((some.vcpus, some.memory_mib, some.disk_mib), (2, 16_384, 5));
     }

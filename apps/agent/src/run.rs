@@ -1,0 +1,426 @@
+//! The agent at work: one thread owns the brain, and this is it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use units::{Name, Timestamp};
+use worker::{BEAT_EVERY, Effect, NodeKey, NodePhase, NodeSeen, Worker};
+
+use crate::backoff::Backoff;
+use crate::board::Board;
+use crate::config::Config;
+use crate::courier::Post;
+use crate::hands::{Command, Desk, Event, Hands};
+use crate::identity::Identity;
+use crate::limits::{
+    FAREWELL, LOOK_EVERY, NAP, PREPARE_AGAIN_AFTER, QUEUE, WANTED_EVERY_MIN, WANTED_WAIT,
+};
+use crate::link::{Link, Trouble, is_in_the_open};
+use crate::quit::Quit;
+use crate::runs::{self, Preparation, Runs};
+use crate::runtime::RayRuntime;
+use crate::runtime::sandbox::Choice;
+use crate::{lock, machine, probe, words};
+
+/// Serves the control plane until `stop` is set. Nodes stay; the next agent of this folder finds them again.
+///
+/// # Errors
+/// If the agent cannot start: the folder is in use, its machine has not joined, no sandbox works. An agent that
+/// runs keeps running whatever the control plane, the network or a cluster does.
+pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
+    let _lock = lock::take(&config.data)?;
+    let name = Identity::of(&config.data)?.name;
+    let runs = ray(config, &name)?;
+    serve(config, Box::new(runs), stop)
+}
+
+/// [`run`], with something else than Ray that runs the nodes.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(config: &Config, runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<()> {
+    let _lock = lock::take(&config.data)?;
+    serve(config, runs, stop)
+}
+
+/// Ends every node that this folder's agents started, with everything they left. No agent may run.
+///
+/// # Errors
+/// If the folder is in use, or a node cannot be stopped.
+pub fn stop_nodes(config: &Config) -> Result<()> {
+    if !config.data.exists() {
+        return Ok(());
+    }
+    let _lock = lock::take(&config.data)?;
+    // Nothing is started: what a node runs in is on its record.
+    let config = Config { sandbox: Choice::Plain, ..config.clone() };
+    let mut runs: Box<dyn Runs> = Box::new(runs::ray(&config, &machine::host_name()?)?);
+    let mut faults = Vec::new();
+    for key in runs.adopt() {
+        match runs.stop(key) {
+            Ok(()) => {
+                tracing::info!(rental = %key.rental, node = key.node, "a node was stopped");
+            }
+            Err(fault) => faults.push(format!("{fault:#}")),
+        }
+    }
+    ensure!(faults.is_empty(), "stop every node: {}", faults.join("; "));
+    Ok(())
+}
+
+fn ray(config: &Config, name: &Name) -> Result<RayRuntime> {
+    config.checked()?;
+    let hint = match config.sandbox {
+        Choice::Bubblewrap => {
+            "run nodes (hint: install bubblewrap, or choose the sandbox `auto` or `plain`)"
+        }
+        Choice::Auto | Choice::Plain => "run nodes",
+    };
+    runs::ray(config, name).context(hint)
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).context("start a thread")
+}
+
+fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<()> {
+    let identity = Identity::of(&config.data)?;
+    let server =
+        if config.server.is_empty() { identity.server.clone() } else { config.server.clone() };
+    if is_in_the_open(&server) {
+        tracing::warn!(server, "what is said to this server can be read on the way; use https");
+    }
+    let offered = machine::offered(&probe::look(&config.data), config)?;
+    let found = runs.adopt();
+    tracing::info!(worker = %identity.worker, name = %identity.name, server, nodes = found.len(), "the agent runs");
+
+    let quit = Quit::default();
+    let link = Arc::new(Link::new(&server, identity.worker, identity.key));
+    let (commands, hands) = sync_channel(QUEUE);
+    let (events, news) = sync_channel(QUEUE);
+    let preparation = runs.preparation();
+    let at_work = {
+        let hands_on = Hands::new(runs, events.clone());
+        spawn("hands", move || hands_on.work(&hands))?
+    };
+    prepare(preparation, commands.clone(), quit.clone())?;
+    if let Some(machine) = machine::news(config, offered) {
+        tell_machine(link.clone(), &config.data, machine, quit.clone())?;
+    }
+    let board = Arc::new(Board::default());
+    {
+        let (link, events, quit) = (link.clone(), events.clone(), quit.clone());
+        spawn("wanted", move || listen(&link, &events, &quit))?;
+    }
+    {
+        let (link, events, quit) = (link.clone(), events.clone(), quit.clone());
+        let board = board.clone();
+        spawn("beats", move || speak(&link, &board, &events, &quit))?;
+    }
+    let post = Post::new(&config.data, link, Desk(commands.clone()), events)?;
+    let mut shell = Shell {
+        worker: Worker::new(&found, now()),
+        secrets: BTreeMap::new(),
+        outbox: VecDeque::new(),
+        board: board.clone(),
+        post,
+        looks: None,
+    };
+    shell.work(&news, &commands, stop);
+    quit.say();
+    board.close();
+    shell.post.recall_all();
+    drop((shell, commands));
+    farewell(&at_work, &news);
+    tracing::info!("the agent stops; its nodes stay");
+    Ok(())
+}
+
+/// Lets the runtime finish what it does, for a while.
+fn farewell(hands: &JoinHandle<()>, news: &Receiver<Event>) {
+    let until = Instant::now() + FAREWELL;
+    while !hands.is_finished() && Instant::now() < until {
+        let _ = news.recv_timeout(NAP);
+    }
+}
+
+/// Makes what nodes need, beside everything else.
+fn prepare(
+    mut preparation: Preparation,
+    commands: SyncSender<Command>,
+    quit: Quit,
+) -> Result<JoinHandle<()>> {
+    spawn("prepare", move || {
+        loop {
+            let mut told = false;
+            let outcome = preparation(&mut |step| {
+                told = true;
+                tracing::info!(step, "preparing the runtime");
+            });
+            match outcome {
+                Ok(()) => {
+                    if told {
+                        tracing::info!("the runtime is prepared");
+                    }
+                    let _ = commands.send(Command::Prepared(Ok(())));
+                    return;
+                }
+                Err(fault) => {
+                    let why = format!("{fault:#}");
+                    tracing::error!(why, "the runtime could not be prepared; no node starts");
+                    let _ = commands.send(Command::Prepared(Err(why)));
+                }
+            }
+            if quit.wait(PREPARE_AGAIN_AFTER) {
+                return;
+            }
+        }
+    })
+}
+
+/// Says what this machine is, since that has changed.
+fn tell_machine(
+    link: Arc<Link>,
+    data: &Path,
+    machine: wire::Machine,
+    quit: Quit,
+) -> Result<JoinHandle<()>> {
+    let data = data.to_owned();
+    spawn("machine", move || {
+        let mut backoff = Backoff::default();
+        loop {
+            match link.put_machine(&machine) {
+                Ok(()) => {
+                    tracing::info!("the control plane knows what this machine is");
+                    return machine::note_told(&data, &machine);
+                }
+                Err(Trouble::Weather(_)) => {}
+                Err(trouble @ Trouble::Refused(_)) => {
+                    return tracing::warn!(%trouble, "what this machine is was not accepted");
+                }
+            }
+            if quit.wait(backoff.next()) {
+                return;
+            }
+        }
+    })
+}
+
+/// Says once that the control plane is out of reach, and once that it is back.
+#[derive(Debug)]
+struct Mood {
+    what: &'static str,
+    trouble: Option<Trouble>,
+    backoff: Backoff,
+}
+
+impl Mood {
+    fn new(what: &'static str) -> Self {
+        Self { what, trouble: None, backoff: Backoff::default() }
+    }
+
+    fn good(&mut self) {
+        self.backoff.reset();
+        if self.trouble.take().is_some() {
+            tracing::info!(what = self.what, "the control plane answers again");
+        }
+    }
+
+    /// Returns how long to wait before trying again.
+    fn bad(&mut self, trouble: Trouble) -> Duration {
+        if self.trouble.as_ref() != Some(&trouble) {
+            tracing::warn!(what = self.what, %trouble, "the control plane does not answer; nodes keep running");
+            self.trouble = Some(trouble);
+        }
+        self.backoff.next()
+    }
+}
+
+/// Hears what is wanted.
+fn listen(link: &Link, events: &SyncSender<Event>, quit: &Quit) {
+    let mut known = None;
+    let mut mood = Mood::new("wanted");
+    while !quit.is_said() {
+        let asked = Instant::now();
+        // The first question is not held: this agent knows nothing yet.
+        let wait = known.map_or(Duration::ZERO, |_| WANTED_WAIT);
+        match link.wanted(known.unwrap_or_default(), wait) {
+            Ok(wanted) => {
+                mood.good();
+                let news = known != Some(wanted.revision);
+                known = Some(wanted.revision);
+                let event = if news { Event::Wanted(wanted) } else { Event::Contact };
+                if events.send(event).is_err() {
+                    return;
+                }
+                if !news {
+                    quit.wait(WANTED_EVERY_MIN.saturating_sub(asked.elapsed()));
+                }
+            }
+            Err(trouble) => {
+                quit.wait(mood.bad(trouble));
+            }
+        }
+    }
+}
+
+/// Tells what is seen: at once when it changes, and now and then.
+fn speak(link: &Link, board: &Board, events: &SyncSender<Event>, quit: &Quit) {
+    let (mut version, mut patience) = (0, Duration::ZERO);
+    let mut mood = Mood::new("beats");
+    while let Some((seen, newest)) = board.read(version, patience) {
+        version = newest;
+        match link.beat(&seen) {
+            Ok(answer) => {
+                mood.good();
+                let next = Duration::from_secs(answer.next_beat_secs);
+                patience = next.clamp(WANTED_EVERY_MIN, BEAT_EVERY);
+                if events.send(Event::Contact).is_err() {
+                    return;
+                }
+            }
+            Err(trouble) => {
+                patience = Duration::ZERO;
+                quit.wait(mood.bad(trouble));
+            }
+        }
+    }
+}
+
+/// What stands around the brain.
+struct Shell {
+    worker: Worker,
+    /// Clusters' tokens, which the brain does not know.
+    secrets: BTreeMap<NodeKey, String>,
+    /// What the runtime's thread has not taken yet. The brain's thread must not wait for it.
+    outbox: VecDeque<Command>,
+    board: Arc<Board>,
+    post: Post,
+    /// When nodes are looked at next; `None` while they are.
+    looks: Option<Instant>,
+}
+
+impl Shell {
+    fn work(&mut self, news: &Receiver<Event>, hands: &SyncSender<Command>, stop: &AtomicBool) {
+        self.looks = Some(Instant::now());
+        self.board.post(self.worker.seen());
+        while !stop.load(Ordering::Relaxed) {
+            match news.recv_timeout(self.nap()) {
+                Ok(event) => self.on(event),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.worker.on_wake(now());
+            self.act();
+            self.look();
+            if !self.hand_over(hands) {
+                return;
+            }
+        }
+    }
+
+    fn nap(&self) -> Duration {
+        let look = self.looks.map(|at| at.saturating_duration_since(Instant::now()));
+        look.map_or(NAP, |look| look.min(NAP))
+    }
+
+    fn on(&mut self, event: Event) {
+        match event {
+            Event::Wanted(wanted) => {
+                let revision = wanted.revision;
+                let (orders, secrets) = words::orders(wanted);
+                tracing::debug!(revision, nodes = orders.len(), "what is wanted");
+                self.secrets = secrets;
+                self.worker.on_wanted(revision, orders, now());
+            }
+            Event::Contact => self.worker.on_contact(now()),
+            Event::Node(key, seen) => self.worker.on_node(key, seen),
+            Event::Stopped(key) => self.worker.on_stopped(key),
+            Event::Job(key, job, phase) => {
+                if phase == worker::JobPhase::Running {
+                    self.post.follow(key, job);
+                }
+                self.worker.on_job(key, job, phase);
+            }
+            Event::Collected(key, job) => self.worker.on_collected(key, job),
+            Event::Looked => self.looks = Some(Instant::now() + LOOK_EVERY),
+        }
+    }
+
+    fn act(&mut self) {
+        let mut tell = false;
+        while let Some(effect) = self.worker.next_effect() {
+            match effect {
+                Effect::Start(order) => match self.secrets.get(&order.key).cloned() {
+                    Some(token) => self.outbox.push_back(Command::Start(order, token)),
+                    None => {
+                        let reason = "its cluster's token is not known".to_owned();
+                        let phase = NodePhase::Gone { reason };
+                        self.worker.on_node(order.key, NodeSeen { phase, head: None });
+                    }
+                },
+                Effect::Stop(key) => {
+                    self.post.recall(key);
+                    self.outbox.push_back(Command::Stop(key));
+                }
+                Effect::Submit(key, order) => {
+                    let id = order.id;
+                    if let Some(failed) = self.post.submit(key, order) {
+                        self.worker.on_job(key, id, failed);
+                    }
+                }
+                Effect::StopJob(key, job) => {
+                    self.post.stop(key, job);
+                    self.outbox.push_back(Command::StopJob(key, job));
+                }
+                Effect::Collect(key, job) => {
+                    if !self.post.collect(key, job) {
+                        self.worker.on_collected(key, job);
+                    }
+                }
+                Effect::Tell => tell = true,
+            }
+        }
+        if tell {
+            self.board.post(self.worker.seen());
+        }
+    }
+
+    fn look(&mut self) {
+        if self.looks.is_some_and(|at| at <= Instant::now()) {
+            let watched = self.worker.watched();
+            if watched.is_empty() {
+                self.looks = Some(Instant::now() + LOOK_EVERY);
+            } else {
+                self.looks = None;
+                self.outbox.push_back(Command::Look(watched));
+            }
+        }
+    }
+
+    /// Hands over what the runtime's thread takes without waiting. Returns whether it is there.
+    fn hand_over(&mut self, hands: &SyncSender<Command>) -> bool {
+        while let Some(command) = self.outbox.pop_front() {
+            match hands.try_send(command) {
+                Ok(()) => {}
+                Err(TrySendError::Full(command)) => {
+                    self.outbox.push_front(command);
+                    return true;
+                }
+                Err(TrySendError::Disconnected(_)) => return false,
+            }
+        }
+        true
+    }
+}

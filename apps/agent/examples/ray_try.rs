@@ -182,6 +182,29 @@ fn run(root: &Path, workers: &mut [Worker]) -> Result<()> {
         head.runtime.open_job_file(head.key, job.id, &file.path)?.read_to_string(&mut text)?;
         println!("{} ({} bytes): {text}", file.path, file.bytes);
     }
+    let last = workers.last_mut().context("have a last node")?;
+    kill_raylet(&last.config.worker_name)?;
+    let why = wait("death noticed", || match last.runtime.inspect(last.key).phase {
+        NodePhase::Gone { reason } => Ok(Some(reason)),
+        NodePhase::Starting | NodePhase::Ready => Ok(None),
+    })?;
+    println!("why: {why}");
+    last.runtime.start(&order(last.key, Some(gcs)), &secrets)?;
+    wait("node back", || Ok(phase(last)?.then_some(())))
+}
+
+/// Kills the heart of this worker's node.
+fn kill_raylet(name: &str) -> Result<()> {
+    let read = |entry: &fs::DirEntry, file| {
+        String::from_utf8_lossy(&fs::read(entry.path().join(file)).unwrap_or_default()).into_owned()
+    };
+    let ours = |entry: &fs::DirEntry| {
+        read(entry, "comm").trim() == "raylet"
+            && read(entry, "environ").contains(&format!("IOG_WORKER={name}"))
+    };
+    let raylet = fs::read_dir("/proc")?.flatten().find(ours).context("find the raylet")?;
+    let pid = raylet.file_name();
+    ensure!(Command::new("kill").arg("-KILL").arg(pid).status()?.success(), "kill the raylet");
     Ok(())
 }
 

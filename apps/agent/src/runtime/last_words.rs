@@ -41,10 +41,15 @@ pub(super) fn raylet_failed(record: &Record) -> bool {
     tail_of(record, "raylet.out").is_some_and(|log| log.contains(FATAL))
 }
 
+/// What lines that help hold.
+const TELLING: [&str; 8] =
+    ["Check failed", "Error:", "ERROR", "Exception:", "error:", "exit code=", "refused", "bwrap:"];
+/// What lines hold that seem to help and do not.
+const CHATTER: [&str; 2] = ["[state-dump]", "exited unexpectedly"];
+
 fn speaks_of_failure(line: &&str) -> bool {
-    const WORDS: [&str; 7] =
-        ["Check failed", "Error:", "ERROR", "Exception:", "error:", "refused", "bwrap:"];
-    WORDS.iter().any(|word| line.contains(word))
+    let holds = |words: &[&str]| words.iter().any(|word| line.contains(word));
+    holds(&TELLING) && !holds(&CHATTER)
 }
 
 /// The lines of a log that tell most, oldest first.
@@ -55,21 +60,17 @@ fn telling(log: &str) -> Vec<String> {
     lines.split_off(lines.len().saturating_sub(LINES_TOLD))
 }
 
-/// Why the node died, for people.
+/// Why the node died, for people: what its launcher says, and the log that knows best.
 pub(super) fn of(place: &Place, record: &Record) -> String {
-    let mut told = telling(
-        &LOGS
-            .iter()
-            .find_map(|log| tail_of(record, log).filter(|log| !telling(log).is_empty()))
-            .unwrap_or_default(),
-    );
     let output = read_whole(&place.output());
-    let last =
-        output.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    told.extend(telling(&output).into_iter().rev().take(2));
-    told.push(last.chars().take(LINE_CHARS).collect());
-    told.dedup();
-    format!("Ray ended after {} starts: {}", record.tries, told.join(" | "))
+    let mut told = telling(&output);
+    let logs = LOGS.iter().filter_map(|log| tail_of(record, log));
+    told.extend(logs.map(|log| telling(&log)).find(|lines| !lines.is_empty()).unwrap_or_default());
+    if told.is_empty() {
+        let last = output.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        told.push(last.unwrap_or("no word of why").chars().take(LINE_CHARS).collect());
+    }
+    format!("Ray ended, start {}: {}", record.tries, told.join(" | "))
 }
 
 /// A small file of the agent's own.
@@ -90,7 +91,7 @@ mod tests {
     fn the_lines_that_speak_of_failure_are_told() {
         let log = "I started\n(raylet) Check failed: Timed out waiting\n(raylet) Check failed: Timed out waiting\nI left\n";
         assert_eq!(telling(log), ["(raylet) Check failed: Timed out waiting"]);
-        assert_eq!(telling("all is well\n"), Vec::<String>::new());
+        assert_eq!(telling("all is well\n[state-dump] error: 0\n"), Vec::<String>::new());
         let many: String = (0..20).map(|number| format!("ERROR {number}\n")).collect();
         assert_eq!(telling(&many).last().map(String::as_str), Some("ERROR 19"));
         assert_eq!(telling(&many).len(), LINES_TOLD);

@@ -14,6 +14,7 @@
 //! Absent on purpose: what should run. That is the brain's (`worker`).
 
 pub mod beneath;
+mod claims;
 pub mod environment;
 mod group;
 mod last_words;
@@ -25,7 +26,7 @@ mod ray_start;
 mod record;
 pub mod sandbox;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -41,6 +42,7 @@ use units::JobId;
 use worker::{JobPhase, NodeKey, NodeOrder, NodePhase, NodeSeen};
 
 use self::beneath::{FileSeen, Untrusted, read_at};
+use self::claims::Claims;
 use self::environment::Environment;
 use self::group::Group;
 use self::node::{Common, Node};
@@ -94,6 +96,7 @@ pub struct RayRuntime {
     address: IpAddr,
     ports: RangeInclusive<u16>,
     kind: Kind,
+    claims: Claims,
     common: Common,
     nodes: BTreeMap<NodeKey, Node>,
 }
@@ -123,7 +126,9 @@ impl RayRuntime {
         let common =
             Common { environment: Environment::under(&shared), worker_name: config.worker_name };
         let (address, ports) = (config.address, config.ports);
-        let mut runtime = Self { nodes_dir, address, ports, kind, common, nodes: BTreeMap::new() };
+        let claims = Claims::under(&shared);
+        let mut runtime =
+            Self { nodes_dir, address, ports, kind, claims, common, nodes: BTreeMap::new() };
         runtime.read_records();
         Ok(runtime)
     }
@@ -158,13 +163,13 @@ impl RayRuntime {
             self.stop(order.key)?;
         }
         let place = Place::of(&self.nodes_dir, order.key);
-        let record = self.new_record(order, &place)?;
         let mut builder = fs::DirBuilder::new();
         builder
             .recursive(true)
             .mode(0o700)
             .create(place.path())
             .context("make the node's place")?;
+        let record = self.new_record(order, &place)?;
         place.write_token(&secrets.token)?;
         place.write(&record)?;
         let node = self.nodes.entry(order.key).or_insert(Node::on_record(place, record));
@@ -174,7 +179,7 @@ impl RayRuntime {
     fn new_record(&self, order: &NodeOrder, place: &Place) -> Result<Record> {
         let taken: BTreeSet<Block> =
             self.nodes.values().filter_map(|node| node.record.ports()).collect();
-        let ports = ports::pick(&self.ports, &taken, Block::is_free)
+        let ports = ports::pick(&self.ports, &taken, |block| self.may_have(*block, place))
             .with_context(|| format!("find 200 free ports in {:?}", self.ports))?;
         let folder = match self.kind {
             Kind::Bubblewrap => place.path().join("box"),
@@ -200,6 +205,12 @@ impl RayRuntime {
             tries: 0,
             was_ready: false,
         })
+    }
+
+    /// Whether a block of ports is free, and from here on this node's.
+    fn may_have(&self, block: Block, place: &Place) -> bool {
+        // Where agents cannot agree, because one may not write where the other does, a free block has to do.
+        block.is_free() && self.claims.take(block, place.path()).unwrap_or(true)
     }
 
     /// The nodes that were started before the agent was and still run. Those that do not are inspected as gone.

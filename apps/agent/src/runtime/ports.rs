@@ -4,7 +4,8 @@
 //!
 //! # Invariants
 //! - Two blocks of one range never overlap: they start at multiples of their length from its start.
-//! - A block is handed out only if nobody listened on any of its ports a moment ago.
+//! - A block is handed out only if nobody listened on any of its ports a moment ago and no other node of the
+//!   machine has claimed it (`claims`).
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};

@@ -11,6 +11,8 @@ mod supply;
 
 use units::{AccountId, ProjectId};
 
+pub(crate) use rental::{Booking, Sight};
+
 use crate::record::{Actor, Role};
 use crate::refusal::{Needs, Noun, Refusal};
 use crate::state::Control;

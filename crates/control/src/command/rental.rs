@@ -3,6 +3,8 @@
 mod nodes;
 mod settle;
 
+pub(crate) use nodes::Sight;
+
 use ledger::Holder;
 use market::{Event, QUOTE_VALID, Stage, Terms};
 use scheduler::{Filters, Order, Placement, Seat, Spread};
@@ -16,16 +18,25 @@ use crate::record::{Actor, OrderRecord};
 use crate::refusal::{Noun, Refusal};
 use crate::state::{Control, Node, Rental, Reply};
 
+/// What a renter wants a price for.
+pub(crate) struct Booking {
+    /// Who would pay.
+    pub(crate) project: ProjectId,
+    /// What for.
+    pub(crate) order: OrderRecord,
+    /// For how many hours.
+    pub(crate) hours: u32,
+}
+
 impl Control {
     pub(crate) fn quote(
         &mut self,
         by: Actor,
         id: RentalId,
-        project: ProjectId,
-        order: OrderRecord,
-        hours: u32,
+        booking: Booking,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
+        let Booking { project, order, hours } = booking;
         self.only_in_project(by, project, Standing::Member)?;
         if self.rentals.contains_key(&id) {
             return Err(Refusal::Exists(Noun::Quote));

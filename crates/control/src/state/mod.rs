@@ -13,11 +13,13 @@ use units::{
     TransferId, WorkerId,
 };
 
+use nouns::Work;
 pub use nouns::{
     Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
 };
 pub use told::Told;
 
+use crate::command::{Booking, Sight};
 use crate::effect::{Effect, Movement, Subject};
 use crate::record::{Actor, Body, Command, Digest, Entry, Parameters};
 use crate::refusal::{Noun, Refusal};
@@ -188,15 +190,15 @@ impl Control {
                 self.worker_silent(by, worker, Timestamp::from_millis(heard_millis), now)
             }
             C::Observe { worker, revision, nodes, jobs } => {
-                self.observe(by, worker, revision, nodes, jobs, now)
+                self.observe(by, worker, Sight { revision, nodes, jobs }, now)
             }
             C::Quote { rental, project, order, hours } => {
-                self.quote(by, rental, project, order, hours, now)
+                self.quote(by, rental, Booking { project, order, hours }, now)
             }
             C::Rent { rental, name, may_wait } => self.rent(by, rental, name, may_wait, now),
             C::EndRental { rental } => self.end_rental(by, rental, now),
             C::SubmitJob { job, rental, entrypoint, package, env } => {
-                self.submit_job(by, Job::new(job, rental, entrypoint, package, env, now))
+                self.submit_job(by, Job::new(job, rental, Work { entrypoint, package, env }, now))
             }
             C::StopJob { job } => self.stop_job(by, job, now),
             C::Wake {} => self.wake(by, now),

@@ -332,15 +332,9 @@ pub struct Job {
 }
 
 impl Job {
-    pub(crate) const fn new(
-        id: JobId,
-        rental: RentalId,
-        entrypoint: String,
-        package: Option<BlobId>,
-        env: BTreeMap<String, String>,
-        submitted_at: Timestamp,
-    ) -> Self {
-        let stage = JobStage::Pending;
+    pub(crate) fn new(id: JobId, rental: RentalId, work: Work, submitted_at: Timestamp) -> Self {
+        let Work { entrypoint, package, env } = work;
+        let (stage, ended_at) = (JobStage::Pending, None);
         Self {
             id,
             rental,
@@ -350,7 +344,17 @@ impl Job {
             stage,
             stop_asked: false,
             submitted_at,
-            ended_at: None,
+            ended_at,
         }
     }
+}
+
+/// What a job is to do.
+pub(crate) struct Work {
+    /// Its command.
+    pub(crate) entrypoint: String,
+    /// Its working folder.
+    pub(crate) package: Option<BlobId>,
+    /// Its environment.
+    pub(crate) env: BTreeMap<String, String>,
 }

@@ -12,6 +12,16 @@ use crate::record::{Actor, JobSaid, NodeSaid, PhaseSaid};
 use crate::refusal::Refusal;
 use crate::state::{Control, Node, NodeStage, Reply};
 
+/// What a machine sees of its own.
+pub(crate) struct Sight {
+    /// The newest revision of what is wanted that all of it follows.
+    pub(crate) revision: Option<u64>,
+    /// Its nodes.
+    pub(crate) nodes: Vec<NodeSaid>,
+    /// Their jobs.
+    pub(crate) jobs: Vec<JobSaid>,
+}
+
 impl Control {
     /// A machine says what runs on it. Whatever it says is taken for what it is worth: unknown nodes and jobs are
     /// passed over, and it hears from what is wanted of it that they should stop.
@@ -19,11 +29,10 @@ impl Control {
         &mut self,
         by: Actor,
         worker: WorkerId,
-        revision: Option<u64>,
-        nodes: Vec<NodeSaid>,
-        jobs: Vec<JobSaid>,
+        sight: Sight,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
+        let Sight { revision, nodes, jobs } = sight;
         only_worker(by, worker)?;
         let seated = self.known_worker(worker)?.nodes.clone();
         let mut said: BTreeMap<(RentalId, u32), NodeSaid> =

@@ -1,7 +1,9 @@
 //! Money that comes in, and what things cost.
 
+use std::collections::BTreeSet;
+
 use ledger::{Holder, Kind};
-use market::PriceList;
+use market::{PriceList, Stage};
 use units::{Credits, ProjectId, RentalId, Timestamp};
 
 use crate::effect::Subject;
@@ -40,12 +42,19 @@ impl Control {
 
     /// Pays rentals that wait for money, oldest first, as far as the money goes.
     fn pay_what_waits(&mut self, project: ProjectId, now: Timestamp) {
-        let rentals: Vec<RentalId> = self
-            .projects
-            .get(&project)
-            .map(|known| known.rentals.iter().copied().collect())
-            .unwrap_or_default();
-        for rental in rentals {
+        let Some(known) = self.projects.get(&project) else { return };
+        let waits = |id: &RentalId| match self.rentals.get(id)?.stage {
+            Stage::AwaitingPayment { until } => Some((until, *id)),
+            Stage::Quoted { .. }
+            | Stage::Deploying { .. }
+            | Stage::Running { .. }
+            | Stage::Ending { .. }
+            | Stage::Ended { .. } => None,
+        };
+        // All wait equally long, so the one whose time ends first was taken first.
+        let waiting: BTreeSet<(Timestamp, RentalId)> =
+            known.rentals.iter().filter_map(waits).collect();
+        for (_, rental) in waiting {
             self.pay_if_waiting(rental, now);
         }
     }

@@ -6,7 +6,7 @@ mod settle;
 pub(crate) use nodes::Sight;
 
 use ledger::Holder;
-use market::{Event, QUOTE_VALID, Stage, Terms};
+use market::{Ending, Event, QUOTE_VALID, Stage, Terms};
 use scheduler::{Filters, Order, Placement, Seat, Spread};
 use units::{Credits, Name, ProjectId, RentalId, Tier, Timestamp};
 
@@ -16,7 +16,7 @@ use crate::effect::Subject;
 use crate::limits::RENTALS_OPEN_MAX;
 use crate::record::{Actor, OrderRecord};
 use crate::refusal::{Noun, Refusal};
-use crate::state::{Control, Node, Rental, Reply};
+use crate::state::{Control, Node, Project, Rental, Reply};
 
 /// What a renter wants a price for.
 pub(crate) struct Booking {
@@ -45,7 +45,7 @@ impl Control {
             let why = format!("from 1 to {} hours", market::BOOKED_HOURS_MAX);
             return Err(Refusal::Invalid { field: "hours", why });
         }
-        let open = self.projects.get(&project).map_or(0, |known| known.rentals.len());
+        let open = self.projects.get(&project).map_or(0, |known| self.open_rentals(known));
         if open >= RENTALS_OPEN_MAX {
             return Err(Refusal::TooMany { what: "quotes and rentals", max: RENTALS_OPEN_MAX });
         }
@@ -76,6 +76,11 @@ impl Control {
         Ok(Reply::Rental(id))
     }
 
+    fn open_rentals(&self, project: &Project) -> usize {
+        let known = project.rentals.iter().filter_map(|id| self.rentals.get(id));
+        known.filter(|rental| !matches!(rental.stage, Stage::Ended { .. })).count()
+    }
+
     /// What an order would cost, without promising it.
     ///
     /// # Errors
@@ -97,9 +102,16 @@ impl Control {
         let rental = self.rentals.get(&id).ok_or(Refusal::NotFound(Noun::Quote))?;
         self.only_in_project(by, rental.project, Standing::Member)
             .map_err(|refusal| hide(refusal, Noun::Quote))?;
-        let Stage::Quoted { until } = rental.stage else { return Err(Refusal::Used(Noun::Quote)) };
-        if now >= until {
-            return Err(Refusal::Expired(Noun::Quote));
+        match rental.stage {
+            Stage::Quoted { until } if now < until => {}
+            Stage::Quoted { .. } | Stage::Ended { why: Ending::Lapsed, .. } => {
+                return Err(Refusal::Expired(Noun::Quote));
+            }
+            Stage::AwaitingPayment { .. }
+            | Stage::Deploying { .. }
+            | Stage::Running { .. }
+            | Stage::Ending { .. }
+            | Stage::Ended { .. } => return Err(Refusal::Used(Noun::Quote)),
         }
         let wanted = rental.terms.hold().map_err(|_| Refusal::TooMuch)?;
         let available =

@@ -126,6 +126,9 @@ impl Control {
         if entry.seq != self.head.seq + 1 || entry.previous != self.head.hash {
             return Err(broken("it does not follow the one before"));
         }
+        if entry.at_millis < self.head.at.millis() {
+            return Err(broken("it is older than the one before"));
+        }
         if Entry::hash_of(&entry.previous, entry.seq, entry.at_millis, &entry.body) != entry.hash {
             return Err(broken("its hash is not that of its contents"));
         }
@@ -149,9 +152,11 @@ impl Control {
     }
 
     fn apply(&mut self, body: Body, now: Timestamp) -> Result<Reply, Refusal> {
-        self.transfers = 0;
         let Body { id, asked, by, command } = body;
-        let reply = self.dispatch(by, command, now)?;
+        let reply = self.dispatch(by, command, now);
+        // Between entries it is always zero: it is no part of what a snapshot keeps.
+        self.transfers = 0;
+        let reply = reply?;
         self.told.remember(id, asked, reply, now);
         Ok(reply)
     }

@@ -1,0 +1,81 @@
+//! What a run can find.
+
+use std::fmt;
+
+/// What must always hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// The book sums to zero, and says what the auditor says.
+    I1Book,
+    /// A card, and a share of a machine, is in at most one live rental.
+    I2Seats,
+    /// Money is held exactly while a rental's stage says so.
+    I3Holds,
+    /// What the renter is charged is what suppliers are paid and the network keeps.
+    I4Receipts,
+    /// Effects follow durable entries, replay gives the live state, and the chain of hashes holds.
+    I7Journal,
+    /// No rental stays in a stage beyond its time.
+    I10Waits,
+    /// Every queue is bounded.
+    I11Queues,
+    /// The same seed twice gives the same final hash.
+    I12Chance,
+    /// An acknowledged command is never lost, and none is applied twice.
+    Acknowledged,
+    /// A refused command changes nothing.
+    Refused,
+    /// What is rented is what was asked for, at no more than was quoted.
+    Promise,
+    /// Nobody changes what is not theirs.
+    Authority,
+    /// A machine never runs two nodes on one card.
+    OneNodePerCard,
+    /// A rental fails only when something went wrong with its machines.
+    NoFailureWithoutCause,
+    /// When the weather stops, everything finishes.
+    Liveness,
+    /// No brain panics.
+    NoPanic,
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::I1Book => "I1 the book sums to zero and says what the auditor says",
+            Self::I2Seats => "I2 a card is in at most one live rental",
+            Self::I3Holds => "I3 money is held exactly while the stage says so",
+            Self::I4Receipts => "I4 the renter is charged what suppliers get and the network keeps",
+            Self::I7Journal => "I7 effects follow durable entries, and replay gives the live state",
+            Self::I10Waits => "I10 no rental stays in a stage beyond its time",
+            Self::I11Queues => "I11 every queue is bounded",
+            Self::I12Chance => "I12 the same seed twice gives the same final hash",
+            Self::Acknowledged => "no acknowledged command is lost, and none is applied twice",
+            Self::Refused => "a refused command changes nothing",
+            Self::Promise => "what is rented is what was asked for, at no more than was quoted",
+            Self::Authority => "nobody changes what is not theirs",
+            Self::OneNodePerCard => "a machine never runs two nodes on one card",
+            Self::NoFailureWithoutCause => "a rental fails only when its machines did",
+            Self::Liveness => "when the weather stops, everything finishes",
+            Self::NoPanic => "no brain panics",
+        };
+        f.write_str(text)
+    }
+}
+
+/// An invariant that did not hold, and how it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Which.
+    pub invariant: Invariant,
+    /// What was seen.
+    pub seen: String,
+}
+
+/// What every step of a run answers.
+pub(crate) type Step = Result<(), Broken>;
+
+/// Nothing, unless `holds` is false.
+pub(crate) fn must(holds: bool, invariant: Invariant, seen: impl FnOnce() -> String) -> Step {
+    if holds { Ok(()) } else { Err(Broken { invariant, seen: seen() }) }
+}

@@ -1,0 +1,284 @@
+//! What people do all day: quote, rent, race, run jobs, end, run out of money, top up, pause, leave, steal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use control::{Actor, Command, Digest, FiltersRecord, MachineRecord, OrderRecord, Parameters, PriceRecord};
+use units::{
+    AccountId, Credits, InviteId, JobId, Name, RentalId, Resources, Tier, Timestamp, WorkerId,
+};
+
+use crate::dice::Dice;
+use crate::machine::{Lie, Machine};
+use crate::people::Purpose;
+use crate::world::{Due, World};
+
+const MODELS: [&str; 3] = ["NVIDIA GeForce RTX 4090", "NVIDIA H100 PCIe", "Tomorrow 1"];
+
+impl World {
+    /// A renter does one thing, and will do another.
+    pub(crate) fn habit(&mut self, renter: usize) {
+        if !self.raining {
+            return;
+        }
+        self.agenda.at(self.now.after(self.dice.clone().seconds(5, 60)), Due::Habit(renter));
+        self.dice.next();
+        match self.dice.between(0, 19) {
+            0..=4 => self.quote(renter),
+            5..=10 => self.rent(renter),
+            11..=13 => self.submit(renter),
+            14 => self.stop_job(renter),
+            15..=16 => self.end(renter),
+            17 => self.reuse_id(),
+            _ => self.steal(renter),
+        }
+    }
+
+    fn quote(&mut self, renter: usize) {
+        let (account, project) = (self.people.renters[renter].account, self.people.renters[renter].project);
+        let order = order(&mut self.dice, &self.people.suppliers);
+        let hours = if self.plan.two_hours && self.dice.chance(300) { 2 } else { 1 };
+        let rental = RentalId::from_bits(self.fresh_bits());
+        let command = Command::Quote { rental, project, order, hours };
+        self.ask(Actor::Account(account), command, Purpose::Quote(renter));
+    }
+
+    /// Takes one of the last quotes: it may be taken already, or no longer valid.
+    fn rent(&mut self, renter: usize) {
+        let known = &self.people.renters[renter];
+        let recent = &known.quotes[known.quotes.len().saturating_sub(3)..];
+        let Some(rental) = self.dice.pick(recent).copied() else { return self.quote(renter) };
+        let (account, may_wait) = (known.account, self.dice.chance(500));
+        let command = Command::Rent { rental, name: name("cluster"), may_wait };
+        self.ask(Actor::Account(account), command, Purpose::Rent(renter));
+    }
+
+    fn end(&mut self, renter: usize) {
+        let known = &self.people.renters[renter];
+        let Some(rental) = self.dice.pick(&known.rentals).copied() else { return };
+        let account = known.account;
+        self.ask(Actor::Account(account), Command::EndRental { rental }, Purpose::Other);
+    }
+
+    fn submit(&mut self, renter: usize) {
+        let known = &self.people.renters[renter];
+        let recent = &known.rentals[known.rentals.len().saturating_sub(3)..];
+        let Some(rental) = self.dice.pick(recent).copied().filter(|_| self.plan.jobs) else { return };
+        let account = known.account;
+        let job = JobId::from_bits(self.fresh_bits());
+        let entrypoint = "python train.py".to_owned();
+        let env = BTreeMap::new();
+        let command = Command::SubmitJob { job, rental, entrypoint, package: None, env };
+        self.ask(Actor::Account(account), command, Purpose::Job(renter));
+    }
+
+    fn stop_job(&mut self, renter: usize) {
+        let known = &self.people.renters[renter];
+        let Some(job) = self.dice.pick(&known.jobs).copied() else { return };
+        let account = known.account;
+        self.ask(Actor::Account(account), Command::StopJob { job }, Purpose::Other);
+    }
+
+    /// A renter reaches for what belongs to the next one.
+    fn steal(&mut self, renter: usize) {
+        let other = (renter + 1) % self.people.renters.len();
+        let (account, victim) = (self.people.renters[renter].account, &self.people.renters[other]);
+        let Some(rental) = self.dice.pick(&victim.rentals).copied() else { return };
+        let worker = self.machines[self.dice.index(self.machines.len())].id;
+        let command = match self.dice.between(0, 5) {
+            0 => Command::EndRental { rental },
+            1 => Command::Rent { rental, name: name("mine"), may_wait: true },
+            2 => Command::Wake {},
+            3 => Command::Retire { worker },
+            4 => Command::WorkerSilent { worker, heard_millis: 0 },
+            _ => Command::TopUp {
+                project: self.people.renters[renter].project,
+                amount: Credits::from_units(1),
+                note: String::new(),
+            },
+        };
+        self.ask(Actor::Account(account), command, Purpose::Theft);
+    }
+
+    /// The operator credits somebody, and sometimes changes prices.
+    pub(crate) fn operate(&mut self) {
+        if !self.raining {
+            return;
+        }
+        let later = self.dice.seconds(20, 150);
+        self.agenda.at(self.now.after(later), Due::Operator);
+        let renter = self.dice.index(self.people.renters.len());
+        self.top_up(renter);
+        match self.dice.between(0, 9) {
+            0 => {
+                let prices = prices(&mut self.dice);
+                self.ask(Actor::Operator, Command::SetPrices { prices }, Purpose::Other);
+            }
+            1 => {
+                let mut fee = || u16::try_from(self.dice.between(0, 300)).expect("a small number");
+                let (renter_fee_bp, supplier_fee_bp) = (fee(), fee());
+                let minimum_minutes = if renter_fee_bp.is_multiple_of(2) { 60 } else { 0 };
+                let parameters = Parameters { renter_fee_bp, supplier_fee_bp, minimum_minutes };
+                self.ask(Actor::Operator, Command::SetParameters { parameters }, Purpose::Other);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn top_up(&mut self, renter: usize) {
+        let project = self.people.renters[renter].project;
+        let dollars = if self.plan.poor { (0, 3) } else { (50, 500) };
+        let amount = Credits::from_units(self.dice.between(dollars.0, dollars.1) * 1_000_000 + 7);
+        let note = String::new();
+        self.ask(Actor::Operator, Command::TopUp { project, amount, note }, Purpose::Other);
+    }
+
+    /// A supplier pauses a machine, changes it, takes it away, or brings another.
+    pub(crate) fn supply(&mut self, supplier: usize) {
+        if !self.raining || !self.plan.suppliers_change {
+            return;
+        }
+        let later = self.dice.seconds(20, 120);
+        self.agenda.at(self.now.after(later), Due::Supply(supplier));
+        let account = self.people.suppliers[supplier];
+        let own: Vec<usize> = (0..self.machines.len())
+            .filter(|index| self.machines[*index].supplier == supplier && !self.machines[*index].gone)
+            .collect();
+        let Some(index) = self.dice.pick(&own).copied() else { return };
+        let worker = self.machines[index].id;
+        match self.dice.between(0, 9) {
+            0..=4 => {
+                let paused = self.dice.chance(400);
+                let command = Command::SetPaused { worker, paused };
+                self.ask(Actor::Account(account), command, Purpose::Other);
+            }
+            5..=6 => {
+                let machine = record(&mut self.dice);
+                let command = Command::ChangeMachine { worker, machine };
+                self.ask(Actor::Worker(worker), command, Purpose::Other);
+            }
+            7 => {
+                let command = Command::Retire { worker };
+                self.ask(Actor::Account(account), command, Purpose::Retire(index));
+            }
+            _ => {
+                let machine = self.new_machine(supplier);
+                self.invite_and_join(machine);
+            }
+        }
+    }
+
+    pub(crate) fn new_machine(&mut self, supplier: usize) -> usize {
+        let id = WorkerId::from_bits(self.fresh_bits());
+        let record = record(&mut self.dice);
+        let fingerprint = self.fresh();
+        let mut machine = Machine::new(id, supplier, record, fingerprint);
+        if self.plan.liars && self.dice.chance(250) {
+            let lies = [Lie::Replays, Lie::Claims, Lie::SilentWhenPaid];
+            machine.lie = self.dice.pick(&lies).copied();
+        }
+        self.machines.push(machine);
+        self.weather.know(self.machines.len() - 1);
+        self.machines.len() - 1
+    }
+
+    /// The invitation may still be on its way when the machine uses it: then it is refused and stays away.
+    fn invite_and_join(&mut self, index: usize) {
+        let invite = InviteId::from_bits(self.fresh_bits());
+        let account = self.people.suppliers[self.machines[index].supplier];
+        let command = self.invitation(invite, account);
+        self.ask(Actor::Account(account), command, Purpose::Other);
+        self.agenda.at(self.now.after(self.dice.clone().seconds(5, 30)), Due::Join(index, invite));
+        self.agenda.at(self.now.after(self.dice.seconds(5, 30)), Due::MachineStart(index));
+    }
+
+    pub(crate) fn invitation(&self, invite: InviteId, account: AccountId) -> Command {
+        let secret_sha256 = Digest::from_sha256([7; 32]);
+        let expires_millis = self.now.millis() + 24 * 3_600_000;
+        Command::Invite { invite, account, secret_sha256, expires_millis }
+    }
+
+    pub(crate) fn joining(&self, index: usize, invite: InviteId) -> Command {
+        let machine = &self.machines[index];
+        let mut fingerprint = [0; 32];
+        fingerprint[..8].copy_from_slice(&machine.fingerprint.to_be_bytes());
+        Command::Join {
+            invite,
+            worker: machine.id,
+            name: name("rack"),
+            public_key: Digest::from_sha256([9; 32]),
+            fingerprint: Digest::from_sha256(fingerprint),
+            machine: machine.record.clone(),
+        }
+    }
+
+    pub(crate) fn join(&mut self, index: usize, invite: InviteId) {
+        let by = Actor::Worker(self.machines[index].id);
+        let command = self.joining(index, invite);
+        self.ask(by, command, Purpose::Join(index));
+    }
+
+    /// The weather has stopped: some end what they have, others let it run out.
+    pub(crate) fn end_all(&mut self) {
+        let open: Vec<(AccountId, RentalId)> = self
+            .people
+            .renters
+            .iter()
+            .flat_map(|renter| renter.rentals.iter().map(|rental| (renter.account, *rental)))
+            .collect();
+        for (account, rental) in open {
+            self.ask(Actor::Account(account), Command::EndRental { rental }, Purpose::Other);
+        }
+    }
+}
+
+/// Where a run begins: an ordinary day.
+pub(crate) const fn morning() -> Timestamp {
+    Timestamp::from_millis(1_750_000_000_000)
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().expect("names here are well formed")
+}
+
+pub(crate) fn record(dice: &mut Dice) -> MachineRecord {
+    let gpus = *dice.pick(&[0, 1, 1, 2, 4]).expect("five");
+    let model = dice.pick(&MODELS).expect("three").parse().expect("a model is well formed");
+    let vcpus = u32::try_from(dice.between(4, 16)).expect("a small number");
+    MachineRecord {
+        offers: Resources { gpus, vcpus, memory_mib: 65_536, disk_mib: 1_000_000 },
+        gpu_model: (gpus > 0).then_some(model),
+        vram_mib: if gpus > 0 { 24_576 } else { 0 },
+        cpu_model: "x86-64".to_owned(),
+        os: "linux".to_owned(),
+        country: None,
+        tier: *dice.pick(Tier::ALL).expect("five"),
+        certifications: BTreeSet::new(),
+    }
+}
+
+fn order(dice: &mut Dice, suppliers: &[AccountId]) -> OrderRecord {
+    let mut small = |low, high| u32::try_from(dice.between(low, high)).expect("a small number");
+    let (nodes, gpus, vcpus) = (small(1, 3), small(0, 2), small(1, 4));
+    let mut filters = FiltersRecord::default();
+    if gpus > 0 && dice.chance(300) {
+        filters.gpu_model = dice.pick(&MODELS).and_then(|model| model.parse().ok());
+    }
+    if dice.chance(100) {
+        filters.suppliers.extend(dice.pick(suppliers));
+    }
+    if dice.chance(100) {
+        filters.tier_min = Some(Tier::Medium);
+    }
+    if dice.chance(100) {
+        filters.node_hour_max = Some(Credits::from_units(dice.between(10_000, 900_000)));
+    }
+    let each = Resources { gpus, vcpus, memory_mib: 2_048, disk_mib: 10_000 };
+    OrderRecord { nodes, each, filters, pack: dice.chance(500) }
+}
+
+fn prices(dice: &mut Dice) -> PriceRecord {
+    let mut price = || Credits::from_units(dice.between(0, 2_000_000));
+    let gpus = MODELS[..2].iter().filter_map(|model| Some((model.parse().ok()?, price()))).collect();
+    let (other_gpu, vcpu) = (price(), Credits::from_units(if dice.chance(200) { 0 } else { 10_000 }));
+    PriceRecord { gpus, other_gpu, vcpu }
+}

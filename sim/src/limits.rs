@@ -1,0 +1,34 @@
+//! How far a run may go, and how often what is expensive is looked at.
+
+use std::time::Duration;
+
+/// More than this in one run is a storm: something asks itself for more without end.
+pub(crate) const STEPS_MAX: u64 = 400_000;
+
+/// Nothing keeps so much waiting: messages, timers and habits of forty machines are hundreds.
+pub(crate) const AGENDA_MAX: usize = 4_000;
+
+/// A batch closes when so many commands wait.
+pub(crate) const BATCH_MAX: usize = 64;
+
+/// A batch closes so long after its first command.
+pub(crate) const BATCH_MILLIS: Duration = Duration::from_millis(2);
+
+/// How long a person waits for an answer before asking again under the same id.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How often an agent asks what is wanted of it when nobody nudges it.
+pub(crate) const POLL_EVERY: Duration = Duration::from_secs(30);
+
+/// How often an agent looks at what it runs.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// How many refusals out of a hundred are checked for having changed nothing.
+pub(crate) const REFUSALS_CHECKED_PERCENT: u64 = 4;
+
+/// After the weather has stopped, everything is over this long after the last thing that could be booked: the
+/// longest chain is a payment awaited, a deployment, a booking, and the clearing of machines.
+pub(crate) const REST_MAX: Duration = Duration::from_secs(3600);
+
+/// Lines shown of a run that failed.
+pub(crate) const LINES_SHOWN: usize = 40;

@@ -1,0 +1,140 @@
+//! The simulator's command line: which seeds to play, and what to show of them.
+
+use std::fs;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use sim::{Detail, Outcome, parse_seed, parse_seeds, run, run_twice};
+
+const USAGE: &str = "usage: sim [--seeds FROM..TO | --seed X [--trace] | --seconds N [--base X] | --file PATH]
+without arguments: the committed seeds, and fresh ones for 20 seconds";
+
+/// The committed seeds, as seen from the root of the repository.
+const COMMITTED: &str = "sim/seeds.txt";
+/// How long fresh seeds are played when nothing else was asked for.
+const FRESH: Duration = Duration::from_secs(20);
+/// Where fresh seeds begin unless they are told where: the same every time, so that a red run can be repeated.
+const BASE: u64 = 0x1_0000;
+/// One seed in so many is played twice, and must go the same way.
+const TWICE_EVERY: u64 = 16;
+
+/// Which seeds.
+enum Choice {
+    Given(Vec<u64>),
+    Range(u64, u64),
+    Fresh { base: u64, lasts: Duration },
+    Default,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (choice, trace) = match read(&arguments) {
+        Ok(read) => read,
+        Err(why) => {
+            say(&format!("{why}\n{USAGE}"));
+            return ExitCode::from(2);
+        }
+    };
+    if trace && let Choice::Given(seeds) = &choice {
+        let outcomes: Vec<Outcome> = seeds.iter().map(|seed| run(*seed, Detail::All)).collect();
+        return verdict(&outcomes);
+    }
+    play(choice)
+}
+
+fn read(arguments: &[String]) -> Result<(Choice, bool), String> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let number = |text: &str| parse_seed(text).map_err(|why| why.to_string());
+    let fresh = |seconds: &str, base: &str| {
+        let lasts = Duration::from_secs(number(seconds)?);
+        Ok::<_, String>((Choice::Fresh { base: number(base)?, lasts }, false))
+    };
+    match words.as_slice() {
+        [] => Ok((Choice::Default, false)),
+        ["--seed", seed] => Ok((Choice::Given(vec![number(seed)?]), false)),
+        ["--seed", seed, "--trace"] => Ok((Choice::Given(vec![number(seed)?]), true)),
+        ["--seconds", seconds] => fresh(seconds, &BASE.to_string()),
+        ["--seconds", seconds, "--base", base] => fresh(seconds, base),
+        ["--seeds", range] => {
+            let (from, to) = range.split_once("..").unwrap_or(("0", range));
+            Ok((Choice::Range(number(from)?, number(to)?), false))
+        }
+        ["--file", path] => Ok((Choice::Given(of_file(path)?), false)),
+        _ => Err("these arguments make no sense".to_owned()),
+    }
+}
+
+fn of_file(path: &str) -> Result<Vec<u64>, String> {
+    let text = fs::read_to_string(path).map_err(|why| format!("could not read {path}: {why}"))?;
+    parse_seeds(&text).map_err(|why| format!("{path}: {why}"))
+}
+
+fn play(choice: Choice) -> ExitCode {
+    let fresh = |base: u64, lasts: Duration| {
+        let start = clock();
+        (base..).take_while(move |_| clock().saturating_sub(start) < lasts)
+    };
+    match choice {
+        Choice::Given(seeds) => play_all(seeds.into_iter()),
+        Choice::Range(from, to) => play_all(from..to),
+        Choice::Fresh { base, lasts } => play_all(fresh(base, lasts)),
+        Choice::Default => match of_file(COMMITTED) {
+            Ok(seeds) => play_all(seeds.into_iter().chain(fresh(BASE, FRESH))),
+            Err(why) => {
+                say(&why);
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// Plays until one goes wrong.
+fn play_all(seeds: impl Iterator<Item = u64>) -> ExitCode {
+    let mut outcomes = Vec::new();
+    for seed in seeds {
+        let outcome = if seed.is_multiple_of(TWICE_EVERY) {
+            run_twice(seed)
+        } else {
+            run(seed, Detail::Quiet)
+        };
+        let is_broken = outcome.broken.is_some();
+        outcomes.push(outcome);
+        if is_broken {
+            break;
+        }
+    }
+    verdict(&outcomes)
+}
+
+fn verdict(outcomes: &[Outcome]) -> ExitCode {
+    let broken = outcomes.iter().find_map(|outcome| Some((outcome.seed, outcome.broken.as_ref()?)));
+    if let Some((seed, broken)) = broken {
+        for line in run(seed, Detail::Last).lines {
+            say(&line);
+        }
+        say(&format!("\nseed {seed:#x} breaks: {}\n  {}", broken.invariant, broken.seen));
+        say(&format!("replay: cargo run --profile sim -p sim -- --seed {seed:#x} --trace"));
+        return ExitCode::FAILURE;
+    }
+    let entries: usize = outcomes.iter().map(|outcome| outcome.entries).sum();
+    let steps: u64 = outcomes.iter().map(|outcome| outcome.steps).sum();
+    let failed: u64 = outcomes.iter().map(|outcome| outcome.failed).sum();
+    say(&format!(
+        "{} seeds clean ({steps} steps, {entries} entries, {failed} rentals failed as they may)",
+        outcomes.len()
+    ));
+    ExitCode::SUCCESS
+}
+
+/// How long this program has run: the only real clock here, and no brain sees it.
+fn clock() -> Duration {
+    #[expect(clippy::disallowed_types, reason = "how long to play on is the shell's business")]
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    #[expect(clippy::disallowed_types, reason = "how long to play on is the shell's business")]
+    START.get_or_init(std::time::Instant::now).elapsed()
+}
+
+#[expect(clippy::print_stdout, reason = "this is a program for the terminal")]
+fn say(text: &str) {
+    println!("{text}");
+}

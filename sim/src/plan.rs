@@ -1,0 +1,88 @@
+//! What a seed switches on: the swarm. Rare combinations meet because each feature is drawn by itself.
+
+use crate::dice::Dice;
+
+/// The faults and features of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) machines: usize,
+    pub(crate) renters: usize,
+    pub(crate) suppliers: usize,
+    /// How long the weather lasts, in seconds.
+    pub(crate) weather_seconds: u64,
+    /// Messages lost and doubled, in a thousand.
+    pub(crate) lost: u64,
+    pub(crate) doubled: u64,
+    /// The slowest message, in milliseconds; each draws its own, so that they overtake each other.
+    pub(crate) latency_max: u64,
+    pub(crate) cuts: bool,
+    pub(crate) server_crashes: bool,
+    pub(crate) agent_crashes: bool,
+    pub(crate) machine_crashes: bool,
+    pub(crate) full_disks: bool,
+    pub(crate) clock_jumps: bool,
+    pub(crate) nodes_fail: bool,
+    pub(crate) slow_stops: bool,
+    pub(crate) liars: bool,
+    pub(crate) suppliers_change: bool,
+    pub(crate) poor: bool,
+    pub(crate) jobs: bool,
+    pub(crate) two_hours: bool,
+    /// Whether renters end what still runs when the weather stops; otherwise bookings run out.
+    pub(crate) ends_all: bool,
+    /// Whether a second brain follows the journal, entry by entry.
+    pub(crate) follower: bool,
+    /// Entries between snapshots; none for never.
+    pub(crate) snapshot_every: Option<u64>,
+}
+
+impl Plan {
+    pub(crate) fn draw(dice: &mut Dice) -> Self {
+        let machines = match dice.between(0, 19) {
+            0 => dice.between(12, 40),
+            1..=4 => dice.between(6, 12),
+            _ => dice.between(3, 6),
+        };
+        // A long life for a few machines, a short one for many: beats are most of the work.
+        let weather_seconds = (6_000 / machines).clamp(300, 1_200);
+        let calm = dice.chance(150);
+        let mut on = |permille| !calm && dice.chance(permille);
+        let (cuts, server_crashes, agent_crashes) = (on(400), on(500), on(400));
+        let (machine_crashes, full_disks, clock_jumps) = (on(300), on(250), on(250));
+        let (nodes_fail, slow_stops, liars) = (on(400), on(300), on(300));
+        let lossy = on(500);
+        Self {
+            machines: usize::try_from(machines).expect("at most forty"),
+            renters: dice.index(4) + 2,
+            suppliers: dice.index(3) + 1,
+            weather_seconds,
+            lost: if lossy { dice.between(1, 150) } else { 0 },
+            doubled: if dice.chance(500) { dice.between(1, 150) } else { 0 },
+            latency_max: *dice.pick(&[3, 40, 400, 4_000]).expect("four"),
+            cuts,
+            server_crashes,
+            agent_crashes,
+            machine_crashes,
+            full_disks,
+            clock_jumps,
+            nodes_fail,
+            slow_stops,
+            liars,
+            suppliers_change: dice.chance(400),
+            poor: dice.chance(300),
+            jobs: dice.chance(700),
+            two_hours: dice.chance(100),
+            ends_all: dice.chance(750),
+            follower: dice.once_in(8),
+            snapshot_every: *dice.pick(&[None, Some(40), Some(200)]).expect("three"),
+        }
+    }
+
+    /// Whether nothing is on that could cost a rental its machines. Crashes and full
+    /// disks of the control plane are no excuse.
+    pub(crate) const fn is_fair(&self) -> bool {
+        self.lost == 0
+            && !(self.cuts || self.agent_crashes || self.machine_crashes || self.clock_jumps)
+            && !(self.nodes_fail || self.liars)
+    }
+}

@@ -1,0 +1,49 @@
+//! Seeds as people write them: `0x5eed` or `24301`, and files with one a line.
+
+/// Why a text is not a seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotASeed {
+    /// What was given.
+    pub found: String,
+}
+
+impl std::fmt::Display for NotASeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` is not a seed: write 0x5eed or 24301", self.found)
+    }
+}
+
+impl std::error::Error for NotASeed {}
+
+/// One seed, in hexadecimal behind `0x` or in decimal.
+///
+/// # Errors
+/// When it is neither.
+pub fn parse_seed(text: &str) -> Result<u64, NotASeed> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| NotASeed { found: text.to_owned() })
+}
+
+/// The seeds of a file: one a line, and behind it whatever it once found. Lines that start with `#` are for people.
+///
+/// # Errors
+/// The first line that does not start with a seed.
+pub fn parse_seeds(text: &str) -> Result<Vec<u64>, NotASeed> {
+    let lines = text.lines().map(str::trim);
+    let words = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    words.filter_map(|line| line.split_whitespace().next()).map(parse_seed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_seeds_is_read() {
+        assert_eq!(parse_seeds("# why\n\n0x10 found this\n7\n"), Ok(vec![16, 7]));
+        assert_eq!(parse_seeds("seven"), Err(NotASeed { found: "seven".to_owned() }));
+    }
+}

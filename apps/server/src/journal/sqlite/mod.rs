@@ -10,7 +10,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
@@ -25,6 +26,13 @@ use super::{Batch, Entry, Event, Head, Journal, JournalError, Options, Reader, S
 
 /// How long to wait for another program that writes to the file, such as a person's `sqlite3`.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait for the lock: a server that just ended, or a program it was just starting, may take a moment
+/// to let go.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often to look whether the lock is free.
+const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// Statements kept prepared: more than there are.
 const STATEMENTS_KEPT: usize = 64;
@@ -191,13 +199,24 @@ fn lock(path: &Path, take_over: bool) -> Result<Option<File>, JournalError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock = private_file(Path::new(&name))?;
-    match lock.try_lock() {
+    let patience = if take_over { Duration::ZERO } else { LOCK_PATIENCE };
+    match lock_within(&lock, patience) {
         Ok(()) => Ok(Some(lock)),
         Err(TryLockError::WouldBlock) if take_over => Ok(None),
         Err(TryLockError::WouldBlock) => {
             Err(JournalError::Locked { place: name.to_string_lossy().into_owned() })
         }
         Err(TryLockError::Error(fault)) => Err(file_fault("lock the file", &fault)),
+    }
+}
+
+fn lock_within(lock: &File, patience: Duration) -> Result<(), TryLockError> {
+    let until = Instant::now() + patience;
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOCK_RETRY),
+            told => return told,
+        }
     }
 }
 

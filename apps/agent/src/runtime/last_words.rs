@@ -89,8 +89,9 @@ mod tests {
 
     #[test]
     fn the_lines_that_speak_of_failure_are_told() {
-        let log = "I started\n(raylet) Check failed: Timed out waiting\n(raylet) Check failed: Timed out waiting\nI left\n";
-        assert_eq!(telling(log), ["(raylet) Check failed: Timed out waiting"]);
+        let fatal = "(raylet) Check failed: Timed out waiting\n";
+        let log = format!("I started\n{fatal}{fatal}I left\n");
+        assert_eq!(telling(&log), ["(raylet) Check failed: Timed out waiting"]);
         assert_eq!(telling("all is well\n[state-dump] error: 0\n"), Vec::<String>::new());
         let many: String = (0..20).map(|number| format!("ERROR {number}\n")).collect();
         assert_eq!(telling(&many).last().map(String::as_str), Some("ERROR 19"));

@@ -116,7 +116,10 @@ impl RayRuntime {
         let settled = sandbox::settle(config.sandbox, || sandbox::probe(&nodes_dir, user));
         let (kind, why_plain) = settled.map_err(|why| anyhow!("use bubblewrap: {why}"))?;
         if let Some(why) = why_plain {
-            tracing::warn!(why, "bubblewrap does not work here; nodes run as plain processes");
+            tracing::warn!(
+                why,
+                "bubblewrap does not work here; nodes see the machine's disks as their user does"
+            );
         }
         fs::create_dir_all(&config.shared_dir).context("make the shared folder")?;
         let shared = fs::canonicalize(&config.shared_dir).context("find the shared folder")?;

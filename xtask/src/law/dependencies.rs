@@ -9,6 +9,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("control", &["ledger", "market", "scheduler", "units"]),
     ("iog", EVERYTHING),
     ("ledger", &["units"]),
+    ("load", BENCHES),
     ("market", &["units"]),
     ("scheduler", &["units"]),
     ("server", BRAINS_AND_WIRE),
@@ -21,6 +22,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 const BRAINS_AND_WIRE: &[&str] =
     &["control", "ledger", "market", "scheduler", "units", "wire", "worker"];
+/// Benchmarks run the real shells.
+const BENCHES: &[&str] = EVERYTHING;
 const EVERYTHING: &[&str] =
     &["agent", "control", "ledger", "market", "scheduler", "server", "units", "wire", "worker"];
 
@@ -56,7 +59,7 @@ fn of_package(metadata: &Metadata, package: &Package) -> Vec<Finding> {
         ))];
     };
     let is_brain = manifest.starts_with("crates/");
-    let is_shell = manifest.starts_with("apps/") || manifest.starts_with("xtask/");
+    let is_shell = ["apps/", "benches/", "xtask/"].iter().any(|at| manifest.starts_with(at));
     let reached = metadata.closure(package);
     let mut findings = Vec::new();
     for (name, path) in &reached {

@@ -1,0 +1,104 @@
+//! The server under load: this same program, started again.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context;
+
+/// What the program is called with to be the server.
+const SERVE: &str = "serve-for-bench";
+/// More requests than any caller here makes.
+const RATE_UNLIMITED: u32 = 1_000_000;
+
+/// Becomes the server if this process was started as one; call it first in `main`.
+///
+/// # Errors
+/// What keeps the server from running.
+pub fn serve_if_asked() -> anyhow::Result<bool> {
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() != Some(SERVE) {
+        return Ok(false);
+    }
+    let data = PathBuf::from(words.next().context("a data folder")?);
+    let config = server::Config {
+        data,
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        store: words.next(),
+        store_max_bytes: None,
+        take_over: false,
+        rate_per_second: RATE_UNLIMITED,
+    };
+    server::run(&config, |address| {
+        let mut out = std::io::stdout();
+        // Nobody to tell: the parent is gone, and its guard ends this process.
+        let _ = writeln!(out, "{address}").and_then(|()| out.flush());
+    })?;
+    Ok(true)
+}
+
+/// A server that runs until it is dropped, with its data folder.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    data: PathBuf,
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// The operator's key.
+    pub operator: String,
+}
+
+impl Server {
+    /// Starts one on a fresh data folder.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub fn start() -> anyhow::Result<Self> {
+        let mut chance = [0; 8];
+        getrandom::fill(&mut chance).context("roll dice")?;
+        let data =
+            std::env::temp_dir().join(format!("iog-bench-{:016x}", u64::from_be_bytes(chance)));
+        let program = std::env::current_exe().context("find this program")?;
+        let mut child =
+            Command::new(program).arg(SERVE).arg(&data).stdout(Stdio::piped()).spawn()?;
+        let out = child.stdout.take().context("its output")?;
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line).context("wait for the server")?;
+        let address = line.trim().parse().context("the server did not start")?;
+        let operator = std::fs::read_to_string(data.join("operator.key"))?.trim().to_owned();
+        Ok(Self { child, data, address, operator })
+    }
+
+    /// CPU time it has used, in seconds.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let fields = stat.rsplit_once(')').context("read its statistics")?.1;
+        let ticks: Vec<f64> =
+            fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse().ok()).collect();
+        Ok(ticks.iter().sum::<f64>() / 100.0)
+    }
+
+    /// Memory it holds, in bytes.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn memory_bytes(&self) -> anyhow::Result<u64> {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id()))?;
+        let pages: u64 =
+            statm.split(' ').nth(1).and_then(|it| it.parse().ok()).context("read its memory")?;
+        Ok(pages * 4096)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Killing what has ended already is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
+}

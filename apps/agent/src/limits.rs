@@ -45,10 +45,10 @@ pub(crate) const ERRANDS: usize = 4_096;
 pub(crate) const SUBMIT_TRIES: u32 = 3;
 /// How often a package is asked for when it arrives broken.
 pub(crate) const FETCH_TRIES: u32 = 5;
-/// The largest package of a job, in bytes.
-pub(crate) const PACKAGE_BYTES_MAX: u64 = 2 << 30;
+/// The largest package of a job, in bytes: what the control plane takes.
+pub(crate) const PACKAGE_BYTES_MAX: u64 = 256 << 20;
 /// Packages kept for the next job that needs them, in bytes.
-pub(crate) const PACKAGES_KEPT_BYTES: u64 = 8 << 30;
+pub(crate) const PACKAGES_KEPT_BYTES: u64 = 2 << 30;
 /// A package used so recently is kept in any case: a job may be about to be submitted with it.
 pub(crate) const PACKAGE_KEPT_FOR: Duration = Duration::from_secs(600);
 
@@ -56,12 +56,13 @@ pub(crate) const PACKAGE_KEPT_FOR: Duration = Duration::from_secs(600);
 pub(crate) const FOLLOW_EVERY: Duration = Duration::from_millis(300);
 /// How much of a log is sent at once.
 pub(crate) const LOG_PART_BYTES: usize = 256 << 10;
-/// How much of one job's log is kept; the job runs on, and its log says so.
-pub(crate) const LOG_BYTES_MAX: u64 = 256 << 20;
+/// How much of one job's log is kept; the job runs on, and its log says so. The control plane keeps a mebibyte more,
+/// so that the notes fit.
+pub(crate) const LOG_BYTES_MAX: u64 = 63 << 20;
 /// Files of one job that are handed over.
 pub(crate) const FILES_MAX: usize = 1_000;
-/// The largest file of a job that is handed over, in bytes.
-pub(crate) const FILE_BYTES_MAX: u64 = 2 << 30;
+/// The largest file of a job that is handed over, in bytes: what the control plane takes.
+pub(crate) const FILE_BYTES_MAX: u64 = 1 << 30;
 /// All files of one job together, in bytes.
 pub(crate) const FILES_BYTES_MAX: u64 = 8 << 30;
 /// Files that could not be handed over and are named in the job's log; the rest is counted.

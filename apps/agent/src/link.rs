@@ -45,7 +45,7 @@ pub(crate) enum Trouble {
 pub(crate) struct Refusal {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// The kind of problem; empty if the answer did not come from a control plane.
+    /// The kind of problem.
     pub(crate) code: String,
     /// What was wrong.
     pub(crate) detail: String,
@@ -55,11 +55,7 @@ pub(crate) struct Refusal {
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({}", self.detail, self.status)?;
-        if !self.code.is_empty() {
-            write!(f, " {}", self.code)?;
-        }
-        f.write_str(")")?;
+        write!(f, "{} ({} {})", self.detail, self.status, self.code)?;
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " (hint: {hint})"))
     }
 }
@@ -211,6 +207,16 @@ fn understood<T: DeserializeOwned>(mut answer: Response<Body>) -> Result<T, Trou
     serde_json::from_slice(&read.map_err(unreadable)?).map_err(unreadable)
 }
 
+/// A session that could not be made, for a challenge that came too late, says nothing about what was to be asked.
+fn not_final(trouble: Trouble) -> Trouble {
+    match trouble {
+        Trouble::Refused(refusal) if refusal.status == 401 => {
+            Trouble::Weather(format!("no session: {refusal}"))
+        }
+        Trouble::Refused(_) | Trouble::Weather(_) => trouble,
+    }
+}
+
 /// What a question is asked with.
 #[derive(Clone, Debug)]
 struct Pass {
@@ -233,18 +239,23 @@ impl Link {
         Self { http: Http::new(base), worker, key, session: Mutex::new(None) }
     }
 
-    /// The session's pass; others who need one wait for it. Each has a number of its own.
+    /// The session's pass; others who need one wait for it.
     fn pass(&self) -> Result<Pass, Trouble> {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         if session.is_none() {
-            let made = self.http.session(self.worker, &self.key)?;
+            let made = self.http.session(self.worker, &self.key).map_err(not_final)?;
             tracing::debug!(valid_secs = made.valid_secs, "session with the control plane");
             *session = Some(Pass { token: made.token, beat: made.beats_from });
         }
-        let known = session.as_mut().expect("it was made above");
-        let pass = known.clone();
-        known.beat = known.beat.saturating_add(1);
-        Ok(pass)
+        Ok(session.clone().expect("it was made above"))
+    }
+
+    /// The number of a beat in this session was used.
+    fn count_beat(&self, pass: &Pass) {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = session.as_mut().filter(|known| known.token == pass.token) {
+            known.beat = pass.beat.saturating_add(1);
+        }
     }
 
     fn forget(&self, pass: &Pass) {
@@ -266,9 +277,11 @@ impl Link {
         }
     }
 
-    /// Tells what is seen.
+    /// Tells what is seen. One thread does.
     pub(crate) fn beat(&self, seen: &Seen) -> Result<BeatAnswer, Trouble> {
         self.within(|pass| {
+            // Counted before it is sent: it may arrive although no answer does.
+            self.count_beat(pass);
             self.http.post("/v1/worker/beat", Some(&pass.token), &words::beat(pass.beat, seen))
         })
     }

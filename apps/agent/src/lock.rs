@@ -9,8 +9,10 @@ use anyhow::{Context, Result, bail};
 /// Makes the folder if need be, for its owner alone, and takes it until the returned file is dropped. The kernel
 /// lets go of it when its holder dies.
 pub(crate) fn take(data: &Path) -> Result<File> {
+    // Folders above it are made as usual: they are not the agent's own.
+    let above = data.parent().map_or(Ok(()), fs::create_dir_all);
     let mut builder = fs::DirBuilder::new();
-    let made = builder.recursive(true).mode(0o700).create(data);
+    let made = above.and_then(|()| builder.recursive(true).mode(0o700).create(data));
     made.with_context(|| format!("make the folder {}", data.display()))?;
     let mut options = OpenOptions::new();
     let opened = options.create(true).append(true).open(data.join("agent.lock"));

@@ -58,9 +58,7 @@ pub fn stop_nodes(config: &Config) -> Result<()> {
         return Ok(());
     }
     let _lock = lock::take(&config.data)?;
-    // Nothing is started: what a node runs in is on its record.
-    let config = Config { sandbox: Choice::Plain, ..config.clone() };
-    let mut runs: Box<dyn Runs> = Box::new(runs::ray(&config, &machine::host_name()?)?);
+    let mut runs: Box<dyn Runs> = Box::new(ray(config, &machine::host_name()?)?);
     let mut faults = Vec::new();
     for key in runs.adopt() {
         match runs.stop(key) {

@@ -117,7 +117,7 @@ fn choose(found: Vec<FileSeen>) -> (Vec<FileSeen>, Vec<(FileSeen, &'static str)>
     for file in found {
         let together = bytes.saturating_add(file.bytes);
         if file.bytes > FILE_BYTES_MAX {
-            left.push((file, "it is larger than 2 GiB"));
+            left.push((file, "it is larger than 1 GiB"));
         } else if together > FILES_BYTES_MAX {
             left.push((file, "the job's files are larger than 8 GiB together"));
         } else if taken.len() >= FILES_MAX {
@@ -184,7 +184,7 @@ impl Notes {
     fn text(&self, cut: bool) -> String {
         let mut text = String::new();
         if cut {
-            text.push_str("\n[iog] the log is longer than 256 MiB; the rest was not kept\n");
+            text.push_str("\n[iog] the log is longer than 63 MiB; the rest was not kept\n");
         }
         self.lines.iter().for_each(|line| text.push_str(line));
         if self.more > 0 {
@@ -205,20 +205,14 @@ mod tests {
     #[test]
     fn what_is_too_large_is_left_and_the_rest_is_taken() {
         let large = FILE_BYTES_MAX;
-        let found = vec![
-            file("a", large + 1),
-            file("b", large),
-            file("c", large),
-            file("d", large),
-            file("e", large),
-            file("f", 1),
-            file("g", 0),
-        ];
+        let mut found = vec![file("a", large + 1)];
+        found.extend((0..8).map(|index| file(&format!("b{index}"), large)));
+        found.extend([file("c", 1), file("d", 0)]);
         let (taken, left) = choose(found);
-        let names = |files: &[FileSeen]| files.iter().map(|file| file.path.clone()).collect();
-        assert_eq!(Vec::<String>::from_iter::<Vec<_>>(names(&taken)), ["b", "c", "d", "e", "g"]);
-        let left: Vec<FileSeen> = left.into_iter().map(|(file, _)| file).collect();
-        assert_eq!(Vec::<String>::from_iter::<Vec<_>>(names(&left)), ["a", "f"]);
+        assert_eq!(taken.len(), 9, "eight of the largest, and an empty one");
+        assert_eq!(taken.last().unwrap().path, "d");
+        let left: Vec<String> = left.into_iter().map(|(file, _)| file.path).collect();
+        assert_eq!(left, ["a", "c"]);
         let many = (0..FILES_MAX + 2).map(|index| file(&format!("{index:05}"), 1)).collect();
         assert_eq!(choose(many).1.len(), 2);
     }
@@ -234,10 +228,10 @@ mod tests {
         let mut notes = Notes::default();
         assert_eq!(notes.text(false), "");
         for _ in 0..NOTES_MAX + 3 {
-            notes.add("big.bin", "it is larger than 2 GiB");
+            notes.add("big.bin", "it is larger than 1 GiB");
         }
         let text = notes.text(true);
-        assert!(text.contains("256 MiB") && text.contains("big.bin was not kept: it is larger"));
+        assert!(text.contains("63 MiB") && text.contains("big.bin was not kept: it is larger"));
         assert!(text.ends_with("[iog] 3 more files were not kept\n"));
         assert_eq!(text.lines().count(), NOTES_MAX + 3);
     }
@@ -245,7 +239,7 @@ mod tests {
     #[test]
     fn the_words_of_notes_are_those_of_the_limits() {
         let (mib, gib) = (1_u64 << 20, 1_u64 << 30);
-        assert_eq!((LOG_BYTES_MAX, FILE_BYTES_MAX), (256 * mib, 2 * gib));
+        assert_eq!((LOG_BYTES_MAX, FILE_BYTES_MAX), (63 * mib, gib));
         assert_eq!((FILES_BYTES_MAX, FILES_MAX), (8 * gib, 1_000));
     }
 }

@@ -1,0 +1,8 @@
+//! The agent against the control plane's side of the protocol, over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod life;
+mod nodes;
+mod plane;
+mod scene;

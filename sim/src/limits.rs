@@ -18,10 +18,7 @@ pub(crate) const BATCH_MILLIS: Duration = Duration::from_millis(2);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How often an agent asks what is wanted of it when nobody nudges it.
-pub(crate) const POLL_EVERY: Duration = Duration::from_secs(30);
-
-/// How often an agent looks at what it runs.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const POLL_EVERY: Duration = Duration::from_secs(60);
 
 /// How many refusals out of a hundred are checked for having changed nothing.
 pub(crate) const REFUSALS_CHECKED_PERCENT: u64 = 4;

@@ -81,10 +81,6 @@ impl Machine {
 }
 
 impl World {
-    pub(crate) fn machine_name(&self, index: usize) -> String {
-        format!("m{index}")
-    }
-
     /// An agent starts, and finds what still runs.
     pub(crate) fn machine_start(&mut self, index: usize) -> Step {
         let now = self.now;
@@ -150,8 +146,10 @@ impl World {
         machine.brain.is_some() && machine.session == session && !machine.gone
     }
 
-    /// Shows the brain every node that it watches, as it is.
+    /// Shows the brain every node that it watches, as it is. What it wants done is done first: a node that is about
+    /// to start is not missing.
     pub(crate) fn machine_look(&mut self, index: usize) -> Step {
+        self.machine_act(index)?;
         let machine = &mut self.machines[index];
         let Some(brain) = machine.brain.as_mut() else { return Ok(()) };
         for (key, jobs) in brain.watched() {

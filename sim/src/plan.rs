@@ -72,9 +72,9 @@ impl Plan {
             poor: dice.chance(300),
             jobs: dice.chance(700),
             two_hours: dice.chance(100),
-            ends_all: dice.chance(750),
+            ends_all: dice.chance(900),
             follower: dice.once_in(8),
-            snapshot_every: *dice.pick(&[None, Some(40), Some(200)]).expect("three"),
+            snapshot_every: *dice.pick(&[None, Some(60), Some(250)]).expect("three"),
         }
     }
 

@@ -159,6 +159,7 @@ impl World {
                 must(before.is_none_or(|before| before == *control), Invariant::Refused, || {
                     format!("{told:?} was refused ({refusal}) and left a trace")
                 })?;
+                self.auditor.refused(told.id, &refusal)?;
                 self.say_control(|| format!("refuses {}: {refusal}", verb(&told.command)));
                 return Ok(Some(Err(refusal)));
             }
@@ -212,8 +213,11 @@ impl World {
             return Ok(());
         }
         if self.server.disk.commit().is_err() {
-            self.say_control(|| "finds the disk full, and starts again from it".to_owned());
-            return self.server_recover();
+            self.say_control(|| "finds the disk full, and stops".to_owned());
+            self.server_stop();
+            let again = self.dice.millis(500, 10_000);
+            self.agenda.at(self.now.after(again), Due::ServerStart);
+            return Ok(());
         }
         self.auditor.durable(self.server.disk.durable_seq());
         self.server_act()?;
@@ -360,7 +364,6 @@ impl World {
 
     /// A start: from the newest snapshot, and the entries after it.
     pub(crate) fn server_recover(&mut self) -> Step {
-        self.server_stop();
         let (snapshot, entries) = self.server.disk.recover();
         let control = self.auditor.recovered(snapshot, entries)?;
         let now = self.server_clock();
@@ -404,6 +407,6 @@ impl World {
 /// A command in the trace: its name and the first of its fields.
 fn verb(command: &Command) -> String {
     let text = format!("{command:?}");
-    let end = text.char_indices().nth(100).map_or(text.len(), |(at, _)| at);
+    let end = text.char_indices().nth(220).map_or(text.len(), |(at, _)| at);
     text[..end].to_owned()
 }

@@ -56,10 +56,6 @@ impl Weather {
         self.cuts[machine] = (from, to);
     }
 
-    pub(crate) fn is_cut(&self, machine: usize) -> bool {
-        self.cuts[machine] != (false, false)
-    }
-
     /// The sky clears.
     pub(crate) fn stop(&mut self) {
         (self.lost, self.doubled) = (0, 0);

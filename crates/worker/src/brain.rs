@@ -28,6 +28,8 @@ pub enum Effect {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Node {
+    /// Its cards; not known of a node that was found after a restart, until the control plane has spoken of it.
+    gpus: Option<Vec<u32>>,
     phase: NodePhase,
     head: Option<SocketAddr>,
     stopping: bool,
@@ -56,7 +58,7 @@ pub struct Worker {
 impl Worker {
     /// A worker that starts now and finds these nodes still running from before.
     pub fn new(found: &[NodeKey], now: Timestamp) -> Self {
-        let nodes = found.iter().map(|key| (*key, Node::starting())).collect();
+        let nodes = found.iter().map(|key| (*key, Node::starting(None))).collect();
         Self { wanted: None, revision: None, nodes, heard: now, effects: VecDeque::new() }
     }
 
@@ -180,11 +182,15 @@ impl Worker {
             }
         }
         for (key, order) in wanted {
+            let may_start = order.can_start() && !cards_are_held(&self.nodes, order);
             match self.nodes.get_mut(key) {
                 Some(node) if node.stopping => {}
-                Some(node) => node.drive_jobs(order, &mut self.effects),
-                None if order.can_start() => {
-                    self.nodes.insert(*key, Node::starting());
+                Some(node) => {
+                    node.gpus.get_or_insert_with(|| order.gpus.clone());
+                    node.drive_jobs(order, &mut self.effects);
+                }
+                None if may_start => {
+                    self.nodes.insert(*key, Node::starting(Some(order.gpus.clone())));
                     self.effects.push_back(Effect::Start(order.clone()));
                     self.effects.push_back(Effect::Tell);
                 }
@@ -194,9 +200,19 @@ impl Worker {
     }
 }
 
+/// Whether a node that is being stopped still has one of the cards that this one wants: two renters never meet on a
+/// card, even when the control plane could not wait.
+fn cards_are_held(nodes: &BTreeMap<NodeKey, Node>, order: &NodeOrder) -> bool {
+    let held = |node: &Node| match &node.gpus {
+        Some(gpus) => gpus.iter().any(|gpu| order.gpus.contains(gpu)),
+        None => !order.gpus.is_empty(),
+    };
+    nodes.values().any(|node| node.stopping && held(node))
+}
+
 impl Node {
-    const fn starting() -> Self {
-        Self { phase: NodePhase::Starting, head: None, stopping: false, jobs: BTreeMap::new() }
+    const fn starting(gpus: Option<Vec<u32>>) -> Self {
+        Self { gpus, phase: NodePhase::Starting, head: None, stopping: false, jobs: BTreeMap::new() }
     }
 
     fn drive_jobs(&mut self, order: &NodeOrder, effects: &mut VecDeque<Effect>) {

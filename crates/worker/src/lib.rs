@@ -12,6 +12,7 @@
 //!
 //! # Invariants
 //! - Nothing is started that was not wanted when it was last heard of, and nothing twice.
+//! - A node does not start while one that is being stopped has a card that it wants.
 //! - A node found running after a restart is kept until the control plane has spoken.
 //! - A job's end is told only after its log and its files were handed over.
 //! - Only what this worker started is ever stopped.

@@ -10,7 +10,7 @@ mod seats;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use control::{Body, Command, Control, Effect, Entry, Reply, Subject};
+use control::{Body, Command, Control, Effect, Entry, Refusal, Reply, Subject};
 use units::{CommandId, RentalId, Timestamp};
 
 use crate::auditor::book::Money;
@@ -99,6 +99,14 @@ impl Auditor {
         })
     }
 
+    /// A command was refused: then it was never accepted, or its id is used for another.
+    pub(crate) fn refused(&self, id: CommandId, refusal: &Refusal) -> Step {
+        let known = self.told.contains_key(&id);
+        must(known == (*refusal == Refusal::IdReused), Invariant::Acknowledged, || {
+            format!("{id} was accepted at {:?}, and is refused: {refusal}", self.told.get(&id))
+        })
+    }
+
     /// An answer leaves.
     pub(crate) fn acknowledged(&mut self, id: CommandId, reply: Reply) {
         self.acknowledged.insert(id, reply);
@@ -180,6 +188,9 @@ impl Auditor {
     /// A second brain reads the journal; it must always be the same as the first.
     pub(crate) fn follow(&mut self, control: &Control, entries: &[Entry]) -> Step {
         let known = usize::try_from(self.follower.head().seq).expect("a run is short");
+        if known == entries.len() {
+            return Ok(());
+        }
         for entry in entries.get(known..).unwrap_or_default() {
             self.follower.replay(entry).map_err(|why| broken(why.to_string()))?;
         }

@@ -137,12 +137,13 @@ impl Control {
         Ok(Reply::Rental(id))
     }
 
-    /// Takes the quoted seats; when somebody else took one of them, others that cost no more in all.
+    /// Takes the quoted seats; when somebody else took one of them, or its machine is another one now, others that
+    /// cost no more in all.
     fn take_as_promised(&mut self, id: RentalId) -> Result<(Vec<Seat>, Terms), Refusal> {
         let rental = self.known_rental(id)?;
         let quoted: Vec<Seat> = rental.nodes.iter().map(|node| node.seat.clone()).collect();
         let (mut terms, order) = (rental.terms.clone(), asked(&rental.order));
-        if self.inventory.take(&quoted).is_ok() {
+        if self.are_as_quoted(rental) && self.inventory.take(&quoted).is_ok() {
             return Ok((quoted, terms));
         }
         let seats = self.inventory.place(&order).map_err(Refusal::NoOffer)?.seats;
@@ -154,6 +155,15 @@ impl Control {
         }
         self.inventory.take(&seats).expect("what was just placed is free");
         Ok((seats, terms))
+    }
+
+    /// Whether every machine of a quote has been what it is since before the quote.
+    fn are_as_quoted(&self, rental: &Rental) -> bool {
+        let as_quoted = |node: &Node| {
+            let worker = self.workers.get(&node.seat.worker);
+            worker.is_some_and(|worker| worker.described < rental.quoted_at)
+        };
+        rental.nodes.iter().all(as_quoted)
     }
 
     pub(crate) fn end_rental(

@@ -69,6 +69,7 @@ impl Control {
         by: Actor,
         id: WorkerId,
         machine: MachineRecord,
+        now: Timestamp,
     ) -> Result<Reply, Refusal> {
         only_worker(by, id)?;
         let worker = self.known_worker(id)?;
@@ -78,6 +79,7 @@ impl Control {
         }
         let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
         worker.machine = machine;
+        worker.described = now;
         self.list(id);
         self.changed(Subject::Worker(id));
         Ok(Reply::Done)

@@ -52,6 +52,7 @@ struct WorkerPart {
     public_key: Digest,
     fingerprint: Digest,
     machine: MachineRecord,
+    described: Timestamp,
     up: bool,
     paused: bool,
     revision: u64,
@@ -240,25 +241,36 @@ impl From<&Worker> for WorkerPart {
             public_key,
             fingerprint,
             machine,
+            described,
             up,
             paused,
             revision,
             nodes: _,
         } = worker.clone();
-        Self { owner, name, public_key, fingerprint, machine, up, paused, revision }
+        Self { owner, name, public_key, fingerprint, machine, described, up, paused, revision }
     }
 }
 
 impl From<WorkerPart> for Worker {
     fn from(part: WorkerPart) -> Self {
-        let WorkerPart { owner, name, public_key, fingerprint, machine, up, paused, revision } =
-            part;
+        let WorkerPart {
+            owner,
+            name,
+            public_key,
+            fingerprint,
+            machine,
+            described,
+            up,
+            paused,
+            revision,
+        } = part;
         Self {
             owner,
             name,
             public_key,
             fingerprint,
             machine,
+            described,
             up,
             paused,
             revision,

@@ -184,10 +184,10 @@ impl Control {
                 self.invite(by, invite, Invite { account, secret_sha256, expires, used_by: None })
             }
             C::Join { invite, worker, name, public_key, fingerprint, machine } => {
-                let joining = Worker::new(name, public_key, fingerprint, machine);
+                let joining = Worker::new(name, public_key, fingerprint, machine, now);
                 self.join(by, invite, worker, joining, now)
             }
-            C::ChangeMachine { worker, machine } => self.change_machine(by, worker, machine),
+            C::ChangeMachine { worker, machine } => self.change_machine(by, worker, machine, now),
             C::SetPaused { worker, paused } => self.set_paused(by, worker, paused),
             C::Retire { worker } => self.retire(by, worker),
             C::WorkerUp { worker } => self.worker_up(by, worker, now),

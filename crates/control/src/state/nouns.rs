@@ -80,6 +80,8 @@ pub struct Worker {
     pub fingerprint: Digest,
     /// What it has.
     pub machine: MachineRecord,
+    /// Since when it has that: quotes from before then promise another machine.
+    pub described: Timestamp,
     /// Whether it speaks.
     pub up: bool,
     /// Whether its owner wants no new rentals on it.
@@ -96,6 +98,7 @@ impl Worker {
         public_key: Digest,
         fingerprint: Digest,
         machine: MachineRecord,
+        described: Timestamp,
     ) -> Self {
         Self {
             owner: AccountId::from_bits(0),
@@ -103,6 +106,7 @@ impl Worker {
             public_key,
             fingerprint,
             machine,
+            described,
             up: false,
             paused: false,
             revision: 1,

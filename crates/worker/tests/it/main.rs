@@ -1,0 +1,5 @@
+//! The agent's brain, told stories.
+
+mod properties;
+mod stories;
+mod world;

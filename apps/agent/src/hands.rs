@@ -15,6 +15,7 @@ use units::JobId;
 use worker::{JobPhase, NodeKey, NodeOrder, NodePhase, NodeSeen};
 
 use crate::limits::{LOOK_EVERY, SLOW_SHARE, STOP_AGAIN_AFTER};
+use crate::quit::Quit;
 use crate::runs::Runs;
 
 /// Something to be done with the runtime, for somebody who waits for the answer.
@@ -107,9 +108,9 @@ impl Hands {
         }
     }
 
-    /// Works until nobody is left who could ask.
-    pub(crate) fn work(mut self, commands: &Receiver<Command>) {
-        loop {
+    /// Works until the agent stops. What waits then is left: the next agent reconciles.
+    pub(crate) fn work(mut self, commands: &Receiver<Command>, quit: &Quit) {
+        while !quit.is_said() {
             match commands.recv_timeout(LOOK_EVERY) {
                 Ok(command) => self.on(command),
                 Err(RecvTimeoutError::Timeout) => {}

@@ -12,6 +12,11 @@ pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a connection may take no bytes while something is sent or received.
 pub(crate) const STALL_PATIENCE: Duration = Duration::from_secs(30);
+/// What reasons and messages take of a beat, in bytes: a renter's failing jobs must not make it longer than the control
+/// plane reads, which would silence the machine.
+pub(crate) const BEAT_WORDS_BYTES_MAX: usize = 64 << 10;
+/// The longest reason or message in a beat, in bytes: what the control plane keeps.
+pub(crate) const BEAT_WORD_BYTES_MAX: usize = 2_048;
 /// The longest answer that is kept in memory: a thousand jobs with the longest environment are 37 MB.
 pub(crate) const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// How much is read of a refusal.

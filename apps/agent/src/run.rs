@@ -109,8 +109,8 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     let (events, news) = sync_channel(QUEUE);
     let preparation = runs.preparation();
     let at_work = {
-        let hands_on = Hands::new(runs, events.clone());
-        spawn("hands", move || hands_on.work(&hands))?
+        let (owner, quit) = (Hands::new(runs, events.clone()), quit.clone());
+        spawn("hands", move || owner.work(&hands, &quit))?
     };
     prepare(preparation, commands.clone(), quit.clone())?;
     if let Some(machine) = machine::news(config, offered) {
@@ -319,7 +319,7 @@ impl Shell {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.worker.on_wake(now());
+            self.wake();
             self.act();
             self.look();
             if !self.hand_over(hands) {
@@ -331,6 +331,14 @@ impl Shell {
     fn nap(&self) -> Duration {
         let look = self.looks.map(|at| at.saturating_duration_since(Instant::now()));
         look.map_or(NAP, |look| look.min(NAP))
+    }
+
+    fn wake(&mut self) {
+        let now = now();
+        if self.worker.wake_at().is_some_and(|at| at <= now) {
+            tracing::warn!("nothing was heard of the control plane for too long; nodes end");
+            self.worker.on_wake(now);
+        }
     }
 
     fn on(&mut self, event: Event) {

@@ -72,6 +72,8 @@ struct Couriers {
     bag: Bag,
     submits: SyncSender<JobOrder>,
     collects: SyncSender<JobId>,
+    /// Jobs that were ever followed: one that the control plane refused is not followed again.
+    known: BTreeSet<JobId>,
 }
 
 /// The couriers of all heads on this machine.
@@ -96,7 +98,7 @@ impl Post {
         Ok(Self { link, desk, packages: Arc::new(packages), events, heads: BTreeMap::new() })
     }
 
-    fn couriers(&mut self, key: NodeKey) -> Option<&Couriers> {
+    fn couriers(&mut self, key: NodeKey) -> Option<&mut Couriers> {
         if !self.heads.contains_key(&key) {
             let bag = Bag {
                 key,
@@ -115,7 +117,7 @@ impl Post {
                 Err(fault) => tracing::error!(%fault, "a thread could not start"),
             }
         }
-        self.heads.get(&key)
+        self.heads.get_mut(&key)
     }
 
     /// Hands a job to its cluster. Returns how it failed if that cannot even be begun.
@@ -135,7 +137,9 @@ impl Post {
 
     /// Hands over a running job's log as it grows.
     pub(crate) fn follow(&mut self, key: NodeKey, job: JobId) {
-        if let Some(couriers) = self.couriers(key) {
+        if let Some(couriers) = self.couriers(key)
+            && couriers.known.insert(job)
+        {
             insert(&couriers.bag.followed, job);
         }
     }
@@ -170,7 +174,7 @@ impl Couriers {
             .name("follow".to_owned())
             .spawn(move || follow::follow(&follower))
             .context("start a thread")?;
-        Ok(Self { bag, submits, collects })
+        Ok(Self { bag, submits, collects, known: BTreeSet::new() })
     }
 }
 

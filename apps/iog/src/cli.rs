@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::verb;
-use crate::{exit, up};
+use crate::{exit, role, up};
 
 /// iog: rent GPUs and CPUs of an open network, or offer yours.
 #[derive(Debug, Parser)]
@@ -78,6 +78,8 @@ pub(crate) enum Verb {
     Network(verb::network::Args),
     /// Offer this machine, and look after machines you offer.
     Worker(verb::worker::Args),
+    /// Run a control plane.
+    Server(role::server::Args),
     /// Run a network: for its operator.
     Operator(verb::operator::Args),
     /// Write completions for a shell.

@@ -101,7 +101,7 @@ impl Failure {
                 format!("{said} ({})", problem.code)
             }
             Self::Unreachable { server, why } => format!("no answer from {server}: {why}"),
-            Self::Fault(fault) => format!("{fault:#}"),
+            Self::Fault(fault) => split_hint(&format!("{fault:#}")).0,
         }
     }
 
@@ -115,8 +115,17 @@ impl Failure {
             Self::Unreachable { .. } => {
                 Some("is the server running, and is the address right? See `iog login`".to_owned())
             }
-            Self::Fault(_) => None,
+            Self::Fault(fault) => split_hint(&format!("{fault:#}")).1,
         }
+    }
+}
+
+/// A fault's text and the hint that shells write at its end, as in `do this: why (hint: do that)`.
+fn split_hint(text: &str) -> (String, Option<String>) {
+    let parts = text.strip_suffix(')').and_then(|text| text.rsplit_once(" (hint: "));
+    match parts {
+        Some((what, hint)) => (what.to_owned(), Some(hint.to_owned())),
+        None => (text.to_owned(), None),
     }
 }
 
@@ -188,6 +197,12 @@ mod tests {
         error: something broke (fault)
         the server's log names this request req_1
         ");
+    }
+
+    #[test]
+    fn a_hint_at_the_end_of_a_fault_gets_its_own_line() {
+        let failure = Failure::Fault(anyhow::anyhow!("use ports 1-2: too few (hint: name more)"));
+        assert_snapshot!(failure.text(Screen::PLAIN), @"");
     }
 
     #[test]

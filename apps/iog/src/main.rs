@@ -59,7 +59,8 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failure> {
     // Those that need neither server nor key work with a broken configuration too.
     match &cli.verb {
-        Verb::Up(args) => return args.run(screen),
+        Verb::Up(args) => return args.run(screen, cli.json),
+        Verb::Server(args) => return args.run(screen),
         Verb::Completions(args) => return args.run(screen),
         Verb::ExitCodes => return screen.data(&format!("{}\n", exit::TEXT)),
         Verb::Login(args) => return args.run(cli, environment, screen),
@@ -70,13 +71,16 @@ fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failu
         None => ConfigFile::default(),
     };
     let settings = Settings::resolve(&cli.flags, environment, &file)?;
-    let session = Session::new(screen, cli.json, settings);
+    let named_server = cli.flags.server.clone().or_else(|| environment.server.clone());
+    let session = Session::new(screen, cli.json, settings).with_named_server(named_server);
     client_verb(&cli.verb, &session)
 }
 
 fn client_verb(verb: &Verb, session: &Session) -> Result<(), Failure> {
     match verb {
-        Verb::Up(_) | Verb::Completions(_) | Verb::ExitCodes | Verb::Login(_) => Ok(()),
+        Verb::Up(_) | Verb::Server(_) | Verb::Completions(_) | Verb::ExitCodes | Verb::Login(_) => {
+            Ok(())
+        }
         Verb::Whoami(args) => args.run(session),
         Verb::Offers(args) => args.run(session),
         Verb::Quote(args) => args.run(session),

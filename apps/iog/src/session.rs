@@ -19,12 +19,29 @@ pub(crate) struct Session {
     /// Whether data is wanted as JSON.
     pub(crate) json: bool,
     settings: Settings,
+    named_server: Option<String>,
 }
 
 impl Session {
     /// With these settings.
     pub(crate) const fn new(screen: Screen, json: bool, settings: Settings) -> Self {
-        Self { screen, json, settings }
+        Self { screen, json, settings, named_server: None }
+    }
+
+    /// The same, knowing that a flag or the environment names the server.
+    pub(crate) fn with_named_server(self, named_server: Option<String>) -> Self {
+        Self { named_server, ..self }
+    }
+
+    /// The server of the settings.
+    pub(crate) fn server(&self) -> Option<String> {
+        self.settings.server.clone()
+    }
+
+    /// The server that a flag or the environment names: a machine that has joined knows its own, and a person's
+    /// profile is not the machine's.
+    pub(crate) fn named_server(&self) -> Option<String> {
+        self.named_server.clone()
     }
 
     /// A client with the key of the settings.
@@ -86,6 +103,11 @@ impl Session {
         self.screen.data(&text(values))
     }
 
+    /// All rentals of the project, newest first.
+    pub(crate) fn rentals(&self, client: &Client) -> Result<Vec<RentalView>, Failure> {
+        client.pages(&format!("/v1/rentals?project={}", self.project(client)?))
+    }
+
     /// The rental with this id, or the newest with this name.
     pub(crate) fn rental(
         &self,
@@ -96,7 +118,7 @@ impl Session {
             Named::Id(id) => return Ok(*id),
             Named::Name(name) => name,
         };
-        let rentals: Vec<RentalView> = client.pages("/v1/rentals")?;
+        let rentals = self.rentals(client)?;
         let named =
             |rental: &&RentalView| rental.name.as_ref().is_some_and(|known| known.text() == name);
         let mut found = rentals.iter().filter(named);

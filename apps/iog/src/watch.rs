@@ -22,8 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// How often a spinner turns.
 const TURN_EVERY: Duration = Duration::from_millis(100);
 
-/// News from beside the rental, such as the lines of a worker's log.
-pub(crate) type Aside<'a> = &'a mut dyn FnMut() -> Option<String>;
+/// News from beside the rental, such as the lines of a worker's log; a failure ends the wait.
+pub(crate) type Aside<'a> = &'a mut dyn FnMut() -> Result<Option<String>, Failure>;
 
 /// Waits until the rental runs; a failure says why it does not.
 pub(crate) fn until_running(
@@ -35,7 +35,7 @@ pub(crate) fn until_running(
     let mut display = Display::new(screen);
     loop {
         let rental: RentalView = client.get(&format!("/v1/rentals/{id}"))?;
-        while let Some(line) = aside() {
+        while let Some(line) = aside()? {
             display.aside(&line);
         }
         display.show(&rental);

@@ -1,14 +1,193 @@
 //! `iog worker join`, `run` and `check`: this machine as a supplier's.
 
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use agent::{Offers, Sandbox};
+use anyhow::Context;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use units::{Country, Name};
+
 use crate::failure::Failure;
+use crate::role::Ties;
 use crate::session::Session;
+use crate::size::Mebibytes;
 
 /// What a machine does for itself.
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Verb {}
+pub(crate) enum Verb {
+    /// Join a network with the token of an invitation. Makes this machine's own key.
+    #[command(after_help = "\
+Examples:
+  iog worker join TOKEN --server https://iog.example --data /var/lib/iog-worker
+  iog worker join TOKEN --server http://127.0.0.1:4870 --vcpus 4 --memory 16GiB --no-gpus")]
+    Join {
+        /// The token of the invitation: `iog worker invite` prints it.
+        token: String,
+        #[command(flatten)]
+        machine: MachineArgs,
+        #[command(flatten)]
+        ties: Ties,
+    },
+    /// Serve rentals until it is told to stop (SIGTERM, Ctrl-C). What runs goes on; the next start finds it again.
+    #[command(after_help = "\
+Examples:
+  iog worker run --data /var/lib/iog-worker --address 192.0.2.7
+  iog worker run --stop-nodes        end what runs here when it stops")]
+    Run {
+        /// End every node that runs here when the agent is told to stop.
+        #[arg(long)]
+        stop_nodes: bool,
+        #[command(flatten)]
+        machine: MachineArgs,
+        #[command(flatten)]
+        ties: Ties,
+    },
+    /// Look whether this machine can serve, and what it would offer. Asks nobody, starts nothing.
+    #[command(after_help = "Examples:\n  iog worker check\n  iog worker check --ports 20000-20999")]
+    Check {
+        #[command(flatten)]
+        machine: MachineArgs,
+    },
+}
+
+/// What of this machine is on offer, and where.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Machine")]
+pub(crate) struct MachineArgs {
+    /// The agent's own folder: its key, its nodes.
+    #[arg(long, value_name = "FOLDER", default_value = "iog-worker")]
+    data: PathBuf,
+    /// What to call the machine; its host name unless named. Settled when it joins.
+    #[arg(long, value_name = "NAME")]
+    name: Option<Name>,
+    /// vCPUs on offer; all of them unless named.
+    #[arg(long, value_name = "N")]
+    vcpus: Option<u32>,
+    /// Memory on offer, as in 16GiB; all but one gibibyte unless named.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Mebibytes>,
+    /// Disk on offer, as in 100GiB; what is free but for eight gibibytes unless named.
+    #[arg(long, value_name = "SIZE")]
+    disk: Option<Mebibytes>,
+    /// Keep the GPUs.
+    #[arg(long)]
+    no_gpus: bool,
+    /// The country it stands in, as in DE.
+    #[arg(long, value_name = "CC")]
+    country: Option<Country>,
+    /// Where its nodes are reached by the others of a cluster.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    address: IpAddr,
+    /// Ports that nodes may use, 200 each.
+    #[arg(long, value_name = "FROM-TO", default_value = "20000-29999", value_parser = ports)]
+    ports: RangeInclusive<u16>,
+    /// The folder of runtimes, which all agents of a machine share; `runtimes` in the data folder unless named.
+    #[arg(long, value_name = "FOLDER")]
+    runtimes: Option<PathBuf>,
+    /// What nodes run in: auto, bubblewrap, plain.
+    #[arg(long, value_name = "WORD", default_value = "auto", value_parser = sandbox)]
+    sandbox: Sandbox,
+}
+
+impl MachineArgs {
+    fn config(&self, server: Option<String>) -> agent::Config {
+        agent::Config {
+            data: self.data.clone(),
+            server: server.unwrap_or_default(),
+            name: self.name.clone(),
+            offers: Offers {
+                vcpus: self.vcpus,
+                memory_mib: self.memory.map(|size| size.0),
+                disk_mib: self.disk.map(|size| size.0),
+                no_gpus: self.no_gpus,
+            },
+            country: self.country,
+            address: self.address,
+            ports: self.ports.clone(),
+            runtimes: self.runtimes.clone().unwrap_or_else(|| self.data.join("runtimes")),
+            sandbox: self.sandbox,
+        }
+    }
+}
 
 impl Verb {
-    pub(crate) fn run(&self, _session: &Session) -> Result<(), Failure> {
-        match *self {}
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        match self {
+            Self::Join { token, machine, ties } => {
+                let _held = ties.bind()?;
+                let Some(server) = session.server() else {
+                    return Err(Failure::usage("which network?", "say --server URL"));
+                };
+                let worker = agent::join(&machine.config(Some(server)), token)?;
+                session.screen.note(&format!("This machine joined as {worker}."));
+                session
+                    .screen
+                    .note(&format!("Serve with: iog worker run --data {}", machine.data.display()));
+                Ok(())
+            }
+            Self::Run { stop_nodes, machine, ties } => {
+                let _held = ties.bind()?;
+                let config = machine.config(session.named_server());
+                let ran = served(&config);
+                if *stop_nodes {
+                    agent::stop_nodes(&config)?;
+                }
+                ran
+            }
+            Self::Check { machine } => {
+                let report = agent::check(&machine.config(session.named_server()));
+                session.screen.data(&report.to_string())?;
+                match report.can_serve() {
+                    true => Ok(()),
+                    false => Err(Failure::ended(
+                        "this machine cannot serve",
+                        "the lines that start with `bad` say why",
+                    )),
+                }
+            }
+        }
+    }
+}
+
+fn served(config: &agent::Config) -> Result<(), Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("listen for signals")?;
+    }
+    Ok(agent::run(config, &stop)?)
+}
+
+/// Reads a range of ports, as in `20000-29999`.
+pub(crate) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let wrong = || "write it as in 20000-29999".to_owned();
+    let (from, to) = text.split_once('-').ok_or_else(wrong)?;
+    let number = |text: &str| text.trim().parse::<u16>().map_err(|_| wrong());
+    let (from, to) = (number(from)?, number(to)?);
+    if from == 0 || from > to { Err(wrong()) } else { Ok(from..=to) }
+}
+
+fn sandbox(text: &str) -> Result<Sandbox, String> {
+    match text {
+        "auto" => Ok(Sandbox::Auto),
+        "bubblewrap" => Ok(Sandbox::Bubblewrap),
+        "plain" => Ok(Sandbox::Plain),
+        _ => Err("it is one of auto, bubblewrap, plain".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_ports_has_two_ends() {
+        assert_eq!(ports("20000-20999"), Ok(20_000..=20_999));
+        for wrong in ["", "20000", "2-1", "0-5", "a-b", "1-70000"] {
+            assert!(ports(wrong).is_err(), "{wrong}");
+        }
     }
 }

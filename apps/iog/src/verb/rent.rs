@@ -59,7 +59,7 @@ impl Args {
         let mut rental: RentalView = client.post("/v1/rentals", &request)?;
         screen.note(&format!("Rented as {}.", screen.paint(Ink::Strong, &rental.id.to_string())));
         if !self.no_wait {
-            rental = watch::until_running(&client, screen, rental.id, &mut || None)?;
+            rental = watch::until_running(&client, screen, rental.id, &mut || Ok(None))?;
         }
         session.show(&rental, |rental| rentals::text(rental, screen))?;
         if !session.json {

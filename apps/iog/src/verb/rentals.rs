@@ -24,7 +24,7 @@ pub(crate) struct ListArgs {
 
 impl ListArgs {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
-        let mut rentals: Vec<RentalView> = session.client()?.pages("/v1/rentals")?;
+        let mut rentals: Vec<RentalView> = session.rentals(&session.client()?)?;
         if !self.all {
             rentals.retain(|rental| rental.state != "ended");
         }

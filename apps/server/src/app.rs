@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Semaphore;
+
 use crate::beats::Beats;
 use crate::files::Files;
 use crate::journal::{JournalError, Reader};
@@ -11,6 +13,7 @@ use crate::news::News;
 use crate::rates::Rates;
 use crate::secrets::Secret;
 use crate::sessions::Sessions;
+use crate::streams::Streams;
 use crate::writer::{Failure, Writer};
 
 /// Everything a handler may need.
@@ -22,6 +25,7 @@ pub(crate) struct App {
     pub(crate) sessions: Sessions,
     pub(crate) files: Files,
     pub(crate) rates: Rates,
+    pub(crate) streams: Streams,
     pub(crate) secret: Secret,
     pub(crate) metrics: Metrics,
     pub(crate) readers: Readers,
@@ -34,7 +38,7 @@ pub(crate) type Shared = Arc<App>;
 /// Connections for reading, a few of them, handed from request to request.
 pub(crate) struct Readers {
     idle: Mutex<Vec<Box<dyn Reader>>>,
-    permits: tokio::sync::Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Readers {
@@ -46,7 +50,7 @@ impl std::fmt::Debug for Readers {
 impl Readers {
     pub(crate) fn new(idle: Vec<Box<dyn Reader>>) -> Self {
         debug_assert_eq!(idle.len(), READERS);
-        Self { permits: tokio::sync::Semaphore::new(idle.len()), idle: Mutex::new(idle) }
+        Self { permits: Arc::new(Semaphore::new(idle.len())), idle: Mutex::new(idle) }
     }
 
     fn take(&self) -> Option<Box<dyn Reader>> {
@@ -64,9 +68,12 @@ impl App {
         self: &Arc<Self>,
         question: impl FnOnce(&mut dyn Reader) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let _permit = self.readers.permits.acquire().await.map_err(|_| Failure::Stopping)?;
+        let permits = Arc::clone(&self.readers.permits);
+        let permit = permits.acquire_owned().await.map_err(|_| Failure::Stopping)?;
         let app = Arc::clone(self);
+        // The permit goes with the reader: whoever asked may be gone before it is back.
         let work = move || {
+            let _permit = permit;
             let mut reader = app.readers.take().ok_or(Failure::Busy)?;
             let answer = question(reader.as_mut());
             app.readers.put(reader);

@@ -9,7 +9,7 @@ use units::{Timestamp, WorkerId};
 
 use crate::clock::now;
 use crate::metrics::Metrics;
-use crate::writer::{Failure, Writer};
+use crate::writer::{Failure, Writer, own};
 
 /// Beats waiting to be looked at.
 const QUEUE_MAX: usize = 16_384;
@@ -20,6 +20,7 @@ enum Ask {
     Beat { worker: WorkerId, number: u64, said: u64, answer: oneshot::Sender<Beat> },
     Told { worker: WorkerId, said: u64 },
     Silent { worker: WorkerId, heard: Timestamp },
+    Gone { worker: WorkerId },
     Up { answer: oneshot::Sender<usize> },
 }
 
@@ -58,6 +59,11 @@ impl Beats {
         self.ask(Ask::Told { worker, said })
     }
 
+    /// A machine has left.
+    pub(crate) fn forget(&self, worker: WorkerId) -> Result<(), Failure> {
+        self.ask(Ask::Gone { worker })
+    }
+
     /// How many machines were heard lately.
     pub(crate) async fn up(&self) -> Result<usize, Failure> {
         let (answer, counted) = oneshot::channel();
@@ -89,7 +95,12 @@ async fn run(
                 let _ = answer.send(roll.on_beat(worker, number, said, now()));
             }
             Ok(Some(Ask::Told { worker, said })) => roll.on_told(worker, said),
-            Ok(Some(Ask::Silent { worker, heard })) => tell_silent(&writer, &beats, worker, heard),
+            // Who spoke meanwhile is not silent any more.
+            Ok(Some(Ask::Silent { worker, heard })) if roll.heard(worker) == Some(heard) => {
+                tell_silent(&writer, &beats, worker, heard);
+            }
+            Ok(Some(Ask::Silent { .. })) => {}
+            Ok(Some(Ask::Gone { worker })) => roll.forget(worker),
             Ok(Some(Ask::Up { answer })) => drop(answer.send(roll.up())),
             Err(_) => {}
         }
@@ -100,12 +111,18 @@ async fn run(
     }
 }
 
-/// Tells the brain of a silence, until it has heard. A machine that speaks meanwhile is told up afterwards.
+/// Tells the brain of a silence, until it has heard or the machine speaks. It takes its place in the writer's queue
+/// before the next beat is looked at, so that a machine that is back is told up after it was told silent.
 fn tell_silent(writer: &Writer, beats: &Beats, worker: WorkerId, heard: Timestamp) {
-    let (writer, beats) = (writer.clone(), beats.clone());
+    let command = Command::WorkerSilent { worker, heard_millis: heard.millis() };
+    let begun = writer.begin_to_tell(own(Actor::Clock, command));
+    let beats = beats.clone();
     tokio::spawn(async move {
-        let command = Command::WorkerSilent { worker, heard_millis: heard.millis() };
-        match writer.tell_as(Actor::Clock, command).await {
+        let told = match begun {
+            Ok(told) => told.await.unwrap_or(Err(Failure::Stopping)),
+            Err(why) => Err(why),
+        };
+        match told {
             // It has left in the meantime.
             Ok(_) | Err(Failure::Refused(Refusal::NotFound(_)) | Failure::Stopping) => {}
             Err(why) => {

@@ -11,6 +11,7 @@
 //! - No name from outside leads out of the job's folder.
 
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -19,6 +20,14 @@ use wire::FileView;
 
 use crate::clock::fresh_bits;
 use crate::limits::{FILES_MAX, LOG_BYTES_MAX};
+use crate::secrets::sync_folder_of;
+
+/// The longest path of a result file, and the longest part of one, in bytes: the file system takes no longer parts.
+const PATH_BYTES_MAX: usize = 512;
+const PART_BYTES_MAX: usize = 255;
+
+/// The last words of a log that was cut.
+const LOG_CUT: &[u8] = b"\n[the log is cut here: it is longer than what is kept]\n";
 
 /// Why a file could not be kept or given.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +78,9 @@ impl Incoming {
             std::fs::create_dir_all(folder)?;
         }
         self.file.sync_all()?;
-        Ok(std::fs::rename(&self.half, place)?)
+        std::fs::rename(&self.half, place)?;
+        sync_folder_of(place)?;
+        Ok(())
     }
 }
 
@@ -127,21 +138,26 @@ impl Files {
     ) -> Result<u64, FileFailure> {
         let folder = self.job_path(job);
         std::fs::create_dir_all(&folder)?;
-        let mut log =
-            std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
+        let place = folder.join("log");
+        let mut log = std::fs::OpenOptions::new();
+        let log = log.write(true).create(true).truncate(false).open(place)?;
         let length = log.metadata()?.len();
+        let end = offset.saturating_add(piece.len() as u64);
+        // A worker past the limit is told that all of its log is here.
+        if length >= LOG_BYTES_MAX {
+            return Ok(length.max(end));
+        }
         let known = length.checked_sub(offset).ok_or(FileFailure::Gap { length })?;
         let news =
             usize::try_from(known).ok().and_then(|known| piece.get(known..)).unwrap_or_default();
-        let room = usize::try_from(LOG_BYTES_MAX.saturating_sub(length)).unwrap_or(usize::MAX);
-        let news = &news[..news.len().min(room)];
-        log.write_all(news)?;
-        // A worker past the limit is told that all of its log is here.
-        Ok((length + news.len() as u64).max(if room <= news.len() {
-            offset + piece.len() as u64
-        } else {
-            0
-        }))
+        let room = usize::try_from(LOG_BYTES_MAX - length).unwrap_or(usize::MAX);
+        let kept = &news[..news.len().min(room)];
+        // At its place and not at the end: the same piece told twice at once is written once.
+        log.write_all_at(kept, length)?;
+        if kept.len() == room {
+            log.write_all_at(LOG_CUT, LOG_BYTES_MAX)?;
+        }
+        Ok(length.max(end))
     }
 
     /// Up to `limit` bytes of a log from `offset` on; none when there is no more, or no log.
@@ -156,6 +172,9 @@ impl Files {
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(why) => return Err(why.into()),
         };
+        if offset >= log.metadata()?.len() {
+            return Ok(Vec::new());
+        }
         log.seek(SeekFrom::Start(offset))?;
         let mut piece = Vec::new();
         log.take(limit as u64).read_to_end(&mut piece)?;
@@ -173,7 +192,12 @@ impl Files {
         if !place.exists() && self.results(job)?.len() >= FILES_MAX {
             return Err(FileFailure::TooMany);
         }
-        incoming.keep(&place)
+        incoming.keep(&place).map_err(|failure| match failure {
+            FileFailure::Disk(why) if is_in_the_way(&why) => {
+                FileFailure::BadPath(path.chars().take(80).collect())
+            }
+            other => other,
+        })
     }
 
     /// A result file of a job, to be read.
@@ -217,7 +241,9 @@ impl Files {
 
     fn result_path(&self, job: JobId, path: &str) -> Result<PathBuf, FileFailure> {
         let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-        if path.is_empty() || path.len() > 512 || !plain || path.contains('\0') {
+        let short = path.len() <= PATH_BYTES_MAX
+            && path.split('/').all(|part| part.len() <= PART_BYTES_MAX);
+        if path.is_empty() || !short || !plain || path.contains('\0') {
             return Err(FileFailure::BadPath(path.chars().take(80).collect()));
         }
         Ok(self.job_path(job).join("results").join(path))
@@ -225,10 +251,20 @@ impl Files {
 }
 
 fn open(path: &Path) -> Result<std::fs::File, FileFailure> {
-    std::fs::File::open(path).map_err(|why| {
-        let missing = why.kind() == std::io::ErrorKind::NotFound;
+    let file = std::fs::File::open(path).map_err(|why| {
+        let missing = why.kind() == std::io::ErrorKind::NotFound || is_in_the_way(&why);
         if missing { FileFailure::Missing } else { why.into() }
-    })
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(FileFailure::Missing) }
+}
+
+/// Whether a file stands where a folder should be, or a folder where a file should be.
+fn is_in_the_way(why: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(
+        why.kind(),
+        K::NotADirectory | K::IsADirectory | K::AlreadyExists | K::DirectoryNotEmpty
+    )
 }
 
 #[cfg(test)]
@@ -255,6 +291,21 @@ mod tests {
         assert_eq!(files.append_log(job, 2, b"e").unwrap(), 7);
         assert!(matches!(files.append_log(job, 9, b"x"), Err(FileFailure::Gap { length: 7 })));
         assert_eq!(files.read_log(job, 4, 100).unwrap(), b"two");
+        assert_eq!(files.read_log(job, u64::MAX, 100).unwrap(), b"", "past its end");
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_log_past_the_limit_is_cut_and_taken_as_told() {
+        let (files, root) = files();
+        let job = JobId::from_bits(1);
+        files.append_log(job, 0, b"").unwrap();
+        let log = std::fs::OpenOptions::new().write(true).open(files.job_path(job).join("log"));
+        log.unwrap().set_len(LOG_BYTES_MAX - 2).unwrap();
+        assert_eq!(files.append_log(job, LOG_BYTES_MAX - 2, b"four").unwrap(), LOG_BYTES_MAX + 2);
+        assert_eq!(files.append_log(job, LOG_BYTES_MAX + 2, b"more").unwrap(), LOG_BYTES_MAX + 6);
+        let end = files.read_log(job, LOG_BYTES_MAX - 2, 100).unwrap();
+        assert_eq!(end, [b"fo", LOG_CUT].concat());
         std::fs::remove_dir_all(root).unwrap();
     }
 
@@ -276,7 +327,8 @@ mod tests {
     fn no_result_leaves_its_folder() {
         let (files, root) = files();
         let job = JobId::from_bits(1);
-        for path in ["", "/etc/passwd", "../x", "a/../../x", "a/./../b"] {
+        let long = "x".repeat(256);
+        for path in ["", "/etc/passwd", "../x", "a/../../x", "a/./../b", "nul\0", &long] {
             let kept = files.keep_result(received(&files, b"x"), job, path);
             assert!(matches!(kept, Err(FileFailure::BadPath(_))), "{path}");
         }
@@ -285,6 +337,11 @@ mod tests {
             files.results(job).unwrap(),
             [FileView { path: "deep/er/file".to_owned(), bytes: 1 }]
         );
+        for path in ["deep/er", "deep/er/file/x"] {
+            let kept = files.keep_result(received(&files, b"x"), job, path);
+            assert!(matches!(kept, Err(FileFailure::BadPath(_))), "{path} is in the way");
+            assert!(matches!(files.result(job, path), Err(FileFailure::Missing)), "{path}");
+        }
         std::fs::remove_dir_all(root).unwrap();
     }
 }

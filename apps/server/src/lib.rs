@@ -20,6 +20,7 @@ mod news;
 mod rates;
 mod secrets;
 mod sessions;
+mod streams;
 mod views;
 mod writer;
 
@@ -29,8 +30,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
 pub use api::openapi;
 pub use config::Config;
@@ -45,6 +48,8 @@ use crate::news::News;
 use crate::rates::Rates;
 use crate::secrets::Secret;
 use crate::sessions::Sessions;
+use crate::streams::Streams;
+use crate::writer::Writer;
 
 /// Runs a server until it is told to stop (SIGTERM, SIGINT), and calls `ready` with its address once it answers.
 ///
@@ -52,6 +57,16 @@ use crate::sessions::Sessions;
 /// What keeps it from starting (the journal is held by another server, the port is taken, the disk is full), or what
 /// made it stop.
 pub fn run(config: &Config, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+    let running = start(config)?;
+    ready(running.address());
+    running.until_told()
+}
+
+/// Starts a server; it answers when this returns.
+///
+/// # Errors
+/// What keeps it from starting.
+pub fn start(config: &Config) -> anyhow::Result<Running> {
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("make the folder {}", config.data.display()))?;
     let secret = Secret::open(&config.data.join("secret.key"))?;
@@ -60,7 +75,82 @@ pub fn run(config: &Config, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()
         .enable_all()
         .build()
         .context("start the runtime")?;
-    runtime.block_on(serve(config, secret, journal, ready))
+    let serving = runtime.block_on(serve(config, secret, journal))?;
+    Ok(Running { serving, runtime })
+}
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Running {
+    serving: Serving,
+    runtime: Runtime,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.serving.address
+    }
+
+    /// Stops it: streams end, requests in flight get [`limits::SHUTDOWN_MAX`], and a last snapshot is kept.
+    ///
+    /// # Errors
+    /// What went wrong on the way.
+    pub fn stop(self) -> anyhow::Result<()> {
+        self.runtime.block_on(self.serving.stop())
+    }
+
+    /// Waits for SIGTERM, SIGINT, or the end of the writer; then stops.
+    ///
+    /// # Errors
+    /// What made it stop, unless a signal did.
+    pub fn until_told(self) -> anyhow::Result<()> {
+        let Self { mut serving, runtime } = self;
+        runtime.block_on(async {
+            let (mut term, mut int) =
+                (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+                () = serving.broken() => {}
+            }
+            serving.stop().await
+        })
+    }
+}
+
+/// What runs, and how to end it.
+#[derive(Debug)]
+struct Serving {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    http: JoinHandle<std::io::Result<()>>,
+    writer: Writer,
+    ended: oneshot::Receiver<anyhow::Result<()>>,
+    /// What the writer said at its end, if it ended by itself.
+    outcome: Option<anyhow::Result<()>>,
+}
+
+impl Serving {
+    /// Comes back when the writer has ended by itself.
+    async fn broken(&mut self) {
+        let ended = (&mut self.ended).await;
+        self.outcome = Some(ended.unwrap_or_else(|_| bail!("the writer died")));
+    }
+
+    async fn stop(mut self) -> anyhow::Result<()> {
+        tracing::info!("stopping");
+        self.stop.send_replace(true);
+        if tokio::time::timeout(SHUTDOWN_MAX, &mut self.http).await.is_err() {
+            tracing::warn!("some requests did not end in time");
+            self.http.abort();
+        }
+        self.writer.stop();
+        if self.outcome.is_none() {
+            self.broken().await;
+        }
+        self.outcome.unwrap_or(Ok(()))
+    }
 }
 
 fn open_journal(config: &Config) -> anyhow::Result<Box<dyn Journal>> {
@@ -75,11 +165,11 @@ async fn serve(
     config: &Config,
     secret: Secret,
     mut journal: Box<dyn Journal>,
-    ready: impl FnOnce(SocketAddr),
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Serving> {
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("listen on {}; is the port taken? choose another with --listen", config.listen)
     })?;
+    let address = listener.local_addr().context("read the address")?;
     let state = writer::restore(journal.as_mut()).context("restore the state from the journal")?;
     tracing::info!(seq = state.head().seq, "restored");
     let metrics = Metrics::new();
@@ -88,7 +178,7 @@ async fn serve(
         (0..READERS).map(|_| journal.reader()).collect::<Result<_, _>>().context("open readers")?;
     let genesis = genesis::commands(&state, &secret, &config.data)?;
     let roll_of = state.clone();
-    let (writer, mut ended) = writer::start(state, journal, Arc::clone(&news))?;
+    let (writer, ended) = writer::start(state, journal, Arc::clone(&news))?;
     for command in genesis {
         writer.tell(command).await.context("make the operator")?;
     }
@@ -100,36 +190,18 @@ async fn serve(
         sessions: Sessions::default(),
         files: Files::open(&config.data).context("open the folder of files")?,
         rates: Rates::new(config.rate_per_second),
+        streams: Streams::default(),
         secret,
         metrics,
         readers: Readers::new(readers),
         stopping,
     });
-    drop(roll_of);
-    let address = listener.local_addr().context("read the address")?;
     let service = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
     let mut told = stop.subscribe();
     let until_told = async move { drop(told.wait_for(|told| *told).await) };
-    let mut serving = tokio::spawn(
+    let http = tokio::spawn(
         axum::serve(listener, service).with_graceful_shutdown(until_told).into_future(),
     );
     tracing::info!(%address, "listening");
-    ready(address);
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let outcome = tokio::select! {
-        _ = term.recv() => Ok(()),
-        _ = int.recv() => Ok(()),
-        broken = &mut ended => broken.unwrap_or_else(|_| bail!("the writer died")),
-        answered = &mut serving => answered.context("serve")?.context("serve"),
-    };
-    tracing::info!("stopping");
-    stop.send_replace(true);
-    if tokio::time::timeout(SHUTDOWN_MAX, serving).await.is_err() {
-        tracing::warn!("some requests did not end in time");
-    }
-    writer.stop();
-    if outcome.is_ok() {
-        ended.await.context("wait for the writer")??;
-    }
-    outcome
+    Ok(Serving { address, stop, http, writer, ended, outcome: None })
 }

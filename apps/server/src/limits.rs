@@ -49,6 +49,11 @@ pub const CHALLENGES_MAX: usize = 100_000;
 /// Streams of events and logs open at once.
 pub const STREAMS_MAX: usize = 1_024;
 
+/// Of these, streams of one account.
+pub const STREAMS_PER_CALLER_MAX: usize = 64;
+
+const _: () = assert!(STREAMS_PER_CALLER_MAX * 2 <= STREAMS_MAX, "nobody can take most of them");
+
 /// How long requests in flight may take when the server stops.
 pub const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 

@@ -66,8 +66,8 @@ impl Metrics {
         self.workers_up.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    pub(crate) fn stream_opened(&self) -> i64 {
-        self.streams.inc() + 1
+    pub(crate) fn stream_opened(&self) {
+        self.streams.inc();
     }
 
     pub(crate) fn stream_closed(&self) {

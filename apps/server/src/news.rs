@@ -34,16 +34,29 @@ pub(crate) struct News {
 impl News {
     /// The news of a state that was just restored.
     pub(crate) fn of(state: &Control, metrics: Metrics) -> Self {
-        let roles = state.projects().map(|(id, project)| (id, project.members.clone())).collect();
         let news = Self {
-            keys: RwLock::new(state.keys().map(|(id, key)| (id, key.clone())).collect()),
-            roles: RwLock::new(roles),
+            keys: RwLock::default(),
+            roles: RwLock::default(),
             workers: RwLock::default(),
             bell: watch::channel(0).0,
             metrics,
         };
-        state.workers().for_each(|(id, _)| news.worker_changed(state, id));
+        news.renew(state);
         news
+    }
+
+    /// Tells everything again: the state was made anew.
+    pub(crate) fn renew(&self, state: &Control) {
+        *self.keys.write().expect("nobody panics with the board in hand") =
+            state.keys().map(|(id, key)| (id, key.clone())).collect();
+        *self.roles.write().expect("nobody panics with the board in hand") =
+            state.projects().map(|(id, project)| (id, project.members.clone())).collect();
+        self.workers
+            .write()
+            .expect("nobody panics with the board in hand")
+            .retain(|id, _| state.worker(*id).is_some());
+        state.workers().for_each(|(id, _)| self.worker_changed(state, id));
+        self.ring();
     }
 
     /// A valid key.

@@ -78,9 +78,15 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
             .open(&half)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        std::fs::rename(&half, path)
+        std::fs::rename(&half, path)?;
+        sync_folder_of(path)
     };
     write().with_context(|| format!("write {}", path.display()))
+}
+
+/// Makes durable that a file is called as it is called.
+pub(crate) fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]

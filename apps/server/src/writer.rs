@@ -47,7 +47,8 @@ pub(crate) enum Failure {
     Stopping,
 }
 
-type Answer = Result<Reply, Failure>;
+/// What came of a command.
+pub(crate) type Answer = Result<Reply, Failure>;
 
 type Question = Box<dyn FnOnce(&Control) + Send>;
 
@@ -66,9 +67,14 @@ pub(crate) struct Writer {
 impl Writer {
     /// Tells the brain a command; answered when it is durable.
     pub(crate) async fn tell(&self, body: Body) -> Result<Reply, Failure> {
+        self.begin_to_tell(body)?.await.unwrap_or(Err(Failure::Stopping))
+    }
+
+    /// Takes a command's place in the queue now; what is told after this is carried out after it.
+    pub(crate) fn begin_to_tell(&self, body: Body) -> Result<oneshot::Receiver<Answer>, Failure> {
         let (reply, told) = oneshot::channel();
         self.send(Ask::Tell(Box::new(body), reply))?;
-        told.await.unwrap_or(Err(Failure::Stopping))
+        Ok(told)
     }
 
     /// Tells the brain something that only the server itself knows.
@@ -277,6 +283,8 @@ impl Thread {
             match restore(self.journal.as_mut()) {
                 Ok(state) => {
                     self.state = state;
+                    // The failed commit may be there all the same, and its effects were not told.
+                    self.news.renew(&self.state);
                     return Ok(());
                 }
                 Err(why) if why.is::<control::Broken>() => return Err(why),

@@ -1,5 +1,7 @@
 //! The reference page: this server's own document, shown without asking anyone else for anything.
 
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::extract::Path;
 use axum::http::header;
@@ -26,14 +28,12 @@ async fn page() -> impl IntoResponse {
 }
 
 async fn document() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], super::openapi())
+    static DOCUMENT: LazyLock<String> = LazyLock::new(super::openapi);
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
 }
 
 async fn error(Path(code): Path<String>) -> Result<impl IntoResponse, Refused> {
-    let known = CODES.iter().find(|(known, _)| *known == code);
-    let (code, title) = known.ok_or_else(|| Refused::not_found("error code"))?;
-    let text = format!(
-        "{code}: {title}\n\nExplained in docs/reference/errors/{code}.md of this program's source.\n"
-    );
-    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text))
+    let known = CODES.iter().find(|(known, ..)| *known == code);
+    let (.., page) = known.ok_or_else(|| Refused::not_found("error code"))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], *page))
 }

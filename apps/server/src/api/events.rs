@@ -16,10 +16,11 @@ use wire::Problem;
 
 use super::door::Caller;
 use super::extract::Query;
-use super::jobs::Stream;
+use super::jobs::open_stream;
 use super::problem::Refused;
 use crate::app::Shared;
 use crate::journal;
+use crate::streams::Stream;
 
 /// Events read at once.
 const PAGE: usize = 200;
@@ -71,7 +72,7 @@ async fn events(
         Some(text) => position(&text)?,
         None => (app.read(|reader| reader.head()).await?.seq, u32::MAX),
     };
-    let stream = Stream::open(&app)?;
+    let stream = open_stream(&app, &caller)?;
     let watching = Watching { app, owner, after, waiting: VecDeque::new(), stream };
     let events = futures_util::stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;

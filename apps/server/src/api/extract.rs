@@ -5,11 +5,12 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use control::{Actor, Body, Command, Digest};
+use control::{Body, Command, Digest};
 use serde::de::DeserializeOwned;
 use sha2::Digest as _;
 use units::{BlobId, CommandId};
 
+use super::door::Caller;
 use super::problem::Refused;
 use crate::app::Shared;
 use crate::clock::fresh_bits;
@@ -25,14 +26,15 @@ pub(crate) struct Told<T> {
 
 impl<T> Told<T> {
     /// The command, under the caller's own name for it.
-    pub(crate) fn command(&self, by: Actor, command: Command) -> Body {
-        Body { id: self.id(by), asked: self.asked, by, command }
+    pub(crate) fn command(&self, caller: &Caller, command: Command) -> Body {
+        Body { id: self.id(caller), asked: self.asked, by: caller.actor(), command }
     }
 
-    /// The same key of two callers names two commands.
-    fn id(&self, by: Actor) -> CommandId {
+    /// The same key of two callers names two commands: of two operators, too, who both speak for the operator.
+    fn id(&self, caller: &Caller) -> CommandId {
         let Some(key) = &self.key else { return CommandId::from_bits(fresh_bits()) };
-        let digest: [u8; 32] = sha2::Sha256::digest(format!("{by:?}\n{key}")).into();
+        let text = format!("{:?}\n{}\n{key}", caller.actor(), caller.account);
+        let digest: [u8; 32] = sha2::Sha256::digest(text).into();
         let mut bits = [0; 16];
         bits.copy_from_slice(&digest[..16]);
         CommandId::from_bits(u128::from_be_bytes(bits))

@@ -19,7 +19,9 @@ use super::rentals::{found, page, view};
 use super::uploads::{blocking, receive, send};
 use crate::app::Shared;
 use crate::clock::fresh_bits;
-use crate::limits::{BLOB_BYTES_MAX, LOG_PIECE_BYTES_MAX, STREAMS_MAX};
+use crate::limits::{BLOB_BYTES_MAX, LOG_PIECE_BYTES_MAX, STREAMS_PER_CALLER_MAX};
+use crate::streams::{Full, Stream};
+use crate::writer::Failure;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
@@ -30,7 +32,6 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(log))
         .routes(routes!(files))
         .routes(routes!(file))
-        .layer(axum::extract::DefaultBodyLimit::disable())
 }
 
 /// Put a package
@@ -73,8 +74,7 @@ async fn submit(
             .hint("PUT it to /v1/blobs/{sha256} first"));
     }
     let job = JobId::from_bits(fresh_bits());
-    let body =
-        told.command(caller.actor(), Command::SubmitJob { job, rental, entrypoint, package, env });
+    let body = told.command(&caller, Command::SubmitJob { job, rental, entrypoint, package, env });
     let Reply::Job(id) = app.writer.tell(body).await? else { return Err(Refusal::IdReused.into()) };
     Ok((StatusCode::CREATED, axum::Json(seen(&app, &caller, id).await?)))
 }
@@ -136,8 +136,20 @@ async fn stop(
     told: Told<()>,
 ) -> Result<axum::Json<JobView>, Refused> {
     caller.may_write()?;
-    app.writer.tell(told.command(caller.actor(), Command::StopJob { job })).await?;
-    Ok(axum::Json(seen(&app, &caller, job).await?))
+    let told = app.writer.tell(told.command(&caller, Command::StopJob { job })).await;
+    let view = seen(&app, &caller, job).await;
+    match told {
+        Ok(_) => Ok(axum::Json(view?)),
+        // One whose rental ended long ago is known to the tables alone.
+        Err(Failure::Refused(Refusal::NotFound(_))) if view.as_ref().is_ok_and(is_over) => {
+            Ok(axum::Json(view?))
+        }
+        Err(why) => Err(why.into()),
+    }
+}
+
+fn is_over(job: &JobView) -> bool {
+    matches!(job.state.as_str(), "succeeded" | "failed" | "stopped")
 }
 
 /// From where, and whether to wait for more.
@@ -166,7 +178,7 @@ async fn log(
     Query(query): Query<LogQuery>,
 ) -> Result<Response, Refused> {
     seen(&app, &caller, id).await?;
-    let stream = Stream::open(&app)?;
+    let stream = open_stream(&app, &caller)?;
     let follow = query.follow.unwrap_or(false);
     let reading = Reading {
         app: app.clone(),
@@ -224,30 +236,22 @@ impl Reading {
 
     async fn is_over(&self) -> bool {
         let job = stored(&self.app, self.id).await;
-        job.is_ok_and(|job| matches!(job.state.as_str(), "succeeded" | "failed" | "stopped"))
+        job.as_ref().is_ok_and(is_over)
     }
 }
 
 /// One of the streams that may be open at once.
-pub(super) struct Stream(crate::metrics::Metrics);
-
-impl Stream {
-    pub(super) fn open(app: &Shared) -> Result<Self, Refused> {
-        let stream = Self(app.metrics.clone());
-        if app.metrics.stream_opened() > i64::try_from(STREAMS_MAX).unwrap_or(i64::MAX) {
-            let detail = "too many streams are open";
-            return Err(
-                Refused::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail).retry(5)
-            );
+pub(super) fn open_stream(app: &Shared, caller: &Caller) -> Result<Stream, Refused> {
+    app.streams.open(caller.account, &app.metrics).map_err(|full| match full {
+        Full::Caller => {
+            let detail = format!("no more than {STREAMS_PER_CALLER_MAX} streams of one account");
+            Refused::new("too-many", StatusCode::CONFLICT, detail).hint("close one")
         }
-        Ok(stream)
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.0.stream_closed();
-    }
+        Full::Server => {
+            let detail = "too many streams are open";
+            Refused::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail).retry(5)
+        }
+    })
 }
 
 /// Files a job wrote into its results folder

@@ -35,7 +35,6 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(put_log))
         .routes(routes!(put_file))
-        .layer(axum::extract::DefaultBodyLimit::disable())
         .routes(routes!(join))
         .routes(routes!(challenge))
         .routes(routes!(session))

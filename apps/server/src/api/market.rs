@@ -124,7 +124,7 @@ async fn quote(
     let rental = RentalId::from_bits(fresh_bits());
     let QuoteRequest { project, order, hours } = told.body.clone();
     let order = views::order_record(order);
-    let body = told.command(caller.actor(), Command::Quote { rental, project, order, hours });
+    let body = told.command(&caller, Command::Quote { rental, project, order, hours });
     let Reply::Rental(id) = app.writer.tell(body).await? else {
         return Err(Refusal::IdReused.into());
     };

@@ -93,7 +93,7 @@ async fn set_parameters(
     caller.only_operator()?;
     let ParametersBody { renter_fee_bp, supplier_fee_bp, minimum_minutes } = told.body;
     let parameters = Parameters { renter_fee_bp, supplier_fee_bp, minimum_minutes };
-    app.writer.tell(told.command(caller.actor(), Command::SetParameters { parameters })).await?;
+    app.writer.tell(told.command(&caller, Command::SetParameters { parameters })).await?;
     Ok(axum::Json(told.body))
 }
 
@@ -124,6 +124,6 @@ async fn set_prices(
 ) -> Result<axum::Json<PricesBody>, Refused> {
     caller.only_operator()?;
     let prices = views::prices_record(told.body.clone());
-    app.writer.tell(told.command(caller.actor(), Command::SetPrices { prices })).await?;
+    app.writer.tell(told.command(&caller, Command::SetPrices { prices })).await?;
     Ok(axum::Json(told.body))
 }

@@ -70,7 +70,7 @@ async fn open_account(
     caller.may_write()?;
     let account = AccountId::from_bits(fresh_bits());
     let AccountRequest { name, email } = told.body.clone();
-    let body = told.command(caller.actor(), Command::OpenAccount { account, name, email });
+    let body = told.command(&caller, Command::OpenAccount { account, name, email });
     let Reply::Account(id) = app.writer.tell(body).await? else {
         return Err(Refusal::IdReused.into());
     };
@@ -118,7 +118,7 @@ async fn open_project(
     let project = ProjectId::from_bits(fresh_bits());
     let ProjectRequest { name, owner } = told.body.clone();
     let owner = owner.unwrap_or(caller.account);
-    let body = told.command(caller.actor(), Command::OpenProject { project, owner, name });
+    let body = told.command(&caller, Command::OpenProject { project, owner, name });
     let Reply::Project(id) = app.writer.tell(body).await? else {
         return Err(Refusal::IdReused.into());
     };
@@ -204,9 +204,7 @@ async fn set_member(
 ) -> Result<axum::Json<ProjectView>, Refused> {
     caller.may_write()?;
     let role = Some(views::role_of(told.body.role));
-    app.writer
-        .tell(told.command(caller.actor(), Command::SetMember { project, account, role }))
-        .await?;
+    app.writer.tell(told.command(&caller, Command::SetMember { project, account, role })).await?;
     Ok(axum::Json(project_view(&app, project).await?))
 }
 
@@ -224,7 +222,7 @@ async fn remove_member(
 ) -> Result<axum::Json<ProjectView>, Refused> {
     caller.may_write()?;
     app.writer
-        .tell(told.command(caller.actor(), Command::SetMember { project, account, role: None }))
+        .tell(told.command(&caller, Command::SetMember { project, account, role: None }))
         .await?;
     Ok(axum::Json(project_view(&app, project).await?))
 }
@@ -245,7 +243,7 @@ async fn top_up(
 ) -> Result<axum::Json<ProjectView>, Refused> {
     caller.only_operator()?;
     let TopUpRequest { amount, note } = told.body.clone();
-    app.writer.tell(told.command(caller.actor(), Command::TopUp { project, amount, note })).await?;
+    app.writer.tell(told.command(&caller, Command::TopUp { project, amount, note })).await?;
     Ok(axum::Json(project_view(&app, project).await?))
 }
 
@@ -290,7 +288,7 @@ async fn issue_key(
         secret_sha256: sha256(key_text(&app.secret, key)),
         expires_millis: valid_days.map(|days| now().after(day * days).millis()),
     };
-    let Reply::Key(id) = app.writer.tell(told.command(caller.actor(), command)).await? else {
+    let Reply::Key(id) = app.writer.tell(told.command(&caller, command)).await? else {
         return Err(Refusal::IdReused.into());
     };
     let key = key_view(&app, id).await?;
@@ -332,6 +330,6 @@ async fn revoke_key(
     told: Told<()>,
 ) -> Result<axum::Json<KeyView>, Refused> {
     caller.may_write()?;
-    app.writer.tell(told.command(caller.actor(), Command::RevokeKey { key })).await?;
+    app.writer.tell(told.command(&caller, Command::RevokeKey { key })).await?;
     Ok(axum::Json(key_view(&app, key).await?))
 }

@@ -67,37 +67,79 @@ impl Refused {
     }
 }
 
-/// Every code with its title. `docs/reference/errors/` has a page for each.
-pub(crate) const CODES: &[(&str, &str)] = &[
-    ("already-exists", "It exists already"),
-    ("bad-request", "The request cannot be read"),
-    ("disk-full", "The server's disk is full"),
-    ("expired", "No longer valid"),
-    ("forbidden", "Not allowed"),
-    ("id-reused", "The idempotency key was used for another request"),
-    ("in-use", "It is in use"),
-    ("insufficient-balance", "The balance is too small"),
-    ("internal", "Something is wrong with the server"),
-    ("invalid", "A value makes no sense"),
-    ("log-gap", "The piece of log does not join what is there"),
-    ("method-not-allowed", "This method does nothing here"),
-    ("no-offer", "No machines for this order"),
-    ("not-found", "Not found"),
-    ("rate-limited", "Too many requests"),
-    ("same-machine", "The machine has joined before"),
-    ("session-unknown", "The machine's session is unknown"),
-    ("too-large", "Too large"),
-    ("too-many", "Too many of them"),
-    ("unauthenticated", "Who are you?"),
-    ("unavailable", "Not just now"),
-    ("used", "Used before"),
-    ("wrong-state", "Not in its present state"),
+macro_rules! page {
+    ($code:literal) => {
+        include_str!(concat!("../../../../docs/reference/errors/", $code, ".md"))
+    };
+}
+
+/// Every code with its status, its title, and the page that explains it.
+pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
+    ("already-exists", StatusCode::CONFLICT, "It exists already", page!("already-exists")),
+    ("bad-request", StatusCode::BAD_REQUEST, "The request cannot be read", page!("bad-request")),
+    (
+        "disk-full",
+        StatusCode::INSUFFICIENT_STORAGE,
+        "The server's disk is full",
+        page!("disk-full"),
+    ),
+    ("expired", StatusCode::CONFLICT, "No longer valid", page!("expired")),
+    ("forbidden", StatusCode::FORBIDDEN, "Not allowed", page!("forbidden")),
+    (
+        "id-reused",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "The idempotency key was used for another request",
+        page!("id-reused"),
+    ),
+    ("in-use", StatusCode::CONFLICT, "It is in use", page!("in-use")),
+    (
+        "insufficient-balance",
+        StatusCode::PAYMENT_REQUIRED,
+        "The balance is too small",
+        page!("insufficient-balance"),
+    ),
+    (
+        "internal",
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "Something is wrong with the server",
+        page!("internal"),
+    ),
+    ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "A value makes no sense", page!("invalid")),
+    (
+        "log-gap",
+        StatusCode::CONFLICT,
+        "The piece of log does not join what is there",
+        page!("log-gap"),
+    ),
+    (
+        "method-not-allowed",
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This method does nothing here",
+        page!("method-not-allowed"),
+    ),
+    ("no-offer", StatusCode::CONFLICT, "No machines for this order", page!("no-offer")),
+    ("not-found", StatusCode::NOT_FOUND, "Not found", page!("not-found")),
+    ("rate-limited", StatusCode::TOO_MANY_REQUESTS, "Too many requests", page!("rate-limited")),
+    ("same-machine", StatusCode::CONFLICT, "The machine has joined before", page!("same-machine")),
+    (
+        "session-unknown",
+        StatusCode::UNAUTHORIZED,
+        "The machine's session is unknown",
+        page!("session-unknown"),
+    ),
+    ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "Too large", page!("too-large")),
+    ("too-many", StatusCode::CONFLICT, "Too many of them", page!("too-many")),
+    ("unauthenticated", StatusCode::UNAUTHORIZED, "Who are you?", page!("unauthenticated")),
+    ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Not just now", page!("unavailable")),
+    ("used", StatusCode::CONFLICT, "Used before", page!("used")),
+    ("wrong-state", StatusCode::CONFLICT, "Not in its present state", page!("wrong-state")),
 ];
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let title =
-            CODES.iter().find(|(code, _)| *code == self.code).map_or("", |(_, title)| title);
+        let known = CODES.iter().find(|(code, ..)| *code == self.code);
+        debug_assert!(known.is_some_and(|(_, status, ..)| *status == self.status), "{}", self.code);
+        let title = known.map_or("", |(_, _, title, _)| title);
         let problem = Problem {
             r#type: format!("/docs/errors/{}", self.code),
             code: self.code.to_owned(),

@@ -14,6 +14,7 @@ use super::extract::{Path, Query, Told, items};
 use super::problem::Refused;
 use crate::app::Shared;
 use crate::views::owner_of;
+use crate::writer::Failure;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
@@ -58,7 +59,7 @@ async fn rent(
     caller.may_write()?;
     let RentRequest { quote, name, may_wait } = told.body.clone();
     let rental = RentalId::from_bits(quote.bits());
-    let body = told.command(caller.actor(), Command::Rent { rental, name, may_wait });
+    let body = told.command(&caller, Command::Rent { rental, name, may_wait });
     let Reply::Rental(id) = app.writer.tell(body).await? else {
         return Err(Refusal::IdReused.into());
     };
@@ -141,13 +142,20 @@ async fn end(
     told: Told<()>,
 ) -> Result<axum::Json<RentalView>, Refused> {
     caller.may_write()?;
-    let told = app.writer.tell(told.command(caller.actor(), Command::EndRental { rental })).await;
+    let told = app.writer.tell(told.command(&caller, Command::EndRental { rental })).await;
+    let view = found(&app, &caller, rental, "rental").await;
     match told {
+        Ok(_) => Ok(axum::Json(view?)),
         // One that ended long ago is known to the tables alone.
-        Ok(_) | Err(crate::writer::Failure::Refused(Refusal::NotFound(_))) => {}
-        Err(why) => return Err(why.into()),
+        Err(Failure::Refused(Refusal::NotFound(_))) if view.as_ref().is_ok_and(has_ended) => {
+            Ok(axum::Json(view?))
+        }
+        Err(why) => Err(why.into()),
     }
-    Ok(axum::Json(found(&app, &caller, rental, "rental").await?))
+}
+
+fn has_ended(view: &RentalView) -> bool {
+    view.state == "ended"
 }
 
 /// What a rental came to

@@ -58,7 +58,7 @@ async fn invite(
         secret_sha256: sha256(token(&app.secret, invite)),
         expires_millis: now().after(valid).millis(),
     };
-    let Reply::Invite(id) = app.writer.tell(told.command(caller.actor(), command)).await? else {
+    let Reply::Invite(id) = app.writer.tell(told.command(&caller, command)).await? else {
         return Err(Refusal::IdReused.into());
     };
     let look =
@@ -144,7 +144,7 @@ async fn pause(
 ) -> Result<axum::Json<WorkerView>, Refused> {
     caller.may_write()?;
     let paused = told.body.paused;
-    app.writer.tell(told.command(caller.actor(), Command::SetPaused { worker, paused })).await?;
+    app.writer.tell(told.command(&caller, Command::SetPaused { worker, paused })).await?;
     Ok(axum::Json(seen(&app, &caller, worker).await?))
 }
 
@@ -163,6 +163,7 @@ async fn retire(
     told: Told<()>,
 ) -> Result<StatusCode, Refused> {
     caller.may_write()?;
-    app.writer.tell(told.command(caller.actor(), Command::Retire { worker })).await?;
+    app.writer.tell(told.command(&caller, Command::Retire { worker })).await?;
+    app.beats.forget(worker)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,6 +1,6 @@
 //! Bytes that come in as they are: packages, logs, result files.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::StatusCode;
 use futures_util::StreamExt;
 
@@ -10,6 +10,14 @@ use crate::files::Incoming;
 
 /// Receives a body of at most `bytes_max` bytes into a file, piece by piece.
 pub(super) async fn receive(app: &Shared, body: Body, bytes_max: u64) -> Result<Incoming, Refused> {
+    let too_large = || {
+        let detail = format!("more than {} MiB", bytes_max >> 20);
+        Refused::new("too-large", StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+    // Who says beforehand that it is too much need not send it.
+    if body.size_hint().lower() > bytes_max {
+        return Err(too_large());
+    }
     let files = app.files.clone();
     let mut incoming = blocking(move || files.receive()).await?;
     let mut stream = body.into_data_stream();
@@ -20,8 +28,7 @@ pub(super) async fn receive(app: &Shared, body: Body, bytes_max: u64) -> Result<
         })?;
         received += piece.len() as u64;
         if received > bytes_max {
-            let detail = format!("more than {} MiB", bytes_max >> 20);
-            return Err(Refused::new("too-large", StatusCode::PAYLOAD_TOO_LARGE, detail));
+            return Err(too_large());
         }
         incoming = blocking(move || incoming.write(&piece).map(|()| incoming)).await?;
     }

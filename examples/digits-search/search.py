@@ -81,7 +81,7 @@ def words(candidate):
 
 def main():
     started = time.time()
-    ray.init()
+    ray.init(logging_level="warning")
     waiting = [judge.remote(candidate) for candidate in candidates()]
     total, best, nodes = len(waiting), None, collections.Counter()
     print(f"{total} candidates on {len(ray.nodes())} nodes", flush=True)

@@ -108,6 +108,12 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } | Self::Ended { hint, .. } => hint.clone(),
+            // Said already, in the list.
+            Self::Answered(problem)
+                if problem.hint.as_ref().is_some_and(|hint| problem.relaxations.contains(hint)) =>
+            {
+                None
+            }
             Self::Answered(problem) => problem.hint.clone().or_else(|| {
                 let login = "log in again with a key that is valid: `iog login --server URL`";
                 (problem.status == 401).then(|| login.to_owned())

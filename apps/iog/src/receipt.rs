@@ -30,9 +30,10 @@ pub(crate) fn text(rental: &RentalView, receipt: &ReceiptView, screen: Screen) -
     line("of the charge, to the network", receipt.fees, None);
     text.push('\n');
     text.push_str(&match wrong(rental, receipt).as_slice() {
-        [] => screen.paint(Ink::Good, "✓ Recomputed from the price and the minutes: it adds up.\n"),
-        wrong => screen.paint(Ink::Bad, &format!("✗ It does not add up: {}\n", wrong.join("; "))),
+        [] => screen.paint(Ink::Good, "✓ Recomputed from the price and the minutes: it adds up."),
+        wrong => screen.paint(Ink::Bad, &format!("✗ It does not add up: {}", wrong.join("; "))),
     });
+    text.push('\n');
     text
 }
 

@@ -1,5 +1,6 @@
 //! Sizes as people type them: `1GiB`, `1.5 GiB`, `512MiB`.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// A size in whole mebibytes.
@@ -11,6 +12,16 @@ pub(crate) struct Mebibytes(pub(crate) u64);
 #[error("not a size: `{found}` (write a number and MiB, GiB or TiB, as in 1GiB or 1.5GiB)")]
 pub(crate) struct NotASize {
     found: String,
+}
+
+impl fmt::Display for Mebibytes {
+    /// As it is read: `2GiB`, `1536MiB`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            whole if whole > 0 && whole.is_multiple_of(1024) => write!(f, "{}GiB", whole / 1024),
+            other => write!(f, "{other}MiB"),
+        }
+    }
 }
 
 impl FromStr for Mebibytes {
@@ -83,6 +94,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn sizes_read_back_as_written(size in 0_u64..1 << 40) {
+            prop_assert_eq!(Mebibytes(size).to_string().parse(), Ok(Mebibytes(size)));
+        }
+
         #[test]
         fn any_text_is_read_without_panic(text: String) {
             let _ = text.parse::<Mebibytes>();

@@ -62,7 +62,7 @@ pub(crate) fn until_ended(
     let mut display = Display::new(screen);
     loop {
         let rental: RentalView = client.get(&format!("/v1/rentals/{id}"))?;
-        display.show(&rental);
+        display.stage(&rental);
         if rental.state == "ended" {
             display.finish();
             return Ok(rental);
@@ -120,12 +120,16 @@ impl Display {
         Self { screen, bars, head, beside, nodes: BTreeMap::new(), said: BTreeMap::new() }
     }
 
-    fn show(&mut self, rental: &RentalView) {
+    fn stage(&mut self, rental: &RentalView) {
         let stage = stage(rental);
         match &self.head {
             Some(head) => head.set_message(stage),
             None => self.say("", &stage),
         }
+    }
+
+    fn show(&mut self, rental: &RentalView) {
+        self.stage(rental);
         for node in &rental.nodes {
             self.node(node);
         }

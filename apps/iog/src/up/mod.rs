@@ -99,7 +99,8 @@ impl Args {
         let people = People::gather(network.place(), &url)?;
         network.start_workers(&people.supplier, interrupt)?;
         let (nodes, hours) = (u32::from(self.workers), self.hours);
-        let story = Story { network, people: &people, interrupt, screen, nodes, hours };
+        let story =
+            Story { network, people: &people, interrupt, screen, nodes, hours, ready_secs: 0 };
         let played = story.play()?;
         screen.note(&format!(
             "\n{} {}",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::time::Instant;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -40,6 +41,8 @@ pub(crate) struct Played {
     pub(crate) rental: RentalId,
     /// The job.
     pub(crate) job: JobId,
+    /// Seconds from the rental to the cluster.
+    pub(crate) ready_secs: u64,
     /// The accuracy that the best candidate reached.
     pub(crate) accuracy: f64,
     /// How much each machine did.
@@ -67,6 +70,8 @@ pub(super) struct Story<'a> {
     pub(super) screen: Screen,
     pub(super) nodes: u32,
     pub(super) hours: u32,
+    /// Seconds from the rental to the cluster, once it runs.
+    pub(super) ready_secs: u64,
 }
 
 impl Story<'_> {
@@ -83,7 +88,8 @@ impl Story<'_> {
         let receipt = self.end(rental.id)?;
         self.balance()?;
         let (accuracy, nodes) = (found.accuracy, found.nodes);
-        Ok(Played { rental: rental.id, job, accuracy, nodes, charged: receipt.charged })
+        let (ready_secs, charged) = (self.ready_secs, receipt.charged);
+        Ok(Played { rental: rental.id, job, ready_secs, accuracy, nodes, charged })
     }
 
     fn renter(&self) -> &Client {
@@ -106,7 +112,7 @@ impl Story<'_> {
         let (on_offer, _): (Vec<OfferView>, bool) = self.renter().page("/v1/offers")?;
         self.say(&offers::text(&on_offer, screen));
         let order = self.order();
-        let memory = format!("{}MiB", order.memory.0);
+        let memory = order.memory;
         let flags =
             format!("--nodes {} --vcpus 1 --memory {memory} --hours {}", self.nodes, self.hours);
         self.chapter("A price, step by step", &format!("iog quote {flags}"));
@@ -120,7 +126,7 @@ impl Story<'_> {
         let request = RentRequest { quote: quoted.quote, name, may_wait: false };
         let rental: RentalView = self.renter().post("/v1/rentals", &request)?;
         let renter = self.people.renter.clone();
-        let mut lines = Vec::new();
+        let (mut lines, since) = (Vec::new(), Instant::now());
         let (network, interrupt) = (&mut *self.network, self.interrupt);
         let running = watch::until_running(&renter, screen, rental.id, &mut || {
             network.check(interrupt)?;
@@ -130,7 +136,12 @@ impl Story<'_> {
         if running.is_err() {
             let _ = renter.tell::<RentalView>(&format!("/v1/rentals/{}/end", rental.id));
         }
-        running
+        let running = running?;
+        self.ready_secs = since.elapsed().as_secs();
+        let nodes = count(u64::from(self.nodes), "node");
+        let told = format!("✓ A cluster of {nodes}, {} s after it was rented", self.ready_secs);
+        screen.note(&format!("  {}", screen.paint(Ink::Good, &told)));
+        Ok(running)
     }
 
     fn order(&self) -> OrderArgs {

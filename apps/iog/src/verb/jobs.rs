@@ -169,9 +169,15 @@ pub(crate) fn ended_well(job: &JobView, screen: Screen) -> Result<(), Failure> {
         screen.note(&screen.paint(Ink::Good, "The job succeeded."));
         return Ok(());
     }
-    let why = job.message.as_deref().unwrap_or("it did not say why");
+    let why = job.message.as_deref().map_or("it did not say why", gist);
     let hint = format!("`iog logs {}` shows all that it wrote", job.id);
     Err(Failure::ended(format!("the job {}: {why}", job.state), hint))
+}
+
+/// The first line of a message, without the announcement of a log that Ray puts after it.
+fn gist(message: &str) -> &str {
+    let line = message.lines().next().unwrap_or_default();
+    line.split(", last available logs").next().unwrap_or(line)
 }
 
 /// One text is for the shell as it is; a program and its arguments are quoted.
@@ -216,7 +222,7 @@ fn text(job: &JobView, screen: Screen) -> String {
     let asked = if job.stop_asked && job.ended_at.is_none() { ", asked to stop" } else { "" };
     line("state", &format!("{}{asked}", job.state));
     if let Some(message) = &job.message {
-        line("message", message);
+        line("message", gist(message));
     }
     line("rental", &job.rental.to_string());
     line("command", &job.entrypoint);
@@ -241,6 +247,13 @@ mod tests {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
             assert_eq!(entrypoint(&words), expected);
         }
+    }
+
+    #[test]
+    fn a_message_is_told_in_one_line() {
+        let message = "it failed with exit code 3, last available logs (truncated):\nlog\n";
+        assert_eq!(gist(message), "it failed with exit code 3");
+        assert_eq!(gist(""), "");
     }
 
     #[test]

@@ -204,9 +204,10 @@ pub(crate) fn book(book: &BookView, screen: Screen) -> String {
         screen.paint(Ink::Strong, &total)
     ));
     text.push_str(&match adds_up(book) {
-        true => screen.paint(Ink::Good, "✓ The book balances.\n"),
-        false => screen.paint(Ink::Bad, "✗ The book does not balance.\n"),
+        true => screen.paint(Ink::Good, "✓ The book balances."),
+        false => screen.paint(Ink::Bad, "✗ The book does not balance."),
     });
+    text.push('\n');
     text
 }
 

@@ -237,10 +237,17 @@ impl Mood {
 
     /// Returns how long to wait before trying again.
     fn bad(&mut self, trouble: Trouble) -> Duration {
-        if self.trouble.as_ref() != Some(&trouble) {
+        let news = match (&self.trouble, &trouble) {
+            // Bad weather has many words; one is enough.
+            (Some(Trouble::Weather(_)), Trouble::Weather(_)) => false,
+            (known, _) => known.as_ref() != Some(&trouble),
+        };
+        if news {
             tracing::warn!(what = self.what, %trouble, "the control plane does not answer; nodes keep running");
-            self.trouble = Some(trouble);
+        } else {
+            tracing::debug!(what = self.what, %trouble, "the control plane does not answer");
         }
+        self.trouble = Some(trouble);
         self.backoff.next()
     }
 }
@@ -251,8 +258,10 @@ fn listen(link: &Link, events: &SyncSender<Event>, quit: &Quit) {
     let mut mood = Mood::new("wanted");
     while !quit.is_said() {
         let asked = Instant::now();
-        // The first question is not held: this agent knows nothing yet.
-        let wait = known.map_or(Duration::ZERO, |_| WANTED_WAIT);
+        // The first question is not held, because this agent knows nothing yet; nor is the first after trouble, to
+        // hear soon that it is over.
+        let at_once = known.is_none() || mood.trouble.is_some();
+        let wait = if at_once { Duration::ZERO } else { WANTED_WAIT };
         match link.wanted(known.unwrap_or_default(), wait) {
             Ok(wanted) => {
                 mood.good();

@@ -72,10 +72,12 @@ mod tests {
 
     #[test]
     fn the_same_seed_throws_the_same() {
-        let throw = |seed| std::array::from_fn::<_, 9, _>({
-            let mut dice = Dice::new(seed);
-            move |_| dice.between(1, 6)
-        });
+        let throw = |seed| {
+            std::array::from_fn::<_, 9, _>({
+                let mut dice = Dice::new(seed);
+                move |_| dice.between(1, 6)
+            })
+        };
         assert_eq!(throw(7), throw(7));
         assert_ne!(throw(7), throw(8));
     }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use control::{Actor, Command, Digest, FiltersRecord, MachineRecord, OrderRecord, Parameters, PriceRecord};
+use control::{
+    Actor, Command, Digest, FiltersRecord, MachineRecord, OrderRecord, Parameters, PriceRecord,
+};
 use units::{
     AccountId, Credits, InviteId, JobId, Name, RentalId, Resources, Tier, Timestamp, WorkerId,
 };
@@ -34,7 +36,8 @@ impl World {
     }
 
     fn quote(&mut self, renter: usize) {
-        let (account, project) = (self.people.renters[renter].account, self.people.renters[renter].project);
+        let (account, project) =
+            (self.people.renters[renter].account, self.people.renters[renter].project);
         let order = order(&mut self.dice, &self.people.suppliers);
         let hours = if self.plan.two_hours && self.dice.chance(300) { 2 } else { 1 };
         let rental = RentalId::from_bits(self.fresh_bits());
@@ -62,7 +65,9 @@ impl World {
     fn submit(&mut self, renter: usize) {
         let known = &self.people.renters[renter];
         let recent = &known.rentals[known.rentals.len().saturating_sub(3)..];
-        let Some(rental) = self.dice.pick(recent).copied().filter(|_| self.plan.jobs) else { return };
+        let Some(rental) = self.dice.pick(recent).copied().filter(|_| self.plan.jobs) else {
+            return;
+        };
         let account = known.account;
         let job = JobId::from_bits(self.fresh_bits());
         let entrypoint = "python train.py".to_owned();
@@ -141,7 +146,9 @@ impl World {
         self.agenda.at(self.now.after(later), Due::Supply(supplier));
         let account = self.people.suppliers[supplier];
         let own: Vec<usize> = (0..self.machines.len())
-            .filter(|index| self.machines[*index].supplier == supplier && !self.machines[*index].gone)
+            .filter(|index| {
+                self.machines[*index].supplier == supplier && !self.machines[*index].gone
+            })
             .collect();
         let Some(index) = self.dice.pick(&own).copied() else { return };
         let worker = self.machines[index].id;
@@ -278,7 +285,9 @@ fn order(dice: &mut Dice, suppliers: &[AccountId]) -> OrderRecord {
 
 fn prices(dice: &mut Dice) -> PriceRecord {
     let mut price = || Credits::from_units(dice.between(0, 2_000_000));
-    let gpus = MODELS[..2].iter().filter_map(|model| Some((model.parse().ok()?, price()))).collect();
-    let (other_gpu, vcpu) = (price(), Credits::from_units(if dice.chance(200) { 0 } else { 10_000 }));
+    let gpus =
+        MODELS[..2].iter().filter_map(|model| Some((model.parse().ok()?, price()))).collect();
+    let (other_gpu, vcpu) =
+        (price(), Credits::from_units(if dice.chance(200) { 0 } else { 10_000 }));
     PriceRecord { gpus, other_gpu, vcpu }
 }

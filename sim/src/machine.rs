@@ -49,7 +49,12 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new(id: WorkerId, supplier: usize, record: MachineRecord, fingerprint: u64) -> Self {
+    pub(crate) fn new(
+        id: WorkerId,
+        supplier: usize,
+        record: MachineRecord,
+        fingerprint: u64,
+    ) -> Self {
         Self {
             id,
             supplier,
@@ -215,7 +220,9 @@ impl World {
                 }
             }
             Parcel::Wanted { revision, orders } => {
-                self.say_of(index, || format!("is wanted to run {} nodes, r{revision}", orders.len()));
+                self.say_of(index, || {
+                    format!("is wanted to run {} nodes, r{revision}", orders.len())
+                });
                 if let Some(brain) = self.machines[index].told() {
                     brain.on_wanted(revision, orders, now);
                 }
@@ -251,8 +258,7 @@ impl World {
         if machine.is_mute() || !machine.joined {
             return;
         }
-        let mut said =
-            machine.said.get_or_insert_with(|| Rc::new(Said::of(brain.seen()))).clone();
+        let mut said = machine.said.get_or_insert_with(|| Rc::new(Said::of(brain.seen()))).clone();
         machine.beats += 1;
         let (session, mut number) = (machine.session, (machine.session << 20) | machine.beats);
         match machine.lie {

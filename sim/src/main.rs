@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use sim::{Detail, Outcome, parse_seed, parse_seeds, run, run_twice};
 
-const USAGE: &str = "usage: sim [--seeds FROM..TO | --seed X [--trace] | --seconds N [--base X] | --file PATH]
+const USAGE: &str =
+    "usage: sim [--seeds FROM..TO | --seed X [--trace] | --seconds N [--base X] | --file PATH]
 without arguments: the committed seeds, and fresh ones for 20 seconds";
 
 /// The committed seeds, as seen from the root of the repository.

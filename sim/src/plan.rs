@@ -15,6 +15,7 @@ pub(crate) struct Plan {
     pub(crate) doubled: u64,
     /// The slowest message, in milliseconds; each draws its own, so that they overtake each other.
     pub(crate) latency_max: u64,
+    pub(crate) clogs: bool,
     pub(crate) cuts: bool,
     pub(crate) server_crashes: bool,
     pub(crate) agent_crashes: bool,
@@ -58,6 +59,7 @@ impl Plan {
             weather_seconds,
             lost: if lossy { dice.between(1, 150) } else { 0 },
             doubled: if dice.chance(500) { dice.between(1, 150) } else { 0 },
+            clogs: dice.chance(500),
             latency_max: *dice.pick(&[3, 40, 400, 4_000]).expect("four"),
             cuts,
             server_crashes,

@@ -70,8 +70,7 @@ impl World {
 
     pub(crate) fn ray_stop(&mut self, index: usize, stopped: NodeKey) {
         let slow = self.plan.slow_stops && self.dice.chance(300);
-        let later =
-            if slow { self.dice.seconds(100, 400) } else { self.dice.millis(100, 15_000) };
+        let later = if slow { self.dice.seconds(100, 400) } else { self.dice.millis(100, 15_000) };
         self.say_of(index, || format!("stops node {}", key(stopped)));
         let birth = self.machines[index].rays.get_mut(&stopped).map(|ray| {
             ray.stopping = true;

@@ -5,9 +5,7 @@
 
 use std::rc::Rc;
 
-use control::{
-    Actor, Beat, Body, Command, Control, Digest, Effect, Refusal, Roll, SILENCE_MAX,
-};
+use control::{Actor, Beat, Body, Command, Control, Digest, Effect, Refusal, Roll, SILENCE_MAX};
 use units::{CommandId, Timestamp, WorkerId};
 
 use crate::broken::{Invariant, Step, must};
@@ -286,9 +284,10 @@ impl World {
     fn server_check(&mut self) -> Step {
         let Some(control) = self.server.control.as_ref() else { return Ok(()) };
         let seq = control.head().seq;
-        let due = self.plan.snapshot_every.is_some_and(|every| {
-            seq >= self.server.disk.snapshot_seq() + every
-        });
+        let due = self
+            .plan
+            .snapshot_every
+            .is_some_and(|every| seq >= self.server.disk.snapshot_seq() + every);
         if due {
             let bytes = control.snapshot();
             let back = Control::from_snapshot(&bytes);
@@ -390,7 +389,8 @@ impl World {
     }
 
     fn send_to_machine(&mut self, machine: usize, session: u64, parcel: &Parcel) {
-        for later in self.weather.fate(Way::ToMachine(machine), &mut self.dice).into_iter().flatten()
+        for later in
+            self.weather.fate(Way::ToMachine(machine), &mut self.dice).into_iter().flatten()
         {
             let parcel = parcel.clone();
             self.agenda.at(self.now.after(later), Due::AtMachine { machine, session, parcel });

@@ -37,8 +37,7 @@ impl Trace {
         let since = now.since(self.start);
         let (seconds, millis) = (since.as_secs(), since.subsec_millis());
         let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        let line =
-            format!("{hours}:{minutes:02}:{seconds:02}.{millis:03}  {place:<5} {}", text());
+        let line = format!("{hours}:{minutes:02}:{seconds:02}.{millis:03}  {place:<5} {}", text());
         if self.detail == Detail::All {
             say(&line);
         }

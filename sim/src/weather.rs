@@ -5,12 +5,17 @@ use std::time::Duration;
 use crate::dice::Dice;
 use crate::plan::Plan;
 
+/// How long a copy may be stuck, in milliseconds: long enough to arrive after a restart.
+const CLOGGED_MAX: u64 = 90_000;
+
 /// What the network does to messages now.
 #[derive(Debug)]
 pub(crate) struct Weather {
     lost: u64,
     doubled: u64,
     latency_max: u64,
+    /// Whether the second of two copies may be stuck somewhere for long.
+    clogs: bool,
     /// By machine: whether nothing of what it sends arrives, and whether nothing reaches it.
     cuts: Vec<(bool, bool)>,
 }
@@ -26,8 +31,8 @@ pub(crate) enum Way {
 
 impl Weather {
     pub(crate) const fn new(plan: &Plan) -> Self {
-        let Plan { lost, doubled, latency_max, .. } = *plan;
-        Self { lost, doubled, latency_max, cuts: Vec::new() }
+        let Plan { lost, doubled, latency_max, clogs, .. } = *plan;
+        Self { lost, doubled, latency_max, clogs, cuts: Vec::new() }
     }
 
     pub(crate) fn know(&mut self, machine: usize) {
@@ -47,7 +52,8 @@ impl Weather {
             return [None, None];
         }
         let once = dice.millis(1, self.latency_max);
-        let twice = dice.chance(self.doubled).then(|| dice.millis(1, self.latency_max * 4));
+        let clogged = if self.clogs { dice.millis(0, CLOGGED_MAX) } else { dice.millis(1, 4) };
+        let twice = dice.chance(self.doubled).then_some(once + clogged);
         [Some(once), twice]
     }
 
@@ -58,7 +64,7 @@ impl Weather {
 
     /// The sky clears.
     pub(crate) fn stop(&mut self) {
-        (self.lost, self.doubled) = (0, 0);
+        (self.lost, self.doubled, self.clogs) = (0, 0, false);
         self.latency_max = self.latency_max.min(40);
         self.cuts.fill((false, false));
     }

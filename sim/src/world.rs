@@ -150,7 +150,10 @@ impl World {
             let project = ProjectId::from_bits(self.fresh_bits());
             self.open_account(account)?;
             let by = Actor::Account(account);
-            self.server_found(by, Command::OpenProject { project, owner: account, name: name("lab") })?;
+            self.server_found(
+                by,
+                Command::OpenProject { project, owner: account, name: name("lab") },
+            )?;
             let (quotes, rentals, jobs) = (Vec::new(), Vec::new(), Vec::new());
             self.people.renters.push(Renter { account, project, quotes, rentals, jobs });
             self.top_up(index);
@@ -196,10 +199,8 @@ impl World {
         let machine = self.dice.index(self.machines.len());
         match self.dice.between(0, 6) {
             0 if self.plan.cuts => {
-                let (from, to) = *self
-                    .dice
-                    .pick(&[(true, true), (true, false), (false, true)])
-                    .expect("three");
+                let (from, to) =
+                    *self.dice.pick(&[(true, true), (true, false), (false, true)]).expect("three");
                 self.say_of(machine, || format!("is cut off: from {from}, to {to}"));
                 self.weather.cut(machine, from, to);
                 let heals = self.dice.seconds(2, 1_200);

@@ -212,7 +212,13 @@ fn cards_are_held(nodes: &BTreeMap<NodeKey, Node>, order: &NodeOrder) -> bool {
 
 impl Node {
     const fn starting(gpus: Option<Vec<u32>>) -> Self {
-        Self { gpus, phase: NodePhase::Starting, head: None, stopping: false, jobs: BTreeMap::new() }
+        Self {
+            gpus,
+            phase: NodePhase::Starting,
+            head: None,
+            stopping: false,
+            jobs: BTreeMap::new(),
+        }
     }
 
     fn drive_jobs(&mut self, order: &NodeOrder, effects: &mut VecDeque<Effect>) {

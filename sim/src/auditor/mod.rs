@@ -177,9 +177,8 @@ impl Auditor {
     }
 
     fn nothing_is_lost(&self, control: &Control) -> Step {
-        let lost = self.acknowledged.iter().find(|(id, reply)| {
-            control.told_before(**id) != Some(**reply)
-        });
+        let lost =
+            self.acknowledged.iter().find(|(id, reply)| control.told_before(**id) != Some(**reply));
         must(lost.is_none(), Invariant::Acknowledged, || {
             format!("{lost:?} was acknowledged, and is not known after a restart")
         })
@@ -211,7 +210,9 @@ impl Auditor {
         for entry in entries {
             again.replay(entry).map_err(|why| broken(why.to_string()))?;
         }
-        must(again == *control, Invariant::I7Journal, || "the journal gives another state".to_owned())
+        must(again == *control, Invariant::I7Journal, || {
+            "the journal gives another state".to_owned()
+        })
     }
 
     /// How many rentals have failed.

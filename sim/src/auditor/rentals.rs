@@ -1,5 +1,6 @@
 //! What the auditor sees of rentals: where each stands, how long its nodes have served, what it must come to.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use control::{Actor, Body, Command, Control, Node, NodeStage, Rental};
@@ -16,6 +17,8 @@ pub(super) struct View {
     pub(super) held: u64,
     hourly_quoted: u128,
     nodes: Vec<NodeView>,
+    /// How many of its jobs the renter sees at each stage.
+    jobs: BTreeMap<&'static str, usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,7 +48,13 @@ impl View {
 
     fn new(rental: &Rental) -> Self {
         let nodes = rental.nodes.iter().map(NodeView::new).collect();
-        Self { stage: rental.stage, held: 0, hourly_quoted: hourly(rental), nodes }
+        Self {
+            stage: rental.stage,
+            held: 0,
+            hourly_quoted: hourly(rental),
+            nodes,
+            jobs: BTreeMap::new(),
+        }
     }
 }
 
@@ -125,14 +134,17 @@ impl Belief {
             self.promise(control, rental)?;
         }
         self.see_nodes(rental, body)?;
+        self.see_jobs(control, rental, body)?;
         let after = rental.stage;
         if before == after {
             return Ok(false);
         }
         self.touched.insert(id);
-        must(place(after) > place(before) && may(before, after, body), Invariant::Authority, || {
-            format!("{id} went from {before:?} to {after:?} by {:?}", body.command)
-        })?;
+        must(
+            place(after) > place(before) && may(before, after, body),
+            Invariant::Authority,
+            || format!("{id} went from {before:?} to {after:?} by {:?}", body.command),
+        )?;
         self.see_money(rental, before, after)?;
         if let Some(view) = self.rentals.get_mut(&id) {
             view.stage = after;
@@ -148,12 +160,31 @@ impl Belief {
         let at = self.at;
         let Some(view) = self.rentals.get_mut(&rental.id) else { return Ok(()) };
         for (seen, node) in view.nodes.iter_mut().zip(&rental.nodes) {
-            let foreign = matches!(&body.command, Command::Observe { worker, .. } if *worker != seen.worker);
+            let foreign =
+                matches!(&body.command, Command::Observe { worker, .. } if *worker != seen.worker);
             must(!foreign || seen.stage == node.stage, Invariant::Authority, || {
                 format!("a node of {} moved by the word of another machine", rental.id)
             })?;
             seen.meter(rental, node, &body.command, at);
         }
+        Ok(())
+    }
+
+    /// Jobs move only by the word of the machine that holds the head.
+    fn see_jobs(&mut self, control: &Control, rental: &Rental, body: &Body) -> Step {
+        let Some(view) = self.rentals.get_mut(&rental.id) else { return Ok(()) };
+        let mut jobs = BTreeMap::new();
+        for job in rental.jobs.iter().filter_map(|id| control.job(*id)) {
+            *jobs.entry(job.stage.text()).or_default() += 1;
+        }
+        let head = view.nodes.first().map(|node| node.worker);
+        let foreign =
+            matches!(&body.command, Command::Observe { worker, .. } if Some(*worker) != head);
+        let ends = matches!(view.stage, Stage::Running { .. }) && !holds_money(rental.stage);
+        must(!foreign || ends || jobs == view.jobs, Invariant::Authority, || {
+            format!("a job of {} moved by the word of another machine", rental.id)
+        })?;
+        view.jobs = jobs;
         Ok(())
     }
 

@@ -83,6 +83,7 @@ struct NodePart {
     listens: Option<SocketAddr>,
     meter: MeterPart,
     silent_since: Option<Timestamp>,
+    seen_at: Option<u64>,
     cleared_from: Option<u64>,
     cleared: bool,
 }
@@ -328,6 +329,7 @@ impl From<&Node> for NodePart {
             listens: node.listens,
             meter: node.meter.into(),
             silent_since: node.silent_since,
+            seen_at: node.seen_at,
             cleared_from: node.cleared_from,
             cleared: node.cleared,
         }
@@ -336,10 +338,17 @@ impl From<&Node> for NodePart {
 
 impl From<NodePart> for Node {
     fn from(part: NodePart) -> Self {
-        let NodePart { seat, supplier, stage, listens, meter, silent_since, cleared_from, cleared } =
-            part;
-        let (seat, meter) = (seat.into(), meter.into());
-        Self { seat, supplier, stage, listens, meter, silent_since, cleared_from, cleared }
+        Self {
+            seat: part.seat.into(),
+            supplier: part.supplier,
+            stage: part.stage,
+            listens: part.listens,
+            meter: part.meter.into(),
+            silent_since: part.silent_since,
+            seen_at: part.seen_at,
+            cleared_from: part.cleared_from,
+            cleared: part.cleared,
+        }
     }
 }
 

@@ -162,6 +162,8 @@ pub struct Node {
     pub meter: Meter,
     /// Since when its machine is silent, while the rental runs.
     pub silent_since: Option<Timestamp>,
+    /// The newest revision at which its machine has said that it is there.
+    pub seen_at: Option<u64>,
     /// Since which revision its machine is asked to clear it.
     pub cleared_from: Option<u64>,
     /// Whether its seat was given back.
@@ -177,6 +179,7 @@ impl Node {
             listens: None,
             meter: Meter::default(),
             silent_since: None,
+            seen_at: None,
             cleared_from: None,
             cleared: false,
         }

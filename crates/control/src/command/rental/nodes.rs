@@ -39,7 +39,7 @@ impl Control {
             nodes.into_iter().map(|node| ((node.rental, node.node), node)).collect();
         for (rental, index) in seated {
             match said.remove(&(rental, index)) {
-                Some(node) => self.node_said(node, now),
+                Some(node) => self.node_said(node, revision, now),
                 None => self.node_absent(rental, index, revision, now),
             }
         }
@@ -58,7 +58,7 @@ impl Control {
         head.is_some_and(|head| head.seat.worker == worker)
     }
 
-    fn node_said(&mut self, said: NodeSaid, now: Timestamp) {
+    fn node_said(&mut self, said: NodeSaid, revision: Option<u64>, now: Timestamp) {
         let id = said.rental;
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         let runs = matches!(rental.stage, Stage::Running { .. });
@@ -68,6 +68,7 @@ impl Control {
             return;
         }
         node.silent_since = None;
+        node.seen_at = node.seen_at.max(revision);
         let news = node.listens != said.head;
         let stage = match said.phase {
             PhaseSaid::Ready => NodeStage::Ready,
@@ -118,6 +119,8 @@ impl Control {
         } else if wants
             && matches!(node.stage, NodeStage::Starting | NodeStage::Ready)
             && revision.is_some()
+            // A word that was overtaken, from before the node was there, says nothing of it.
+            && revision >= node.seen_at
         {
             self.node_lost(id, index, "its machine no longer has it", now);
         }

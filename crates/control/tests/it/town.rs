@@ -1,0 +1,342 @@
+//! A small town: Ann and Bob rent from projects `ann` and `bob`, Sue supplies machines, and names are one word each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use control::{
+    Actor, Body, Command, Control, Digest, Effect, Entry, FiltersRecord, JobSaid, MachineRecord,
+    NodeSaid, OrderRecord, Parameters, PhaseSaid, PriceRecord, Refusal, Reply,
+};
+use ledger::Holder;
+use units::{
+    AccountId, CommandId, Credits, InviteId, JobId, Name, ProjectId, RentalId, Resources, Tier,
+    Timestamp, WorkerId,
+};
+
+/// The bits of a name: at most sixteen letters.
+pub(crate) fn bits(name: &str) -> u128 {
+    name.bytes().fold(0, |bits, letter| (bits << 8) | u128::from(letter))
+}
+
+pub(crate) fn account(name: &str) -> AccountId {
+    AccountId::from_bits(bits(name))
+}
+
+pub(crate) fn project(name: &str) -> ProjectId {
+    ProjectId::from_bits(bits(name))
+}
+
+pub(crate) fn worker(name: &str) -> WorkerId {
+    WorkerId::from_bits(bits(name))
+}
+
+pub(crate) fn rental(name: &str) -> RentalId {
+    RentalId::from_bits(bits(name))
+}
+
+pub(crate) fn job(name: &str) -> JobId {
+    JobId::from_bits(bits(name))
+}
+
+pub(crate) fn by(name: &str) -> Actor {
+    match name {
+        "operator" => Actor::Operator,
+        "clock" => Actor::Clock,
+        machine if machine.starts_with('m') => Actor::Worker(worker(machine)),
+        person => Actor::Account(account(person)),
+    }
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+pub(crate) fn digest(byte: u8) -> Digest {
+    Digest::from_sha256([byte; 32])
+}
+
+/// A machine with so many cards, at a dollar an hour each, and eight threads at a cent each.
+pub(crate) fn machine(gpus: u32) -> MachineRecord {
+    MachineRecord {
+        offers: Resources { gpus, vcpus: 8, memory_mib: 32_768, disk_mib: 100_000 },
+        gpu_model: (gpus > 0).then(|| "Dollar 1".parse().unwrap()),
+        vram_mib: 16_384,
+        cpu_model: String::new(),
+        os: String::new(),
+        country: None,
+        tier: Tier::High,
+        certifications: BTreeSet::new(),
+    }
+}
+
+/// So many nodes of one card each, on a machine each.
+pub(crate) fn order(nodes: u32, gpus: u32) -> OrderRecord {
+    let each = Resources { gpus, vcpus: 1, memory_mib: 1_024, disk_mib: 1_000 };
+    OrderRecord { nodes, each, filters: FiltersRecord::default(), pack: false }
+}
+
+pub(crate) struct Town {
+    pub(crate) control: Control,
+    pub(crate) now: Timestamp,
+    pub(crate) journal: Vec<Entry>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) told: u128,
+    /// Whether every step is read back from a snapshot.
+    pub(crate) careful: bool,
+}
+
+impl Town {
+    /// Ann and Bob with a hundred dollars each; no fees and no minimum, so that stories can be reckoned.
+    pub(crate) fn new() -> Self {
+        let mut town = Self {
+            control: Control::new(),
+            now: Timestamp::from_millis(1_750_000_000_000),
+            journal: Vec::new(),
+            effects: Vec::new(),
+            told: 0,
+            careful: true,
+        };
+        let gpus = [("Dollar 1".parse().unwrap(), dollars("1"))].into();
+        let prices = PriceRecord { gpus, other_gpu: dollars("0.5"), vcpu: dollars("0.01") };
+        town.ok("operator", Command::SetPrices { prices });
+        town.fees(0, 0, 0);
+        for person in ["ann", "bob", "sue"] {
+            let command =
+                Command::OpenAccount { account: account(person), name: name(person), email: None };
+            town.ok("operator", command);
+        }
+        for person in ["ann", "bob"] {
+            let (project, owner) = (project(person), account(person));
+            town.ok(person, Command::OpenProject { project, owner, name: name(person) });
+            town.top_up(person, "100");
+        }
+        town
+    }
+
+    /// The town with machines of so many cards: `m0`, `m1` and so on, all up.
+    pub(crate) fn with(machines: &[u32]) -> Self {
+        let mut town = Self::new();
+        for (index, gpus) in machines.iter().enumerate() {
+            town.join(&format!("m{index}"), *gpus).unwrap();
+        }
+        town
+    }
+
+    pub(crate) fn tell(&mut self, who: &str, command: Command) -> Result<Reply, Refusal> {
+        self.told += 1;
+        let id = CommandId::from_bits(self.told);
+        self.tell_body(Body { id, asked: digest(1), by: by(who), command })
+    }
+
+    /// Tells a command and checks what always holds: a refusal leaves no trace, and a snapshot is the state.
+    pub(crate) fn tell_body(&mut self, body: Body) -> Result<Reply, Refusal> {
+        let before = self.careful.then(|| self.control.clone());
+        let told = self.control.tell(body, self.now);
+        while let Some(effect) = self.control.next_effect() {
+            self.effects.push(effect);
+        }
+        match &told {
+            Ok(outcome) => self.journal.extend(outcome.entry.clone()),
+            Err(refusal) => {
+                assert!(
+                    before.is_none_or(|before| before == self.control),
+                    "{refusal} left a trace"
+                );
+            }
+        }
+        if self.careful {
+            let back = Control::from_snapshot(&self.control.snapshot()).unwrap();
+            assert!(back == self.control, "a snapshot is the state");
+            assert_eq!(self.control.book().audit(), Ok(()));
+        }
+        told.map(|outcome| outcome.reply)
+    }
+
+    pub(crate) fn ok(&mut self, who: &str, command: Command) {
+        self.tell(who, command).unwrap();
+    }
+
+    pub(crate) fn fees(&mut self, renter_fee_bp: u16, supplier_fee_bp: u16, minimum_minutes: u32) {
+        let parameters = Parameters { renter_fee_bp, supplier_fee_bp, minimum_minutes };
+        self.ok("operator", Command::SetParameters { parameters });
+    }
+
+    pub(crate) fn top_up(&mut self, whose: &str, amount: &str) {
+        let amount = dollars(amount);
+        let note = String::new();
+        self.ok("operator", Command::TopUp { project: project(whose), amount, note });
+    }
+
+    /// Sue's machine joins, speaks, and has nothing to do.
+    pub(crate) fn join(&mut self, machine: &str, gpus: u32) -> Result<Reply, Refusal> {
+        let invite = InviteId::from_bits(bits(machine));
+        self.ok("sue", invite_of(machine, self.now.after(Duration::from_secs(60))));
+        let joining = joining(machine, invite, gpus);
+        self.tell(machine, joining)?;
+        self.ok("clock", Command::WorkerUp { worker: worker(machine) });
+        Ok(Reply::Done)
+    }
+
+    /// A quote of an hour for so many nodes with a card each, named after its rental.
+    pub(crate) fn quote(&mut self, who: &str, quote: &str, nodes: u32) -> Result<Reply, Refusal> {
+        let (rental, project, order) = (rental(quote), project(who), order(nodes, 1));
+        self.tell(who, Command::Quote { rental, project, order, hours: 1 })
+    }
+
+    pub(crate) fn rent(
+        &mut self,
+        who: &str,
+        quote: &str,
+        may_wait: bool,
+    ) -> Result<Reply, Refusal> {
+        self.tell(who, Command::Rent { rental: rental(quote), name: name(quote), may_wait })
+    }
+
+    /// Quotes and rents.
+    pub(crate) fn take(&mut self, who: &str, rental: &str, nodes: u32) {
+        self.quote(who, rental, nodes).unwrap();
+        self.rent(who, rental, false).unwrap();
+    }
+
+    /// Quotes, rents, and lets all nodes come up.
+    pub(crate) fn running(&mut self, who: &str, rented: &str, nodes: u32) {
+        self.take(who, rented, nodes);
+        for node in 0..nodes {
+            let machine = self.machine_of(rented, node);
+            self.says(&machine, &format!("{rented}{node} ready"));
+        }
+        assert_eq!(self.stage(rented), "running");
+    }
+
+    pub(crate) fn end(&mut self, who: &str, ended: &str) -> Result<Reply, Refusal> {
+        self.tell(who, Command::EndRental { rental: rental(ended) })
+    }
+
+    /// A machine says that it has acted on all that is wanted, and what it sees: `a0 ready, a1 starting, j1 running`.
+    pub(crate) fn says(&mut self, machine: &str, seen: &str) {
+        let revision = self.control.worker(worker(machine)).unwrap().revision;
+        self.says_at(machine, Some(revision), seen);
+    }
+
+    pub(crate) fn says_at(&mut self, machine: &str, revision: Option<u64>, seen: &str) {
+        let (mut nodes, mut jobs) = (Vec::new(), Vec::new());
+        for said in seen.split(", ").filter(|said| !said.is_empty()) {
+            let (what, phase) = said.split_once(' ').unwrap();
+            let (of, number) = what.split_at(1);
+            let phase = phase_of(phase);
+            if of == "j" {
+                jobs.push(JobSaid { job: job(what), phase });
+            } else {
+                let node = number.parse().unwrap();
+                let head = (node == 0).then_some(([10, 0, 0, 1], 6379).into());
+                nodes.push(NodeSaid { rental: rental(of), node, phase, head });
+            }
+        }
+        self.ok(machine, Command::Observe { worker: worker(machine), revision, nodes, jobs });
+    }
+
+    pub(crate) fn silent(&mut self, machine: &str) {
+        let heard_millis = self.now.millis();
+        self.ok("clock", Command::WorkerSilent { worker: worker(machine), heard_millis });
+    }
+
+    pub(crate) fn up(&mut self, machine: &str) {
+        self.ok("clock", Command::WorkerUp { worker: worker(machine) });
+    }
+
+    /// Minutes pass; the clock is told whenever something is due.
+    pub(crate) fn minutes(&mut self, minutes: u64) {
+        let end = self.now.after(Duration::from_secs(60 * minutes));
+        while let Some(due) = self.control.wake_at().filter(|due| *due <= end) {
+            self.now = due.max(self.now);
+            self.ok("clock", Command::Wake {});
+        }
+        self.now = end;
+    }
+
+    pub(crate) fn stage(&self, of: &str) -> String {
+        let Some(rental) = self.control.rental(rental(of)) else { return "forgotten".to_owned() };
+        let why = rental.stage.ending().map_or(String::new(), |why| format!(" {}", why.text()));
+        format!("{}{why}", rental.stage.text())
+    }
+
+    /// What a project or a supplier has to spend, in dollars.
+    pub(crate) fn purse(&self, whose: &str) -> String {
+        let holder = match whose {
+            "sue" => Holder::Supplier(account(whose)),
+            "fees" => Holder::Fees,
+            _ => Holder::Project(project(whose)),
+        };
+        Credits::from_units(self.control.purse(holder).available()).to_string()
+    }
+
+    /// How many cards of a machine nobody has.
+    pub(crate) fn free(&self, machine: &str) -> u32 {
+        self.control.inventory().free(worker(machine)).unwrap().gpus
+    }
+
+    pub(crate) fn machine_of(&self, rented: &str, node: u32) -> String {
+        let seats = &self.control.rental(rental(rented)).unwrap().nodes;
+        let id = seats[usize::try_from(node).unwrap()].seat.worker;
+        (0..10).map(|n| format!("m{n}")).find(|name| worker(name) == id).unwrap()
+    }
+
+    pub(crate) fn job(&self, of: &str) -> &'static str {
+        self.control.job(job(of)).map_or("forgotten", |job| job.stage.text())
+    }
+
+    pub(crate) fn submit(&mut self, who: &str, named: &str, to: &str) -> Result<Reply, Refusal> {
+        let (job, rental, env) = (job(named), rental(to), BTreeMap::new());
+        let entrypoint = "true".to_owned();
+        self.tell(who, Command::SubmitJob { job, rental, entrypoint, package: None, env })
+    }
+}
+
+impl Drop for Town {
+    /// However a story ends, its journal tells it again.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mut again = Control::new();
+        for entry in &self.journal {
+            again.replay(entry).unwrap();
+        }
+        assert!(again == self.control, "the journal is the state");
+    }
+}
+
+pub(crate) fn dollars(text: &str) -> Credits {
+    text.parse().unwrap()
+}
+
+pub(crate) fn invite_of(name: &str, expires: Timestamp) -> Command {
+    let (invite, account) = (InviteId::from_bits(bits(name)), account("sue"));
+    let expires_millis = expires.millis();
+    Command::Invite { invite, account, secret_sha256: digest(7), expires_millis }
+}
+
+pub(crate) fn joining(named: &str, invite: InviteId, gpus: u32) -> Command {
+    let mut fingerprint = [0; 32];
+    fingerprint[..16].copy_from_slice(&bits(named).to_be_bytes());
+    Command::Join {
+        invite,
+        worker: worker(named),
+        name: name(named),
+        public_key: digest(9),
+        fingerprint: Digest::from_sha256(fingerprint),
+        machine: machine(gpus),
+    }
+}
+
+fn phase_of(word: &str) -> PhaseSaid {
+    match word {
+        "starting" => PhaseSaid::Starting,
+        "ready" => PhaseSaid::Ready,
+        "running" => PhaseSaid::Running,
+        "succeeded" => PhaseSaid::Succeeded,
+        "stopped" => PhaseSaid::Stopped,
+        "failed" => PhaseSaid::Failed { message: "exit code 1".to_owned() },
+        reason => PhaseSaid::Gone { reason: reason.to_owned() },
+    }
+}

@@ -1,0 +1,42 @@
+//! The simulator as an ordinary test: the committed seeds, and the first two hundred.
+
+use sim::{Detail, Outcome, parse_seeds, run, run_twice};
+
+#[test]
+fn the_seeds_that_once_found_something_are_clean() {
+    let seeds = parse_seeds(include_str!("../../seeds.txt")).unwrap();
+    assert!(!seeds.is_empty());
+    seeds.into_iter().for_each(|seed| check(&run(seed, Detail::Quiet)));
+}
+
+#[test]
+fn two_hundred_seeds_are_clean() {
+    (0..200).for_each(|seed| check(&run(seed, Detail::Quiet)));
+}
+
+#[test]
+fn the_same_seed_is_the_same_story() {
+    (300..310).for_each(|seed| check(&run_twice(seed)));
+}
+
+#[test]
+fn a_story_is_the_same_whether_it_is_written_down_or_not() {
+    let (quiet, written) = (run(5, Detail::Quiet), run(5, Detail::Last));
+    assert_eq!(quiet.hash, written.hash);
+    assert_eq!((quiet.lines.len(), written.lines.len()), (0, 40));
+}
+
+/// A swarm in which nothing happens finds nothing.
+#[test]
+fn stories_are_eventful() {
+    let outcomes: Vec<Outcome> = (0..40).map(|seed| run(seed, Detail::Quiet)).collect();
+    assert!(outcomes.iter().all(|outcome| outcome.entries > 30));
+    assert!(outcomes.iter().any(|outcome| outcome.failed > 0));
+}
+
+fn check(outcome: &Outcome) {
+    if let Some(broken) = &outcome.broken {
+        let lines = run(outcome.seed, Detail::Last).lines.join("\n");
+        panic!("{lines}\nseed {:#x} breaks: {}\n  {}", outcome.seed, broken.invariant, broken.seen);
+    }
+}

@@ -1,7 +1,8 @@
 //! The HTTP API as calls: one method, one path, one answer or one failure.
 //!
 //! # Invariants
-//! - Every write carries a fresh `Idempotency-Key`, so that saying it again after a lost answer does it once.
+//! - Every write carries an `Idempotency-Key` of its own, so that saying it again after a broken connection does it
+//!   once.
 //! - The key is sent as a header and is in no message.
 
 use std::io::{self, Read};
@@ -73,7 +74,7 @@ impl Client {
 
     /// Reads one thing.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        json(self.send(Method::GET, path, Sent::Nothing)?)
+        json(self.send(&Method::GET, path, &Sent::Nothing)?)
     }
 
     /// Makes one thing, or makes it do something.
@@ -82,12 +83,12 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        json(self.send(Method::POST, path, written(body)?)?)
+        json(self.send(&Method::POST, path, &written(body)?)?)
     }
 
     /// Tells one thing to do what its path says.
     pub(crate) fn tell<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        json(self.send(Method::POST, path, Sent::Nothing)?)
+        json(self.send(&Method::POST, path, &Sent::Nothing)?)
     }
 
     /// Sets one thing.
@@ -96,27 +97,27 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        json(self.send(Method::PUT, path, written(body)?)?)
+        json(self.send(&Method::PUT, path, &written(body)?)?)
     }
 
     /// Stores bytes.
     pub(crate) fn put_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<(), Failure> {
-        self.send(Method::PUT, path, Sent::Bytes(bytes)).map(drop)
+        self.send(&Method::PUT, path, &Sent::Bytes(bytes)).map(drop)
     }
 
     /// Removes one thing that answers with what is left of it.
     pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        json(self.send(Method::DELETE, path, Sent::Nothing)?)
+        json(self.send(&Method::DELETE, path, &Sent::Nothing)?)
     }
 
     /// Removes one thing.
     pub(crate) fn remove(&self, path: &str) -> Result<(), Failure> {
-        self.send(Method::DELETE, path, Sent::Nothing).map(drop)
+        self.send(&Method::DELETE, path, &Sent::Nothing).map(drop)
     }
 
     /// Bytes as they come; for streams that may stay silent for long.
     pub(crate) fn stream(&self, path: &str) -> Result<impl Read + use<>, Failure> {
-        let answer = self.send(Method::GET, path, Sent::Nothing)?;
+        let answer = self.send(&Method::GET, path, &Sent::Nothing)?;
         Ok(answer.into_body().into_with_config().limit(u64::MAX).reader())
     }
 
@@ -139,47 +140,63 @@ impl Client {
         }
     }
 
-    fn send(&self, method: Method, path: &str, sent: Sent) -> Result<Response<Body>, Failure> {
-        let mut request =
-            Request::builder().method(method.clone()).uri(format!("{}{path}", self.server));
-        if let Some(key) = &self.key {
-            request = request.header("authorization", format!("Bearer {key}"));
-        }
-        if method != Method::GET {
-            request = request.header("idempotency-key", fresh_key()?);
-        }
-        let answer = match sent {
-            Sent::Nothing => request.body(()).map(|request| self.agent.run(request)),
-            Sent::Json(bytes) => request
-                .header("content-type", "application/json")
-                .body(bytes)
-                .map(|request| self.agent.run(request)),
-            Sent::Bytes(bytes) => request
-                .header("content-type", "application/octet-stream")
-                .body(bytes)
-                .map(|request| self.agent.run(request)),
+    /// Sends, and once more under the same key if the connection broke before the answer came.
+    fn send(&self, method: &Method, path: &str, sent: &Sent) -> Result<Response<Body>, Failure> {
+        let key = fresh_key()?;
+        let answer = match self.try_to_send((method, path), sent, &key)? {
+            Err(why) if broke(&why) => self.try_to_send((method, path), sent, &key)?,
+            answer => answer,
         };
-        let answer = answer.context("write the request")?.map_err(|why| self.unreachable(&why))?;
+        let answer = answer.map_err(|why| self.unreachable(&why))?;
         match answer.status().is_success() {
             true => Ok(answer),
             false => Err(refused(answer)),
         }
     }
 
-    fn unreachable(&self, why: &ureq::Error) -> Failure {
-        let why = match why {
-            ureq::Error::Io(error) => io_text(error),
-            why => why.to_string(),
+    fn try_to_send(
+        &self,
+        (method, path): (&Method, &str),
+        sent: &Sent,
+        key: &str,
+    ) -> Result<Result<Response<Body>, ureq::Error>, Failure> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.server));
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if *method != Method::GET {
+            request = request.header("idempotency-key", key);
+        }
+        let (kind, bytes) = match sent {
+            Sent::Nothing => {
+                let request = request.body(()).context("write the request")?;
+                return Ok(self.agent.run(request));
+            }
+            Sent::Json(bytes) => ("application/json", bytes),
+            Sent::Bytes(bytes) => ("application/octet-stream", bytes),
         };
+        let request = request.header("content-type", kind).body(bytes.as_slice());
+        Ok(self.agent.run(request.context("write the request")?))
+    }
+
+    fn unreachable(&self, why: &ureq::Error) -> Failure {
+        let why = if let ureq::Error::Io(error) = why { io_text(error) } else { why.to_string() };
         Failure::Unreachable { server: self.server.clone(), why }
     }
 }
 
+/// Whether a connection that was there is gone: a server that restarts, a pooled connection that it closed.
+fn broke(why: &ureq::Error) -> bool {
+    let ureq::Error::Io(error) = why else { return false };
+    let broken = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+    broken.contains(&error.kind()) || error.kind() == io::ErrorKind::UnexpectedEof
+}
+
 fn io_text(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
-        _ => error.to_string(),
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        return "nothing listens there".to_owned();
     }
+    error.to_string()
 }
 
 /// A key that no other request has.

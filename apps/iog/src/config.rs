@@ -35,11 +35,15 @@ pub(crate) struct Environment {
     pub(crate) profile: Option<String>,
     /// Whether colors are unwelcome: `NO_COLOR` is set, or `TERM` is `dumb`.
     pub(crate) no_color: bool,
-    /// What the log tells. `IOG_LOG`, default `info`.
-    pub(crate) log: String,
 }
 
 impl Environment {
+    /// That of this process.
+    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+    pub(crate) fn of_process() -> Self {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
     /// Reads it through `get`, which knows each variable. An empty variable is not set.
     pub(crate) fn read(get: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
@@ -54,7 +58,6 @@ impl Environment {
             project: get("IOG_PROJECT"),
             profile: get("IOG_PROFILE"),
             no_color: get("NO_COLOR").is_some() || get("TERM").is_some_and(|term| term == "dumb"),
-            log: get("IOG_LOG").unwrap_or_else(|| "info".to_owned()),
         }
     }
 }
@@ -63,16 +66,16 @@ impl Environment {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Flags {
-    /// The server's address; else IOG_SERVER, else the profile's.
+    /// The server's address; else `IOG_SERVER`, else the profile's.
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) server: Option<String>,
-    /// A file with the API key; else IOG_KEY, else the profile's.
+    /// A file with the API key; else `IOG_KEY`, else the profile's.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// The project that pays; else IOG_PROJECT, else the profile's, else your only one.
+    /// The project that pays; else `IOG_PROJECT`, else the profile's, else your only one.
     #[arg(long, global = true, value_name = "ID")]
     pub(crate) project: Option<ProjectId>,
-    /// A profile of the configuration file; else IOG_PROFILE, else that of the last login.
+    /// A profile of the configuration file; else `IOG_PROFILE`, else that of the last login.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
 }

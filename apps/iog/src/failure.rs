@@ -208,7 +208,10 @@ mod tests {
     #[test]
     fn a_hint_at_the_end_of_a_fault_gets_its_own_line() {
         let failure = Failure::Fault(anyhow::anyhow!("use ports 1-2: too few (hint: name more)"));
-        assert_snapshot!(failure.text(Screen::PLAIN), @"");
+        assert_snapshot!(failure.text(Screen::PLAIN), @r"
+        error: use ports 1-2: too few
+        hint: name more
+        ");
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let environment = Environment::read(|name| std::env::var(name).ok());
+    let environment = Environment::of_process();
     let screen = Screen::detect(environment.no_color);
     let exit = match run(&cli, &environment, screen) {
         Ok(()) => Exit::Ok,
@@ -57,48 +57,42 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failure> {
-    // Those that need neither server nor key work with a broken configuration too.
+    // Made only for verbs that use it: the others work with a broken configuration too.
+    let session = || session(cli, environment, screen);
     match &cli.verb {
-        Verb::Up(args) => return args.run(screen, cli.json),
-        Verb::Server(args) => return args.run(screen),
-        Verb::Completions(args) => return args.run(screen),
-        Verb::ExitCodes => return screen.data(&format!("{}\n", exit::TEXT)),
-        Verb::Login(args) => return args.run(cli, environment, screen),
-        _ => {}
+        Verb::Up(args) => args.run(screen, cli.json),
+        Verb::Server(args) => args.run(screen),
+        Verb::Completions(args) => args.run(screen),
+        Verb::ExitCodes => screen.data(&format!("{}\n", exit::TEXT)),
+        Verb::Login(args) => args.run(cli, environment, screen),
+        Verb::Whoami(args) => args.run(&session()?),
+        Verb::Offers(args) => args.run(&session()?),
+        Verb::Quote(args) => args.run(&session()?),
+        Verb::Rent(args) => args.run(&session()?),
+        Verb::Rentals(args) => args.run(&session()?),
+        Verb::Rental(args) => args.run(&session()?),
+        Verb::End(args) => args.run(&session()?),
+        Verb::Jobs(args) => args.run(&session()?),
+        Verb::Logs(args) => args.run(&session()?),
+        Verb::Files(args) => args.run(&session()?),
+        Verb::Balance(args) => args.run(&session()?),
+        Verb::Statement(args) => args.run(&session()?),
+        Verb::Receipt(args) => args.run(&session()?),
+        Verb::Keys(args) => args.run(&session()?),
+        Verb::Projects(args) => args.run(&session()?),
+        Verb::Events(args) => args.run(&session()?),
+        Verb::Network(args) => args.run(&session()?),
+        Verb::Worker(args) => args.run(&session()?),
+        Verb::Operator(args) => args.run(&session()?),
     }
+}
+
+fn session(cli: &Cli, environment: &Environment, screen: Screen) -> Result<Session, Failure> {
     let file = match &environment.file {
         Some(path) => ConfigFile::load(path)?,
         None => ConfigFile::default(),
     };
     let settings = Settings::resolve(&cli.flags, environment, &file)?;
     let named_server = cli.flags.server.clone().or_else(|| environment.server.clone());
-    let session = Session::new(screen, cli.json, settings).with_named_server(named_server);
-    client_verb(&cli.verb, &session)
-}
-
-fn client_verb(verb: &Verb, session: &Session) -> Result<(), Failure> {
-    match verb {
-        Verb::Up(_) | Verb::Server(_) | Verb::Completions(_) | Verb::ExitCodes | Verb::Login(_) => {
-            Ok(())
-        }
-        Verb::Whoami(args) => args.run(session),
-        Verb::Offers(args) => args.run(session),
-        Verb::Quote(args) => args.run(session),
-        Verb::Rent(args) => args.run(session),
-        Verb::Rentals(args) => args.run(session),
-        Verb::Rental(args) => args.run(session),
-        Verb::End(args) => args.run(session),
-        Verb::Jobs(args) => args.run(session),
-        Verb::Logs(args) => args.run(session),
-        Verb::Files(args) => args.run(session),
-        Verb::Balance(args) => args.run(session),
-        Verb::Statement(args) => args.run(session),
-        Verb::Receipt(args) => args.run(session),
-        Verb::Keys(args) => args.run(session),
-        Verb::Projects(args) => args.run(session),
-        Verb::Events(args) => args.run(session),
-        Verb::Network(args) => args.run(session),
-        Verb::Worker(args) => args.run(session),
-        Verb::Operator(args) => args.run(session),
-    }
+    Ok(Session::new(screen, cli.json, settings).with_named_server(named_server))
 }

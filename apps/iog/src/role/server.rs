@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Where the journal is: a path, sqlite:… or postgres://…; by default a file in the data folder.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// The most the SQLite file may grow to, in bytes.
+    /// The most the file of the journal may grow to, in bytes.
     #[arg(long, value_name = "BYTES")]
     store_max_bytes: Option<u64>,
     /// Become the writer although another server holds the journal.

@@ -20,21 +20,29 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[command(after_help = "\
 Examples:
   iog events
+  iog events --machines --profile supplier
   iog events --json | jq -c '{id, state: .view.state}'    one JSON object a line")]
 pub(crate) struct Args {
     /// Start after this event.
     #[arg(long, value_name = "ID")]
     after: Option<String>,
+    /// Changes of your machines, not of the project; with the operator's key, all changes.
+    #[arg(long)]
+    machines: bool,
 }
 
 impl Args {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let client = session.client()?;
         let mut after = self.after.clone();
+        let about = match self.machines {
+            true => "/v1/events".to_owned(),
+            false => format!("/v1/events?project={}", session.project(&client)?),
+        };
         loop {
             let path = match &after {
-                Some(id) => with_query("/v1/events", &format!("after={}", escaped(id))),
-                None => "/v1/events".to_owned(),
+                Some(id) => with_query(&about, &format!("after={}", escaped(id))),
+                None => about.clone(),
             };
             let mut events = Events::new(BufReader::new(client.stream(&path)?));
             // A stream that breaks is like one that ends: the next one goes on after the last event.

@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::show::bytes;
 use crate::table::Table;
 
-/// List the files that a job wrote into $IOG_RESULTS, or fetch one of them.
+/// List the files that a job wrote into `$IOG_RESULTS`, or fetch one of them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -74,15 +74,13 @@ pub(crate) fn address(job: JobId, path: &str) -> String {
 }
 
 fn new_file(path: &Path) -> Result<std::fs::File, Failure> {
-    OpenOptions::new().write(true).create_new(true).open(path).map_err(|why| match why.kind() {
-        io::ErrorKind::AlreadyExists => {
+    OpenOptions::new().write(true).create_new(true).open(path).map_err(|why| {
+        if why.kind() == io::ErrorKind::AlreadyExists {
             let what = format!("{} exists", path.display());
-            Failure::usage(what, "remove it, or name another file with --out")
+            return Failure::usage(what, "remove it, or name another file with --out");
         }
-        _ => {
-            let what = format!("write {}", path.display());
-            Failure::Fault(anyhow::Error::new(why).context(what))
-        }
+        let what = format!("write {}", path.display());
+        Failure::Fault(anyhow::Error::new(why).context(what))
     })
 }
 

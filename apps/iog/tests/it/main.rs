@@ -1,0 +1,7 @@
+//! The binary as a script meets it: output, messages and exit codes, without a server.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod fake;
+mod program;
+mod script;

@@ -24,7 +24,8 @@ pub fn join(config: &Config, token: &str) -> Result<WorkerId> {
     let _lock = lock::take(&config.data)?;
     if let Some(known) = Identity::read(&config.data)? {
         bail!(
-            "join: the machine of {} is {} at {} already (hint: name another folder with --data, or remove {} to give that machine up)",
+            "join: the machine of {} is {} at {} already \
+             (hint: name another folder with --data, or remove {} to give that machine up)",
             config.data.display(),
             known.worker,
             known.server,

@@ -61,6 +61,9 @@ impl Role {
             .stdout(output.try_clone().context("share the log")?)
             .stderr(output)
             .env("NO_COLOR", "1")
+            // What installers keep between runs stays in the folder too.
+            .env("XDG_CACHE_HOME", place.path("cache"))
+            .env("XDG_DATA_HOME", place.path("cache/data"))
             .process_group(0);
         let child = command.spawn().with_context(|| format!("start {name}"))?;
         Ok(Self { name: name.to_owned(), child, log, log_from, ended: None })

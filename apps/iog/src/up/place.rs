@@ -7,6 +7,7 @@
 //!            server/      the control plane's
 //!            worker-N/    the machines'
 //!            runtimes/    Ray, once for all machines
+//!            cache/       what its installer fetched
 //!            log/         what the processes wrote
 //! ```
 

@@ -62,6 +62,18 @@ impl Readers {
     }
 }
 
+impl Drop for Readers {
+    /// Closing a connection may block, which the threads that answer must not.
+    fn drop(&mut self) {
+        let idle =
+            std::mem::take(self.idle.get_mut().expect("nobody panics with the readers in hand"));
+        // Where no thread can be had, the process ends with its connections.
+        let _ = std::thread::Builder::new()
+            .spawn(move || drop(idle))
+            .map(std::thread::JoinHandle::join);
+    }
+}
+
 impl App {
     /// Reads from the store, away from the threads that answer.
     pub(crate) async fn read<T: Send + 'static>(

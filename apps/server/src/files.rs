@@ -145,7 +145,7 @@ impl Files {
         let end = offset.saturating_add(piece.len() as u64);
         // A worker past the limit is told that all of its log is here.
         if length >= LOG_BYTES_MAX {
-            return Ok(length.max(end));
+            return Ok(LOG_BYTES_MAX.max(end));
         }
         let known = length.checked_sub(offset).ok_or(FileFailure::Gap { length })?;
         let news =

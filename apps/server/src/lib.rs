@@ -29,6 +29,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use control::{Body, Control};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -75,7 +76,11 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
         .enable_all()
         .build()
         .context("start the runtime")?;
-    let serving = runtime.block_on(serve(config, secret, journal))?;
+    let listener = runtime.block_on(TcpListener::bind(config.listen)).with_context(|| {
+        format!("listen on {}; is the port taken? choose another with --listen", config.listen)
+    })?;
+    let open = open_store(config, &secret, journal)?;
+    let serving = runtime.block_on(serve(config, secret, open, listener))?;
     Ok(Running { serving, runtime })
 }
 
@@ -161,24 +166,41 @@ fn open_journal(config: &Config) -> anyhow::Result<Box<dyn Journal>> {
     })
 }
 
-async fn serve(
+/// What stands before the first request. Stores block: all of this is done on a plain thread.
+struct Open {
+    roll_of: Control,
+    writer: Writer,
+    ended: oneshot::Receiver<anyhow::Result<()>>,
+    genesis: Vec<Body>,
+    news: Arc<News>,
+    readers: Readers,
+    metrics: Metrics,
+}
+
+fn open_store(
     config: &Config,
-    secret: Secret,
+    secret: &Secret,
     mut journal: Box<dyn Journal>,
-) -> anyhow::Result<Serving> {
-    let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!("listen on {}; is the port taken? choose another with --listen", config.listen)
-    })?;
-    let address = listener.local_addr().context("read the address")?;
+) -> anyhow::Result<Open> {
     let state = writer::restore(journal.as_mut()).context("restore the state from the journal")?;
     tracing::info!(seq = state.head().seq, "restored");
     let metrics = Metrics::new();
     let news = Arc::new(News::of(&state, metrics.clone()));
     let readers =
         (0..READERS).map(|_| journal.reader()).collect::<Result<_, _>>().context("open readers")?;
-    let genesis = genesis::commands(&state, &secret, &config.data)?;
+    let genesis = genesis::commands(&state, secret, &config.data)?;
     let roll_of = state.clone();
     let (writer, ended) = writer::start(state, journal, Arc::clone(&news))?;
+    Ok(Open { roll_of, writer, ended, genesis, news, readers: Readers::new(readers), metrics })
+}
+
+async fn serve(
+    config: &Config,
+    secret: Secret,
+    open: Open,
+    listener: TcpListener,
+) -> anyhow::Result<Serving> {
+    let Open { roll_of, writer, ended, genesis, news, readers, metrics } = open;
     for command in genesis {
         writer.tell(command).await.context("make the operator")?;
     }
@@ -193,9 +215,10 @@ async fn serve(
         streams: Streams::default(),
         secret,
         metrics,
-        readers: Readers::new(readers),
+        readers,
         stopping,
     });
+    let address = listener.local_addr().context("read the address")?;
     let service = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
     let mut told = stop.subscribe();
     let until_told = async move { drop(told.wait_for(|told| *told).await) };

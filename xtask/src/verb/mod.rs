@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod openapi;
 mod sim;
 mod steps;
 mod test;
@@ -19,4 +20,5 @@ pub(crate) struct Verb {
 }
 
 /// In the order of the alphabet.
-pub(crate) const ALL: &[Verb] = &[bench::VERB, check::VERB, sim::VERB, test::VERB, tidy::VERB];
+pub(crate) const ALL: &[Verb] =
+    &[bench::VERB, check::VERB, openapi::VERB, sim::VERB, test::VERB, tidy::VERB];

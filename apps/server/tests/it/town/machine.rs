@@ -54,16 +54,25 @@ impl Machine {
     pub(crate) fn join(client: &Client, token: &str, number: u8, machine: &Value) -> Self {
         let asked = join_request(token, number, machine);
         let joined = client.send(Ask::post("/v1/worker/join").json(&asked)).expect(201).json();
-        let key = SigningKey::from_bytes(&[number; 32]);
-        let worker = joined["worker"].as_str().unwrap().to_owned();
-        let (nodes, jobs) = (Vec::new(), Vec::new());
-        Self { key, worker, session: String::new(), beats: 0, nodes, jobs, revision: None }
+        Self::new(number, joined["worker"].as_str().unwrap())
+    }
+
+    /// One that has joined as this worker.
+    pub(crate) fn new(number: u8, worker: &str) -> Self {
+        let (key, worker) = (SigningKey::from_bytes(&[number; 32]), worker.to_owned());
+        let (session, nodes, jobs) = (String::new(), Vec::new(), Vec::new());
+        Self { key, worker, session, beats: 0, nodes, jobs, revision: None }
     }
 
     /// Proves who it is.
     pub(crate) fn open_session(&mut self, client: &Client) {
         let asked = self.session_request(&self.challenge(client));
         let session = client.send(Ask::post("/v1/worker/session").json(&asked)).expect(200).json();
+        self.take_session(&session);
+    }
+
+    /// Goes on with a session it was given.
+    pub(crate) fn take_session(&mut self, session: &Value) {
         self.session = session["token"].as_str().unwrap().to_owned();
         self.beats = session["beats_from"].as_u64().unwrap();
     }

@@ -22,8 +22,8 @@ impl World {
         if !self.raining {
             return;
         }
-        self.agenda.at(self.now.after(self.dice.clone().seconds(5, 60)), Due::Habit(renter));
-        self.dice.next();
+        let later = self.dice.seconds(5, 60);
+        self.agenda.at(self.now.after(later), Due::Habit(renter));
         match self.dice.between(0, 19) {
             0..=4 => self.quote(renter),
             5..=10 => self.rent(renter),
@@ -194,8 +194,9 @@ impl World {
         let account = self.people.suppliers[self.machines[index].supplier];
         let command = self.invitation(invite, account);
         self.ask(Actor::Account(account), command, Purpose::Other);
-        self.agenda.at(self.now.after(self.dice.clone().seconds(5, 30)), Due::Join(index, invite));
-        self.agenda.at(self.now.after(self.dice.seconds(5, 30)), Due::MachineStart(index));
+        let (joins, starts) = (self.dice.seconds(5, 30), self.dice.seconds(5, 30));
+        self.agenda.at(self.now.after(joins), Due::Join(index, invite));
+        self.agenda.at(self.now.after(starts), Due::MachineStart(index));
     }
 
     pub(crate) fn invitation(&self, invite: InviteId, account: AccountId) -> Command {

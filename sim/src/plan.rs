@@ -2,6 +2,18 @@
 
 use crate::dice::Dice;
 
+/// What can go wrong all at once; what messages suffer is the weather's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Cut,
+    AgentCrash,
+    MachineCrash,
+    ServerCrash,
+    FullDisk,
+    ClockJump,
+    NodeDies,
+}
+
 /// The faults and features of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -45,13 +57,15 @@ impl Plan {
             _ => dice.between(3, 6),
         };
         // A long life for a few machines, a short one for many: beats are most of the work.
-        let weather_seconds = (6_000 / machines).clamp(300, 1_200);
+        let weather_seconds = (4_800 / machines).clamp(300, 900);
         let calm = dice.chance(150);
         let mut on = |permille| !calm && dice.chance(permille);
-        let (cuts, server_crashes, agent_crashes) = (on(400), on(500), on(400));
-        let (machine_crashes, full_disks, clock_jumps) = (on(300), on(250), on(250));
+        let (cuts, agent_crashes, machine_crashes) = (on(400), on(400), on(300));
+        let clock_jumps = on(250);
         let (nodes_fail, slow_stops, liars) = (on(400), on(300), on(300));
         let lossy = on(500);
+        // What happens to the control plane alone costs nobody a machine: it happens on calm days too.
+        let (server_crashes, full_disks) = (dice.chance(500), dice.chance(250));
         Self {
             machines: usize::try_from(machines).expect("at most forty"),
             renters: dice.index(4) + 2,
@@ -75,9 +89,23 @@ impl Plan {
             jobs: dice.chance(700),
             two_hours: dice.chance(100),
             ends_all: dice.chance(900),
-            follower: dice.once_in(8),
+            follower: dice.once_in(12),
             snapshot_every: *dice.pick(&[None, Some(60), Some(250)]).expect("three"),
         }
+    }
+
+    /// The faults that are on.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        let faults = [
+            (self.cuts, Fault::Cut),
+            (self.agent_crashes, Fault::AgentCrash),
+            (self.machine_crashes, Fault::MachineCrash),
+            (self.server_crashes, Fault::ServerCrash),
+            (self.full_disks, Fault::FullDisk),
+            (self.clock_jumps, Fault::ClockJump),
+            (self.nodes_fail, Fault::NodeDies),
+        ];
+        faults.into_iter().filter(|(on, _)| *on).map(|(_, fault)| fault).collect()
     }
 
     /// Whether nothing is on that could cost a rental its machines. Crashes and full

@@ -3,6 +3,7 @@
 //! Commands are applied as they come and their entries gathered; a batch is made durable, and only then are its
 //! answers given and its effects done. The plug may be pulled between any two of these.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use control::{Actor, Beat, Body, Command, Control, Digest, Effect, Refusal, Roll, SILENCE_MAX};
@@ -43,8 +44,8 @@ pub(crate) struct Server {
     wake_planned: Option<Timestamp>,
     /// What its clock shows beyond the true time, in milliseconds.
     pub(crate) ahead: i64,
-    /// When each machine was last heard, by the shell's own account.
-    heard: std::collections::BTreeMap<WorkerId, Timestamp>,
+    /// When each machine was last heard and with which number, by the shell's own account.
+    heard: BTreeMap<WorkerId, (Timestamp, u64)>,
 }
 
 impl Server {
@@ -58,7 +59,7 @@ impl Server {
             flush_asked: false,
             wake_planned: None,
             ahead: 0,
-            heard: std::collections::BTreeMap::new(),
+            heard: BTreeMap::new(),
         }
     }
 }
@@ -118,8 +119,12 @@ impl World {
             return Ok(());
         }
         let beat = self.server.roll.on_beat(id, number, said.digest, now);
+        let newest = self.server.heard.get(&id).map_or(0, |(_, newest)| *newest);
+        must((beat == Beat::Stale) == (number <= newest), Invariant::Authority, || {
+            format!("beat {number} of {id} after {newest} is {beat:?}")
+        })?;
         if beat != Beat::Stale {
-            self.server.heard.insert(id, now);
+            self.server.heard.insert(id, (now, number));
         }
         let Beat::News { back } = beat else { return Ok(()) };
         if back {
@@ -321,7 +326,7 @@ impl World {
         self.server.wake_planned = None;
         let clock = self.server_clock();
         for (worker, heard) in self.server.roll.on_wake(clock) {
-            let last = self.server.heard.get(&worker).copied().unwrap_or(heard);
+            let last = self.server.heard.get(&worker).map_or(heard, |(last, _)| *last);
             must(clock.since(last) > SILENCE_MAX, Invariant::NoFailureWithoutCause, || {
                 format!("{worker} is held silent {:?} after its beat", clock.since(last))
             })?;
@@ -369,7 +374,7 @@ impl World {
         self.server.roll = Roll::default();
         for (id, worker) in control.workers() {
             self.server.roll.know(id, worker.up, now);
-            self.server.heard.insert(id, now);
+            self.server.heard.insert(id, (now, 0));
         }
         let seq = control.head().seq;
         self.server.control = Some(control);

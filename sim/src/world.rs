@@ -13,7 +13,7 @@ use crate::letter::{Answer, Letter, Parcel};
 use crate::limits::{AGENDA_MAX, REST_MAX, STEPS_MAX};
 use crate::machine::Machine;
 use crate::people::{People, Renter};
-use crate::plan::Plan;
+use crate::plan::{Fault, Plan};
 use crate::ray::RayEvent;
 use crate::server::Server;
 use crate::trace::{Detail, Trace};
@@ -157,13 +157,15 @@ impl World {
             let (quotes, rentals, jobs) = (Vec::new(), Vec::new(), Vec::new());
             self.people.renters.push(Renter { account, project, quotes, rentals, jobs });
             self.top_up(index);
-            self.agenda.at(self.now.after(self.dice.clone().seconds(20, 60)), Due::Habit(index));
+            let first = self.dice.seconds(20, 60);
+            self.agenda.at(self.now.after(first), Due::Habit(index));
         }
         for index in 0..self.plan.suppliers {
             let account = AccountId::from_bits(self.fresh_bits());
             self.open_account(account)?;
             self.people.suppliers.push(account);
-            self.agenda.at(self.now.after(self.dice.clone().seconds(60, 200)), Due::Supply(index));
+            let first = self.dice.seconds(60, 200);
+            self.agenda.at(self.now.after(first), Due::Supply(index));
         }
         for _ in 0..self.plan.machines {
             let supplier = self.dice.index(self.plan.suppliers);
@@ -191,38 +193,41 @@ impl World {
 
     /// Something goes wrong, and something will again.
     fn fault(&mut self) {
-        if !self.raining {
+        let Some(fault) = self.dice.pick(&self.plan.faults()).copied().filter(|_| self.raining)
+        else {
             return;
-        }
-        let later = self.dice.seconds(5, 60);
+        };
+        let later = self.dice.seconds(5, 90);
         self.agenda.at(self.now.after(later), Due::Fault);
         let machine = self.dice.index(self.machines.len());
-        match self.dice.between(0, 6) {
-            0 if self.plan.cuts => {
-                let (from, to) =
-                    *self.dice.pick(&[(true, true), (true, false), (false, true)]).expect("three");
-                self.say_of(machine, || format!("is cut off: from {from}, to {to}"));
-                self.weather.cut(machine, from, to);
-                let heals = self.dice.seconds(2, 1_200);
-                self.agenda.at(self.now.after(heals), Due::Heal(machine));
-            }
-            1 if self.plan.agent_crashes => self.machine_crash(machine, false),
-            2 if self.plan.machine_crashes => self.machine_crash(machine, true),
-            3 if self.plan.server_crashes => self.server_crash(false),
-            4 if self.plan.full_disks => {
+        match fault {
+            Fault::Cut => self.cut_off(machine),
+            Fault::AgentCrash => self.machine_crash(machine, false),
+            Fault::MachineCrash => self.machine_crash(machine, true),
+            Fault::ServerCrash => self.server_crash(false),
+            Fault::FullDisk => {
                 self.server.disk.full = true;
                 let freed = self.dice.millis(10, 30_000);
                 self.agenda.at(self.now.after(freed), Due::DiskFreed);
             }
-            5 if self.plan.clock_jumps => {
+            Fault::ClockJump => {
                 let jump = i64::try_from(self.dice.between(0, 1_200_000)).expect("small");
                 self.server.ahead += jump - 600_000;
                 let ahead = self.server.ahead;
                 self.trace.line(self.now, "clock", || format!("is {ahead} ms ahead"));
             }
-            6 if self.plan.nodes_fail => self.node_dies(machine),
-            _ => {}
+            Fault::NodeDies => self.node_dies(machine),
         }
+    }
+
+    /// Cuts a machine off for a while: what it sends, what it is sent, or both.
+    fn cut_off(&mut self, machine: usize) {
+        let ways = [(true, true), (true, false), (false, true)];
+        let (from, to) = *self.dice.pick(&ways).expect("three");
+        self.say_of(machine, || format!("is cut off: from {from}, to {to}"));
+        self.weather.cut(machine, from, to);
+        let heals = self.dice.seconds(2, 1_200);
+        self.agenda.at(self.now.after(heals), Due::Heal(machine));
     }
 
     fn node_dies(&mut self, machine: usize) {

@@ -19,6 +19,9 @@ pub struct Config {
     pub server: String,
     /// What to call the machine; its host name unless named. Settled when it joins.
     pub name: Option<Name>,
+    /// Which part of the machine this agent offers, when several agents share one machine; 0 when it has it alone.
+    /// Each part joins as a worker of its own.
+    pub part: u32,
     /// How much of the machine is on offer.
     pub offers: Offers,
     /// The country it stands in.
@@ -74,6 +77,7 @@ mod tests {
             data: PathBuf::new(),
             server: String::new(),
             name: None,
+            part: 0,
             offers: Offers::default(),
             country: None,
             address: IpAddr::from([127, 0, 0, 1]),

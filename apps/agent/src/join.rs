@@ -1,6 +1,7 @@
 //! A machine takes up an invitation.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use sha2::{Digest, Sha256};
 use units::{BlobId, WorkerId};
 use wire::JoinRequest;
 
@@ -39,7 +40,7 @@ pub fn join(config: &Config, token: &str) -> Result<WorkerId> {
     let hardware = probe::look(&config.data);
     let machine = offered(&hardware, config)?;
     let key = key_to_join(&config.data)?;
-    let fingerprint = BlobId::from_sha256(hardware.fingerprint);
+    let fingerprint = fingerprint_of_part(hardware.fingerprint, config.part);
     let request = JoinRequest {
         token: token.to_owned(),
         name: name.clone(),
@@ -55,4 +56,14 @@ pub fn join(config: &Config, token: &str) -> Result<WorkerId> {
     note_told(&config.data, &machine);
     tracing::info!(%worker, "this machine has joined");
     Ok(worker)
+}
+
+/// A machine's fingerprint, or that of one of its parts: SHA-256 of the machine's and the part's number.
+fn fingerprint_of_part(machine: [u8; 32], part: u32) -> BlobId {
+    if part == 0 {
+        return BlobId::from_sha256(machine);
+    }
+    BlobId::from_sha256(
+        Sha256::new().chain_update(machine).chain_update(part.to_be_bytes()).finalize().into(),
+    )
 }

@@ -39,6 +39,8 @@ impl Scene {
             data: folder.join("data"),
             server: plane.url(),
             name: Some("rack-3".parse().unwrap()),
+
+            part: 0,
             offers: Offers {
                 vcpus: Some(1),
                 memory_mib: Some(64),

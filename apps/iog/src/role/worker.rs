@@ -64,6 +64,9 @@ pub(crate) struct MachineArgs {
     /// What to call the machine; its host name unless named. Settled when it joins.
     #[arg(long, value_name = "NAME")]
     name: Option<Name>,
+    /// Which part of the machine this agent offers, when several share one: 1, 2, …; each is a worker of its own.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    part: u32,
     /// vCPUs on offer; all of them unless named.
     #[arg(long, value_name = "N")]
     vcpus: Option<u32>,
@@ -99,6 +102,7 @@ impl MachineArgs {
             data: self.data.clone(),
             server: server.unwrap_or_default(),
             name: self.name.clone(),
+            part: self.part,
             offers: Offers {
                 vcpus: self.vcpus,
                 memory_mib: self.memory.map(|size| size.0),

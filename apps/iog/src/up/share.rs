@@ -26,6 +26,8 @@ const _: () = assert!(
 pub(super) struct Share {
     /// What it is called.
     pub(super) name: String,
+    /// Which part of this machine it is.
+    pub(super) part: u16,
     /// Its address on loopback.
     pub(super) address: String,
     /// Its ports, as in `20000-20999`.
@@ -46,6 +48,7 @@ pub(super) fn divide(hardware: &Hardware, workers: u16) -> Vec<Share> {
     let ports = (PORTS_TO - PORTS_FROM) / workers / PORTS_OF_NODE * PORTS_OF_NODE;
     let share = |number: u16| Share {
         name: format!("worker-{number}"),
+        part: number,
         address: format!("127.77.0.{number}"),
         ports: format!("{}-{}", PORTS_FROM + (number - 1) * ports, PORTS_FROM + number * ports - 1),
         vcpus: (hardware.vcpus / u32::from(workers)).max(1),

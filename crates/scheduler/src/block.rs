@@ -27,41 +27,124 @@ pub(crate) struct Entry {
     pub(crate) free: Resources,
 }
 
-/// The most that any machine of a block has of each thing.
-#[derive(Clone, Copy, Debug, Default)]
+/// How far apart the machines of a block or a lane are in each thing.
+///
+/// It may promise too much, never too little: no machine lies outside it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Summary {
-    len: usize,
-    pub(crate) vcpus: u64,
-    pub(crate) memory_mib: u64,
-    pub(crate) disk_mib: u64,
-    pub(crate) tier: u64,
-    certifications: u64,
-    /// One bit for all countries with the same remainder by 64.
-    countries: u64,
+    /// How many machines there are, exactly.
+    pub(crate) len: usize,
+    kinds: Kinds,
+    /// One bit for all countries with the same remainder by 128.
+    countries: u128,
     /// One bit for all suppliers with the same remainder by 64.
     suppliers: u64,
+    vcpus: Span,
+    memory_mib: Span,
+    disk_mib: Span,
+}
+
+/// Tiers with certifications: one bit for each pair, so that a rare pair of common things is known to be rare.
+pub(crate) type Kinds = u64;
+
+fn kind(tier: u64, certifications: u64) -> Kinds {
+    1 << (tier << CERTIFICATION_BITS | certifications)
+}
+
+/// The least and the most of something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+}
+
+impl Span {
+    const NONE: Self = Self { min: u32::MAX, max: 0 };
+
+    fn add(&mut self, other: Self) {
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    fn of(value: u64) -> Self {
+        let value = u32::try_from(value).expect("limits keep amounts in 32 bits");
+        Self { min: value, max: value }
+    }
+
+    /// Whether something in it is at least `value`.
+    #[inline]
+    fn reaches(self, value: u64) -> bool {
+        u64::from(self.max) >= value
+    }
+
+    /// Whether all in it is at least `value`.
+    #[inline]
+    fn clears(self, value: u64) -> bool {
+        u64::from(self.min) >= value
+    }
+}
+
+impl Default for Summary {
+    fn default() -> Self {
+        let none = Span::NONE;
+        Self {
+            len: 0,
+            kinds: 0,
+            countries: 0,
+            suppliers: 0,
+            vcpus: none,
+            memory_mib: none,
+            disk_mib: none,
+        }
+    }
 }
 
 impl Summary {
-    /// The places of the block's machines.
+    /// The places of a block's machines.
     pub(crate) const fn all(&self) -> u64 {
         first_places(self.len)
     }
 
-    fn add(&mut self, entry: &Entry) {
+    pub(crate) fn add(&mut self, entry: &Entry) {
         self.len += 1;
-        self.vcpus = self.vcpus.max(u64::from(entry.free.vcpus));
-        self.memory_mib = self.memory_mib.max(entry.free.memory_mib);
-        self.disk_mib = self.disk_mib.max(entry.free.disk_mib);
-        self.tier = self.tier.max(entry.tier);
-        self.certifications |= entry.certifications;
-        self.countries |= 1 << (entry.country % 64);
+        self.kinds |= kind(entry.tier, entry.certifications);
+        self.countries |= 1 << (entry.country % 128);
         self.suppliers |= 1 << (entry.supplier % 64);
+        self.vcpus.add(Span::of(u64::from(entry.free.vcpus)));
+        self.memory_mib.add(Span::of(entry.free.memory_mib));
+        self.disk_mib.add(Span::of(entry.free.disk_mib));
+    }
+
+    /// Makes it wide enough for all that `other` is of.
+    pub(crate) fn widen(&mut self, other: &Self) {
+        self.len += other.len;
+        self.kinds |= other.kinds;
+        self.countries |= other.countries;
+        self.suppliers |= other.suppliers;
+        self.vcpus.add(other.vcpus);
+        self.memory_mib.add(other.memory_mib);
+        self.disk_mib.add(other.disk_mib);
+    }
+
+    pub(crate) fn span(&self, amount: Amount) -> Span {
+        match amount {
+            Amount::Vcpus => self.vcpus,
+            Amount::Memory => self.memory_mib,
+            Amount::Disk => self.disk_mib,
+        }
     }
 }
 
+/// What a machine has more or less of, and blocks store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Amount {
+    Vcpus,
+    Memory,
+    Disk,
+}
+
 /// What a machine must have, in the numbers that blocks store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sieve {
     pub(crate) unit_max: u64,
     pub(crate) vcpus: u64,
@@ -69,6 +152,7 @@ pub(crate) struct Sieve {
     pub(crate) disk_mib: u64,
     pub(crate) tier: u64,
     pub(crate) certifications: u64,
+    pub(crate) kinds: Kinds,
     pub(crate) countries: Option<Wanted>,
     pub(crate) suppliers: Option<Wanted>,
 }
@@ -77,13 +161,25 @@ pub(crate) struct Sieve {
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     numbers: BTreeSet<u64>,
-    by_remainder: u64,
+    /// One bit for all with the same remainder by 128.
+    by_remainder: u128,
 }
 
 impl Wanted {
     pub(crate) fn new(numbers: BTreeSet<u64>) -> Self {
-        let by_remainder = numbers.iter().fold(0, |bits, number| bits | 1 << (number % 64));
+        let by_remainder = numbers.iter().fold(0, |bits, number| bits | 1 << (number % 128));
         Self { numbers, by_remainder }
+    }
+
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.numbers.iter().copied()
+    }
+
+    /// The same by 64.
+    fn by_half_remainder(&self) -> u64 {
+        let [low, high] =
+            [self.by_remainder, self.by_remainder >> 64].map(|half| half & u128::from(u64::MAX));
+        u64::try_from(low | high).expect("half as many bits")
     }
 
     /// The places of `among` that have one of the numbers; it reads either each number or each place.
@@ -99,68 +195,55 @@ impl Wanted {
 }
 
 impl Sieve {
-    /// Whether it tells machines apart by anything but price and amounts.
-    pub(crate) fn filters_kinds(&self) -> bool {
-        self.suppliers.is_some()
-            || self.countries.is_some()
-            || self.tier > 0
-            || self.certifications != 0
+    /// Lets machines pass that are connected at least this fast and have at least these certifications.
+    pub(crate) fn want_kinds(&mut self, tier: u64, certifications: u64) {
+        let tiers = tier..1 << TIER_BITS;
+        let all = tiers.flat_map(|tier| (0..1 << CERTIFICATION_BITS).map(move |has| (tier, has)));
+        let passing = all.filter(|(_, has)| certifications & !has == 0);
+        self.kinds = passing.fold(0, |kinds, (tier, has)| kinds | kind(tier, has));
+        (self.tier, self.certifications) = (tier, certifications);
     }
 
-    /// Whether some machine of a block may pass, its price aside.
-    #[inline]
-    pub(crate) fn may_pass(&self, summary: &Summary) -> bool {
-        self.fails_all(summary).count() == 0 && self.certifications & !summary.certifications == 0
-    }
-
-    /// The tests that no machine of a block passes, as far as its summary tells.
-    #[inline]
-    pub(crate) fn fails_all(&self, summary: &Summary) -> FailsAll {
-        let none_of = |wanted: &Option<Wanted>, has: u64| {
-            wanted.as_ref().is_some_and(|wanted| wanted.by_remainder & has == 0)
-        };
-        FailsAll {
-            supplier: none_of(&self.suppliers, summary.suppliers),
-            country: none_of(&self.countries, summary.countries),
-            tier: summary.tier < self.tier,
-            vcpus: summary.vcpus < self.vcpus,
-            memory: summary.memory_mib < self.memory_mib,
-            disk: summary.disk_mib < self.disk_mib,
+    /// Asks for at least `least` of an amount.
+    pub(crate) fn want(&mut self, amount: Amount, least: u64) {
+        match amount {
+            Amount::Vcpus => self.vcpus = least,
+            Amount::Memory => self.memory_mib = least,
+            Amount::Disk => self.disk_mib = least,
         }
     }
-}
 
-/// Tests that no machine of a block passes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FailsAll {
-    pub(crate) supplier: bool,
-    pub(crate) country: bool,
-    pub(crate) tier: bool,
-    pub(crate) vcpus: bool,
-    pub(crate) memory: bool,
-    pub(crate) disk: bool,
-}
-
-impl FailsAll {
+    /// Whether some machine may pass, its price aside.
     #[inline]
-    pub(crate) fn count(self) -> u32 {
-        let tests = [self.supplier, self.country, self.tier, self.vcpus, self.memory, self.disk];
-        tests.into_iter().map(u32::from).sum()
+    pub(crate) fn may_pass(&self, summary: &Summary) -> bool {
+        let country = |wanted: &Wanted| wanted.by_remainder & summary.countries != 0;
+        let supplier = |wanted: &Wanted| wanted.by_half_remainder() & summary.suppliers != 0;
+        self.kinds & summary.kinds != 0
+            && summary.vcpus.reaches(self.vcpus)
+            && summary.memory_mib.reaches(self.memory_mib)
+            && summary.disk_mib.reaches(self.disk_mib)
+            && self.countries.as_ref().is_none_or(country)
+            && self.suppliers.as_ref().is_none_or(supplier)
     }
 }
 
 /// Bits kept for certifications.
-pub(crate) const CERTIFICATION_BITS: usize = 3;
+const CERTIFICATION_BITS: usize = 3;
+const TIER_BITS: usize = 3;
 const COUNTRY_BITS: usize = 10;
 const SUPPLIER_BITS: usize = 32;
 const _: () = assert!(units::Certification::ALL.len() == CERTIFICATION_BITS, "each has its bit");
 const _: () = assert!(26 * 26 < 1 << COUNTRY_BITS, "every pair of letters has its number");
-const _: () = assert!(units::Tier::ALL.len() <= 8, "a tier has three bits");
+const _: () = assert!(units::Tier::ALL.len() <= 1 << TIER_BITS, "a tier has its bits");
+const _: () = assert!(1 << (TIER_BITS + CERTIFICATION_BITS) <= Kinds::BITS, "a pair has its bit");
 
 /// Up to [`BLOCK_LENGTH`] machines, by price and then by worker.
+///
+/// Laid out as written: what most orders read comes first and together.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Block {
-    tier: Column<3>,
+    tier: Column<TIER_BITS>,
     certifications: Column<CERTIFICATION_BITS>,
     country: Column<COUNTRY_BITS>,
     vcpus: Column<16>,
@@ -254,9 +337,9 @@ impl Block {
         self.memory_mib.remove(place);
         self.disk_mib.remove(place);
         summary.len -= 1;
-        summary.vcpus = self.vcpus.max();
-        summary.memory_mib = self.memory_mib.max();
-        summary.disk_mib = self.disk_mib.max();
+        summary.vcpus = span(&self.vcpus, self.len);
+        summary.memory_mib = span(&self.memory_mib, self.len);
+        summary.disk_mib = span(&self.disk_mib, self.len);
         self.removals += 1;
         if self.removals >= REMOVALS_BEFORE_SUMMARY {
             *summary = self.summary();
@@ -290,31 +373,29 @@ impl Block {
         summary
     }
 
-    pub(crate) fn all(&self) -> u64 {
-        first_places(self.len())
-    }
-
     /// The machines whose price is at most `unit_max`: a prefix.
     pub(crate) fn priced(&self, unit_max: u64) -> u64 {
         first_places(self.units[..self.len].partition_point(|unit| *unit <= unit_max))
     }
 
-    /// The machines that pass every test but the price.
+    /// The machines that pass every test but the price. Columns that the summary settles are not read.
     #[inline]
-    pub(crate) fn passing(&self, sieve: &Sieve) -> u64 {
-        let mut mask = self.all() & self.tier.at_least(sieve.tier);
-        for bit in 0..CERTIFICATION_BITS {
-            mask &= self.certified(sieve, bit);
-        }
-        mask &= self.vcpus.at_least(sieve.vcpus);
-        if mask != 0 {
-            mask &= self.memory_mib.at_least(sieve.memory_mib);
-        }
-        if mask != 0 {
-            mask &= self.disk_mib.at_least(sieve.disk_mib);
+    pub(crate) fn passing(&self, sieve: &Sieve, summary: &Summary) -> u64 {
+        let mut mask = summary.all();
+        if summary.kinds & !sieve.kinds != 0 {
+            mask &= self.of_kinds(sieve);
         }
         if let (Some(wanted), true) = (&sieve.countries, mask != 0) {
             mask = wanted.mask(&self.country, mask);
+        }
+        if mask != 0 && !summary.vcpus.clears(sieve.vcpus) {
+            mask &= self.vcpus.at_least(sieve.vcpus);
+        }
+        if mask != 0 && !summary.memory_mib.clears(sieve.memory_mib) {
+            mask &= self.memory_mib.at_least(sieve.memory_mib);
+        }
+        if mask != 0 && !summary.disk_mib.clears(sieve.disk_mib) {
+            mask &= self.disk_mib.at_least(sieve.disk_mib);
         }
         if let (Some(wanted), true) = (&sieve.suppliers, mask != 0) {
             mask = wanted.mask(&self.supplier, mask);
@@ -322,40 +403,27 @@ impl Block {
         mask
     }
 
-    /// The machines of a supplier that will do.
-    pub(crate) fn supplied(&self, sieve: &Sieve) -> u64 {
-        let all = self.all();
-        sieve.suppliers.as_ref().map_or(all, |of| of.mask(&self.supplier, all))
+    #[inline]
+    fn of_kinds(&self, sieve: &Sieve) -> u64 {
+        let mut mask = self.tier.at_least(sieve.tier);
+        for bit in (0..CERTIFICATION_BITS).filter(|bit| sieve.certifications >> bit & 1 == 1) {
+            mask &= self.certifications.with_bit(bit);
+        }
+        mask
     }
 
-    /// The machines in a country that will do.
-    pub(crate) fn in_country(&self, sieve: &Sieve) -> u64 {
-        let all = self.all();
-        sieve.countries.as_ref().map_or(all, |of| of.mask(&self.country, all))
-    }
-
-    /// The machines that have one certification, or all where it is not wanted.
-    pub(crate) fn certified(&self, sieve: &Sieve, bit: usize) -> u64 {
-        match sieve.certifications >> bit & 1 {
-            1 => self.certifications.with_bit(bit),
-            _ => u64::MAX,
+    /// The machines that have at least so much of something free.
+    pub(crate) fn at_least(&self, amount: Amount, least: u64) -> u64 {
+        match amount {
+            Amount::Vcpus => self.vcpus.at_least(least),
+            Amount::Memory => self.memory_mib.at_least(least),
+            Amount::Disk => self.disk_mib.at_least(least),
         }
     }
+}
 
-    /// The machines that have at least so much free, and are connected at least so fast.
-    pub(crate) fn vcpus_at_least(&self, vcpus: u64) -> u64 {
-        self.vcpus.at_least(vcpus)
-    }
-
-    pub(crate) fn memory_at_least(&self, memory_mib: u64) -> u64 {
-        self.memory_mib.at_least(memory_mib)
-    }
-
-    pub(crate) fn disk_at_least(&self, disk_mib: u64) -> u64 {
-        self.disk_mib.at_least(disk_mib)
-    }
-
-    pub(crate) fn tier_at_least(&self, tier: u64) -> u64 {
-        self.tier.at_least(tier)
-    }
+/// From the least to the most of a column's numbers.
+fn span<const BITS: usize>(column: &Column<BITS>, len: usize) -> Span {
+    let [min, max] = [column.min(len), column.max()].map(Span::of);
+    Span { min: if len == 0 { u32::MAX } else { min.min }, max: max.max }
 }

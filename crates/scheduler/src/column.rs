@@ -88,6 +88,18 @@ impl<const BITS: usize> Column<BITS> {
         self.0[bit]
     }
 
+    /// The smallest of the first `count` numbers.
+    pub(crate) fn min(&self, count: usize) -> u64 {
+        let (mut among, mut min) = (first_places(count), 0);
+        for (bit, word) in self.0.iter().enumerate().rev() {
+            match among & !word {
+                0 => min |= 1 << bit,
+                without => among = without,
+            }
+        }
+        min
+    }
+
     /// The largest number.
     pub(crate) fn max(&self) -> u64 {
         let (mut among, mut max) = (u64::MAX, 0);
@@ -128,6 +140,9 @@ mod tests {
             prop_assert_eq!(found(column.at_least(than)), only(&|value| value >= than));
             prop_assert_eq!(found(column.equal_to(than % 32)), only(&|value| value == than % 32));
             prop_assert_eq!(column.max(), list.iter().copied().max().unwrap_or(0));
+            if let Some(least) = list.iter().min() {
+                prop_assert_eq!(column.min(list.len()), *least);
+            }
             let upper = column.split_off(9);
             prop_assert_eq!((column.get(3), upper.get(1)), (*list.get(3).unwrap_or(&0), *list.get(10).unwrap_or(&0)));
         }

@@ -9,9 +9,9 @@ use crate::order::{Order, Spread};
 /// Why an order was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// Machines on the network. Each is counted once: in `excluded` or in `fitting`.
+    /// Machines on the network.
     pub machines: u64,
-    /// How many do not fit, by the first thing that excludes them.
+    /// How many each thing asked for rules out.
     pub excluded: Excluded,
     /// Machines that fit at least one node.
     pub fitting: u64,
@@ -22,7 +22,10 @@ pub struct Explanation {
     pub relaxations: Vec<Relaxation>,
 }
 
-/// Machines by the first thing that excludes them, in the order of these fields.
+/// How many machines each thing asked for rules out, were it the only one.
+///
+/// A machine that several things rule out is counted in each, so the largest count names what narrows the choice
+/// most. Whoever is closed is counted as that and nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Excluded {
     /// Down, draining, or not yet heard of.
@@ -37,7 +40,7 @@ pub struct Excluded {
     pub tier: u64,
     /// A certification is missing.
     pub certification: u64,
-    /// Too expensive. A machine without GPUs has no price per GPU: it is counted under `gpus`.
+    /// Too expensive. A machine without GPUs has no price per GPU: it is in `gpus` only.
     pub price: u64,
     /// Too few free GPUs.
     pub gpus: u64,

@@ -1,42 +1,30 @@
-//! Every open machine where an order looks for it.
-//!
-//! A machine with GPUs is in two lanes: one by the price of its GPUs, one by that of its vCPUs, for work without
-//! GPUs. Another is in the second only. Within a lane all have the same model and as many free GPUs, so that an
-//! order sees only lanes that can serve it, and a tight fit needs no search.
+//! What the open machines have, in numbers that are quickly compared, and where each is found: in its lanes, by its
+//! supplier, and in the census.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use units::{AccountId, Certification, Country, GpuModel, Tier};
+use units::{AccountId, Certification, Country, GpuModel, Tier, WorkerId};
 
 use crate::block::{Entry, Sieve, Wanted};
-use crate::lane::Lane;
-use crate::limits::GPUS_PER_MACHINE_MAX;
-use crate::machine::{Machine, Stand};
+use crate::census::Census;
+use crate::lanes::{Lanes, places_of};
+use crate::limits::SUPPLIERS_MACHINES_MAX;
+use crate::machine::{Held, Machine, Stand};
 use crate::matcher::Need;
 use crate::order::Filters;
-
-/// What the machines of a lane have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LaneKey {
-    /// In order of the price per vCPU, for work without GPUs; otherwise per GPU.
-    pub(crate) per_vcpu: bool,
-    pub(crate) has_gpus: bool,
-    /// The number of the model, zero for none.
-    pub(crate) model: u64,
-    pub(crate) free_gpus: u32,
-}
+use crate::ranks::Ranks;
 
 /// The numbers under which blocks know what a machine says in words. They never change.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks {
-    model: u64,
-    supplier: u64,
-    country: u64,
+    pub(crate) model: u32,
+    pub(crate) supplier: u32,
+    country: u32,
 }
 
 /// Numbers for things as they are first seen, from one.
 #[derive(Clone, Debug)]
-struct Numbers<T>(BTreeMap<T, u64>);
+struct Numbers<T>(BTreeMap<T, u32>);
 
 impl<T> Default for Numbers<T> {
     fn default() -> Self {
@@ -45,29 +33,35 @@ impl<T> Default for Numbers<T> {
 }
 
 impl<T: Ord + Clone> Numbers<T> {
-    fn number(&mut self, thing: &T) -> u64 {
+    fn number(&mut self, thing: &T) -> u32 {
         if let Some(number) = self.0.get(thing) {
             return *number;
         }
-        let number = u64::try_from(self.0.len()).expect("a count fits 64 bits") + 1;
+        let number = u32::try_from(self.0.len()).expect("a count of suppliers fits 32 bits") + 1;
         self.0.insert(thing.clone(), number);
         number
     }
 
     /// The numbers of those that were ever seen; no machine has another.
     fn wanted(&self, things: &BTreeSet<T>) -> Option<Wanted> {
-        let numbers = things.iter().filter_map(|thing| self.0.get(thing).copied()).collect();
+        let numbers =
+            things.iter().filter_map(|thing| self.0.get(thing)).copied().map(u64::from).collect();
         (!things.is_empty()).then(|| Wanted::new(numbers))
     }
 }
 
-/// Every open machine in its lanes.
+/// A supplier's number and the four quarters of a machine's, highest first: 20 bytes, where two fields take 32.
+type Supplied = [u32; 5];
+
+/// Every open machine, wherever it is looked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     models: Numbers<GpuModel>,
     suppliers: Numbers<AccountId>,
     countries: Numbers<Country>,
-    lanes: BTreeMap<LaneKey, Lane>,
+    pub(crate) lanes: Lanes,
+    pub(crate) census: Census,
+    by_supplier: Ranks<Supplied>,
 }
 
 impl Index {
@@ -79,75 +73,93 @@ impl Index {
         }
     }
 
-    /// Puts an open machine in its lanes.
+    /// Puts in a machine that opens.
     pub(crate) fn insert(&mut self, stand: &Stand) {
-        let mut entry = entry(stand);
-        for (key, unit) in lanes_of(stand) {
-            entry.unit = unit;
-            self.lanes.entry(key).or_default().insert(&entry);
+        let entry = entry(stand);
+        self.lanes.insert(stand, &entry);
+        self.census.insert(stand, &entry);
+        self.by_supplier.insert(supplied(stand));
+    }
+
+    /// Takes an open machine out. The stand is as it was when it was put in.
+    pub(crate) fn remove(&mut self, stand: &Stand) {
+        let entry = entry(stand);
+        self.lanes.remove(stand, &entry);
+        self.census.remove(stand, &entry);
+        self.by_supplier.remove(supplied(stand));
+    }
+
+    /// An open machine changes from what it was when it was put in.
+    pub(crate) fn change(&mut self, from: &Stand, to: &Stand) {
+        let entries = (entry(from), entry(to));
+        self.lanes.change(&places_of(from, &entries.0), &places_of(to, &entries.1));
+        self.census.change((from, &entries.0), (to, &entries.1));
+        if from.marks.supplier != to.marks.supplier {
+            self.by_supplier.remove(supplied(from));
+            self.by_supplier.insert(supplied(to));
         }
     }
 
-    /// Takes an open machine out of its lanes. The stand is as it was when it was put there.
-    pub(crate) fn remove(&mut self, stand: &Stand) {
-        for (key, unit) in lanes_of(stand) {
-            let lane = self.lanes.get_mut(&key).expect("an open machine is in its lanes");
-            lane.remove((unit, stand.machine.id));
-            if lane.len() == 0 {
-                self.lanes.remove(&key);
-            }
+    /// What is taken of an open machine changes.
+    pub(crate) fn hold(&mut self, stand: &mut Stand, held: Held) {
+        let from = entry(stand);
+        self.lanes.remove(stand, &from);
+        stand.held = held;
+        let to = entry(stand);
+        self.lanes.insert(stand, &to);
+        self.census.change((stand, &from), (stand, &to));
+    }
+
+    /// Lanes that hold these open machines only.
+    pub(crate) fn lanes_of<'a>(stands: impl Iterator<Item = &'a Stand>) -> Lanes {
+        let mut lanes = Lanes::default();
+        stands.for_each(|stand| lanes.insert(stand, &entry(stand)));
+        lanes
+    }
+
+    /// The open machines of these suppliers, if some are named and have few machines.
+    pub(crate) fn few_of(
+        &self,
+        suppliers: &BTreeSet<AccountId>,
+    ) -> Option<impl Iterator<Item = WorkerId>> {
+        let suppliers = self.suppliers.wanted(suppliers)?;
+        if self.census.supplied_by(&suppliers) > SUPPLIERS_MACHINES_MAX {
+            return None;
         }
+        let numbers: Vec<_> = suppliers.numbers().collect();
+        let of = |number: u64| {
+            let number = u32::try_from(number).expect("numbers of suppliers have 32 bits");
+            let [low, high] = [0, u32::MAX].map(|part| [number, part, part, part, part]);
+            self.by_supplier.range(low, high)
+        };
+        Some(numbers.into_iter().flat_map(of).map(worker))
     }
 
     /// The number of the model asked for; `None` when any will do. One that no machine has is a number too.
-    pub(crate) fn model(&self, filters: &Filters) -> Option<u64> {
+    pub(crate) fn model(&self, filters: &Filters) -> Option<u32> {
         filters
             .gpu_model
             .as_ref()
-            .map(|model| self.models.0.get(model).copied().unwrap_or(u64::MAX))
+            .map(|model| self.models.0.get(model).copied().unwrap_or(u32::MAX))
     }
 
     pub(crate) fn sieve(&self, filters: &Filters, need: &Need) -> Sieve {
-        Sieve {
+        let mut sieve = Sieve {
             unit_max: need.unit_max,
             vcpus: u64::from(need.each.vcpus),
             memory_mib: need.each.memory_mib,
             disk_mib: need.each.disk_mib,
-            tier: tier_number(filters.tier_min),
-            certifications: certification_bits(&filters.certifications),
             countries: self.countries.wanted(&filters.countries),
             suppliers: self.suppliers.wanted(&filters.suppliers),
-        }
-    }
-
-    /// The lanes whose machines have the model and enough free GPUs.
-    pub(crate) fn lanes_for(&self, model: Option<u64>, need: &Need) -> Vec<(LaneKey, &Lane)> {
-        let (per_vcpu, gpus) = (!need.per_gpu(), need.each.gpus);
-        if gpus > GPUS_PER_MACHINE_MAX {
-            return Vec::new();
-        }
-        let key = |has_gpus, model, free_gpus| LaneKey { per_vcpu, has_gpus, model, free_gpus };
-        [false, true]
-            .into_iter()
-            .flat_map(|has_gpus| {
-                let low = key(has_gpus, model.unwrap_or(0), gpus);
-                let high = key(has_gpus, model.unwrap_or(u64::MAX), GPUS_PER_MACHINE_MAX);
-                self.lanes.range(low..=high)
-            })
-            .filter(|(key, _)| key.free_gpus >= gpus)
-            .map(|(key, lane)| (*key, lane))
-            .collect()
-    }
-
-    /// Lanes that together hold every open machine once, by the price the order pays where there is one.
-    pub(crate) fn lanes_of_all(&self, need: &Need) -> impl Iterator<Item = (LaneKey, &Lane)> {
-        let per_gpu = need.per_gpu();
-        let once = move |key: &LaneKey| if key.has_gpus { key.per_vcpu != per_gpu } else { true };
-        self.lanes.iter().filter(move |(key, _)| once(key)).map(|(key, lane)| (*key, lane))
+            ..Sieve::default()
+        };
+        let certifications = certification_bits(&filters.certifications);
+        sieve.want_kinds(tier_number(filters.tier_min), certifications);
+        sieve
     }
 }
 
-fn tier_number(tier: Tier) -> u64 {
+pub(crate) fn tier_number(tier: Tier) -> u64 {
     match tier {
         Tier::None => 0,
         Tier::Low => 1,
@@ -157,7 +169,7 @@ fn tier_number(tier: Tier) -> u64 {
     }
 }
 
-fn certification_bits(certifications: &BTreeSet<Certification>) -> u64 {
+pub(crate) fn certification_bits(certifications: &BTreeSet<Certification>) -> u64 {
     let bit = |certification: &Certification| match certification {
         Certification::Hipaa => 1,
         Certification::Iso27001 => 1 << 1,
@@ -170,20 +182,20 @@ fn entry(stand: &Stand) -> Entry {
     Entry {
         unit: 0,
         worker: stand.machine.id,
-        supplier: stand.marks.supplier,
-        country: stand.marks.country,
+        supplier: u64::from(stand.marks.supplier),
+        country: u64::from(stand.marks.country),
         tier: tier_number(stand.machine.tier),
         certifications: certification_bits(&stand.machine.certifications),
         free: stand.free(),
     }
 }
 
-/// The lanes of a machine, with its price in each.
-fn lanes_of(stand: &Stand) -> impl Iterator<Item = (LaneKey, u64)> {
-    let (model, free_gpus) = (stand.marks.model, stand.free_gpus().len());
-    let has_gpus = stand.machine.total.gpus > 0;
-    let prices = &stand.machine.prices;
-    let key = move |per_vcpu| LaneKey { per_vcpu, has_gpus, model, free_gpus };
-    let per_gpu = has_gpus.then(|| (key(false), prices.gpu_hour.units()));
-    per_gpu.into_iter().chain([(key(true), prices.vcpu_hour.units())])
+fn supplied(stand: &Stand) -> Supplied {
+    let bits = stand.machine.id.bits();
+    let part = |of: u128| u32::try_from(of & u128::from(u32::MAX)).expect("a quarter of the bits");
+    [stand.marks.supplier, part(bits >> 96), part(bits >> 64), part(bits >> 32), part(bits)]
+}
+
+fn worker([_, parts @ ..]: Supplied) -> WorkerId {
+    WorkerId::from_bits(parts.into_iter().fold(0, |bits, part| bits << 32 | u128::from(part)))
 }

@@ -5,13 +5,14 @@ use std::fmt;
 
 use units::{Credits, Resources, WorkerId};
 
-use crate::block::Sieve;
 use crate::index::Index;
+use crate::lanes::Lanes;
 use crate::limits::OFFERS_PER_PAGE_MAX;
 use crate::machine::{Held, Machine, Stand};
 use crate::matcher::{Cursor, Fit, Need, Offer, Placement, Seat};
 use crate::matches::{Matches, Ranking};
 use crate::order::{Filters, Order, Refusal, Spread};
+use crate::question::Question;
 use crate::survey::Survey;
 
 /// The machines of the network, and what is taken of each.
@@ -74,8 +75,7 @@ impl Inventory {
         };
         let stand = Stand { machine, open, held, marks };
         if open {
-            self.index.remove(&self.stands[&stand.machine.id]);
-            self.index.insert(&stand);
+            self.index.change(&self.stands[&stand.machine.id], &stand);
         }
         self.stands.insert(stand.machine.id, stand);
     }
@@ -106,13 +106,11 @@ impl Inventory {
     /// Where an order goes, all of it, best machine first by [`Fit`]; or why it goes nowhere. Changes nothing.
     pub fn place(&self, order: &Order) -> Result<Placement, Refusal> {
         order.checked()?;
-        let need = Need::new(&order.filters, order.each);
-        let sieve = self.index.sieve(&order.filters, &need);
-        self.matched(order, &need, &sieve).ok_or_else(|| {
-            let mut survey = Survey::new(order, &need);
-            survey.excluded.closed = as_count(self.len() - self.open);
-            survey.walk(&self.index, &sieve, self.index.model(&order.filters));
-            Refusal::NoCapacity(Box::new(survey.explanation(as_count(self.len()))))
+        let few = self.few(&order.filters);
+        let question = Question::new(&self.index, order, few.as_ref());
+        self.matched(&question).map_err(|fits| {
+            let survey = Survey::new(self, &question, few.as_ref(), &fits);
+            Refusal::NoCapacity(Box::new(survey.explanation()))
         })
     }
 
@@ -120,8 +118,8 @@ impl Inventory {
     /// as a queue of waiting orders does.
     pub fn find(&self, order: &Order) -> Option<Placement> {
         order.checked().ok()?;
-        let need = Need::new(&order.filters, order.each);
-        self.matched(order, &need, &self.index.sieve(&order.filters, &need))
+        let few = self.few(&order.filters);
+        self.matched(&Question::new(&self.index, order, few.as_ref())).ok()
     }
 
     /// Takes seats, all or none.
@@ -157,12 +155,13 @@ impl Inventory {
         after: Option<Cursor>,
         limit: usize,
     ) -> Vec<Offer> {
-        let need = Need::new(filters, *each);
-        let sieve = self.index.sieve(filters, &need);
-        let lanes = self.index.lanes_for(self.index.model(filters), &need);
-        Matches::new(lanes, &sieve, Ranking::Price, after)
+        let order =
+            Order { nodes: 1, each: *each, filters: filters.clone(), spread: Spread::Distinct };
+        let few = self.few(filters);
+        let question = Question::new(&self.index, &order, few.as_ref());
+        Matches::new(question.lanes(), &question.sieve, Ranking::Price, after)
             .take(limit.min(OFFERS_PER_PAGE_MAX))
-            .map(|fit| self.offer(&need, &fit))
+            .map(|fit| self.offer(&question.need, &fit))
             .collect()
     }
 
@@ -196,20 +195,31 @@ impl Inventory {
         self.open
     }
 
-    fn matched(&self, order: &Order, need: &Need, sieve: &Sieve) -> Option<Placement> {
-        let lanes = self.index.lanes_for(self.index.model(&order.filters), need);
-        let nodes = usize::try_from(order.nodes).expect("a small number");
-        let mut seats = Vec::new();
-        for fit in Matches::new(lanes, sieve, Ranking::Fit, None) {
-            self.seat(&mut seats, order, need, &fit);
-            if seats.len() == nodes {
-                return Some(Placement { seats });
-            }
-        }
-        None
+    /// The machines of the suppliers an order names, where they are few enough to be looked at by themselves.
+    fn few(&self, filters: &Filters) -> Option<Lanes> {
+        let workers = self.index.few_of(&filters.suppliers)?;
+        Some(Index::lanes_of(workers.map(|worker| self.stand(worker))))
     }
 
-    fn stand(&self, worker: WorkerId) -> &Stand {
+    /// Where an order goes, or every machine that fits when they are too few.
+    fn matched(&self, question: &Question) -> Result<Placement, Vec<Fit>> {
+        let nodes = usize::try_from(question.order.nodes).expect("a small number");
+        let (mut seats, mut fits) = (Vec::new(), Vec::new());
+        for fit in Matches::new(question.lanes(), &question.sieve, Ranking::Fit, None) {
+            self.seat(&mut seats, question.order, &question.need, &fit);
+            if seats.len() == nodes {
+                return Ok(Placement { seats });
+            }
+            fits.push(fit);
+        }
+        Err(fits)
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(crate) fn stand(&self, worker: WorkerId) -> &Stand {
         self.stands.get(&worker).expect("the index holds known machines only")
     }
 
@@ -261,14 +271,8 @@ impl Inventory {
 /// Changes what is taken of a machine, and its place in the index with it.
 fn hold(index: &mut Index, stand: &mut Stand, held: Held) {
     if stand.open {
-        index.remove(stand);
+        index.hold(stand, held);
+    } else {
+        stand.held = held;
     }
-    stand.held = held;
-    if stand.open {
-        index.insert(stand);
-    }
-}
-
-fn as_count(machines: usize) -> u64 {
-    u64::try_from(machines).expect("a count of machines fits 64 bits")
 }

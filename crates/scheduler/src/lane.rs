@@ -18,12 +18,15 @@ pub(crate) struct Lane {
     summaries: Vec<Summary>,
     #[expect(clippy::vec_box, reason = "a new block moves pointers, not kilobytes")]
     blocks: Vec<Box<Block>>,
-    len: usize,
+    /// Of all blocks.
+    summary: Summary,
+    /// Removals since `summary` was made.
+    removals: usize,
 }
 
 impl Lane {
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.summary.len
     }
 
     pub(crate) fn blocks_len(&self) -> usize {
@@ -36,6 +39,11 @@ impl Lane {
 
     pub(crate) fn summary(&self, at: usize) -> &Summary {
         &self.summaries[at]
+    }
+
+    /// The summary of all blocks.
+    pub(crate) fn summary_of_all(&self) -> &Summary {
+        &self.summary
     }
 
     /// The price and the worker with which a block begins.
@@ -59,7 +67,7 @@ impl Lane {
     pub(crate) fn passing(&self, at: usize, sieve: &Sieve) -> u64 {
         match self.priced(at, sieve.unit_max) {
             0 => 0,
-            priced => priced & self.blocks[at].passing(sieve),
+            priced => priced & self.blocks[at].passing(sieve, &self.summaries[at]),
         }
     }
 
@@ -83,7 +91,7 @@ impl Lane {
         }
         self.blocks[at].insert(entry, &mut self.summaries[at]);
         self.firsts[at] = self.blocks[at].key(0);
-        self.len += 1;
+        self.summary.add(entry);
     }
 
     pub(crate) fn remove(&mut self, key: (u64, WorkerId)) {
@@ -94,12 +102,18 @@ impl Lane {
             "an open machine is in its lane"
         );
         self.blocks[at].remove(place, &mut self.summaries[at]);
-        self.len -= 1;
+        self.summary.len -= 1;
         if self.blocks[at].len() == 0 {
             self.drop_block(at);
         } else {
             self.firsts[at] = self.blocks[at].key(0);
             self.merge_with_next(at);
+        }
+        self.removals += 1;
+        if self.removals >= self.blocks.len() {
+            self.summary = Summary::default();
+            self.summaries.iter().for_each(|summary| self.summary.widen(summary));
+            self.removals = 0;
         }
     }
 

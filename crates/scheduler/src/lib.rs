@@ -7,26 +7,29 @@
 //! - A GPU is in at most one seat, and what is taken of a machine is never offered again.
 //! - A placement is whole or refused, and asking changes nothing.
 //! - The same machines, in whatever order they were told, give the same answer to the same order.
-//! - A refusal's counts add up to the machines of the network, and each relaxation gives the nodes it says.
+//! - A refusal counts, for each filter, the machines that it alone rules out; each relaxation gives the nodes it says.
 //!
 //! Deliberately absent: time, who pays, and what a machine is used for.
 
 #![deny(clippy::float_arithmetic)]
 
 mod block;
+mod census;
 mod column;
 mod explain;
 mod gpu_set;
 mod index;
 mod inventory;
 mod lane;
+mod lanes;
 pub mod limits;
 mod machine;
 mod matcher;
 mod matches;
 mod order;
+mod question;
+mod ranks;
 mod survey;
-mod walk;
 
 pub use explain::{Change, Excluded, Explanation, Relaxation};
 pub use gpu_set::GpuSet;

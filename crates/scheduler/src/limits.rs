@@ -16,6 +16,9 @@ pub const DISK_MIB_PER_MACHINE_MAX: u64 = u32::MAX as u64;
 pub const OFFERS_PER_PAGE_MAX: usize = 1_000;
 /// Relaxations one explanation names: more would not be read.
 pub const RELAXATIONS_MAX: usize = 8;
+/// Machines of the suppliers an order names up to which these are looked at one by one: with more, those that are
+/// asked for are no longer rare among all.
+pub const SUPPLIERS_MACHINES_MAX: u64 = 1_024;
 
 const _: () = assert!(GPUS_PER_MACHINE_MAX <= u64::BITS, "a set of cards is one word");
 

@@ -7,8 +7,8 @@ use units::{Credits, WorkerId};
 
 use crate::block::Sieve;
 use crate::column::first_places;
-use crate::index::LaneKey;
 use crate::lane::Lane;
+use crate::lanes::LaneKey;
 use crate::matcher::{Cursor, Fit};
 
 /// Blocks of one lane that are looked at before the others get their turn: few enough to waste little on a lane

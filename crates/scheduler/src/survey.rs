@@ -1,52 +1,23 @@
-//! Counting what an order meets: who is excluded by what, and who by one thing only.
+//! What an order met that was refused: what each of its filters alone rules out, and what single changes would give.
+//!
+//! Each change is asked of the lanes by itself, so an answer never differs from what the changed order would get.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use units::{Certification, Credits, Resources, Tier};
+use units::{Credits, Resources, Tier};
 
+use crate::block::{Amount, Sieve};
+use crate::column::places;
 use crate::explain::{Change, Excluded, Explanation, Relaxation};
+use crate::inventory::Inventory;
+use crate::lane::Lane;
+use crate::lanes::{LaneKey, Lanes};
 use crate::limits::RELAXATIONS_MAX;
-use crate::matcher::Need;
+use crate::matcher::Fit;
+use crate::matches::{Matches, Ranking};
 use crate::order::{Order, Spread};
-
-/// Everything an open machine fails at, one bit each, first to last as in [`Excluded`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fails(pub(crate) u16);
-
-impl Fails {
-    pub(crate) const GPU_MODEL: u16 = 1;
-    pub(crate) const SUPPLIER: u16 = 1 << 1;
-    pub(crate) const COUNTRY: u16 = 1 << 2;
-    pub(crate) const TIER: u16 = 1 << 3;
-    /// One bit for each of [`Certification::ALL`], from this one.
-    pub(crate) const CERTIFICATION: u16 = 1 << 4;
-    pub(crate) const PRICE: u16 = 1 << 8;
-    pub(crate) const GPUS: u16 = 1 << 9;
-    pub(crate) const VCPUS: u16 = 1 << 10;
-    pub(crate) const MEMORY: u16 = 1 << 11;
-    pub(crate) const DISK: u16 = 1 << 12;
-
-    pub(crate) const fn none(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether nothing but `these` fails.
-    const fn only(self, these: u16) -> bool {
-        self.0 & !these == 0
-    }
-}
-
-const _: () = assert!(Certification::ALL.len() <= 4, "four bits are kept for certifications");
-
-/// What is counted of one open machine.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
-    /// Its price per GPU or per vCPU, whichever the order pays.
-    pub(crate) unit: u64,
-    pub(crate) tier: Tier,
-    pub(crate) free: Resources,
-    pub(crate) fails: Fails,
-}
+use crate::question::Question;
 
 /// How many nodes become possible at which level of one quantity, as far as an order cares.
 ///
@@ -87,187 +58,307 @@ impl Levels {
     }
 }
 
-/// What an order meets on the network.
+/// A refused order, and all that fits it.
 #[derive(Debug)]
 pub(crate) struct Survey<'a> {
-    pub(crate) order: &'a Order,
-    pub(crate) need: &'a Need,
-    pub(crate) excluded: Excluded,
-    pub(crate) fitting: u64,
-    /// Nodes on machines that fit, never more than wanted.
+    inventory: &'a Inventory,
+    question: &'a Question<'a>,
+    /// The machines of the suppliers it names, if they are few.
+    few: Option<&'a Lanes>,
+    /// The machines that fit: their prices, and what is free on them.
+    fits: Vec<(u64, Resources)>,
+    /// Nodes there is room for on them: fewer than wanted.
     possible: u32,
-    shared: u32,
-    pub(crate) any_country: u32,
-    pub(crate) any_supplier: u32,
-    pub(crate) any_gpu_model: u32,
-    pub(crate) without: [u32; Certification::ALL.len()],
-    pub(crate) vcpus: Levels,
-    pub(crate) memory: Levels,
-    pub(crate) disk: Levels,
-    pub(crate) gpus: Levels,
-    pub(crate) price: Levels,
-    pub(crate) tier: Levels,
 }
 
 impl<'a> Survey<'a> {
-    pub(crate) fn new(order: &'a Order, need: &'a Need) -> Self {
-        Self {
-            order,
-            need,
-            excluded: Excluded::default(),
-            fitting: 0,
-            possible: 0,
-            shared: 0,
-            any_country: 0,
-            any_supplier: 0,
-            any_gpu_model: 0,
-            without: [0; Certification::ALL.len()],
-            vcpus: Levels::default(),
-            memory: Levels::default(),
-            disk: Levels::default(),
-            gpus: Levels::default(),
-            price: Levels::default(),
-            tier: Levels::default(),
-        }
+    /// `fits` are all machines that fit, and have room for fewer nodes than wanted.
+    pub(crate) fn new(
+        inventory: &'a Inventory,
+        question: &'a Question<'a>,
+        few: Option<&'a Lanes>,
+        fits: &[Fit],
+    ) -> Self {
+        let met = |fit: &Fit| (fit.price.units(), inventory.stand(fit.worker).free());
+        let fits = fits.iter().map(met).collect();
+        let mut survey = Self { inventory, question, few, fits, possible: 0 };
+        survey.possible = survey.room(question.order.spread);
+        survey
     }
 
-    /// Remembers what would let a machine serve that fails at nothing or at one thing only.
-    pub(crate) fn note(&mut self, seen: &Seen) {
-        let (each, nodes) = (self.order.each, self.order.nodes);
-        let room = |each: &Resources| self.order.spread.room(&seen.free, each).min(nodes);
-        if seen.fails.none() {
-            self.possible = (self.possible + room(&each)).min(nodes);
-            self.shared =
-                (self.shared + Spread::Pack.room(&seen.free, &each).min(nodes)).min(nodes);
-        }
-        for (only, count) in [
-            (Fails::COUNTRY, &mut self.any_country),
-            (Fails::SUPPLIER, &mut self.any_supplier),
-            (Fails::GPU_MODEL, &mut self.any_gpu_model),
-        ] {
-            if seen.fails.only(only) {
-                *count = (*count + room(&each)).min(nodes);
-            }
-        }
-        for (place, count) in self.without.iter_mut().enumerate() {
-            if seen.fails.only(Fails::CERTIFICATION << place) {
-                *count = (*count + room(&each)).min(nodes);
-            }
-        }
-        self.note_price_and_tier(seen);
-        self.note_amounts(seen);
-    }
-
-    fn note_price_and_tier(&mut self, seen: &Seen) {
-        let (need, wanted) = (self.need, self.order.nodes);
-        let room = self.order.spread.room(&seen.free, &self.order.each).min(wanted);
-        if seen.fails.only(Fails::PRICE) && seen.unit <= need.unit_writable {
-            // Lower is better for a price, and higher for a level.
-            let level = u64::MAX - seen.unit.max(need.unit_max);
-            self.price.add(level, room, wanted);
-        }
-        if seen.fails.only(Fails::TIER) {
-            let tier = seen.tier.min(self.order.filters.tier_min);
-            let level = Tier::ALL.iter().position(|known| *known == tier).unwrap_or(0);
-            self.tier.add(u64::try_from(level).unwrap_or(0), room, wanted);
-        }
-    }
-
-    fn note_amounts(&mut self, seen: &Seen) {
-        let (order, free, each) = (self.order, seen.free, self.order.each);
-        let affordable = |counts: bool| match seen.unit {
-            0 => u64::MAX,
-            _ if !counts => u64::MAX,
-            unit => self.need.node_hour_max / unit,
-        };
-        let priced = |counts: bool| if counts { Fails::PRICE } else { 0 };
-        if each.gpus > 1 && seen.fails.only(Fails::GPUS | priced(true)) {
-            let rest = Resources { gpus: 0, ..each };
-            let most = affordable(true).min(u64::from(each.gpus));
-            note_levels(&mut self.gpus, order, &free, &rest, (u64::from(free.gpus), most, 1));
-        }
-        let per_vcpu = each.gpus == 0;
-        if each.vcpus > 1 && seen.fails.only(Fails::VCPUS | priced(per_vcpu)) {
-            let rest = Resources { vcpus: 0, ..each };
-            let most = affordable(per_vcpu).min(u64::from(each.vcpus));
-            note_levels(&mut self.vcpus, order, &free, &rest, (u64::from(free.vcpus), most, 1));
-        }
-        if each.memory_mib > 1 && seen.fails.only(Fails::MEMORY) {
-            let rest = Resources { memory_mib: 0, ..each };
-            note_levels(
-                &mut self.memory,
-                order,
-                &free,
-                &rest,
-                (free.memory_mib, each.memory_mib, 1),
-            );
-        }
-        if each.disk_mib > 0 && seen.fails.only(Fails::DISK) {
-            let rest = Resources { disk_mib: 0, ..each };
-            note_levels(&mut self.disk, order, &free, &rest, (free.disk_mib, each.disk_mib, 0));
-        }
-    }
-
-    /// The explanation, once every machine has been noted.
-    pub(crate) fn explanation(self, machines: u64) -> Explanation {
+    pub(crate) fn explanation(&self) -> Explanation {
         let mut relaxations = self.relaxations();
-        relaxations.sort_by_key(|found| (std::cmp::Reverse(found.nodes), found.change));
+        relaxations.retain(|found| found.nodes > self.possible);
+        if self.possible > 0 {
+            let fewer = self.question.order.nodes - self.possible;
+            let change = Change::FewerNodes { fewer };
+            relaxations.push(Relaxation { change, nodes: self.possible });
+        }
+        relaxations.sort_by_key(|found| (Reverse(found.nodes), found.change));
         relaxations.truncate(RELAXATIONS_MAX);
         Explanation {
-            machines,
-            excluded: self.excluded,
-            fitting: self.fitting,
+            machines: as_count(self.inventory.len()),
+            excluded: self.excluded(),
+            fitting: as_count(self.fits.len()),
             nodes_possible: self.possible,
             relaxations,
         }
     }
 
+    fn excluded(&self) -> Excluded {
+        let (question, index) = (self.question, self.inventory.index());
+        let (census, each) = (&index.census, &question.order.each);
+        // The question's own sieve may leave the suppliers out.
+        let sieve = index.sieve(&question.order.filters, &question.need);
+        Excluded {
+            closed: as_count(self.inventory.len() - self.inventory.open_len()),
+            gpu_model: census.of_another_model(question.model),
+            supplier: census.of_another_supplier(sieve.suppliers.as_ref()),
+            country: census.in_another_country(sieve.countries.as_ref()),
+            tier: census.slower_than(sieve.tier),
+            certification: census.not_certified(sieve.certifications),
+            price: census.dearer(question.need.per_gpu(), question.need.unit_max),
+            gpus: census.fewer_gpus(each.gpus),
+            vcpus: census.fewer_vcpus(each.vcpus),
+            memory: census.less_memory(each.memory_mib),
+            disk: census.less_disk(each.disk_mib),
+        }
+    }
+
+    /// Nodes the machines that fit have room for, at most those wanted.
+    fn room(&self, spread: Spread) -> u32 {
+        let order = self.question.order;
+        let room = self.fits.iter().map(|(_, free)| spread.room(free, &order.each));
+        room.fold(0, u32::saturating_add).min(order.nodes)
+    }
+
     fn relaxations(&self) -> Vec<Relaxation> {
-        let (each, filters) = (&self.order.each, &self.order.filters);
-        let mut found = Vec::new();
-        if self.possible > 0 {
-            let fewer = self.order.nodes - self.possible;
-            found.push(Relaxation { change: Change::FewerNodes { fewer }, nodes: self.possible });
-        }
-        let mut gain = |change: Change, nodes: u32| {
-            if nodes > self.possible {
-                found.push(Relaxation { change, nodes });
-            }
-        };
-        gain(Change::ShareMachines, self.shared);
-        gain(Change::AnyCountry, self.any_country);
-        gain(Change::AnySupplier, self.any_supplier);
-        gain(Change::AnyGpuModel, self.any_gpu_model);
-        for (certification, nodes) in Certification::ALL.iter().zip(self.without) {
-            gain(Change::WithoutCertification { certification: *certification }, nodes);
-        }
-        let small = |level: u64| u32::try_from(level).expect("a level is at most what was asked");
-        if let Some((to, nodes)) = self.vcpus.best(self.order.nodes) {
-            let to = small(to);
-            gain(Change::FewerVcpus { fewer: each.vcpus - to, to }, nodes);
-        }
-        if let Some((to, nodes)) = self.gpus.best(self.order.nodes) {
-            let to = small(to);
-            gain(Change::FewerGpus { fewer: each.gpus - to, to }, nodes);
-        }
-        if let Some((to_mib, nodes)) = self.memory.best(self.order.nodes) {
-            gain(Change::LessMemory { fewer_mib: each.memory_mib - to_mib, to_mib }, nodes);
-        }
-        if let Some((to_mib, nodes)) = self.disk.best(self.order.nodes) {
-            gain(Change::LessDisk { fewer_mib: each.disk_mib - to_mib, to_mib }, nodes);
-        }
-        if let (Some((level, nodes)), Some(max)) =
-            (self.price.best(self.order.nodes), filters.node_hour_max)
-        {
-            let to = Credits::from_units((u64::MAX - level) * self.need.priced_count());
-            let more = to.checked_sub(max).unwrap_or(Credits::ZERO);
-            gain(Change::PayMore { more, to }, nodes);
-        }
-        if let Some((level, nodes)) = self.tier.best(self.order.nodes) {
-            let place = usize::try_from(level).expect("a place in a short list");
-            gain(Change::SlowerTier { to: Tier::ALL[place] }, nodes);
-        }
+        let shared = Relaxation { change: Change::ShareMachines, nodes: self.room(Spread::Pack) };
+        let mut found = vec![shared];
+        found.extend(self.without_one_filter().map(|change| self.asked(change)));
+        found.extend(self.slower_tier());
+        found.extend(self.pay_more());
+        found.extend(Less::all(self.question.order).iter().filter_map(|less| {
+            let (to, nodes) = self.levels(less).best(self.question.order.nodes)?;
+            Some(Relaxation { change: less.change(to), nodes })
+        }));
         found
+    }
+
+    /// The filters that can be left out altogether.
+    fn without_one_filter(&self) -> impl Iterator<Item = Change> {
+        let filters = &self.question.order.filters;
+        let certifications = filters.certifications.iter();
+        let without = certifications
+            .map(|certification| Change::WithoutCertification { certification: *certification });
+        [
+            (!filters.countries.is_empty()).then_some(Change::AnyCountry),
+            (!filters.suppliers.is_empty()).then_some(Change::AnySupplier),
+            filters.gpu_model.is_some().then_some(Change::AnyGpuModel),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(without)
+    }
+
+    /// How many nodes a change gives.
+    fn asked(&self, change: Change) -> Relaxation {
+        let order = change.apply(self.question.order);
+        let few = if order.filters.suppliers.is_empty() { None } else { self.few };
+        let nodes = Question::new(self.inventory.index(), &order, few).nodes();
+        Relaxation { change, nodes }
+    }
+
+    /// The fastest tier that gives all nodes wanted, or else as many as the slowest.
+    fn slower_tier(&self) -> Option<Relaxation> {
+        let to = |tier: &Tier| self.asked(Change::SlowerTier { to: *tier });
+        let mut slower =
+            Tier::ALL.iter().filter(|tier| **tier < self.question.order.filters.tier_min);
+        let slowest = to(slower.next()?);
+        if slowest.nodes <= self.possible {
+            return None;
+        }
+        let faster = slower.rev().map(to).find(|found| found.nodes == slowest.nodes);
+        Some(faster.unwrap_or(slowest))
+    }
+
+    /// The lowest price that gives all nodes wanted, or else as many as any price.
+    fn pay_more(&self) -> Option<Relaxation> {
+        let Question { order, need, .. } = self.question;
+        let max = order.filters.node_hour_max?;
+        let sieve = Sieve { unit_max: need.unit_writable, ..self.question.sieve.clone() };
+        let lanes = self.question.among.with(self.question.model, need, &sieve);
+        let (mut nodes, mut unit) = (0_u32, need.unit_max);
+        for fit in Matches::new(lanes, &sieve, Ranking::Price, None) {
+            nodes = nodes.saturating_add(match order.spread {
+                Spread::Distinct => 1,
+                Spread::Pack => {
+                    order.spread.room(&self.inventory.stand(fit.worker).free(), &order.each)
+                }
+            });
+            unit = unit.max(fit.price.units());
+            if nodes >= order.nodes {
+                break;
+            }
+        }
+        let to = Credits::from_units(unit * need.priced_count());
+        let more = to.checked_sub(max).unwrap_or(Credits::ZERO);
+        Some(Relaxation { change: Change::PayMore { more, to }, nodes: nodes.min(order.nodes) })
+    }
+
+    /// What is left of a quantity when less of it is asked for.
+    fn levels(&self, less: &Less) -> Levels {
+        let mut levels = Levels::default();
+        for (unit, free) in &self.fits {
+            self.note(&mut levels, less, *unit, free);
+        }
+        let mut need = self.question.need;
+        let mut sieve = self.question.sieve.clone();
+        self.ask_for(&mut sieve, less, less.least);
+        if less.thing == Thing::Gpus {
+            need.each.gpus = 1;
+        }
+        let mut lanes = self.question.among.with(self.question.model, &need, &sieve);
+        lanes.sort_by_key(|(key, lane)| Reverse(less.most_in(key, lane)));
+        for (key, lane) in lanes {
+            if less.most_in(&key, lane) < levels.lowest_useful(self.question.order.nodes) {
+                break;
+            }
+            self.walk(&mut levels, less, (&key, lane), &mut sieve);
+        }
+        levels
+    }
+
+    /// Notes the machines of a lane that would serve if less were asked for, as long as that tells more.
+    fn walk(
+        &self,
+        levels: &mut Levels,
+        less: &Less,
+        (key, lane): (&LaneKey, &Lane),
+        sieve: &mut Sieve,
+    ) {
+        for at in 0..lane.blocks_len() {
+            let least = levels.lowest_useful(self.question.order.nodes).max(less.least);
+            self.ask_for(sieve, less, least);
+            if lane.first(at).0 > sieve.unit_max || less.most_in(key, lane) < least {
+                return;
+            }
+            if less.may_help(lane, at) && sieve.may_pass(lane.summary(at)) {
+                let helped = lane.passing(at, sieve) & !self.fitting(less, (key, lane), at);
+                for place in places(helped) {
+                    let entry = lane.block(at).entry(place, key.free_gpus);
+                    self.note(levels, less, entry.unit, &entry.free);
+                }
+            }
+        }
+    }
+
+    /// The machines that have enough of it already, among those that pass all else.
+    fn fitting(&self, less: &Less, (key, lane): (&LaneKey, &Lane), at: usize) -> u64 {
+        let enough = match less.thing {
+            Thing::Gpus if u64::from(key.free_gpus) < less.wanted => 0,
+            Thing::Gpus => u64::MAX,
+            Thing::Of(amount) => lane.block(at).at_least(amount, less.wanted),
+        };
+        if less.priced { enough & lane.priced(at, self.question.sieve.unit_max) } else { enough }
+    }
+
+    /// Changes a sieve to ask for no more than `least` of something, at a price at which that much is affordable.
+    fn ask_for(&self, sieve: &mut Sieve, less: &Less, least: u64) {
+        if let Thing::Of(amount) = less.thing {
+            sieve.want(amount, least);
+        }
+        if less.priced {
+            sieve.unit_max = self.question.need.node_hour_max / least.max(1);
+        }
+    }
+
+    fn note(&self, levels: &mut Levels, less: &Less, unit: u64, free: &Resources) {
+        let affordable = match unit {
+            0 => u64::MAX,
+            _ if !less.priced => u64::MAX,
+            unit => self.question.need.node_hour_max / unit,
+        };
+        let has = match less.thing {
+            Thing::Gpus => u64::from(free.gpus),
+            Thing::Of(Amount::Vcpus) => u64::from(free.vcpus),
+            Thing::Of(Amount::Memory) => free.memory_mib,
+            Thing::Of(Amount::Disk) => free.disk_mib,
+        };
+        let most = affordable.min(less.wanted);
+        note_levels(levels, self.question.order, free, &less.rest, (has, most, less.least));
+    }
+}
+
+/// Something of which less may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thing {
+    Gpus,
+    Of(Amount),
+}
+
+/// Asking for less of one thing.
+#[derive(Clone, Copy, Debug)]
+struct Less {
+    thing: Thing,
+    wanted: u64,
+    /// The least that is worth asking for.
+    least: u64,
+    /// What the nodes pay for: fewer of it cost less, too.
+    priced: bool,
+    /// What a node needs besides.
+    rest: Resources,
+}
+
+impl Less {
+    /// Everything of which an order may ask for less.
+    fn all(order: &Order) -> Vec<Self> {
+        let each = order.each;
+        let per_gpu = each.gpus > 0;
+        let less = |thing, wanted, least, priced, rest| Self { thing, wanted, least, priced, rest };
+        let of = |amount, wanted, least, rest| less(Thing::Of(amount), wanted, least, false, rest);
+        let all = [
+            less(Thing::Gpus, u64::from(each.gpus), 1, true, Resources { gpus: 0, ..each }),
+            less(
+                Thing::Of(Amount::Vcpus),
+                u64::from(each.vcpus),
+                1,
+                !per_gpu,
+                Resources { vcpus: 0, ..each },
+            ),
+            of(Amount::Memory, each.memory_mib, 1, Resources { memory_mib: 0, ..each }),
+            of(Amount::Disk, each.disk_mib, 0, Resources { disk_mib: 0, ..each }),
+        ];
+        all.into_iter().filter(|less| less.wanted > less.least).collect()
+    }
+
+    fn change(&self, to: u64) -> Change {
+        let fewer = self.wanted - to;
+        let small = |of: u64| u32::try_from(of).expect("at most what was asked");
+        match self.thing {
+            Thing::Gpus => Change::FewerGpus { fewer: small(fewer), to: small(to) },
+            Thing::Of(Amount::Vcpus) => Change::FewerVcpus { fewer: small(fewer), to: small(to) },
+            Thing::Of(Amount::Memory) => Change::LessMemory { fewer_mib: fewer, to_mib: to },
+            Thing::Of(Amount::Disk) => Change::LessDisk { fewer_mib: fewer, to_mib: to },
+        }
+    }
+
+    /// The most a machine of a lane has of it.
+    fn most_in(&self, key: &LaneKey, lane: &Lane) -> u64 {
+        match self.thing {
+            Thing::Gpus => u64::from(key.free_gpus),
+            Thing::Of(amount) => u64::from(lane.summary_of_all().span(amount).max),
+        }
+    }
+
+    /// Whether a block may hold a machine that has too little of it, or could cost less.
+    fn may_help(&self, lane: &Lane, at: usize) -> bool {
+        match self.thing {
+            Thing::Gpus => true,
+            Thing::Of(amount) => {
+                self.priced || u64::from(lane.summary(at).span(amount).min) < self.wanted
+            }
+        }
     }
 }
 
@@ -289,4 +380,8 @@ fn note_levels(
         }
         levels.add(level, 1, wanted);
     }
+}
+
+fn as_count(machines: usize) -> u64 {
+    u64::try_from(machines).expect("a count of machines fits 64 bits")
 }

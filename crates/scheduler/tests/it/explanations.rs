@@ -33,7 +33,9 @@ fn a_refusal_says_what_excluded_whom_and_what_would_help() {
     check(
         &market,
         "nodes=1 gpus=1 vcpus=8 model=H100 tier=high max=1.00 in=DE",
-        &["no offer: 0 nodes possible on 6 machines, 1 excluded by GPU model, 5 by country"],
+        &[
+            "no offer: 0 nodes possible on 6 machines, 1 excluded by GPU model, 6 by country, 1 by tier, 1 by price, 3 by vCPUs",
+        ],
     );
 }
 
@@ -61,7 +63,7 @@ fn the_smallest_change_that_gives_all_nodes_is_named() {
     check(
         &sizes,
         "nodes=1 vcpus=9 mem=9 disk=101",
-        &["no offer: 0 nodes possible on 3 machines, 2 excluded by vCPUs, 1 by memory"],
+        &["no offer: 0 nodes possible on 3 machines, 2 excluded by vCPUs, 1 by memory, 3 by disk"],
     );
 }
 

@@ -1,36 +1,33 @@
 //! The matcher again, as slow and plain as can be: every machine is looked at, every level is tried.
 
-use scheduler::{Excluded, Inventory, Machine, Order, Spread};
+use scheduler::{Inventory, Machine, Order, Spread};
 use units::{Credits, Resources};
 
-/// The name of the first thing that excludes a machine, or `None` when it serves.
-pub(crate) fn excluded_by(
-    machine: &Machine,
-    free: Resources,
-    order: &Order,
-) -> Option<&'static str> {
+/// Whether a machine serves one node.
+pub(crate) fn serves(machine: &Machine, free: Resources, order: &Order) -> bool {
+    tests(machine, free, order).into_iter().all(|passes| passes)
+}
+
+/// Whether a machine passes each single test, in the order of the rows of an explanation but the first.
+fn tests(machine: &Machine, free: Resources, order: &Order) -> [bool; 10] {
     let (filters, each) = (&order.filters, &order.each);
     let allows = |set_is_empty: bool, contains: bool| set_is_empty || contains;
     let country = machine.country.is_some_and(|country| filters.countries.contains(&country));
     let has_price = each.gpus == 0 || machine.total.gpus > 0;
     let affordable = node_hour(machine, order)
         .is_some_and(|cost| filters.node_hour_max.is_none_or(|max| cost <= max));
-    let checks = [
-        ("GPU model", filters.gpu_model.is_none() || machine.gpu_model == filters.gpu_model),
-        (
-            "supplier",
-            allows(filters.suppliers.is_empty(), filters.suppliers.contains(&machine.supplier)),
-        ),
-        ("country", allows(filters.countries.is_empty(), country)),
-        ("tier", machine.tier >= filters.tier_min),
-        ("certification", filters.certifications.is_subset(&machine.certifications)),
-        ("price", !has_price || affordable),
-        ("GPUs", free.gpus >= each.gpus),
-        ("vCPUs", free.vcpus >= each.vcpus),
-        ("memory", free.memory_mib >= each.memory_mib),
-        ("disk", free.disk_mib >= each.disk_mib),
-    ];
-    checks.iter().find(|(_, passes)| !passes).map(|(name, _)| *name)
+    [
+        filters.gpu_model.is_none() || machine.gpu_model == filters.gpu_model,
+        allows(filters.suppliers.is_empty(), filters.suppliers.contains(&machine.supplier)),
+        allows(filters.countries.is_empty(), country),
+        machine.tier >= filters.tier_min,
+        filters.certifications.is_subset(&machine.certifications),
+        !has_price || affordable,
+        free.gpus >= each.gpus,
+        free.vcpus >= each.vcpus,
+        free.memory_mib >= each.memory_mib,
+        free.disk_mib >= each.disk_mib,
+    ]
 }
 
 fn node_hour(machine: &Machine, order: &Order) -> Option<Credits> {
@@ -56,7 +53,7 @@ pub(crate) fn places(inventory: &Inventory, open: &[Machine], order: &Order) -> 
     let mut fitting: Vec<_> = open
         .iter()
         .map(|machine| (machine, inventory.free(machine.id).unwrap()))
-        .filter(|(machine, free)| excluded_by(machine, *free, order).is_none())
+        .filter(|(machine, free)| serves(machine, *free, order))
         .collect();
     fitting.sort_by_key(|(machine, free)| {
         let strands = machine.total.gpus > 0 && order.each.gpus == 0;
@@ -74,25 +71,16 @@ pub(crate) fn nodes_possible(inventory: &Inventory, open: &[Machine], order: &Or
     u32::try_from(places(inventory, open, order).len()).unwrap()
 }
 
-/// Machines by what excludes them, and how many fit.
-pub(crate) fn counts(inventory: &Inventory, open: &[Machine], order: &Order) -> (Excluded, u64) {
-    let closed = u64::try_from(inventory.len() - open.len()).unwrap();
-    let (mut excluded, mut fitting) = (Excluded { closed, ..Excluded::default() }, 0);
+/// How many machines each thing alone rules out, in the order of the rows of an explanation, and how many fit.
+pub(crate) fn counts(inventory: &Inventory, open: &[Machine], order: &Order) -> ([u64; 11], u64) {
+    let (mut excluded, mut fitting) = ([0; 11], 0);
+    excluded[0] = u64::try_from(inventory.len() - open.len()).unwrap();
     for machine in open {
-        let row = match excluded_by(machine, inventory.free(machine.id).unwrap(), order) {
-            None => &mut fitting,
-            Some("GPU model") => &mut excluded.gpu_model,
-            Some("supplier") => &mut excluded.supplier,
-            Some("country") => &mut excluded.country,
-            Some("tier") => &mut excluded.tier,
-            Some("certification") => &mut excluded.certification,
-            Some("price") => &mut excluded.price,
-            Some("GPUs") => &mut excluded.gpus,
-            Some("vCPUs") => &mut excluded.vcpus,
-            Some("memory") => &mut excluded.memory,
-            Some(_) => &mut excluded.disk,
-        };
-        *row += 1;
+        let tests = tests(machine, inventory.free(machine.id).unwrap(), order);
+        for (count, passes) in excluded[1..].iter_mut().zip(tests) {
+            *count += u64::from(!passes);
+        }
+        fitting += u64::from(tests.iter().all(|passes| *passes));
     }
     (excluded, fitting)
 }

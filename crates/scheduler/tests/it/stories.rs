@@ -1,5 +1,6 @@
 //! What is placed where, as tables.
 
+use scheduler::limits::SUPPLIERS_MACHINES_MAX;
 use scheduler::{Inventory, Seat, Taken};
 use units::{Credits, Resources};
 
@@ -137,6 +138,21 @@ fn giving_back_what_was_not_taken_is_a_bug() {
     let mut inventory = market();
     let seats = inventory.place(&order("gpus=1")).unwrap().seats;
     inventory.give_back(&seats[0]);
+}
+
+#[test]
+fn a_supplier_of_very_many_machines_is_served_as_any_other() {
+    let many = u128::from(SUPPLIERS_MACHINES_MAX) + 9;
+    let theirs = (0..many).map(|number| machine(&format!("{number} gpus=1 vcpus=8 by=1")));
+    let others = (many..many + 9).map(|number| machine(&format!("{number} gpus=1 vcpus=9 by=2")));
+    let inventory = opened(theirs.chain(others));
+    assert_eq!(told(&inventory.place(&order("gpus=1 by=1")).unwrap()), "0[0]");
+    assert_eq!(told(&inventory.place(&order("gpus=1 by=2")).unwrap()), format!("{many}[0]"));
+    assert_eq!(
+        inventory.place(&order("gpus=1 vcpus=9 by=1")).unwrap_err().to_string(),
+        "no offer: 0 nodes possible on 1042 machines, 9 excluded by supplier, 1033 by vCPUs; \
+         1 vCPU fewer per node gives 1 node; any supplier gives 1 node"
+    );
 }
 
 #[test]

@@ -1,0 +1,189 @@
+//! How many open machines have what: each filter's own count, kept as machines come and go, so that no question
+//! has to walk over the machines.
+
+use std::collections::BTreeMap;
+
+use crate::block::{Entry, Wanted};
+use crate::machine::Stand;
+use crate::ranks::Ranks;
+
+/// The open machines, counted by each thing that is said of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Census {
+    open: u64,
+    models: BTreeMap<u64, u64>,
+    suppliers: BTreeMap<u64, u64>,
+    countries: BTreeMap<u64, u64>,
+    tiers: BTreeMap<u64, u64>,
+    /// By the set of a machine's certifications.
+    certifications: BTreeMap<u64, u64>,
+    gpus: BTreeMap<u64, u64>,
+    vcpus: Ranks<u32>,
+    memory_mib: Ranks<u32>,
+    disk_mib: Ranks<u32>,
+    /// Prices per GPU of machines that have GPUs.
+    per_gpu: Ranks<u64>,
+    per_vcpu: Ranks<u64>,
+}
+
+/// A number of machines by a number that stands for what they have.
+type Counts = BTreeMap<u64, u64>;
+
+/// What is counted of one machine.
+struct Facts {
+    /// Its model, supplier, country, tier, certifications and free GPUs.
+    counted: [u64; 6],
+    /// Its free vCPUs, memory and disk.
+    amounts: [u32; 3],
+    per_gpu: Option<u64>,
+    per_vcpu: u64,
+}
+
+impl Facts {
+    fn of(stand: &Stand, entry: &Entry) -> Self {
+        let (prices, has_gpus) = (&stand.machine.prices, stand.machine.total.gpus > 0);
+        let number = |of: u64| u32::try_from(of).expect("limits keep amounts in 32 bits");
+        Self {
+            counted: [
+                u64::from(stand.marks.model),
+                entry.supplier,
+                entry.country,
+                entry.tier,
+                entry.certifications,
+                u64::from(entry.free.gpus),
+            ],
+            amounts: [entry.free.vcpus, number(entry.free.memory_mib), number(entry.free.disk_mib)],
+            per_gpu: has_gpus.then(|| prices.gpu_hour.units()),
+            per_vcpu: prices.vcpu_hour.units(),
+        }
+    }
+}
+
+impl Census {
+    pub(crate) fn insert(&mut self, stand: &Stand, entry: &Entry) {
+        self.open += 1;
+        let facts = Facts::of(stand, entry);
+        self.move_counts(None, Some(&facts));
+        self.move_ranks(None, Some(&facts));
+    }
+
+    pub(crate) fn remove(&mut self, stand: &Stand, entry: &Entry) {
+        self.open -= 1;
+        let facts = Facts::of(stand, entry);
+        self.move_counts(Some(&facts), None);
+        self.move_ranks(Some(&facts), None);
+    }
+
+    /// A machine changes, in few things as a rule.
+    pub(crate) fn change(&mut self, from: (&Stand, &Entry), to: (&Stand, &Entry)) {
+        let [from, to] = [from, to].map(|(stand, entry)| Facts::of(stand, entry));
+        self.move_counts(Some(&from), Some(&to));
+        self.move_ranks(Some(&from), Some(&to));
+    }
+
+    fn move_counts(&mut self, from: Option<&Facts>, to: Option<&Facts>) {
+        let counts = [
+            &mut self.models,
+            &mut self.suppliers,
+            &mut self.countries,
+            &mut self.tiers,
+            &mut self.certifications,
+            &mut self.gpus,
+        ];
+        for (place, counts) in counts.into_iter().enumerate() {
+            let [from, to] = [from, to].map(|facts| facts.map(|facts| facts.counted[place]));
+            if from != to {
+                from.into_iter().for_each(|number| less(counts, number));
+                to.into_iter().for_each(|number| *counts.entry(number).or_default() += 1);
+            }
+        }
+    }
+
+    fn move_ranks(&mut self, from: Option<&Facts>, to: Option<&Facts>) {
+        let amounts = [&mut self.vcpus, &mut self.memory_mib, &mut self.disk_mib];
+        for (place, ranks) in amounts.into_iter().enumerate() {
+            let amount = |facts: Option<&Facts>| facts.map(|facts| facts.amounts[place]);
+            move_rank(ranks, amount(from), amount(to));
+        }
+        let per_gpu = |facts: Option<&Facts>| facts.and_then(|facts| facts.per_gpu);
+        move_rank(&mut self.per_gpu, per_gpu(from), per_gpu(to));
+        let per_vcpu = |facts: Option<&Facts>| facts.map(|facts| facts.per_vcpu);
+        move_rank(&mut self.per_vcpu, per_vcpu(from), per_vcpu(to));
+    }
+
+    pub(crate) fn of_another_model(&self, model: Option<u32>) -> u64 {
+        model
+            .map_or(0, |model| self.open - self.models.get(&u64::from(model)).copied().unwrap_or(0))
+    }
+
+    pub(crate) fn of_another_supplier(&self, wanted: Option<&Wanted>) -> u64 {
+        self.without(&self.suppliers, wanted)
+    }
+
+    pub(crate) fn in_another_country(&self, wanted: Option<&Wanted>) -> u64 {
+        self.without(&self.countries, wanted)
+    }
+
+    fn without(&self, counts: &Counts, wanted: Option<&Wanted>) -> u64 {
+        wanted.map_or(0, |wanted| self.open - with(counts, wanted))
+    }
+
+    pub(crate) fn slower_than(&self, tier: u64) -> u64 {
+        self.tiers.range(..tier).map(|(_, count)| count).sum()
+    }
+
+    pub(crate) fn not_certified(&self, certifications: u64) -> u64 {
+        let lacks = |has: &u64| certifications & !has != 0;
+        self.certifications.iter().filter(|(has, _)| lacks(has)).map(|(_, count)| count).sum()
+    }
+
+    pub(crate) fn fewer_gpus(&self, gpus: u32) -> u64 {
+        self.gpus.range(..u64::from(gpus)).map(|(_, count)| count).sum()
+    }
+
+    pub(crate) fn fewer_vcpus(&self, vcpus: u32) -> u64 {
+        self.vcpus.below(vcpus)
+    }
+
+    pub(crate) fn less_memory(&self, memory_mib: u64) -> u64 {
+        below(&self.memory_mib, memory_mib)
+    }
+
+    pub(crate) fn less_disk(&self, disk_mib: u64) -> u64 {
+        below(&self.disk_mib, disk_mib)
+    }
+
+    /// How many have a price per GPU, or else per vCPU, above this.
+    pub(crate) fn dearer(&self, per_gpu: bool, unit_max: u64) -> u64 {
+        let prices = if per_gpu { &self.per_gpu } else { &self.per_vcpu };
+        unit_max.checked_add(1).map_or(0, |dear| prices.len() - prices.below(dear))
+    }
+
+    /// How many open machines these suppliers have.
+    pub(crate) fn supplied_by(&self, wanted: &Wanted) -> u64 {
+        with(&self.suppliers, wanted)
+    }
+}
+
+fn with(counts: &Counts, wanted: &Wanted) -> u64 {
+    wanted.numbers().filter_map(|number| counts.get(&number)).sum()
+}
+
+fn below(ranks: &Ranks<u32>, number: u64) -> u64 {
+    u32::try_from(number).map_or_else(|_| ranks.len(), |number| ranks.below(number))
+}
+
+fn less(counts: &mut Counts, number: u64) {
+    let count = counts.get_mut(&number).expect("what leaves was counted");
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(&number);
+    }
+}
+
+fn move_rank<T: Copy + Ord>(ranks: &mut Ranks<T>, from: Option<T>, to: Option<T>) {
+    if from != to {
+        from.into_iter().for_each(|number| ranks.remove(number));
+        to.into_iter().for_each(|number| ranks.insert(number));
+    }
+}

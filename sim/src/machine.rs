@@ -119,7 +119,7 @@ impl World {
         } else {
             self.dice.seconds(20, 900)
         };
-        self.say_of(index, || format!("{}", if reboot { "reboots" } else { "crashes" }));
+        self.say_of(index, || (if reboot { "reboots" } else { "crashes" }).to_owned());
         self.agenda.at(self.now.after(down), Due::MachineStart(index));
     }
 

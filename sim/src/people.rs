@@ -108,26 +108,28 @@ impl World {
     }
 
     /// An answer arrives, perhaps for the second time.
-    pub(crate) fn person_hears(&mut self, id: CommandId, answer: Answer) -> Step {
+    pub(crate) fn person_hears(&mut self, id: CommandId, answer: &Answer) -> Step {
         let Some(ask) = self.people.asks.get_mut(&id) else { return Ok(()) };
         if let Some(Ok(before)) = &ask.answer {
             // A refusal may come late: it was given before the command was told again and accepted.
-            return must(answer.is_err() || answer == Ok(*before), Invariant::Acknowledged, || {
-                format!("{id} was answered {before:?}, and then {answer:?}")
-            });
+            return must(
+                answer.is_err() || *answer == Ok(*before),
+                Invariant::Acknowledged,
+                || format!("{id} was answered {before:?}, and then {answer:?}"),
+            );
         }
         let purpose = ask.purpose;
         must(purpose != Purpose::Theft || answer.is_err(), Invariant::Authority, || {
             format!("a thief was answered {answer:?}: {:?}", ask.body.command)
         })?;
-        if let Err(refusal) = &answer {
+        if let Err(refusal) = answer {
             must(*refusal != Refusal::IdReused, Invariant::Acknowledged, || {
                 format!("{id} was never used for anything else")
             })?;
         }
         ask.answer = Some(answer.clone());
         if let Ok(reply) = answer {
-            self.person_gets(purpose, reply);
+            self.person_gets(purpose, *reply);
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ impl World {
             Due::AtMachine { machine, session, parcel } => {
                 self.machine_hears(machine, session, parcel)?;
             }
-            Due::AtPerson(id, answer) => self.person_hears(id, answer)?,
+            Due::AtPerson(id, answer) => self.person_hears(id, &answer)?,
             Due::Flush(incarnation) => self.server_flush(incarnation)?,
             Due::ServerWake(incarnation) => self.server_wake(incarnation)?,
             Due::ServerStart => self.server_recover()?,

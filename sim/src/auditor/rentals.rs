@@ -63,6 +63,12 @@ impl NodeView {
         Self { worker: node.seat.worker, stage: node.stage, since: None, served: Duration::ZERO }
     }
 
+    /// When its machine was last heard, if this entry says that it has fallen silent.
+    fn heard_last(&self, command: &Command) -> Option<Timestamp> {
+        let Command::WorkerSilent { worker, heard_millis } = command else { return None };
+        (*worker == self.worker).then_some(Timestamp::from_millis(*heard_millis))
+    }
+
     /// What it has served by the end of this entry, given how it stands.
     fn meter(&mut self, rental: &Rental, node: &Node, command: &Command, at: Timestamp) {
         let runs = matches!(rental.stage, Stage::Running { .. });
@@ -70,12 +76,7 @@ impl NodeView {
         match (self.since, serves) {
             (None, true) => self.since = Some(at),
             (Some(since), false) => {
-                let until = match command {
-                    Command::WorkerSilent { worker, heard_millis } if *worker == self.worker => {
-                        Timestamp::from_millis(*heard_millis).min(at)
-                    }
-                    _ => at,
-                };
+                let until = self.heard_last(command).unwrap_or(at).min(at);
                 self.served += until.since(since);
                 self.since = None;
             }

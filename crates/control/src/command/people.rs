@@ -89,6 +89,10 @@ impl Control {
         if key.scopes.contains(&Scope::Operator) {
             Self::only_operator(by)?;
         }
+        if key.scopes.is_empty() {
+            let why = "at least one of read, write, operator".to_owned();
+            return Err(Refusal::Invalid { field: "scopes", why });
+        }
         if !self.people.contains_key(&key.account) {
             return Err(Refusal::NotFound(Noun::Account));
         }

@@ -1,11 +1,20 @@
 //! The control plane's brain, told stories. Every step of every story is also replayed and read back from a snapshot.
 
+#[cfg(test)]
 mod jobs;
+#[cfg(test)]
 mod journal;
+#[cfg(test)]
 mod machines;
+#[cfg(test)]
 mod money;
+#[cfg(test)]
 mod people;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
 mod rentals;
+#[cfg(test)]
 mod town;
+#[cfg(test)]
 mod trouble;

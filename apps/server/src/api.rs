@@ -19,8 +19,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::Method;
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use utoipa::OpenApi;
@@ -112,6 +113,7 @@ async fn measure(State(app): State<Shared>, request: Request, next: Next) -> Res
     let begun = Instant::now();
     let id = format!("{:026x}", crate::clock::fresh_bits() & ((1 << 104) - 1));
     let method = known(request.method());
+    let sends = !request.body().is_end_stream();
     let route =
         request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let mut response = problem::REQUEST_ID.scope(id.clone(), next.run(request)).await;
@@ -123,6 +125,10 @@ async fn measure(State(app): State<Shared>, request: Request, next: Next) -> Res
         tracing::warn!(target: "server::http", %method, %route, status, millis, request_id = %id, "answered");
     } else {
         tracing::debug!(target: "server::http", %method, %route, status, millis, request_id = %id, "answered");
+    }
+    // A refusal may leave the body unread; then the connection is of no more use, and the caller is told so.
+    if sends && status >= 400 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Ok(value) = id.parse() {
         response.headers_mut().insert("x-request-id", value);

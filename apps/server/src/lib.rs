@@ -70,8 +70,9 @@ pub fn run(config: &Config, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()
 pub fn start(config: &Config) -> anyhow::Result<Running> {
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("make the folder {}", config.data.display()))?;
-    let secret = Secret::open(&config.data.join("secret.key"))?;
-    let journal = open_journal(config)?;
+    let mut journal = open_journal(config)?;
+    let is_first_start = journal.head().context("read the journal")?.seq == 0;
+    let secret = Secret::open(&config.data.join("secret.key"), is_first_start)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

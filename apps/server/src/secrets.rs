@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use units::{BlobId, RentalId};
@@ -19,8 +19,8 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// Reads it from its file, which is made if there is none.
-    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+    /// Reads it from its file, which is made at the first start.
+    pub(crate) fn open(path: &Path, is_first_start: bool) -> anyhow::Result<Self> {
         match std::fs::read(path) {
             Ok(bytes) => {
                 let bytes = bytes
@@ -28,6 +28,12 @@ impl Secret {
                     .ok()
                     .with_context(|| format!("{}: 32 bytes expected", path.display()))?;
                 Ok(Self(bytes))
+            }
+            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound && !is_first_start => {
+                bail!(
+                    "{} is gone, and clusters that run depend on it; bring it back from a backup",
+                    path.display()
+                )
             }
             Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
                 let bytes: [u8; 32] = random();

@@ -18,6 +18,7 @@ use crate::sessions::SESSION_PREFIX;
 /// A caller with a valid key.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
+    id: KeyId,
     pub(crate) account: AccountId,
     pub(crate) key: Key,
 }
@@ -30,6 +31,11 @@ impl Caller {
 
     pub(crate) fn is_operator(&self) -> bool {
         self.key.scopes.contains(&Scope::Operator)
+    }
+
+    /// Whether the key is still good: what goes on for long asks again and again.
+    pub(crate) fn is_still_known(&self, app: &App) -> bool {
+        app.news.key(self.id, now()).is_some()
     }
 
     /// Refuses a key that is only for looking.
@@ -68,15 +74,15 @@ impl FromRequestParts<Shared> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Refused> {
         let token = bearer(&parts.headers).ok_or_else(unauthenticated)?;
         let now = now();
-        let key = key_id(token).and_then(|id| app.news.key(id, now));
-        let key = key.filter(|key| agree(&key.secret_sha256, &sha256(token)));
+        let key = key_id(token).and_then(|id| Some((id, app.news.key(id, now)?)));
+        let key = key.filter(|(_, key)| agree(&key.secret_sha256, &sha256(token)));
         // Wrong keys are counted by address, so that guessing is slow.
-        let Some(key) = key else {
+        let Some((id, key)) = key else {
             slow_down(app, &format!("door {}", address(parts)))?;
             return Err(unauthenticated());
         };
         slow_down(app, &key.account.to_string())?;
-        Ok(Self { account: key.account, key })
+        Ok(Self { id, account: key.account, key })
     }
 }
 

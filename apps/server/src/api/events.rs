@@ -73,7 +73,9 @@ async fn events(
         None => (app.read(|reader| reader.head()).await?.seq, u32::MAX),
     };
     let stream = open_stream(&app, &caller)?;
-    let watching = Watching { app, owner, after, waiting: VecDeque::new(), stream };
+    let project = query.project;
+    let watching =
+        Watching { app, caller, project, owner, after, waiting: VecDeque::new(), stream };
     let events = futures_util::stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;
         Some((Ok::<_, Infallible>(event), watching))
@@ -89,6 +91,8 @@ fn position(text: &str) -> Result<(u64, u32), Refused> {
 
 struct Watching {
     app: Shared,
+    caller: Caller,
+    project: Option<ProjectId>,
     owner: Option<String>,
     after: (u64, u32),
     waiting: VecDeque<journal::Event>,
@@ -97,10 +101,19 @@ struct Watching {
 }
 
 impl Watching {
+    /// A key that was revoked, or a role that was taken away, ends the stream.
+    fn may_go_on(&self) -> bool {
+        self.caller.is_still_known(&self.app)
+            && self.project.is_none_or(|project| self.caller.may_see(&self.app, project).is_ok())
+    }
+
     async fn next(&mut self) -> Option<Event> {
         let mut bell = self.app.news.bell();
         let mut stopping = self.app.stopping.clone();
         loop {
+            if !self.may_go_on() {
+                return None;
+            }
             if let Some(event) = self.waiting.pop_front() {
                 self.after = (event.seq, event.part);
                 return Some(shown(&event));

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use control::{Command, Refusal, Reply};
 use serde::Deserialize;
-use units::{BlobId, JobId, RentalId};
+use units::{BlobId, JobId, ProjectId, RentalId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wire::{FileView, JobRequest, JobView, Page, Problem};
@@ -177,11 +177,14 @@ async fn log(
     Path(id): Path<JobId>,
     Query(query): Query<LogQuery>,
 ) -> Result<Response, Refused> {
-    seen(&app, &caller, id).await?;
+    let job = stored(&app, id).await?;
+    let project = found(&app, &caller, job.rental, "job").await?.project;
     let stream = open_stream(&app, &caller)?;
     let follow = query.follow.unwrap_or(false);
     let reading = Reading {
         app: app.clone(),
+        caller,
+        project,
         id,
         offset: query.offset.unwrap_or(0),
         follow,
@@ -199,6 +202,8 @@ async fn log(
 /// A log being read.
 struct Reading {
     app: Shared,
+    caller: Caller,
+    project: ProjectId,
     id: JobId,
     offset: u64,
     follow: bool,
@@ -212,6 +217,12 @@ impl Reading {
         let mut bell = self.app.news.bell();
         let mut stopping = self.app.stopping.clone();
         loop {
+            // A key that was revoked, or a role that was taken away, ends the stream.
+            if !self.caller.is_still_known(&self.app)
+                || self.caller.may_see(&self.app, self.project).is_err()
+            {
+                return None;
+            }
             // Whether it is over is read before the log: what was handed over before the end is not missed.
             let over = !self.follow || self.over || self.is_over().await;
             let (files, id, offset) = (self.app.files.clone(), self.id, self.offset);

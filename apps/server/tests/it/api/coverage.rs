@@ -440,6 +440,9 @@ impl Stage {
         town.send(Ask::put(&file).bytes(b"42").by(&machine)).expect(204);
         machine.act(&town.client);
         let spare = town.machine(2, &a_machine(2)).worker;
+        // No rental takes it.
+        let pause = format!("/v1/workers/{spare}/paused");
+        town.send(Ask::put(&pause).json(&json!({ "paused": true })).by(&town.supplier)).expect(200);
         town.machine(3, &a_machine(2));
         town.machine(4, &a_machine(2));
         let body = json!({ "label": "old", "scopes": ["read"] });

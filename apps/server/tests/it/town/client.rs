@@ -1,7 +1,7 @@
 //! Requests over HTTP, and their answers whole.
 
-use std::io::Read;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -126,6 +126,7 @@ impl Answer {
 /// Sends requests to one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
+    address: SocketAddr,
     base: String,
     agent: ureq::Agent,
 }
@@ -138,7 +139,26 @@ impl Client {
             .max_redirects(0)
             .timeout_global(Some(TIMEOUT))
             .build();
-        Self { base: format!("http://{address}"), agent: config.into() }
+        Self { address, base: format!("http://{address}"), agent: config.into() }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sends the head of a request that promises so many bytes, and none of them; what comes back, as it is.
+    pub(crate) fn send_head(&self, ask: &Ask, length: u64) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let token = ask.token.as_deref().unwrap_or_default();
+        let head = format!(
+            "{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n",
+            ask.method, ask.path
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8(answer).unwrap()
     }
 
     pub(crate) fn send(&self, ask: Ask) -> Answer {
@@ -158,6 +178,12 @@ impl Client {
         let (status, _, reader) = self.begin(ask).unwrap();
         assert_eq!(status, 200);
         reader
+    }
+
+    /// The same, if it is granted.
+    pub(crate) fn try_stream(&self, ask: Ask) -> Option<Box<dyn Read + Send>> {
+        let (status, _, reader) = self.begin(ask).unwrap();
+        (status == 200).then_some(reader)
     }
 
     fn begin(&self, ask: Ask) -> Result<(u16, HeaderMap, Box<dyn Read + Send>), ureq::Error> {

@@ -372,9 +372,10 @@ impl World {
         let control = self.auditor.recovered(snapshot, entries)?;
         let now = self.server_clock();
         self.server.roll = Roll::default();
+        let heard = control.head().at;
         for (id, worker) in control.workers() {
-            self.server.roll.know(id, worker.up, now);
-            self.server.heard.insert(id, (now, 0));
+            self.server.roll.know(id, worker.up, heard, now);
+            self.server.heard.insert(id, (heard, 0));
         }
         let seq = control.head().seq;
         self.server.control = Some(control);

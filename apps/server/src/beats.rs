@@ -36,7 +36,8 @@ impl Beats {
         let (asks, queue) = mpsc::channel(QUEUE_MAX);
         let mut roll = Roll::default();
         let at = now();
-        state.workers().for_each(|(id, worker)| roll.know(id, worker.up, at));
+        let heard = state.head().at;
+        state.workers().for_each(|(id, worker)| roll.know(id, worker.up, heard, at));
         let beats = Self { asks };
         tokio::spawn(run(roll, queue, writer, beats.clone(), Arc::new(metrics)));
         beats

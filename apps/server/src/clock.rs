@@ -1,14 +1,36 @@
 //! The one clock and the one source of chance of the server.
 
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use units::Timestamp;
 
-/// Now, by the machine's clock.
+/// How much of the time that passes may go into following a clock that was set: a tenth.
+const SLEW: u32 = 10;
+
+/// Now: as steady as the machine's own beat, and as right as its clock.
+///
+/// A clock that is set does not make anyone's silence long or a quote old at once: the difference is made up for little
+/// by little, and time never runs backward.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    static LAST: Mutex<Option<(Instant, Duration)>> = Mutex::new(None);
+    let mut last = LAST.lock().expect("nobody panics with it in hand");
+    let (wall, beat) = (wall(), Instant::now());
+    let shown =
+        last.map_or(wall, |(before, shown)| follow(shown, beat.duration_since(before), wall));
+    *last = Some((beat, shown));
+    Timestamp::from_millis(u64::try_from(shown.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What the machine's clock shows, since 1970.
+fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// What to show after `passed`, when `shown` was shown before it and the clock on the wall says `wall`.
+fn follow(shown: Duration, passed: Duration, wall: Duration) -> Duration {
+    let steady = shown + passed;
+    wall.clamp(steady.saturating_sub(passed / SLEW), steady + passed / SLEW)
 }
 
 /// Bytes nobody can guess.
@@ -32,6 +54,15 @@ pub(crate) fn fresh_bits() -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_is_followed_little_by_little() {
+        let secs = Duration::from_secs;
+        assert_eq!(follow(secs(100), secs(10), secs(110)), secs(110), "nothing was set");
+        assert_eq!(follow(secs(100), secs(10), secs(9_000)), secs(111), "set forward");
+        assert_eq!(follow(secs(100), secs(10), secs(0)), secs(109), "set back");
+        assert_eq!(follow(secs(100), Duration::ZERO, secs(0)), secs(100));
+    }
 
     #[test]
     fn ids_sort_by_age() {

@@ -52,6 +52,12 @@ pub(crate) enum FileFailure {
     Disk(#[from] std::io::Error),
 }
 
+impl FileFailure {
+    fn is_about_the_name(&self) -> bool {
+        if let Self::Disk(why) = self { is_in_the_way(why) } else { false }
+    }
+}
+
 /// The folder of files.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
@@ -192,12 +198,9 @@ impl Files {
         if !place.exists() && self.results(job)?.len() >= FILES_MAX {
             return Err(FileFailure::TooMany);
         }
-        incoming.keep(&place).map_err(|failure| match failure {
-            FileFailure::Disk(why) if is_in_the_way(&why) => {
-                FileFailure::BadPath(path.chars().take(80).collect())
-            }
-            other => other,
-        })
+        incoming
+            .keep(&place)
+            .map_err(|failure| if failure.is_about_the_name() { bad_path(path) } else { failure })
     }
 
     /// A result file of a job, to be read.
@@ -244,7 +247,7 @@ impl Files {
         let short = path.len() <= PATH_BYTES_MAX
             && path.split('/').all(|part| part.len() <= PART_BYTES_MAX);
         if path.is_empty() || !short || !plain || path.contains('\0') {
-            return Err(FileFailure::BadPath(path.chars().take(80).collect()));
+            return Err(bad_path(path));
         }
         Ok(self.job_path(job).join("results").join(path))
     }
@@ -256,6 +259,10 @@ fn open(path: &Path) -> Result<std::fs::File, FileFailure> {
         if missing { FileFailure::Missing } else { why.into() }
     })?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(FileFailure::Missing) }
+}
+
+fn bad_path(path: &str) -> FileFailure {
+    FileFailure::BadPath(path.chars().take(80).collect())
 }
 
 /// Whether a file stands where a folder should be, or a folder where a file should be.

@@ -272,6 +272,8 @@ impl Thread {
                 if let JournalError::Fenced { .. } = why {
                     bail!("{why}: {}", why.hint());
                 }
+                // Reading everything anew for each command would be all that a server with a full disk does.
+                std::thread::sleep(STORE_RETRY);
                 self.start_over()
             }
         }

@@ -118,7 +118,7 @@ pub enum Refusal {
         rentals: usize,
     },
     /// No machines for it.
-    #[error("no offer: {0}")]
+    #[error("{0}")]
     NoOffer(scheduler::Refusal),
     /// The price is beyond all measure.
     #[error("the price of this booking is more than can be written down")]

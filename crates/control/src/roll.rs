@@ -44,9 +44,10 @@ pub struct Roll {
 
 impl Roll {
     /// A worker that the brain holds to be up, or not, when this roll begins. It has the whole of
-    /// [`SILENCE_MAX`] to speak.
-    pub fn know(&mut self, worker: WorkerId, up: bool, now: Timestamp) {
-        self.pulses.insert(worker, Pulse { heard: now, number: 0, told: None, up });
+    /// [`SILENCE_MAX`] to speak; one that does not was last heard at `heard`, before the roll began, so that the
+    /// control plane's own absence is not paid to a machine that was gone too.
+    pub fn know(&mut self, worker: WorkerId, up: bool, heard: Timestamp, now: Timestamp) {
+        self.pulses.insert(worker, Pulse { heard, number: 0, told: None, up });
         if up {
             self.look_later(worker, now);
         }
@@ -151,9 +152,20 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_died_while_nobody_listened_was_heard_before_that() {
+        let (mut roll, gone, there) =
+            (Roll::default(), WorkerId::from_bits(1), WorkerId::from_bits(2));
+        roll.know(gone, true, at(0), at(600));
+        roll.know(there, true, at(0), at(600));
+        assert_eq!(roll.on_wake(at(634)), [], "it may still speak");
+        assert_eq!(roll.on_beat(there, 1, 7, at(634)), Beat::News { back: false });
+        assert_eq!(roll.on_wake(at(640)), [(gone, at(0))]);
+    }
+
+    #[test]
     fn an_overtaken_beat_says_nothing() {
         let (mut roll, worker) = (Roll::default(), WorkerId::from_bits(1));
-        roll.know(worker, true, at(0));
+        roll.know(worker, true, at(0), at(0));
         assert_eq!(roll.on_beat(worker, 9, 7, at(1)), Beat::News { back: false });
         assert_eq!(roll.on_beat(worker, 8, 6, at(2)), Beat::Stale);
         assert_eq!(

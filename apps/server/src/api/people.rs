@@ -148,28 +148,31 @@ async fn projects(
     let look = move |state: &control::Control| {
         let mine =
             state.projects().filter(|(_, project)| all || project.members.contains_key(&account));
-        listed(mine.map(|(id, project)| (id, views::project(state, id, project))), &query)
+        listed(mine, &query, |id, project| views::project(state, id, project))
     };
     Ok(axum::Json(app.writer.look(look).await?))
 }
 
-/// A page of things in memory, by id; the cursor is the last id of the page before.
-pub(super) fn listed<Id: ToString, T>(
+/// A page of things in memory, by id; the cursor is the last id of the page before. Only what is on the page is made
+/// into views: the writer waits meanwhile.
+pub(super) fn listed<Id: ToString, T, V>(
     all: impl Iterator<Item = (Id, T)>,
     query: &PageQuery,
-) -> Page<T> {
+    view: impl Fn(Id, T) -> V,
+) -> Page<V> {
     let limit = super::extract::items(query.limit);
     let mut last = None;
     let mut items = Vec::new();
-    for (id, item) in all.map(|(id, item)| (id.to_string(), item)) {
-        if query.cursor.as_ref().is_some_and(|cursor| id <= *cursor) {
+    for (id, item) in all {
+        let text = id.to_string();
+        if query.cursor.as_ref().is_some_and(|cursor| text <= *cursor) {
             continue;
         }
         if items.len() == limit {
             return Page { items, next: last };
         }
-        items.push(item);
-        last = Some(id);
+        items.push(view(id, item));
+        last = Some(text);
     }
     Page { items, next: None }
 }
@@ -312,7 +315,7 @@ async fn keys(
 ) -> Result<axum::Json<Page<KeyView>>, Refused> {
     let look = move |state: &control::Control| {
         let mine = state.keys().filter(|(_, key)| key.account == caller.account);
-        listed(mine.map(|(id, key)| (id, views::key(id, key))), &query)
+        listed(mine, &query, views::key)
     };
     Ok(axum::Json(app.writer.look(look).await?))
 }

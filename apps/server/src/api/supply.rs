@@ -79,7 +79,7 @@ async fn invites(
 ) -> Result<axum::Json<Page<InviteView>>, Refused> {
     let look = move |state: &control::Control| {
         let mine = state.invites().filter(|(_, invite)| invite.account == caller.account);
-        listed(mine.map(|(id, invite)| (id, views::invite(id, invite))), &query)
+        listed(mine, &query, views::invite)
     };
     Ok(axum::Json(app.writer.look(look).await?))
 }
@@ -100,7 +100,7 @@ async fn workers(
         let mine = state
             .workers()
             .filter(|(_, worker)| caller.is_operator() || worker.owner == caller.account);
-        listed(mine.map(|(id, worker)| (id, views::worker(state, id, worker))), &query)
+        listed(mine, &query, |id, worker| views::worker(state, id, worker))
     };
     Ok(axum::Json(app.writer.look(look).await?))
 }

@@ -118,25 +118,33 @@ fn fill(dice: &mut Dice, inventory: &mut Inventory, size: u64) -> usize {
     busy
 }
 
+/// Each change is undone at once, so that every round meets the same network.
 fn changes(dice: &mut Dice, inventory: &mut Inventory, size: u64) {
-    let (mut taken, mut given, mut put) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ASKED {
-        let order = simple(dice);
-        if let Ok(placement) = inventory.place(&order) {
+    let orders: Vec<_> = (0..ASKED / 10).map(|_| simple(dice)).collect();
+    let placed: Vec<_> = orders.iter().filter_map(|order| inventory.find(order)).collect();
+    let workers: Vec<_> = orders.iter().map(|_| id(dice.roll(size))).collect();
+    let mut taken = vec![Duration::MAX; placed.len()];
+    let mut given = taken.clone();
+    let mut put = vec![Duration::MAX; workers.len()];
+    for _ in 0..ROUNDS {
+        for (place, placement) in placed.iter().enumerate() {
             let start = Instant::now();
-            inventory.take(&placement.seats).expect("a placement was just made");
-            taken.push(start.elapsed());
+            inventory.take(&placement.seats).expect("a placement that was found");
+            taken[place] = start.elapsed().min(taken[place]);
             let start = Instant::now();
             inventory.give_back(&placement.seats[0]);
-            given.push(start.elapsed());
+            given[place] = start.elapsed().min(given[place]);
         }
-        let worker = id(dice.roll(size));
-        let mut machine = inventory.machine(worker).expect("it was put").clone();
-        machine.prices.gpu_hour =
-            Credits::from_units(machine.prices.gpu_hour.units() / 20 * (19 + dice.roll(3)));
-        let start = Instant::now();
-        inventory.put(machine);
-        put.push(start.elapsed());
+        for (worker, put) in workers.iter().zip(&mut put) {
+            let before = inventory.machine(*worker).expect("it was put").clone();
+            let mut machine = before.clone();
+            machine.prices.gpu_hour =
+                Credits::from_units(machine.prices.gpu_hour.units() / 20 * 21);
+            let start = Instant::now();
+            inventory.put(machine);
+            *put = start.elapsed().min(*put);
+            inventory.put(before);
+        }
     }
     told("take one seat", taken);
     told("give back", given);

@@ -12,6 +12,7 @@ import os
 import time
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 SEED = 7
 FOLDS = 3
@@ -57,6 +58,14 @@ def here():
     return os.environ.get("IOG_WORKER", "this machine")
 
 
+@ray.remote(num_cpus=1)
+def get_ready():
+    """Loads what a candidate needs, so that every node starts the search at the same time."""
+    images()
+    build({"model": "svc"})
+    return here()
+
+
 @ray.remote(num_cpus=1, scheduling_strategy="SPREAD")
 def judge(candidate):
     """The mean accuracy of a candidate, and where it was computed."""
@@ -82,16 +91,22 @@ def words(candidate):
 def main():
     started = time.time()
     ray.init(logging_level="warning")
-    waiting = [judge.remote(candidate) for candidate in candidates()]
-    total, best, nodes = len(waiting), None, collections.Counter()
-    print(f"{total} candidates on {len(ray.nodes())} nodes", flush=True)
+    places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in ray.nodes() if node["Alive"]]
+    ready = ray.get([get_ready.options(scheduling_strategy=place).remote() for place in places])
+    left = list(candidates())
+    total, best, nodes = len(left), None, collections.Counter()
+    print(f"{total} candidates on {len(ready)} nodes: {', '.join(sorted(ready))}", flush=True)
+    # As many at a time as there are nodes: whoever is done takes the next one.
+    waiting = [judge.remote(left.pop(0)) for _ in ready]
     while waiting:
         done, waiting = ray.wait(waiting)
         for tried in ray.get(done):
+            if left:
+                waiting.append(judge.remote(left.pop(0)))
             nodes[tried["node"]] += 1
             better = best is None or tried["score"] > best["score"]
             best = tried if better else best
-            number = total - len(waiting)
+            number = sum(nodes.values())
             mark = "  best so far" if better else ""
             print(f"{number:2}/{total}  {tried['score']:.4f}  {tried['node']:<10}  "
                   f"{words(tried['candidate'])}{mark}", flush=True)

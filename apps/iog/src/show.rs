@@ -18,11 +18,11 @@ pub(crate) fn usd(amount: Credits) -> String {
     }
 }
 
-/// A size: whole gibibytes where they are whole, tenths where it is large, mebibytes where it is small.
+/// A size: whole gibibytes where they are whole, tenths of them rounded down elsewhere, mebibytes below one.
 pub(crate) fn mib(size: u64) -> String {
     if size >= GIB && size.is_multiple_of(GIB) {
         format!("{} GiB", size / GIB)
-    } else if size >= 10 * GIB {
+    } else if size >= GIB {
         format!("{}.{} GiB", size / GIB, size % GIB * 10 / GIB)
     } else {
         format!("{size} MiB")
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn sizes_are_short() {
         for (size, text) in
-            [(512, "512 MiB"), (1024, "1 GiB"), (1536, "1536 MiB"), (24_105, "23.5 GiB")]
+            [(512, "512 MiB"), (1024, "1 GiB"), (1536, "1.5 GiB"), (24_105, "23.5 GiB")]
         {
             assert_eq!(mib(size), text);
         }

@@ -6,6 +6,9 @@ use agent::probe::Hardware;
 const SHARES_KEPT: u64 = 1;
 /// The most disk that one machine offers, in mebibytes: a network to try out is not to fill a disk.
 const DISK_MIB_MAX: u64 = 20 * 1024;
+/// Shares are cut to whole steps, in mebibytes, so that the next start offers the same although a log has grown.
+const MEMORY_STEP: u64 = 512;
+const DISK_STEP: u64 = 5 * 1024;
 /// The least memory with which a node of Ray does work, in mebibytes.
 pub(super) const MEMORY_MIB_MIN: u64 = 1024;
 /// Ports for nodes, below the range that Linux takes for outgoing connections (32768 and up).
@@ -52,11 +55,17 @@ pub(super) fn divide(hardware: &Hardware, workers: u16) -> Vec<Share> {
         address: format!("127.77.0.{number}"),
         ports: format!("{}-{}", PORTS_FROM + (number - 1) * ports, PORTS_FROM + number * ports - 1),
         vcpus: (hardware.vcpus / u32::from(workers)).max(1),
-        memory_mib: (hardware.memory_mib / parts).max(MEMORY_MIB_MIN.min(hardware.memory_mib)),
-        disk_mib: (hardware.disk_free_mib / parts).min(DISK_MIB_MAX),
+        memory_mib: cut(hardware.memory_mib / parts, MEMORY_STEP)
+            .max(MEMORY_MIB_MIN.min(hardware.memory_mib)),
+        disk_mib: cut(hardware.disk_free_mib / parts, DISK_STEP).min(DISK_MIB_MAX),
         gpus: number == 1 && !hardware.gpus.is_empty(),
     };
     (1..=workers).map(share).collect()
+}
+
+/// What is left of an amount in whole steps; an amount below one step stays as it is.
+const fn cut(amount: u64, step: u64) -> u64 {
+    if amount < step { amount } else { amount / step * step }
 }
 
 #[cfg(test)]
@@ -82,7 +91,7 @@ mod tests {
         let shares = divide(&hardware(16, 24_000), 3);
         assert_eq!(shares.len(), 3);
         assert_eq!(shares[0].vcpus, 5);
-        assert!(shares.iter().all(|share| share.memory_mib == 6_000 && share.disk_mib == 10_000));
+        assert!(shares.iter().all(|share| share.memory_mib == 5_632 && share.disk_mib == 5_120));
         assert_eq!(
             (shares[0].address.as_str(), shares[2].address.as_str()),
             ("127.77.0.1", "127.77.0.3")

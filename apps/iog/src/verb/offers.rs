@@ -150,7 +150,7 @@ mod tests {
             free: Resources { gpus: 0, vcpus: 4, memory_mib: 8192, disk_mib: 20_480 },
             gpu_model: None,
             vram_mib: 0,
-            cpu_model: "AMD EPYC 7B13 64-Core Processor".to_owned(),
+            cpu_model: "AMD EPYC".to_owned(),
             country: None,
             tier: Tier::None,
             certifications: std::collections::BTreeSet::new(),
@@ -159,7 +159,7 @@ mod tests {
         };
         let big = OfferView {
             name: "rack-3".parse().unwrap(),
-            gpu_model: Some("NVIDIA H100 80GB HBM3".parse().unwrap()),
+            gpu_model: Some("NVIDIA H100 PCIe".parse().unwrap()),
             free: Resources { gpus: 8, ..offer.free },
             country: Some("DE".parse().unwrap()),
             tier: Tier::UltraHigh,
@@ -167,9 +167,9 @@ mod tests {
             ..offer.clone()
         };
         assert_snapshot!(text(&[offer, big], Screen::PLAIN), @r"
-        MACHINE   SUPPLIER  GPU                        VCPUS  MEMORY    DISK  PROCESSOR                   TIER        WHERE  USD/HOUR
-        worker-1  supplier  –                              4   8 GiB  20 GiB  AMD EPYC 7B13 64-Core Pro…  none        –          0.01
-        rack-3    supplier  8 × NVIDIA H100 80GB HBM3      4   8 GiB  20 GiB  AMD EPYC 7B13 64-Core Pro…  ultra-high  DE         9.52
+        MACHINE   SUPPLIER  GPU                   VCPUS  MEMORY    DISK  PROCESSOR  TIER        WHERE  USD/HOUR
+        worker-1  supplier  –                         4   8 GiB  20 GiB  AMD EPYC   none        –          0.01
+        rack-3    supplier  8 × NVIDIA H100 PCIe      4   8 GiB  20 GiB  AMD EPYC   ultra-high  DE         9.52
         ");
     }
 

@@ -28,7 +28,8 @@ impl Fake {
             .map(|(status, kind, body)| {
                 let length = body.len();
                 format!(
-                    "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                    "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\
+                     connection: close\r\n\r\n{body}"
                 )
             })
             .collect();

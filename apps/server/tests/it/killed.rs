@@ -26,12 +26,12 @@ fn a_server_killed_under_heavy_load_loses_nothing_on_sqlite() {
 
 #[test]
 fn a_server_killed_under_heavy_load_loses_nothing_on_postgres() {
-    kill_again_and_again(Some(Cluster::shared().fresh_address()));
+    kill_again_and_again(Some(&Cluster::shared().fresh_address()));
 }
 
-fn kill_again_and_again(store: Option<String>) {
+fn kill_again_and_again(store: Option<&str>) {
     let folder = Folder::new();
-    let mut server = Server::start(&folder, store.as_deref());
+    let mut server = Server::start(&folder, store);
     let wire = Wire::new(server.address);
     let cast = Cast::new(&wire, &folder);
     let made = std::thread::scope(|scope| {
@@ -58,7 +58,7 @@ fn kill_again_and_again(store: Option<String>) {
             // After more or less work, so that it dies in other places each time.
             wire.wait_for_answers(3 + kill * 7 % 40);
             server.kill();
-            server = Server::start(&folder, store.as_deref());
+            server = Server::start(&folder, store);
             wire.is_at(server.address);
         }
         wire.stop.store(true, Ordering::SeqCst);
@@ -71,7 +71,7 @@ fn kill_again_and_again(store: Option<String>) {
     });
     check_what_is_there(&wire, &cast, &made);
     server.end();
-    check_the_journal(&folder, store.as_deref());
+    check_the_journal(&folder, store);
 }
 
 /// What was acknowledged.
@@ -223,7 +223,6 @@ fn check_what_is_there(wire: &Wire, cast: &Cast, made: &Made) {
         taken += u32::from(*was_taken);
     }
     assert!(taken > 0 && made.projects > 0 && made.topped_up > 0, "there was some load");
-    println!("{taken} rentals, {} projects, {} USD", made.projects, made.topped_up);
 }
 
 fn usd(whole: u64) -> String {

@@ -1,6 +1,6 @@
 //! Every endpoint's success and every refusal, told as stories; what was answered is in `snapshots/`.
 //!
-//! `INSTA_UPDATE=always cargo test -p server --test it stories` writes them anew: read the difference before you commit.
+//! `INSTA_UPDATE=always cargo test -p server --test it stories` writes them anew: read the difference.
 
 use serde_json::{Value, json};
 

@@ -152,7 +152,8 @@ impl Client {
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let token = ask.token.as_deref().unwrap_or_default();
         let head = format!(
-            "{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n",
+            "{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+             content-length: {length}\r\n\r\n",
             ask.method, ask.path
         );
         stream.write_all(head.as_bytes()).unwrap();

@@ -17,7 +17,8 @@ pub struct Line {
     pub node_hour: Credits,
     /// Whole minutes it served.
     pub minutes_served: u64,
-    /// Minutes that are charged: at least the terms' minimum when the renter ended, never more than booked.
+    /// Minutes that are charged: those served, and what the renter cut off of the terms' minimum; never more than
+    /// booked.
     pub minutes_charged: u64,
     /// `node_hour` for the charged minutes, rounded down.
     pub charge: Credits,
@@ -55,8 +56,9 @@ pub struct Served {
     pub supplier: AccountId,
     /// How long it served.
     pub span: Duration,
-    /// Whether the minimum applies: it served until the renter's side ended the rental.
-    pub minimum: bool,
+    /// How long the rental had run when the renter's side ended it, if this node was up then. What the terms'
+    /// minimum has beyond that is charged as if it had been served; an outage before it is not.
+    pub cut_off_after: Option<Duration>,
 }
 
 impl Receipt {
@@ -91,9 +93,11 @@ impl Receipt {
 }
 
 fn line(terms: &Terms, node: &Served, node_hour: Credits) -> Result<Line, TooMuch> {
-    let minutes_served = node.span.as_secs() / MINUTE.as_secs();
-    let floor = if node.minimum { u64::from(terms.minimum_minutes) } else { 0 };
-    let minutes_charged = minutes_served.max(floor).min(u64::from(terms.hours) * 60);
+    let whole = |span: Duration| span.as_secs() / MINUTE.as_secs();
+    let minutes_served = whole(node.span);
+    let cut_off = |span| u64::from(terms.minimum_minutes).saturating_sub(whole(span));
+    let minutes = minutes_served + node.cut_off_after.map_or(0, cut_off);
+    let minutes_charged = minutes.min(u64::from(terms.hours) * 60);
     let span = Duration::from_secs(minutes_charged * MINUTE.as_secs());
     let charge = node_hour.for_span_floor(span).ok_or(TooMuch)?;
     let supplier_fee = charge.share_floor(terms.supplier_fee_bp);
@@ -114,10 +118,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn served(minutes: u64, minimum: bool) -> Served {
+    /// Served from the beginning until the renter ended it, or until it failed.
+    fn served(minutes: u64, ended: bool) -> Served {
         let worker = WorkerId::from_bits(1);
         let supplier = AccountId::from_bits(1);
-        Served { worker, supplier, span: Duration::from_secs(minutes * 60 + 59), minimum }
+        let span = Duration::from_secs(minutes * 60 + 59);
+        Served { worker, supplier, span, cut_off_after: ended.then_some(span) }
     }
 
     fn terms(hours: u32, node_hours: &[u64], minimum_minutes: u32) -> Terms {
@@ -150,6 +156,16 @@ mod tests {
     fn a_node_that_failed_is_not_charged_the_minimum() {
         let receipt = Receipt::compute(&terms(1, &[600_000], 60), &[served(10, false)]).unwrap();
         assert_eq!(receipt.lines[0].minutes_charged, 10);
+    }
+
+    #[test]
+    fn an_outage_is_not_charged_as_part_of_the_minimum() {
+        let after = |minutes: u64| Some(Duration::from_secs(minutes * 60));
+        let charged = |node| {
+            Receipt::compute(&terms(2, &[600_000], 60), &[node]).unwrap().lines[0].minutes_charged
+        };
+        assert_eq!(charged(Served { cut_off_after: after(60), ..served(10, true) }), 10);
+        assert_eq!(charged(Served { cut_off_after: after(40), ..served(10, true) }), 30);
     }
 
     proptest! {

@@ -196,9 +196,13 @@ impl Belief {
             return self.money.hold(rental.project, view.held);
         }
         if holds_money(before) && !holds_money(after) {
-            let by_renter = matches!(before, Stage::Running { .. })
-                && matches!(after.ending(), Some(Ending::Cancelled | Ending::Completed));
-            let sum = comes_to(rental, &view.nodes, by_renter);
+            let ran = match (before, after.ending()) {
+                (Stage::Running { since, .. }, Some(Ending::Cancelled | Ending::Completed)) => {
+                    Some(self.at.since(since))
+                }
+                _ => None,
+            };
+            let sum = comes_to(rental, &view.nodes, ran);
             let held = std::mem::take(&mut view.held);
             receipt_agrees(rental, &sum, held)?;
             return self.money.settle(rental.project, held, &sum);
@@ -266,8 +270,9 @@ const fn may(before: Stage, after: Stage, body: &Body) -> bool {
     }
 }
 
-/// Whole minutes at the hourly price, each node for itself, rounded down; fees likewise.
-fn comes_to(rental: &Rental, nodes: &[NodeView], by_renter: bool) -> Sum {
+/// Whole minutes at the hourly price, each node for itself, rounded down; fees likewise. A rental that the renter
+/// ended after it `ran` so long owes what that cut off of the minimum.
+fn comes_to(rental: &Rental, nodes: &[NodeView], ran: Option<Duration>) -> Sum {
     let terms = &rental.terms;
     let booked = u128::from(terms.hours) * 60;
     let mut sum = Sum::default();
@@ -275,8 +280,9 @@ fn comes_to(rental: &Rental, nodes: &[NodeView], by_renter: bool) -> Sum {
     for ((seen, node), hour) in nodes.iter().zip(&rental.nodes).zip(&terms.node_hours) {
         let mut minutes = (seen.served.as_millis() / 60_000).min(booked);
         let stood = node.stage == NodeStage::Ready && node.silent_since.is_none();
-        if by_renter && stood {
-            minutes = minutes.max(u128::from(terms.minimum_minutes)).min(booked);
+        if let Some(ran) = ran.filter(|_| stood) {
+            let missed = u128::from(terms.minimum_minutes).saturating_sub(ran.as_millis() / 60_000);
+            minutes = (minutes + missed).min(booked);
         }
         let charge = u128::from(hour.units()) * minutes / 60;
         let fee = charge * u128::from(terms.supplier_fee_bp) / 10_000;

@@ -190,10 +190,26 @@ impl Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Settled {
-    /// It ran until the renter's side ended it: minimums apply.
-    ByRenter,
+    /// It ran for so long until the renter's side ended it.
+    ByRenter {
+        /// In milliseconds.
+        ran_millis: u64,
+    },
     /// It never ran, or the supply side ended it: only what was served is charged.
     BySupply,
+}
+
+impl Settled {
+    const fn cut_off_after(self, node: &Node) -> Option<Duration> {
+        match self {
+            Self::ByRenter { ran_millis }
+                if matches!(node.stage, NodeStage::Ready) && node.silent_since.is_none() =>
+            {
+                Some(Duration::from_millis(ran_millis))
+            }
+            Self::ByRenter { .. } | Self::BySupply => None,
+        }
+    }
 }
 
 /// A renter's hold on machines, from the quote to the receipt.
@@ -235,23 +251,13 @@ impl Rental {
         Some(receipt.expect("terms that were quoted can be settled"))
     }
 
-    /// What it would come to if the renter ended it now.
-    pub fn receipt_so_far(&self, now: Timestamp) -> Option<Receipt> {
-        let mut so_far = self.clone();
-        so_far.nodes.iter_mut().for_each(|node| node.meter.stop(now));
-        so_far.settled = Some(Settled::ByRenter);
-        so_far.receipt()
-    }
-
-    /// What each node has served. The minimum applies to nodes that were not lost when the renter ended it.
+    /// What each node has served, and whether it was up when the renter ended it.
     fn served(&self, settled: Settled) -> Vec<Served> {
         let served = |node: &Node| Served {
             worker: node.seat.worker,
             supplier: node.supplier,
             span: self.bounded(node.meter.served),
-            minimum: settled == Settled::ByRenter
-                && node.stage == NodeStage::Ready
-                && node.silent_since.is_none(),
+            cut_off_after: settled.cut_off_after(node),
         };
         self.nodes.iter().map(served).collect()
     }

@@ -66,10 +66,13 @@ impl Control {
         for node in &mut rental.nodes {
             node.meter.stop(now);
         }
-        let by_renter =
-            matches!(rental.stage.ending(), Some(Ending::Cancelled | Ending::Completed))
-                && matches!(before, Stage::Running { .. });
-        rental.settled = Some(if by_renter { Settled::ByRenter } else { Settled::BySupply });
+        rental.settled = Some(match (before, rental.stage.ending()) {
+            (Stage::Running { since, .. }, Some(Ending::Cancelled | Ending::Completed)) => {
+                let ran = now.since(since).as_millis();
+                Settled::ByRenter { ran_millis: u64::try_from(ran).unwrap_or(u64::MAX) }
+            }
+            (_, _) => Settled::BySupply,
+        });
         let receipt = rental.receipt().expect("it was settled just now");
         let hold = rental.hold.take();
         let (project, suppliers) = (rental.project, payouts(&receipt));

@@ -142,3 +142,51 @@ fn a_machine_and_its_rental_outlive_a_restart() {
     assert_eq!(town.get(&town.renter, &path).expect(200).json()["state"], "running");
     assert_eq!(town.get(&town.supplier, "/v1/workers").json()["items"][0]["state"], "open");
 }
+
+#[test]
+fn a_client_that_stalls_does_not_keep_a_server_from_stopping() {
+    let mut town = Town::new();
+    town.top_up("1");
+    let blob = format!("/v1/blobs/{}", "7".repeat(64));
+    // It promises bytes and sends none.
+    let stalled = town.client.begin_head(&Ask::put(&blob).by(&town.renter), 1_000);
+    let half = town.folder.path().join("files/half");
+    eventually(|| std::fs::read_dir(&half).unwrap().count() == 1);
+    town.stop();
+    drop(stalled);
+    town.start();
+    assert_eq!(std::fs::read_dir(&half).unwrap().count(), 0, "nothing half is left");
+    assert_eq!(town.book()["entered"], "1.000000");
+}
+
+#[test]
+fn a_server_that_another_took_over_from_writes_no_more() {
+    let mut first = Town::new();
+    first.top_up("1");
+    let mut config = first.config.clone();
+    config.take_over = true;
+    let second = server::start(&config).unwrap();
+    let path = format!("/v1/projects/{}/top-ups", first.renter.project);
+    let ask = Ask::post(&path).json(&json!({ "amount": "5" })).by(&first.operator).once("five");
+    first.send(ask.clone()).expect_problem(503, "unavailable");
+    // It ends by itself, and says why.
+    let why = first.take_server().until_told().expect_err("it was taken over");
+    assert!(format!("{why:#}").contains("took over"), "{why:#}");
+    let client = crate::town::Client::new(second.address());
+    let view = client.send(ask.clone()).expect(200).json();
+    assert_eq!(view["available"], "6.000000");
+    assert_eq!(client.send(ask).expect(200).json(), view);
+    second.stop().unwrap();
+}
+
+/// Looks again and again, within a generous bound.
+#[track_caller]
+fn eventually(is_so: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it did not come to pass")
+}

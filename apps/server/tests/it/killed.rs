@@ -250,6 +250,14 @@ fn check_the_journal(folder: &Folder, store: Option<&str>) {
     let kept = Control::from_snapshot(&snapshot.body).unwrap();
     assert!(kept.snapshot() == replayed.snapshot(), "replay gives another state");
     replayed.book().audit().unwrap();
+    // What people read is what the state says.
+    let rows = journal.reader().unwrap().rows("rental", None, None, false, 1_000).unwrap();
+    assert_eq!(rows.len(), replayed.rentals().count());
+    for (id, body) in rows {
+        let row: Value = serde_json::from_slice(&body).unwrap();
+        let rental = replayed.rental(id.parse().unwrap()).unwrap();
+        assert_eq!(row["state"], rental.stage.text(), "{row}");
+    }
 }
 
 fn replay(journal: &mut dyn Journal) -> Control {

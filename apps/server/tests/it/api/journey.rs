@@ -3,11 +3,22 @@
 use serde_json::{Value, json};
 
 use super::coverage::put_package;
+use crate::cluster::Cluster;
 use crate::town::{Ask, Machine, Town, a_machine};
 
 #[test]
-fn a_rental_from_quote_to_receipt() {
-    let town = Town::new();
+fn a_rental_from_quote_to_receipt_on_sqlite() {
+    from_quote_to_receipt(&Town::new());
+}
+
+#[test]
+fn a_rental_from_quote_to_receipt_on_postgres() {
+    from_quote_to_receipt(&Town::with(|config| {
+        config.store = Some(Cluster::shared().fresh_address());
+    }));
+}
+
+fn from_quote_to_receipt(town: &Town) {
     town.top_up("10");
     let mut machines: Vec<Machine> = (1..=3).map(|n| town.machine(n, &a_machine(2))).collect();
     let quote = town.quote(3);
@@ -23,8 +34,8 @@ fn a_rental_from_quote_to_receipt() {
     let project = format!("/v1/projects/{}", town.renter.project);
     assert_eq!(town.get(&town.renter, &project).json()["held"], "0.120300");
 
-    bring_up(&town, &mut machines, &place);
-    let job = run_a_job(&town, &mut machines, id);
+    bring_up(town, &mut machines, &place);
+    let job = run_a_job(town, &mut machines, id);
     let files = town.get(&town.renter, &format!("/v1/jobs/{job}/files")).expect(200).json();
     assert_eq!(files["items"], json!([{ "path": "out/model.bin", "bytes": 3 }]));
     let file = town.get(&town.renter, &format!("/v1/jobs/{job}/files/out/model.bin")).expect(200);
@@ -40,7 +51,7 @@ fn a_rental_from_quote_to_receipt() {
     }
     let ended = town.get(&town.renter, &place).expect(200).json();
     assert_eq!((&ended["state"], &ended["ending"]), (&json!("ended"), &json!("cancelled")));
-    check_receipt(&town, &ended, &project);
+    check_receipt(town, &ended, &project);
 }
 
 /// Each machine waits for news, finds a node, and reports it; others than the head are told where the head listens.

@@ -148,6 +148,14 @@ impl Client {
 
     /// Sends the head of a request that promises so many bytes, and none of them; what comes back, as it is.
     pub(crate) fn send_head(&self, ask: &Ask, length: u64) -> String {
+        let mut stream = self.begin_head(ask, length);
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// The same, without waiting for what comes back.
+    pub(crate) fn begin_head(&self, ask: &Ask, length: u64) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let token = ask.token.as_deref().unwrap_or_default();
@@ -157,9 +165,7 @@ impl Client {
             ask.method, ask.path
         );
         stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8(answer).unwrap()
+        stream
     }
 
     pub(crate) fn send(&self, ask: Ask) -> Answer {

@@ -77,6 +77,32 @@ impl Connection {
         }
     }
 
+    /// Another connection to the same server.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn another(&self) -> anyhow::Result<Self> {
+        Self::open(self.stream.peer_addr()?)
+    }
+
+    /// Sends a request whose answer has no length beforehand, and reads until it ends, head, chunks and all.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn send_to_end(&mut self, request: &[u8]) -> anyhow::Result<Vec<u8>> {
+        self.stream.write_all(request).context("send")?;
+        let mut all = Vec::new();
+        let mut piece = [0; 16 * 1024];
+        while !all.ends_with(b"0\r\n\r\n") {
+            let count = self.stream.read(&mut piece).context("receive")?;
+            if count == 0 {
+                break;
+            }
+            all.extend_from_slice(&piece[..count]);
+        }
+        Ok(all)
+    }
+
     /// Sends a JSON request and reads the JSON answer.
     ///
     /// # Errors

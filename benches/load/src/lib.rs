@@ -11,4 +11,4 @@ mod served;
 pub use gauge::{Gauge, Measured, side_by_side};
 pub use http::{Answer, Connection};
 pub use machine::{join, machine_request};
-pub use served::{Server, serve_if_asked};
+pub use served::{Server, Worker, serve_if_asked};

@@ -1,26 +1,34 @@
-//! The server under load: this same program, started again.
+//! The server under load, and machines that serve it: this same program, started again.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context;
 
 /// What the program is called with to be the server.
 const SERVE: &str = "serve-for-bench";
+/// What the program is called with to be an agent, and the token that ends its nodes instead.
+const WORK: &str = "work-for-bench";
+const STOP: &str = "stop";
 /// More requests than any caller here makes.
 const RATE_UNLIMITED: u32 = 1_000_000;
 
-/// Becomes the server if this process was started as one; call it first in `main`.
+/// Becomes the server, or a machine's agent, if this process was started as one; call it first in `main`.
 ///
 /// # Errors
-/// What keeps the server from running.
+/// What keeps it from running.
 pub fn serve_if_asked() -> anyhow::Result<bool> {
     let mut words = std::env::args().skip(1);
-    if words.next().as_deref() != Some(SERVE) {
-        return Ok(false);
+    match words.next().as_deref() {
+        Some(SERVE) => serve(words),
+        Some(WORK) => work(words),
+        _ => Ok(false),
     }
+}
+
+fn serve(mut words: impl Iterator<Item = String>) -> anyhow::Result<bool> {
     let data = PathBuf::from(words.next().context("a data folder")?);
     let config = server::Config {
         data,
@@ -36,6 +44,72 @@ pub fn serve_if_asked() -> anyhow::Result<bool> {
         let _ = writeln!(out, "{address}").and_then(|()| out.flush());
     })?;
     Ok(true)
+}
+
+/// One of several agents that share this machine: joins, and works until it is killed.
+fn work(mut words: impl Iterator<Item = String>) -> anyhow::Result<bool> {
+    let mut word = |what: &'static str| words.next().context(what);
+    let (data, server, token) =
+        (PathBuf::from(word("a folder")?), word("a server")?, word("a token")?);
+    let part: u8 = word("a part")?.parse()?;
+    let from = 12_000 + u16::from(part) * 2_000;
+    let config = agent::Config {
+        runtimes: data.parent().context("a folder of folders")?.join("runtimes"),
+        data,
+        server,
+        name: Some(format!("bench-{part}").parse()?),
+        part: u32::from(part),
+        offers: agent::Offers {
+            vcpus: Some(1),
+            memory_mib: Some(4_096),
+            disk_mib: Some(4_096),
+            no_gpus: true,
+        },
+        country: None,
+        address: std::net::IpAddr::from([127, 78, 0, part]),
+        ports: from..=from + 1_999,
+        sandbox: agent::Sandbox::Auto,
+    };
+    if token == STOP {
+        agent::stop_nodes(&config)?;
+        return Ok(true);
+    }
+    agent::join(&config, &token)?;
+    agent::run(&config, &std::sync::atomic::AtomicBool::new(false))?;
+    Ok(true)
+}
+
+/// An agent in a process of its own; its nodes end with it when it is dropped.
+#[derive(Debug)]
+pub struct Worker {
+    child: Child,
+    words: [String; 4],
+}
+
+impl Worker {
+    /// Starts one that joins with an invitation's token; `part` tells it from the others of this machine.
+    ///
+    /// # Errors
+    /// When this program cannot be started again.
+    pub fn start(server: &Server, token: &str, part: u8) -> anyhow::Result<Self> {
+        let data = server.data.join(format!("worker-{part}")).display().to_string();
+        let words =
+            [data, format!("http://{}", server.address), token.to_owned(), part.to_string()];
+        let child = Command::new(std::env::current_exe()?).arg(WORK).args(&words).spawn()?;
+        Ok(Self { child, words })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Killing what has ended already is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.words[2] = STOP.to_owned();
+        if let Ok(program) = std::env::current_exe() {
+            let _ = Command::new(program).arg(WORK).args(&self.words).status();
+        }
+    }
 }
 
 /// A server that runs until it is dropped, with its data folder.
@@ -68,6 +142,11 @@ impl Server {
         let address = line.trim().parse().context("the server did not start")?;
         let operator = std::fs::read_to_string(data.join("operator.key"))?.trim().to_owned();
         Ok(Self { child, data, address, operator })
+    }
+
+    /// The folder of everything that is kept.
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// CPU time it has used, in seconds.

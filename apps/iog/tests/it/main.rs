@@ -5,3 +5,4 @@
 mod fake;
 mod program;
 mod script;
+mod story;

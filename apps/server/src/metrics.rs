@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     beats: Counter,
     workers_up: Gauge,
     streams: Gauge,
+    polls: Gauge,
 }
 
 impl Metrics {
@@ -42,6 +43,7 @@ impl Metrics {
             beats: Counter::default(),
             workers_up: Gauge::default(),
             streams: Gauge::default(),
+            polls: Gauge::default(),
         }
     }
 
@@ -74,6 +76,12 @@ impl Metrics {
         self.streams.dec();
     }
 
+    /// Counts a machine that waits for news, until it is dropped.
+    pub(crate) fn poll(&self) -> Poll {
+        self.polls.inc();
+        Poll(self.polls.clone())
+    }
+
     /// All figures as text, for a scrape.
     pub(crate) fn text(&self) -> String {
         let mut all = Registry::with_prefix("iog");
@@ -100,9 +108,20 @@ impl Metrics {
         all.register("worker_beats", "Beats heard", self.beats.clone());
         all.register("workers_up", "Machines heard lately", self.workers_up.clone());
         all.register("streams_open", "Streams of events and logs", self.streams.clone());
+        all.register("polls_open", "Machines that wait for news", self.polls.clone());
         let mut text = String::new();
         // Writing into a string cannot fail.
         let _ = encode(&mut text, &all);
         text
+    }
+}
+
+/// A machine that waits for news.
+#[derive(Debug)]
+pub(crate) struct Poll(Gauge);
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

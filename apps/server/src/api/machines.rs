@@ -231,6 +231,7 @@ async fn wanted(
     let mut stopping = app.stopping.clone();
     let wait = Duration::from_secs(query.wait_secs.unwrap_or(0)).min(WANTED_WAIT_MAX);
     if let Some(seen) = query.revision {
+        let _poll = app.metrics.poll();
         tokio::select! {
             _ = tokio::time::timeout(wait, revision.wait_for(|newest| *newest > seen)) => {}
             _ = stopping.changed() => {}

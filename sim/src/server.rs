@@ -205,6 +205,11 @@ impl World {
         Ok(())
     }
 
+    /// Closes the batch without waiting for more.
+    pub(crate) fn server_flush_now(&mut self) -> Step {
+        self.server_flush(self.server.incarnation)
+    }
+
     /// Closes the batch: durable first, then answers and effects.
     pub(crate) fn server_flush(&mut self, incarnation: u64) -> Step {
         if self.server.control.is_none() || self.server.incarnation != incarnation {

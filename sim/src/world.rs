@@ -286,6 +286,8 @@ impl World {
         let failed = self.auditor.failed();
         let unfair = failed > 0 && self.plan.is_fair();
         must(!unfair, Invariant::NoFailureWithoutCause, || format!("{failed} rentals failed"))?;
+        // The story may end between a command and its commit.
+        self.server_flush_now()?;
         let server = &self.server;
         let Some(control) = server.control.as_ref() else { return Ok(()) };
         self.auditor.settled(control)?;

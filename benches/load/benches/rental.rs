@@ -114,6 +114,10 @@ impl Bench {
             Ok(printed.windows(12).any(|words| words == b"first result").then_some(()))
         })?;
         let first = begun.elapsed();
+        until("the job's end", || {
+            let seen: JobView = self.get(&format!("/v1/jobs/{}", job.id))?;
+            Ok((seen.state == "succeeded").then_some(()))
+        })?;
 
         let begun = Instant::now();
         let _: RentalView = self.post(&format!("/v1/rentals/{}/end", rented.id), &Value::Null)?;

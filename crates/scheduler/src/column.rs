@@ -120,7 +120,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_column_is_a_list_of_numbers(steps in proptest::collection::vec((0_u64..32, 0_usize..64, any::<bool>()), 0..90), than in 0_u64..40) {
+        fn a_column_is_a_list_of_numbers(
+            steps in proptest::collection::vec((0_u64..32, 0_usize..64, any::<bool>()), 0..90),
+            than in 0_u64..40,
+        ) {
             let (mut column, mut list) = (Column::<5>::new(), Vec::new());
             for (value, place, add) in steps {
                 if add && list.len() < 64 {
@@ -134,7 +137,9 @@ mod tests {
             }
             let all = first_places(list.len());
             let found = |mask: u64| places(mask & all).map(|place| list[place]).collect::<Vec<_>>();
-            let only = |keep: &dyn Fn(u64) -> bool| list.iter().copied().filter(|value| keep(*value)).collect::<Vec<_>>();
+            let only = |keep: &dyn Fn(u64) -> bool| -> Vec<u64> {
+                list.iter().copied().filter(|value| keep(*value)).collect()
+            };
             prop_assert_eq!(found(u64::MAX), list.clone());
             prop_assert_eq!((0..list.len()).map(|place| column.get(place)).collect::<Vec<_>>(), list.clone());
             prop_assert_eq!(found(column.at_least(than)), only(&|value| value >= than));

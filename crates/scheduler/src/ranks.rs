@@ -114,7 +114,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(40))]
 
         #[test]
-        fn ranks_are_those_of_a_sorted_list(steps in proptest::collection::vec((0_u32..900, any::<bool>()), 0..3_000), of in 0_u32..1_000) {
+        fn ranks_are_those_of_a_sorted_list(
+            steps in proptest::collection::vec((0_u32..900, any::<bool>()), 0..3_000),
+            of in 0_u32..1_000,
+        ) {
             let (mut ranks, mut list) = (Ranks::default(), Vec::new());
             for (number, comes) in steps {
                 if comes || list.len() < 1_200 {

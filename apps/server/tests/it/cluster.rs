@@ -52,7 +52,8 @@ end
 cd / && rm -rf "$folder"
 "#;
 
-const HOW_TO_INSTALL: &str = "the tests need PostgreSQL's server programs: `apt-get install postgresql`, or put initdb on the PATH";
+const HOW_TO_INSTALL: &str = "the tests need PostgreSQL's server programs: \
+                              `apt-get install postgresql`, or put initdb on the PATH";
 
 /// A running server.
 pub(crate) struct Cluster {

@@ -34,7 +34,8 @@ fn a_refusal_says_what_excluded_whom_and_what_would_help() {
         &market,
         "nodes=1 gpus=1 vcpus=8 model=H100 tier=high max=1.00 in=DE",
         &[
-            "no offer: 0 nodes possible on 6 machines, 1 excluded by GPU model, 6 by country, 1 by tier, 1 by price, 3 by vCPUs",
+            "no offer: 0 nodes possible on 6 machines, 1 excluded by GPU model, 6 by country, 1 by tier, \
+             1 by price, 3 by vCPUs",
         ],
     );
 }

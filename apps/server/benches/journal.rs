@@ -1,16 +1,21 @@
 //! How many commands a second the journal makes durable, by the size of the batch, beside what the disk itself does.
 //!
 //! Each command is an entry of about 300 bytes with one row and one event. Run it on a calm machine:
-//! `cargo run --release -p server --example journal_rate -- FOLDER [postgres://…]`; it prints a table in Markdown.
+//! `cargo bench -p server --bench journal`; it starts a `PostgreSQL` of its own and prints a table in Markdown.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+#[path = "../tests/it/cluster.rs"]
+#[expect(dead_code, reason = "only tests crash it")]
+mod cluster;
+
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use cluster::Cluster;
 use server::journal::{Batch, Entry, Event, Head, Journal, Options, Row, open};
 use sha2::{Digest, Sha256};
 
@@ -23,17 +28,15 @@ const THINGS: u64 = 100_000;
 const BODY_BYTES: usize = 300;
 
 fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let folder = PathBuf::from(arguments.next().context("name a folder to write to")?);
-    let postgres = arguments.next();
+    let folder = std::env::temp_dir().join(format!("iog-bench-journal-{}", std::process::id()));
     fs::create_dir_all(&folder).context("make the folder")?;
     println!("append 4 KiB and fdatasync: {:.0} a second\n", disk_rate(&folder)?);
     let file = folder.join("rate.db");
     let sqlite = open(&format!("sqlite:{}", file.display()), &Options::default())?;
-    let postgres = postgres.map(|address| open(&address, &Options::default())).transpose()?;
-    let mut engines = vec![("SQLite", sqlite)];
-    engines.extend(postgres.map(|journal| ("PostgreSQL", journal)));
-    print_table(&mut engines)
+    let postgres = open(&Cluster::shared().fresh_address(), &Options::default())?;
+    let printed = print_table(&mut [("SQLite", sqlite), ("PostgreSQL", postgres)]);
+    fs::remove_dir_all(&folder).context("remove the folder")?;
+    printed
 }
 
 fn disk_rate(folder: &Path) -> anyhow::Result<f64> {

@@ -1,6 +1,6 @@
 //! How fast the matcher is, and how much memory it takes, at the sizes given.
 //!
-//! `cargo run --release -p scheduler --example scale -- 1000 100000 1000000`
+//! `cargo bench -p scheduler --bench scale [-- sizes]`; a thousand, a hundred thousand and a million unless named.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 #![expect(clippy::disallowed_types, reason = "it measures time")]
@@ -58,10 +58,12 @@ impl Dice {
 }
 
 fn main() {
-    for size in std::env::args().skip(1) {
-        let size = size.replace('_', "").parse().expect("a number of machines");
-        measure(size);
+    let named = std::env::args().skip(1).filter_map(|word| word.replace('_', "").parse().ok());
+    let mut sizes: Vec<u64> = named.collect();
+    if sizes.is_empty() {
+        sizes = vec![1_000, 100_000, 1_000_000];
     }
+    sizes.into_iter().for_each(measure);
 }
 
 fn measure(size: u64) {

@@ -38,6 +38,8 @@ struct Pulse {
 #[derive(Clone, Debug, Default)]
 pub struct Roll {
     pulses: BTreeMap<WorkerId, Pulse>,
+    /// How many of them are up, counted as they change: everyone asks, and there may be a million.
+    up: usize,
     /// When to look whose pulse is too old, in seconds. A worker that has spoken since is looked at again later.
     agenda: BTreeMap<u64, Vec<WorkerId>>,
 }
@@ -47,7 +49,9 @@ impl Roll {
     /// [`SILENCE_MAX`] to speak; one that does not was last heard at `heard`, before the roll began, so that the
     /// control plane's own absence is not paid to a machine that was gone too.
     pub fn know(&mut self, worker: WorkerId, up: bool, heard: Timestamp, now: Timestamp) {
+        self.forget(worker);
         self.pulses.insert(worker, Pulse { heard, number: 0, told: None, up });
+        self.up += usize::from(up);
         if up {
             self.look_later(worker, now);
         }
@@ -55,7 +59,8 @@ impl Roll {
 
     /// A worker that left.
     pub fn forget(&mut self, worker: WorkerId) {
-        self.pulses.remove(&worker);
+        let gone = self.pulses.remove(&worker);
+        self.up -= usize::from(gone.is_some_and(|pulse| pulse.up));
     }
 
     /// A worker spoke: beat `number`, with something that hashes to `said`.
@@ -81,6 +86,7 @@ impl Roll {
         pulse.told = Some(said);
         if !pulse.up {
             pulse.up = true;
+            self.up += 1;
             let heard = pulse.heard;
             self.look_later(worker, heard);
         }
@@ -103,6 +109,7 @@ impl Roll {
                 };
                 if now.since(pulse.heard) > SILENCE_MAX {
                     pulse.up = false;
+                    self.up -= 1;
                     pulse.told = None;
                     silent.push((worker, pulse.heard));
                 } else {
@@ -115,8 +122,8 @@ impl Roll {
     }
 
     /// How many workers speak.
-    pub fn up(&self) -> usize {
-        self.pulses.values().filter(|pulse| pulse.up).count()
+    pub const fn up(&self) -> usize {
+        self.up
     }
 
     /// When a worker was last heard.
@@ -145,9 +152,9 @@ mod tests {
         assert_eq!(roll.on_beat(worker, 1, 7, at(0)), Beat::News { back: true });
         roll.on_told(worker, 7);
         assert_eq!(roll.on_beat(worker, 2, 7, at(20)), Beat::Same);
-        assert_eq!(roll.on_wake(at(40)), []);
+        assert_eq!((roll.on_wake(at(40)), roll.up()), (vec![], 1));
         assert_eq!(roll.on_wake(at(57)), [(worker, at(20))]);
-        assert_eq!(roll.on_wake(at(99)), [], "it is told once");
+        assert_eq!((roll.on_wake(at(99)), roll.up()), (vec![], 0), "it is told once");
         assert_eq!(roll.on_beat(worker, 3, 7, at(100)), Beat::News { back: true });
     }
 

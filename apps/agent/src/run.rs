@@ -37,6 +37,11 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
     let _lock = lock::take(&config.data)?;
     let name = Identity::of(&config.data)?.name;
     let runs = ray(config, &name)?;
+    ensure!(
+        config.sandbox != Choice::Auto || !runs.exposes_agent(),
+        "run nodes: no sandbox works here, and without one a renter's work could read this agent's key \
+         (hint: install bubblewrap; or choose the sandbox `plain`, if you trust every renter)"
+    );
     serve(config, Box::new(runs), stop)
 }
 

@@ -39,6 +39,7 @@ pub(super) struct Network {
     logs: Vec<(String, LogLines)>,
     roles: Vec<Role>,
     url: String,
+    sandbox: &'static str,
 }
 
 impl Network {
@@ -54,8 +55,9 @@ impl Network {
         })?;
         must_be_free(listen)?;
         let shares = divide(&probe::look(&place.path("")), workers);
-        let mut network =
-            Self { place, screen, shares, logs: Vec::new(), roles: Vec::new(), url: String::new() };
+        let sandbox = sandbox(&place, screen);
+        let (logs, roles, url) = (Vec::new(), Vec::new(), String::new());
+        let mut network = Self { place, screen, shares, logs, roles, url, sandbox };
         let ready = network.place.path("server/ready");
         if ready.exists() {
             fs::remove_file(&ready).context("remove the old address")?;
@@ -149,6 +151,8 @@ impl Network {
             &format!("{}MiB", share.memory_mib),
             "--disk",
             &format!("{}MiB", share.disk_mib),
+            "--sandbox",
+            self.sandbox,
         ]);
         if !share.gpus {
             arguments.push("--no-gpus".to_owned());
@@ -316,6 +320,22 @@ impl Drop for Network {
     fn drop(&mut self) {
         if let Err(failure) = self.stop() {
             self.screen.note(&failure.text(self.screen));
+        }
+    }
+}
+
+/// What nodes run in: a sandbox if one works here. Without one they are plain processes of whoever runs this network,
+/// who is also the only renter.
+fn sandbox(place: &Place, screen: Screen) -> &'static str {
+    if rustix::process::getuid().is_root() {
+        return "auto";
+    }
+    match agent::runtime::sandbox::probe(&place.path(""), None) {
+        Ok(()) => "auto",
+        Err(why) => {
+            screen
+                .note(&format!("  … no sandbox here ({why}): nodes are plain processes of yours"));
+            "plain"
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::state::{Control, Job, Node, NodeStage, Rental};
 /// Everything that should run on one machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Grows with every change.
+    /// Grows with every change that the machine must act on; that an ended job is wanted no more is none.
     pub revision: u64,
     /// The nodes.
     pub nodes: Vec<NodeWanted>,

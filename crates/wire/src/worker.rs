@@ -224,7 +224,7 @@ pub struct BeatAnswer {
 /// Everything that should run on a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Wanted {
-    /// Grows with every change.
+    /// Grows with every change that the machine must act on.
     pub revision: u64,
     /// The nodes.
     pub nodes: Vec<NodeWanted>,

@@ -51,6 +51,20 @@ fn money_that_comes_in_pays_what_waits() {
 }
 
 #[test]
+fn money_for_a_machine_that_has_gone_silent_goes_straight_back() {
+    let mut town = broke(&[1, 1]);
+    town.quote("ann", "a", 1).unwrap();
+    town.rent("ann", "a", true).unwrap();
+    let machine = town.machine_of("a", 0);
+    town.silent(&machine);
+    town.top_up("ann", "5");
+    assert_eq!(
+        (town.stage("a").as_str(), town.purse("ann").as_str()),
+        ("ending failed", "5.000000")
+    );
+}
+
+#[test]
 fn who_waits_longest_is_paid_first() {
     let mut town = broke(&[1, 1, 1]);
     for late in ["b", "a"] {

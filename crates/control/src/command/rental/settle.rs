@@ -7,7 +7,7 @@ use market::{Ending, Event, Receipt, Stage};
 use units::{AccountId, Credits, RentalId, Timestamp};
 
 use crate::effect::Subject;
-use crate::state::{Control, Rental, Settled, usd};
+use crate::state::{Control, Node, Rental, Settled, usd};
 
 impl Control {
     /// Moves a rental on, if the event applies to where it stands, with everything that follows from it.
@@ -58,6 +58,19 @@ impl Control {
             self.changed(Subject::Project(project));
         }
         self.advance(id, Event::Paid, now);
+        self.fail_if_silent(id, now);
+    }
+
+    /// A machine may have gone silent while the money was missing: there is nothing to wait for then.
+    fn fail_if_silent(&mut self, id: RentalId, now: Timestamp) {
+        let Some(rental) = self.rentals.get(&id) else { return };
+        let silent =
+            |node: &Node| !self.workers.get(&node.seat.worker).is_some_and(|worker| worker.up);
+        let found =
+            (0_u32..).zip(&rental.nodes).find(|(_, node)| silent(node)).map(|(index, _)| index);
+        if let Some(index) = found {
+            self.node_lost(id, index, "its machine went silent before the rental was paid", now);
+        }
     }
 
     /// Turns the hold into payouts, fees and change. The rental has just left `before`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Commands and questions waiting for the writer. Beyond that the server is busy and says so.
 pub const WRITER_QUEUE_MAX: usize = 8_192;
 
-/// Commands in one commit (facts/chain-ledger.md 5.2: batching is the whole game, and a thousand is enough).
+/// Commands in one commit (docs/benchmarks.md: from a few hundred on, a longer batch gains nothing).
 pub const BATCH_COMMANDS_MAX: usize = 512;
 
 /// Entries between two snapshots: about a second of replay.

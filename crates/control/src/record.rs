@@ -180,7 +180,7 @@ pub struct Parameters {
 }
 
 impl Default for Parameters {
-    /// 0.25 % on each side, the first hour is not returned (facts/ionet.md 6 and 7.5).
+    /// 0.25 % on each side, the first hour is not returned (as io.net does).
     fn default() -> Self {
         Self { renter_fee_bp: 25, supplier_fee_bp: 25, minimum_minutes: 60 }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How long a quoted price holds.
 pub const QUOTE_VALID: Duration = Duration::from_secs(5 * 60);
 
-/// How long machines are kept for a rental that is not paid (facts/ionet.md 6: 20 minutes).
+/// How long machines are kept for a rental that is not paid (io.net gives 20 minutes).
 pub const PAYMENT_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// How long a cluster may take to come up. The first rental on a machine builds its environment.
@@ -18,5 +18,5 @@ pub const CLEARING_MAX: Duration = Duration::from_secs(3 * 60);
 /// How long a node of a running rental may be silent before it is given up. Silence is never paid for.
 pub const NODE_SILENCE_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// The longest booking, in hours: a year (facts/ionet.md 7.1).
+/// The longest booking, in hours: a year (as at io.net).
 pub const BOOKED_HOURS_MAX: u32 = 8_760;

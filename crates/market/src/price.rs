@@ -24,7 +24,7 @@ impl PriceList {
 }
 
 impl Default for PriceList {
-    /// Prices seen on io.net's explorer in 2024 and 2025 (facts/ionet.md 6); a thread at the rate of the
+    /// Prices seen on io.net's explorer in 2024 and 2025; a thread at the rate of the
     /// smallest CPU machine, 0.10 USD for ten.
     fn default() -> Self {
         let listed = [

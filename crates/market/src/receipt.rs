@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn worked_examples() {
         let rows = [
-            // The published quote of facts/ionet.md 6: 4 × 0.115 for an hour, fee 0.001.
+            // A quote that io.net has published: 4 × 0.115 for an hour, fee 0.001.
             (115_000, 1, 60, 0, "0.115287 0.114713 0.000574 0.000001"),
             (600_000, 1, 30, 0, "0.300750 0.299250 0.001500 0.300750"),
             (600_000, 1, 0, 60, "0.601500 0.598500 0.003000 0.000000"),

@@ -9,9 +9,9 @@ pub struct Terms {
     pub hours: u32,
     /// What one hour of each node costs, in the order of the nodes.
     pub node_hours: Vec<Credits>,
-    /// The renter's reservation fee, in ten-thousandths of what is charged (facts/ionet.md 6: 25).
+    /// The renter's reservation fee, in ten-thousandths of what is charged (io.net: 25).
     pub renter_fee_bp: u16,
-    /// The supplier's reservation fee, in ten-thousandths of what is earned (facts/ionet.md 6: 25).
+    /// The supplier's reservation fee, in ten-thousandths of what is earned (io.net: 25).
     pub supplier_fee_bp: u16,
     /// Minutes of each node that are charged even when the renter ends earlier.
     pub minimum_minutes: u32,

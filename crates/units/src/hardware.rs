@@ -113,7 +113,7 @@ macro_rules! words {
 }
 
 words! {
-    /// How fast a machine is connected, by measured Mbps down / up (facts/ionet.md 3.4).
+    /// How fast a machine is connected, by measured Mbps down / up (the tiers of io.net).
     Tier {
         /// Below every floor, or not measured.
         None = "none",

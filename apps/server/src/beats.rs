@@ -1,6 +1,5 @@
 //! The task that owns the roll of machines: beats come in, silences go to the writer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use control::{Actor, Beat, Command, Control, Refusal, Roll};
@@ -39,7 +38,7 @@ impl Beats {
         let heard = state.head().at;
         state.workers().for_each(|(id, worker)| roll.know(id, worker.up, heard, at));
         let beats = Self { asks };
-        tokio::spawn(run(roll, queue, writer, beats.clone(), Arc::new(metrics)));
+        tokio::spawn(run(roll, queue, writer, beats.clone(), metrics));
         beats
     }
 
@@ -82,7 +81,7 @@ async fn run(
     mut queue: mpsc::Receiver<Ask>,
     writer: Writer,
     beats: Beats,
-    metrics: Arc<Metrics>,
+    metrics: Metrics,
 ) {
     loop {
         let patience = roll

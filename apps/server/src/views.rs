@@ -5,7 +5,7 @@ mod nouns;
 
 use control::{Control, Subject};
 use serde::Serialize;
-use units::{ProjectId, WorkerId};
+use units::WorkerId;
 
 pub(crate) use money::{book, transfer_row};
 pub(crate) use nouns::{
@@ -14,37 +14,6 @@ pub(crate) use nouns::{
 };
 
 use crate::journal::{Event, Row};
-
-/// The row of what changed, for the nouns whose history is read from tables.
-pub(crate) fn row(state: &Control, subject: Subject) -> Option<Row> {
-    match subject {
-        Subject::Rental(id) => {
-            let rental = state.rental(id)?;
-            let body = json(&nouns::rental(state, rental));
-            Some(Row {
-                kind: "rental",
-                id: id.to_string(),
-                owner: rental.project.to_string(),
-                body: Some(body),
-            })
-        }
-        Subject::Job(id) => {
-            let job = state.job(id)?;
-            let body = json(&nouns::job(job));
-            Some(Row {
-                kind: "job",
-                id: id.to_string(),
-                owner: job.rental.to_string(),
-                body: Some(body),
-            })
-        }
-        Subject::Account(_)
-        | Subject::Invite(_)
-        | Subject::Key(_)
-        | Subject::Project(_)
-        | Subject::Worker(_) => None,
-    }
-}
 
 /// What is told of a change: what kind of thing it is, its id, and how it is now.
 #[derive(Serialize)]
@@ -55,25 +24,42 @@ struct Told<T> {
     view: Option<T>,
 }
 
-/// The event of what changed. Keys, invitations and accounts are nobody's news.
-pub(crate) fn event(state: &Control, subject: Subject, (seq, part): (u64, u32)) -> Option<Event> {
-    let (owner, body) = match subject {
+/// What a change is to clients: a row for the nouns whose history is read from tables, and an event at this place.
+/// One view serves both. Keys, invitations and accounts are nobody's news.
+pub(crate) fn change(
+    state: &Control,
+    subject: Subject,
+    (seq, part): (u64, u32),
+) -> Option<(Option<Row>, Event)> {
+    let event = |owner, body| Event { seq, part, owner, body };
+    match subject {
         Subject::Rental(id) => {
             let rental = state.rental(id)?;
-            (rental.project.to_string(), told("rental", &id, Some(nouns::rental(state, rental))))
+            let (owner, view) = (rental.project.to_string(), nouns::rental(state, rental));
+            let row = row("rental", &id, owner.clone(), &view);
+            Some((Some(row), event(owner, told("rental", &id, Some(view)))))
         }
         Subject::Job(id) => {
             let job = state.job(id)?;
-            (state.rental(job.rental)?.project.to_string(), told("job", &id, Some(nouns::job(job))))
+            let owner = state.rental(job.rental)?.project.to_string();
+            let view = nouns::job(job);
+            let row = row("job", &id, job.rental.to_string(), &view);
+            Some((Some(row), event(owner, told("job", &id, Some(view)))))
         }
-        Subject::Project(id) => (
-            id.to_string(),
-            told("project", &id, state.project(id).map(|it| nouns::project(state, id, it))),
-        ),
-        Subject::Worker(id) => worker_event(state, id),
-        Subject::Account(_) | Subject::Invite(_) | Subject::Key(_) => return None,
-    };
-    Some(Event { seq, part, owner, body })
+        Subject::Project(id) => {
+            let view = state.project(id).map(|it| nouns::project(state, id, it));
+            Some((None, event(id.to_string(), told("project", &id, view))))
+        }
+        Subject::Worker(id) => {
+            let (owner, body) = worker_event(state, id);
+            Some((None, event(owner, body)))
+        }
+        Subject::Account(_) | Subject::Invite(_) | Subject::Key(_) => None,
+    }
+}
+
+fn row(kind: &'static str, id: &impl ToString, owner: String, view: &impl Serialize) -> Row {
+    Row { kind, id: id.to_string(), owner, body: Some(json(view)) }
 }
 
 fn worker_event(state: &Control, id: WorkerId) -> (String, Vec<u8>) {
@@ -87,9 +73,4 @@ fn told<T: Serialize>(kind: &'static str, id: &impl ToString, view: Option<T>) -
 
 pub(crate) fn json<T: Serialize>(view: &T) -> Vec<u8> {
     serde_json::to_vec(view).expect("views are plain data")
-}
-
-/// Whose rows a project's are.
-pub(crate) fn owner_of(project: ProjectId) -> String {
-    project.to_string()
 }

@@ -267,8 +267,9 @@ impl Thread {
             }
             Err(why) => {
                 tracing::error!(error = %why, hint = why.hint(), "a commit failed; nothing of it was acknowledged");
-                let answer = |_: Result<Reply, Failure>| Err(Failure::Store(why.clone()));
-                made.replies.into_iter().for_each(|(to, reply)| drop(to.send(answer(reply))));
+                for (to, _) in made.replies {
+                    drop(to.send(Err(Failure::Store(why.clone()))));
+                }
                 if let JournalError::Fenced { .. } = why {
                     bail!("{why}: {}", why.hint());
                 }
@@ -314,9 +315,11 @@ impl Thread {
         for (_, at, effect) in effects {
             match effect {
                 Effect::Changed(subject) if seen.insert(*subject) => {
-                    rows.extend(views::row(&self.state, *subject));
                     let part = u32::try_from(events.len()).unwrap_or(u32::MAX);
-                    events.extend(views::event(&self.state, *subject, (last, part)));
+                    let changed = views::change(&self.state, *subject, (last, part));
+                    let (row, event) = changed.unzip();
+                    rows.extend(row.flatten());
+                    events.extend(event);
                 }
                 Effect::Moved(movement) => {
                     rows.extend(views::transfer_row(&self.state, movement, *at))

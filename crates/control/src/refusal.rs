@@ -59,8 +59,6 @@ pub enum Needs {
     ProjectOwner,
     /// To be an owner or a member of the project.
     ProjectMember,
-    /// To own the machine.
-    WorkerOwner,
     /// To be the machine.
     Worker,
     /// To be the clock.
@@ -141,7 +139,6 @@ impl Needs {
             Self::Self_ => "the account itself",
             Self::ProjectOwner => "an owner of the project",
             Self::ProjectMember => "an owner or a member of the project",
-            Self::WorkerOwner => "the owner of the machine",
             Self::Worker => "the machine itself",
             Self::Clock => "the clock",
         }

@@ -22,5 +22,5 @@ pub use id::{
     AccountId, BlobId, CommandId, InviteId, JobId, KeyId, NotAnId, ProjectId, QuoteId, RentalId,
     ReportId, TransferId, WorkerId,
 };
-pub use money::{Amount, Asset, Credits, Denomination, NotAnAmount, Usd, UsdPerHour};
+pub use money::{Amount, Asset, Credits, Denomination, NotAnAmount, Usd};
 pub use time::{HOUR, MINUTE, Timestamp};

@@ -54,9 +54,6 @@ pub struct Amount<A> {
 /// An amount of US dollar credits.
 pub type Credits = Amount<Usd>;
 
-/// What something costs for each hour.
-pub type UsdPerHour = Amount<Usd>;
-
 impl<A: Denomination> Amount<A> {
     /// Nothing.
     pub const ZERO: Self = Self::from_units(0);

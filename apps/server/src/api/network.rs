@@ -37,7 +37,7 @@ async fn network(
         let live = |stage| matches!(stage, Stage::Deploying { .. } | Stage::Running { .. });
         NetworkView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            workers_joined: state.workers().count() as u64,
+            workers_joined: state.inventory().len() as u64,
             workers_up,
             workers_open: state.inventory().open_len() as u64,
             rentals_live: state.rentals().filter(|rental| live(rental.stage)).count() as u64,

@@ -44,12 +44,7 @@ impl Control {
         Ok(Reply::Job(id))
     }
 
-    pub(crate) fn stop_job(
-        &mut self,
-        by: Actor,
-        id: JobId,
-        _now: Timestamp,
-    ) -> Result<Reply, Refusal> {
+    pub(crate) fn stop_job(&mut self, by: Actor, id: JobId) -> Result<Reply, Refusal> {
         let job = self.jobs.get(&id).ok_or(Refusal::NotFound(Noun::Job))?;
         let rental = self.known_rental(job.rental)?;
         self.only_in_project(by, rental.project, Standing::Member)

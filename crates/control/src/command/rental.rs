@@ -81,16 +81,6 @@ impl Control {
         known.filter(|rental| !matches!(rental.stage, Stage::Ended { .. })).count()
     }
 
-    /// What an order would cost, without promising it.
-    ///
-    /// # Errors
-    /// The refusal that [`crate::Command::Quote`] would meet.
-    pub fn estimate(&self, order: &OrderRecord, hours: u32) -> Result<(Vec<Seat>, Terms), Refusal> {
-        let placement = self.inventory.place(&asked(order)).map_err(Refusal::NoOffer)?;
-        let terms = self.terms(&placement.seats, hours);
-        Ok((placement.seats, terms))
-    }
-
     pub(crate) fn rent(
         &mut self,
         by: Actor,

@@ -112,14 +112,8 @@ impl Control {
         Ok(Reply::Done)
     }
 
-    pub(crate) fn worker_up(
-        &mut self,
-        by: Actor,
-        id: WorkerId,
-        _now: Timestamp,
-    ) -> Result<Reply, Refusal> {
+    pub(crate) fn worker_up(&mut self, by: Actor, id: WorkerId) -> Result<Reply, Refusal> {
         only_clock(by)?;
-        self.known_worker(id)?;
         self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?.up = true;
         self.show_open(id);
         Ok(Reply::Done)

@@ -190,7 +190,7 @@ impl Control {
             C::ChangeMachine { worker, machine } => self.change_machine(by, worker, machine, now),
             C::SetPaused { worker, paused } => self.set_paused(by, worker, paused),
             C::Retire { worker } => self.retire(by, worker),
-            C::WorkerUp { worker } => self.worker_up(by, worker, now),
+            C::WorkerUp { worker } => self.worker_up(by, worker),
             C::WorkerSilent { worker, heard_millis } => {
                 self.worker_silent(by, worker, Timestamp::from_millis(heard_millis), now)
             }
@@ -205,7 +205,7 @@ impl Control {
             C::SubmitJob { job, rental, entrypoint, package, env } => {
                 self.submit_job(by, Job::new(job, rental, Work { entrypoint, package, env }, now))
             }
-            C::StopJob { job } => self.stop_job(by, job, now),
+            C::StopJob { job } => self.stop_job(by, job),
             C::Wake {} => self.wake(by, now),
         }
     }

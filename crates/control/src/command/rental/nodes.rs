@@ -176,7 +176,7 @@ impl Control {
     }
 
     /// Asks every machine to clear what it runs for this rental.
-    pub(super) fn clear_nodes(&mut self, id: RentalId, _now: Timestamp) {
+    pub(super) fn clear_nodes(&mut self, id: RentalId) {
         for index in 0..self.node_count(id) {
             self.clear_node(id, index);
         }

@@ -21,7 +21,7 @@ impl Control {
         }
         if before.wants_nodes() && !after.wants_nodes() {
             self.stop_jobs_of(id, now);
-            self.clear_nodes(id, now);
+            self.clear_nodes(id);
         } else if !before.wants_nodes() && after.wants_nodes() {
             self.nudge_nodes(id);
         }

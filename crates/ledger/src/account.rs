@@ -4,7 +4,7 @@
 //! - The posted counters of an open account only grow; what somebody has is always a difference of two of them.
 //! - `posted + pending` of either side fits into 64 bits, so that closing a hold can never overflow.
 
-use units::{AccountId, Asset, ProjectId, RentalId};
+use units::{AccountId, Asset, GrantId, ProjectId, RentalId, SeasonId};
 
 /// Whose purse it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,12 +13,31 @@ pub enum Holder {
     Outside,
     /// What a project has to spend.
     Project(ProjectId),
-    /// What a supplier has earned and not yet taken out.
-    Supplier(AccountId),
+    /// What a person or a company has earned, claimed or paid in, and not yet taken out.
+    Account(AccountId),
     /// What a renter has paid and a supplier has not yet earned.
     Escrow(RentalId),
     /// What the network keeps for its services.
     Fees,
+    /// Coins under the cap that no block has emitted yet.
+    Emission,
+    /// What blocks have paid and nobody has claimed yet.
+    Rewards,
+    /// Everything staked on machines: counting, cooling down or taken for an offence. Who has what of it is known to
+    /// the crate `stakes`.
+    Stakes,
+    /// What holders have put into the safety module, and what blocks have paid to it.
+    SafetyModule,
+    /// Coins set aside for somebody, released by a vesting schedule.
+    Grant(GrantId),
+    /// Coins of the community that no grant names.
+    Treasury,
+    /// Where one asset is changed for another: it buys with one purse and pays out of the other.
+    Exchange,
+    /// Coins taken out for good. Nothing ever leaves.
+    Burned,
+    /// What a reward program pays at its end.
+    Season(SeasonId),
 }
 
 impl Holder {
@@ -26,8 +45,25 @@ impl Holder {
     pub const fn may_go_below_zero(self) -> bool {
         match self {
             Holder::Outside => true,
-            Holder::Project(_) | Holder::Supplier(_) | Holder::Escrow(_) | Holder::Fees => false,
+            Holder::Project(_)
+            | Holder::Account(_)
+            | Holder::Escrow(_)
+            | Holder::Fees
+            | Holder::Emission
+            | Holder::Rewards
+            | Holder::Stakes
+            | Holder::SafetyModule
+            | Holder::Grant(_)
+            | Holder::Treasury
+            | Holder::Exchange
+            | Holder::Burned
+            | Holder::Season(_) => false,
         }
+    }
+
+    /// Whether anything may leave it.
+    pub const fn may_pay(self) -> bool {
+        !matches!(self, Holder::Burned)
     }
 }
 

@@ -49,9 +49,18 @@ impl Print {
         let (variant, bits) = match key.holder {
             Holder::Outside => (0, 0),
             Holder::Project(project) => (1, project.bits()),
-            Holder::Supplier(account) => (2, account.bits()),
+            Holder::Account(account) => (2, account.bits()),
             Holder::Escrow(rental) => (3, rental.bits()),
             Holder::Fees => (4, 0),
+            Holder::Emission => (5, 0),
+            Holder::Rewards => (6, 0),
+            Holder::Stakes => (7, 0),
+            Holder::SafetyModule => (8, 0),
+            Holder::Grant(grant) => (9, grant.bits()),
+            Holder::Treasury => (10, 0),
+            Holder::Exchange => (11, 0),
+            Holder::Burned => (12, 0),
+            Holder::Season(season) => (13, season.bits()),
         };
         self.bytes(&[variant, asset_number(key.asset)]).name(bits)
     }
@@ -61,6 +70,8 @@ impl Print {
 const fn asset_number(asset: Asset) -> u8 {
     match asset {
         Asset::Usd => 0,
+        Asset::Usdc => 1,
+        Asset::Io => 2,
     }
 }
 

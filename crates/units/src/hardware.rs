@@ -153,6 +153,77 @@ words! {
     } known "hipaa, iso27001, soc2"
 }
 
+words! {
+    /// Which part of a block's rewards a model shares in.
+    Pool {
+        /// Data-center cards and the fastest of the others.
+        Enterprise = "enterprise",
+        /// Everything else that is listed.
+        Community = "community",
+    } known "enterprise, community"
+}
+
+words! {
+    /// What kind of processor a machine offers.
+    DeviceKind {
+        /// No card: its processor.
+        Cpu = "cpu",
+        /// Its cards.
+        Gpu = "gpu",
+    } known "cpu, gpu"
+}
+
+/// How much a model counts for, in hundredths: `1.25`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Multiplier(u32);
+
+impl Multiplier {
+    /// The most a model may count for: far above any that was ever listed, and small enough that no score overflows.
+    pub const MAX: Self = Self(1_000_000);
+    /// Once.
+    pub const ONE: Self = Self(100);
+
+    /// This many hundredths, at most [`Multiplier::MAX`].
+    pub const fn from_hundredths(hundredths: u32) -> Option<Self> {
+        if hundredths <= Self::MAX.0 { Some(Self(hundredths)) } else { None }
+    }
+
+    /// How many hundredths.
+    pub const fn hundredths(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Multiplier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
+impl FromStr for Multiplier {
+    type Err = NotHardware;
+
+    fn from_str(text: &str) -> Result<Self, NotHardware> {
+        let refused = || NotHardware {
+            found: text.chars().take(40).collect(),
+            expected: "a multiplier: at most 10000, with at most two decimals, as in 1.25",
+        };
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) || fraction.len() > 2 {
+            return Err(refused());
+        }
+        let whole: u32 = whole.parse().map_err(|_| refused())?;
+        let tenths: u32 = fraction.parse().map_err(|_| refused())?;
+        let hundredths = if fraction.len() == 1 { tenths * 10 } else { tenths };
+        let all = whole.checked_mul(100).and_then(|all| all.checked_add(hundredths));
+        all.and_then(Self::from_hundredths).ok_or_else(refused)
+    }
+}
+
+as_text!(Multiplier, Multiplier::ONE.to_string());
+
 /// Why a text is not a country or a model of GPU.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is not {expected}")]

@@ -126,20 +126,30 @@ ids! {
     AccountId = "acc";
     /// A command told to the control plane, by the one who tells it: the key of idempotence.
     CommandId = "cmd";
+    /// Coins set aside for somebody, released by a vesting schedule.
+    GrantId = "gra";
     /// A single-use invitation for one machine to join.
     InviteId = "inv";
     /// A piece of work submitted to a rental.
     JobId = "job";
     /// An API key.
     KeyId = "key";
+    /// An offer of a share of a machine's rewards for a part of its stake.
+    OfferId = "off";
     /// What is paid for together: rentals, keys, members, one balance.
     ProjectId = "prj";
+    /// Something that holders vote on.
+    ProposalId = "prp";
     /// A price promised for a time.
     QuoteId = "quo";
     /// A renter's hold on machines for a span of time.
     RentalId = "rnt";
     /// One thing a worker has to say, told until it is acknowledged.
     ReportId = "rep";
+    /// A reward program with a beginning and an end.
+    SeasonId = "sea";
+    /// Stake taken for an offence, until it is burned or given back.
+    SlashId = "sla";
     /// A movement of money between two accounts of the book.
     TransferId = "trf";
     /// A machine that offers its hardware.

@@ -16,11 +16,12 @@ mod money;
 mod time;
 
 pub use hardware::{
-    Certification, Country, GpuModel, Name, NotAName, NotHardware, Resources, Tier, UnknownWord,
+    Certification, Country, DeviceKind, GpuModel, Multiplier, Name, NotAName, NotHardware, Pool,
+    Resources, Tier, UnknownWord,
 };
 pub use id::{
-    AccountId, BlobId, CommandId, InviteId, JobId, KeyId, NotAnId, ProjectId, QuoteId, RentalId,
-    ReportId, TransferId, WorkerId,
+    AccountId, BlobId, CommandId, GrantId, InviteId, JobId, KeyId, NotAnId, OfferId, ProjectId,
+    ProposalId, QuoteId, RentalId, ReportId, SeasonId, SlashId, TransferId, WorkerId,
 };
-pub use money::{Amount, Asset, Credits, Denomination, NotAnAmount, Usd};
-pub use time::{HOUR, MINUTE, Timestamp};
+pub use money::{Amount, Asset, Coins, Credits, Denomination, Io, NotAnAmount, Usd, Usdc};
+pub use time::{DAY, HOUR, Hour, MINUTE, Month, NotATime, Timestamp};

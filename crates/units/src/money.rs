@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::hardware::UnknownWord;
 use crate::id::as_text;
 
 /// What can be owned and owed. Each has a book of its own.
@@ -12,13 +13,18 @@ use crate::id::as_text;
 pub enum Asset {
     /// US dollars of credit with the network's operator, in millionths.
     Usd,
+    /// USDC, a dollar on a chain, in millionths.
+    Usdc,
+    /// IO, the network's own coin, in hundred-millionths.
+    Io,
 }
 
 impl Asset {
     /// How many decimal places its smallest unit lies below one.
     pub const fn decimals(self) -> u32 {
         match self {
-            Asset::Usd => 6,
+            Asset::Usd | Asset::Usdc => 6,
+            Asset::Io => 8,
         }
     }
 
@@ -26,9 +32,33 @@ impl Asset {
     pub const fn code(self) -> &'static str {
         match self {
             Asset::Usd => "USD",
+            Asset::Usdc => "USDC",
+            Asset::Io => "IO",
         }
     }
+
+    /// Every asset there is.
+    pub const ALL: &'static [Self] = &[Self::Usd, Self::Usdc, Self::Io];
 }
+
+impl fmt::Display for Asset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl FromStr for Asset {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.iter().copied().find(|asset| asset.code() == text).ok_or_else(|| UnknownWord {
+            found: text.chars().take(40).collect(),
+            known: "USD, USDC, IO",
+        })
+    }
+}
+
+as_text!(Asset, "USD".to_owned());
 
 /// An asset as a type, so that two of them are never added.
 pub trait Denomination: Copy + Ord + fmt::Debug {
@@ -44,6 +74,22 @@ impl Denomination for Usd {
     const ASSET: Asset = Asset::Usd;
 }
 
+/// USDC: six decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Usdc;
+
+impl Denomination for Usdc {
+    const ASSET: Asset = Asset::Usdc;
+}
+
+/// The network's own coin: eight decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Io;
+
+impl Denomination for Io {
+    const ASSET: Asset = Asset::Io;
+}
+
 /// A whole number of the smallest units of one asset.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount<A> {
@@ -53,6 +99,8 @@ pub struct Amount<A> {
 
 /// An amount of US dollar credits.
 pub type Credits = Amount<Usd>;
+/// An amount of the network's own coin.
+pub type Coins = Amount<Io>;
 
 impl<A: Denomination> Amount<A> {
     /// Nothing.
@@ -110,7 +158,10 @@ impl<A: Denomination> Amount<A> {
         self.mul_div_floor(millis, 3_600_000)
     }
 
-    fn mul_div_floor(self, times: u64, over: u64) -> Option<Self> {
+    /// This much times `times` over `over`, rounded down.
+    ///
+    /// `None` when `over` is zero, and when it is more than can be written down.
+    pub fn mul_div_floor(self, times: u64, over: u64) -> Option<Self> {
         let exact = u128::from(self.units) * u128::from(times);
         let floor = exact.checked_div(u128::from(over))?;
         u64::try_from(floor).ok().map(Self::from_units)
@@ -168,6 +219,7 @@ impl<A: Denomination> FromStr for Amount<A> {
 }
 
 as_text!(Credits, "12.500000".to_owned());
+as_text!(Coins, "12.50000000".to_owned());
 
 #[cfg(test)]
 mod tests {

@@ -6,14 +6,16 @@ use crate::metadata::{Metadata, Package};
 /// What each of our packages may know of the others. A package without a row is a finding.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("agent", BRAINS_AND_WIRE),
-    ("control", &["ledger", "market", "scheduler", "units"]),
+    ("control", &["ledger", "market", "rewards", "scheduler", "stakes", "units"]),
     ("iog", EVERYTHING),
     ("ledger", &["units"]),
     ("load", BENCHES),
     ("market", &["units"]),
+    ("rewards", &["units"]),
     ("scheduler", &["units"]),
     ("server", BRAINS_AND_WIRE),
     ("sim", BRAINS_AND_WIRE),
+    ("stakes", &["units"]),
     ("units", &[]),
     ("wire", &["units"]),
     ("worker", &["units"]),
@@ -21,11 +23,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 const BRAINS_AND_WIRE: &[&str] =
-    &["control", "ledger", "market", "scheduler", "units", "wire", "worker"];
+    &["control", "ledger", "market", "rewards", "scheduler", "stakes", "units", "wire", "worker"];
 /// Benchmarks run the real shells.
 const BENCHES: &[&str] = EVERYTHING;
 const EVERYTHING: &[&str] =
-    &["agent", "control", "ledger", "market", "scheduler", "server", "units", "wire", "worker"];
+    &["agent", "control", "ledger", "market", "rewards", "scheduler", "server", "stakes", "units", "wire", "worker"];
 
 /// What would give a brain sockets, disks, clocks or chance.
 const FORBIDDEN_IN_BRAINS: &[&str] = &[

@@ -1,0 +1,5 @@
+//! Emission, scores, nomination, payout, vesting and supply, reward seasons.
+
+#![deny(clippy::float_arithmetic)]
+
+pub mod season;

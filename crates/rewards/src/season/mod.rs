@@ -1,0 +1,1 @@
+//! Reward programs with a beginning and an end.

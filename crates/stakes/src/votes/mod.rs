@@ -1,0 +1,1 @@
+//! What holders decide together.

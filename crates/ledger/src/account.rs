@@ -4,6 +4,9 @@
 //! - The posted counters of an open account only grow; what somebody has is always a difference of two of them.
 //! - `posted + pending` of either side fits into 64 bits, so that closing a hold can never overflow.
 
+use std::fmt;
+use std::str::FromStr;
+
 use units::{AccountId, Asset, GrantId, ProjectId, RentalId, SeasonId};
 
 /// Whose purse it is.
@@ -64,6 +67,66 @@ impl Holder {
     /// Whether anything may leave it.
     pub const fn may_pay(self) -> bool {
         !matches!(self, Holder::Burned)
+    }
+}
+
+impl fmt::Display for Holder {
+    /// In words, with the id of what it belongs to: `project prj_…`, `fees`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Holder::Project(id) => write!(f, "project {id}"),
+            Holder::Account(id) => write!(f, "account {id}"),
+            Holder::Escrow(id) => write!(f, "escrow {id}"),
+            Holder::Grant(id) => write!(f, "grant {id}"),
+            Holder::Season(id) => write!(f, "season {id}"),
+            Holder::Outside => f.write_str("outside"),
+            Holder::Fees => f.write_str("fees"),
+            Holder::Emission => f.write_str("emission"),
+            Holder::Rewards => f.write_str("rewards"),
+            Holder::Stakes => f.write_str("stakes"),
+            Holder::SafetyModule => f.write_str("safety module"),
+            Holder::Treasury => f.write_str("treasury"),
+            Holder::Exchange => f.write_str("exchange"),
+            Holder::Burned => f.write_str("burned"),
+        }
+    }
+}
+
+/// Why a text is not a holder.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no purse is called `{found}`")]
+pub struct NotAHolder {
+    /// What was given, cut to a readable length.
+    pub found: String,
+}
+
+impl FromStr for Holder {
+    type Err = NotAHolder;
+
+    fn from_str(text: &str) -> Result<Self, NotAHolder> {
+        let refused = || NotAHolder { found: text.chars().take(40).collect() };
+        match text {
+            "outside" => return Ok(Holder::Outside),
+            "fees" => return Ok(Holder::Fees),
+            "emission" => return Ok(Holder::Emission),
+            "rewards" => return Ok(Holder::Rewards),
+            "stakes" => return Ok(Holder::Stakes),
+            "safety module" => return Ok(Holder::SafetyModule),
+            "treasury" => return Ok(Holder::Treasury),
+            "exchange" => return Ok(Holder::Exchange),
+            "burned" => return Ok(Holder::Burned),
+            _ => {}
+        }
+        let (kind, id) = text.split_once(' ').ok_or_else(refused)?;
+        match kind {
+            "project" => id.parse().ok().map(Holder::Project),
+            "account" => id.parse().ok().map(Holder::Account),
+            "escrow" => id.parse().ok().map(Holder::Escrow),
+            "grant" => id.parse().ok().map(Holder::Grant),
+            "season" => id.parse().ok().map(Holder::Season),
+            _ => None,
+        }
+        .ok_or_else(refused)
     }
 }
 

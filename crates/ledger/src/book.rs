@@ -229,6 +229,9 @@ impl<'a> Draft<'a> {
         if from.asset != to.asset {
             return Err(Refusal::AssetMismatch);
         }
+        if !from.holder.may_pay() {
+            return Err(Refusal::Burned);
+        }
         if units == 0 {
             return Err(Refusal::Nothing);
         }

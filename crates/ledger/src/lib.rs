@@ -4,7 +4,7 @@
 //! - What is debited is credited: every asset sums to zero after every batch.
 //! - A refused batch changes nothing.
 //! - A transfer told twice happens once; its id with other contents is refused.
-//! - Only [`Holder::Outside`] goes below zero.
+//! - Only [`Holder::Outside`] goes below zero, and nothing leaves [`Holder::Burned`].
 //! - A hold, once made, can be posted or voided: nothing that happens in between makes that fail.
 //! - The same batches in the same order give the same book, to the byte of its snapshot.
 //!
@@ -67,7 +67,7 @@ mod snapshot;
 mod split;
 mod transfer;
 
-pub use account::{Account, AccountKey, Holder};
+pub use account::{Account, AccountKey, Holder, NotAHolder};
 pub use audit::Imbalance;
 pub use book::{Book, NotSettled, REMEMBERED_MAX, Told};
 pub use snapshot::{NotABook, Parts};

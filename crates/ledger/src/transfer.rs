@@ -157,6 +157,9 @@ pub enum Refusal {
     /// The two accounts hold different assets. To exchange, make two transfers in one batch.
     #[error("the two accounts hold different assets")]
     AssetMismatch,
+    /// The payer is [`Holder::Burned`](crate::Holder::Burned).
+    #[error("what is burned does not come back")]
+    Burned,
     /// Zero units.
     #[error("nothing would be moved")]
     Nothing,

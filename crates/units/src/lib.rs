@@ -23,5 +23,7 @@ pub use id::{
     AccountId, BlobId, CommandId, GrantId, InviteId, JobId, KeyId, NotAnId, OfferId, ProjectId,
     ProposalId, QuoteId, RentalId, ReportId, SeasonId, SlashId, TransferId, WorkerId,
 };
-pub use money::{Amount, Asset, Coins, Credits, Denomination, Io, NotAnAmount, Usd, Usdc};
+pub use money::{
+    Amount, Asset, Coins, Credits, Denomination, Io, Money, NotAnAmount, NotMoney, Usd, Usdc,
+};
 pub use time::{DAY, HOUR, Hour, MINUTE, Month, NotATime, Timestamp};

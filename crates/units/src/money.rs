@@ -184,6 +184,75 @@ impl<A: Denomination> fmt::Debug for Amount<A> {
     }
 }
 
+/// An amount of an asset that is known only when it is read: `12.500000 USD`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Money {
+    /// Of what.
+    pub asset: Asset,
+    /// How many of its smallest unit.
+    pub units: u64,
+}
+
+impl Money {
+    /// This many of an asset's smallest unit.
+    pub const fn new(asset: Asset, units: u64) -> Self {
+        Self { asset, units }
+    }
+
+    /// The amount in whole coins with every decimal place, without the asset's name.
+    pub fn amount(self) -> String {
+        match self.asset {
+            Asset::Usd => Amount::<Usd>::from_units(self.units).to_string(),
+            Asset::Usdc => Amount::<Usdc>::from_units(self.units).to_string(),
+            Asset::Io => Amount::<Io>::from_units(self.units).to_string(),
+        }
+    }
+}
+
+impl<A: Denomination> From<Amount<A>> for Money {
+    fn from(amount: Amount<A>) -> Self {
+        Self { asset: A::ASSET, units: amount.units }
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.amount(), self.asset)
+    }
+}
+
+impl fmt::Debug for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a text is not an amount of an asset.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not an amount of an asset: `{found}` (write an amount and USD, USDC or IO, as in `12.50 IO`)"
+)]
+pub struct NotMoney {
+    /// What was given, cut to a readable length.
+    pub found: String,
+}
+
+impl FromStr for Money {
+    type Err = NotMoney;
+
+    fn from_str(text: &str) -> Result<Self, NotMoney> {
+        let refused = || NotMoney { found: text.chars().take(40).collect() };
+        let (amount, asset) = text.trim().rsplit_once(' ').ok_or_else(refused)?;
+        let units = |asset: Asset| match asset {
+            Asset::Usd => amount.parse().ok().map(Amount::<Usd>::units),
+            Asset::Usdc => amount.parse().ok().map(Amount::<Usdc>::units),
+            Asset::Io => amount.parse().ok().map(Amount::<Io>::units),
+        };
+        let asset: Asset = asset.parse().map_err(|_| refused())?;
+        units(asset).map(|units| Self { asset, units }).ok_or_else(refused)
+    }
+}
+
 /// Why a text is not an amount.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an amount: `{found}` (write whole coins, at most {decimals} decimals, as in 12.50)")]
@@ -220,6 +289,7 @@ impl<A: Denomination> FromStr for Amount<A> {
 
 as_text!(Credits, "12.500000".to_owned());
 as_text!(Coins, "12.50000000".to_owned());
+as_text!(Money, "12.500000 USD".to_owned());
 
 #[cfg(test)]
 mod tests {
@@ -248,7 +318,22 @@ mod tests {
         assert_eq!(usd("0.000001").for_span_floor(Duration::from_secs(59)), Some(Credits::ZERO));
     }
 
+    #[test]
+    fn money_says_what_it_is() {
+        assert_eq!("1.5 IO".parse(), Ok(Money::new(Asset::Io, 150_000_000)));
+        assert_eq!(Money::from(usd("2")).to_string(), "2.000000 USD");
+        for wrong in ["", "1.5", "1.5 DOGE", "IO 1.5", "1.123456789 IO", "1.1234567 USDC"] {
+            assert!(wrong.parse::<Money>().is_err(), "{wrong}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn money_reads_back_as_written(units: u64, asset in 0_usize..3) {
+            let money = Money::new(Asset::ALL[asset], units);
+            prop_assert_eq!(money.to_string().parse::<Money>(), Ok(money));
+        }
+
         #[test]
         fn amounts_read_back_as_written(units: u64) {
             let amount = Credits::from_units(units);

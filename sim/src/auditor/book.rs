@@ -62,7 +62,7 @@ impl Money {
             self.agrees_on(holder, control.purse(holder), rentals)?;
         }
         for supplier in self.suppliers.keys() {
-            let holder = Holder::Supplier(*supplier);
+            let holder = Holder::Account(*supplier);
             self.agrees_on(holder, control.purse(holder), rentals)?;
         }
         self.agrees_on(Holder::Fees, control.purse(Holder::Fees), rentals)?;
@@ -90,11 +90,20 @@ impl Money {
                 let (balance, held) = self.projects.get(&project).copied().unwrap_or_default();
                 (balance, held, 0)
             }
-            Holder::Supplier(account) => {
+            Holder::Account(account) => {
                 (self.suppliers.get(&account).copied().unwrap_or_default(), 0, 0)
             }
             Holder::Escrow(rental) => (0, 0, rentals.get(&rental).map_or(0, |view| view.held)),
             Holder::Fees => (self.fees, 0, 0),
+            Holder::Emission
+            | Holder::Rewards
+            | Holder::Stakes
+            | Holder::SafetyModule
+            | Holder::Grant(_)
+            | Holder::Treasury
+            | Holder::Exchange
+            | Holder::Burned
+            | Holder::Season(_) => (0, 0, 0),
         };
         let says = (account.balance(), account.debits_pending, account.credits_pending);
         must(says == (balance, held, promised), Invariant::I1Book, || {

@@ -14,7 +14,7 @@ use wire::{
 };
 
 pub(crate) fn account(state: &Control, id: AccountId, person: &Person) -> AccountView {
-    let earned = Credits::from_units(state.purse(Holder::Supplier(id)).available());
+    let earned = Credits::from_units(state.purse(Holder::Account(id)).available());
     AccountView { id, name: person.name.clone(), email: person.email.clone(), earned }
 }
 

@@ -1,53 +1,47 @@
 //! Types of other brains, as a snapshot writes them.
 
-use ledger::{Account, AccountKey, Closing, Hold, HoldState, Holder};
+use ledger::{Account, AccountKey, Closing, Hold, HoldState};
 use market::{Ending, Meter, Stage, Terms};
 use scheduler::{GpuSet, Seat};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use units::{
-    AccountId, Asset, Credits, ProjectId, RentalId, Resources, Timestamp, TransferId, WorkerId,
-};
+use units::{Asset, Credits, Resources, Timestamp, TransferId, WorkerId};
 
-/// A [`Holder`] of dollars.
+/// An account of the book: its purse in words, and its asset.
 #[derive(Serialize, Deserialize)]
-pub(super) enum HolderPart {
-    Outside,
-    Project(ProjectId),
-    Supplier(AccountId),
-    Escrow(RentalId),
-    Fees,
-}
+#[serde(try_from = "(String, Asset)", into = "(String, Asset)")]
+#[derive(Clone)]
+pub(super) struct KeyPart(AccountKey);
 
-impl From<AccountKey> for HolderPart {
-    fn from(key: AccountKey) -> Self {
-        let Asset::Usd = key.asset;
-        match key.holder {
-            Holder::Outside => Self::Outside,
-            Holder::Project(id) => Self::Project(id),
-            Holder::Supplier(id) => Self::Supplier(id),
-            Holder::Escrow(id) => Self::Escrow(id),
-            Holder::Fees => Self::Fees,
-        }
+impl TryFrom<(String, Asset)> for KeyPart {
+    type Error = ledger::NotAHolder;
+
+    fn try_from((holder, asset): (String, Asset)) -> Result<Self, ledger::NotAHolder> {
+        Ok(Self(AccountKey { holder: holder.parse()?, asset }))
     }
 }
 
-impl From<HolderPart> for AccountKey {
-    fn from(part: HolderPart) -> Self {
-        let holder = match part {
-            HolderPart::Outside => Holder::Outside,
-            HolderPart::Project(id) => Holder::Project(id),
-            HolderPart::Supplier(id) => Holder::Supplier(id),
-            HolderPart::Escrow(id) => Holder::Escrow(id),
-            HolderPart::Fees => Holder::Fees,
-        };
-        Self { holder, asset: Asset::Usd }
+impl From<KeyPart> for (String, Asset) {
+    fn from(KeyPart(key): KeyPart) -> Self {
+        (key.holder.to_string(), key.asset)
+    }
+}
+
+impl From<AccountKey> for KeyPart {
+    fn from(key: AccountKey) -> Self {
+        Self(key)
+    }
+}
+
+impl From<KeyPart> for AccountKey {
+    fn from(part: KeyPart) -> Self {
+        part.0
     }
 }
 
 /// An account: pending and posted debits, pending and posted credits.
 #[derive(Serialize, Deserialize)]
-pub(super) struct AccountPart(HolderPart, u64, u64, u64, u64);
+pub(super) struct AccountPart(KeyPart, u64, u64, u64, u64);
 
 impl From<(AccountKey, Account)> for AccountPart {
     fn from((key, account): (AccountKey, Account)) -> Self {
@@ -72,7 +66,7 @@ enum HoldStatePart {
 
 /// A hold of the book.
 #[derive(Serialize, Deserialize)]
-pub(super) struct HoldPart(TransferId, HolderPart, HolderPart, u64, HoldStatePart);
+pub(super) struct HoldPart(TransferId, KeyPart, KeyPart, u64, HoldStatePart);
 
 impl From<(TransferId, Hold)> for HoldPart {
     fn from((id, hold): (TransferId, Hold)) -> Self {

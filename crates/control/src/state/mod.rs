@@ -262,6 +262,7 @@ fn refused_by_the_book(refusal: ledger::Refusal) -> Refusal {
         | R::IdReused
         | R::SameAccount
         | R::AssetMismatch
+        | R::Burned
         | R::HoldUnknown
         | R::HoldClosed(_)
         | R::MoreThanHeld { .. } => unreachable!("transfers are named and shaped here: {refusal}"),

@@ -263,7 +263,7 @@ impl Town {
     /// What a project or a supplier has to spend, in dollars.
     pub(crate) fn purse(&self, whose: &str) -> String {
         let holder = match whose {
-            "sue" => Holder::Supplier(account(whose)),
+            "sue" => Holder::Account(account(whose)),
             "fees" => Holder::Fees,
             _ => Holder::Project(project(whose)),
         };

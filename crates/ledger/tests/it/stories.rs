@@ -252,6 +252,35 @@ fn an_account_that_counts_nothing_is_not_listed() {
     assert_eq!(book.accounts().count(), 0);
 }
 
+#[test]
+fn assets_do_not_mix_and_an_exchange_is_two_transfers() {
+    check(
+        "
+        a: move 100 outside p1; b: move 7 io/outside io/s1 | ok
+        c: move 5 p1 io/s1                | 0: the two accounts hold different assets
+        d: move 50 p1 s1; e: move 8 io/s1 io/p1 | 1: 7 available, 8 wanted
+        f: move 50 p1 s1; g: move 7 io/s1 io/p1 | ok
+        p1                                | 50 free
+        io/p1                             | 7 free
+        io/outside                        | owes 7
+        ",
+    );
+}
+
+#[test]
+fn what_is_burned_is_gone() {
+    check(
+        "
+        a: move 100 outside io/p1         | 0: the two accounts hold different assets
+        b: move 100 io/outside io/p1      | ok
+        c: move 30 io/p1 io/burned        | ok
+        d: move 1 io/burned io/p1         | 0: what is burned does not come back
+        e: hold 1 io/burned io/p1         | 0: what is burned does not come back
+        io/burned                         | 30 free
+        ",
+    );
+}
+
 /// Tells a table to an empty book. A row is a batch and its answer, an account and what is in it, or a hold and its
 /// state. After each row the book adds up, has a snapshot that gives it back, and has not changed if it refused.
 fn check(table: &str) {

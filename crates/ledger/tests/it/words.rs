@@ -1,6 +1,7 @@
 //! Accounts and transfers as short text, so that a story reads like a ledger.
 //!
-//! Accounts are `outside`, `fees`, `p1` (a project), `s1` (a supplier), `e1` (an escrow); ids are up to 16 letters.
+//! Accounts are `outside`, `fees`, `burned`, `p1` (a project), `s1` (a supplier), `e1` (an escrow), in dollars, or in
+//! coins with `io/` before them; ids are up to 16 letters.
 //! Transfers are `a: move 100 outside p1`, `b: hold 60 p1 e1`, `c: post 40 b`, `d: void b`.
 
 use ledger::{Account, AccountKey, Book, Closing, HoldState, Holder, Kind, Refusal, Transfer};
@@ -12,11 +13,15 @@ pub(crate) fn usd(holder: Holder) -> AccountKey {
 
 pub(crate) fn account(word: &str) -> AccountKey {
     let number = |digits: &str| digits.parse::<u128>().expect("a number");
+    if let Some(word) = word.strip_prefix("io/") {
+        return AccountKey { asset: Asset::Io, ..account(word) };
+    }
     usd(match word.split_at(1) {
         ("o", "utside") => Holder::Outside,
         ("f", "ees") => Holder::Fees,
+        ("b", "urned") => Holder::Burned,
         ("p", digits) => Holder::Project(ProjectId::from_bits(number(digits))),
-        ("s", digits) => Holder::Supplier(AccountId::from_bits(number(digits))),
+        ("s", digits) => Holder::Account(AccountId::from_bits(number(digits))),
         ("e", digits) => Holder::Escrow(RentalId::from_bits(number(digits))),
         other => panic!("no account is called {other:?}"),
     })

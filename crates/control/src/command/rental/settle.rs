@@ -125,7 +125,7 @@ fn moves(
         |holder, amount: Credits| Kind::Move { from, to: usd(holder), units: amount.units() };
     let mut moves = vec![Kind::Post { hold, units: receipt.charged.units() }];
     let nonzero = suppliers.iter().filter(|(_, amount)| !amount.is_zero());
-    moves.extend(nonzero.map(|(supplier, amount)| paid(Holder::Supplier(*supplier), *amount)));
+    moves.extend(nonzero.map(|(supplier, amount)| paid(Holder::Account(*supplier), *amount)));
     if !receipt.fees.is_zero() {
         moves.push(paid(Holder::Fees, receipt.fees));
     }

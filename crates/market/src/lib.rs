@@ -18,18 +18,29 @@
 
 #![deny(clippy::float_arithmetic)]
 
+mod fees;
 mod limits;
 mod meter;
+mod oracle;
 mod price;
 mod receipt;
+mod registry;
 mod rental;
 mod terms;
 
+pub use fees::{Asked, DurationRules, DurationType, FeeFault, FeeRules, Payout, TooLittle, TopUp};
 pub use limits::{
     BOOKED_HOURS_MAX, CLEARING_MAX, DEPLOYING_MAX, NODE_SILENCE_MAX, PAYMENT_MAX, QUOTE_VALID,
 };
 pub use meter::Meter;
+pub use oracle::{
+    Doubt, NoRate, Oracle, OracleFault, OracleRules, RATE_MAX, Rate, Reading, Rejected,
+    SOURCES_MAX, median,
+};
 pub use price::PriceList;
 pub use receipt::{Line, Receipt, Served};
+pub use registry::{
+    ALIASES_MAX, Ceilings, Class, Found, MODELS_MAX, Model, NAME_BYTES_MAX, Registry, RegistryFault,
+};
 pub use rental::{Ending, Event, Stage, StageRefusal};
 pub use terms::{Terms, TooMuch};

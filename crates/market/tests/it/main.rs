@@ -1,0 +1,3 @@
+//! What the market promises, seen from outside.
+
+mod registry;

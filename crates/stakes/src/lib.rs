@@ -1,5 +1,45 @@
 //! Stakes, co-stakes, cooldowns, the safety module, slashing and appeals, votes.
+//!
+//! ```text
+//!  own coins ──stake──► counting ──unstake──► cooling ──14 days──► withdrawn
+//!  co-staker ──accept──► counting ──leave──► counting, earning nothing ──7 days──► cooling ─┘
+//!                            │                                                    │
+//!                            └───────── slash: locked ◄──────────────────────────┘
+//!                                         │ upheld, not appealed: burned
+//!                                         └ overturned: back where they were taken
+//! ```
+//!
+//! # Invariants
+//! - Every coin that came in is counting, cooling or locked until it is paid out or burned: [`Stakes::total`] is what
+//!   came in less what went out.
+//! - What is locked or cools down does not count for the device and has no vote.
+//! - No slash takes more than is there, and no coins leave while they are locked or before their date.
+//! - A refusal changes nothing.
+//!
+//! # How to use it
+//! The brain moves no money: each method says what moved, and the caller books it between the purses. Call
+//! [`Stakes::on_wake`] by [`Stakes::wake_at`]. What the brain cannot know (how much a device needs, whether it is
+//! hired, who owns it) comes in with each call as a [`Device`].
+//!
+//! Absent on purpose: which devices earn, who may judge an appeal, and anything of one account that another may not
+//! see.
 
 #![deny(clippy::float_arithmetic)]
 
+mod chores;
+mod device;
+mod limits;
+mod lots;
+mod offer;
+mod rules;
+mod stakes;
+mod text;
 pub mod votes;
+
+pub use chores::Effect;
+pub use device::{Cooling, Device, View};
+pub use limits::{COOLING_MAX, LOTS_MAX};
+pub use lots::{Lot, Lots};
+pub use offer::{Claim, Offer, OfferStands, OfferState, OfferStatus};
+pub use rules::{BadRules, StakeRules};
+pub use stakes::{Beyond, StakeRefusal, Stakes, Taken, Unstaked};

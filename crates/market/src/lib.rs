@@ -23,6 +23,7 @@ mod limits;
 mod meter;
 mod oracle;
 mod price;
+mod pricing;
 mod receipt;
 mod registry;
 mod rental;
@@ -38,6 +39,11 @@ pub use oracle::{
     SOURCES_MAX, median,
 };
 pub use price::PriceList;
+pub use pricing::{
+    Moved, NotAPriceKey, Observation, PriceKey, PriceQuote, PriceStep, Pricing, PricingRefusal,
+    PricingRules, Region, SpotRental, StepName, UnsoundPrices, UnsoundPricing, Why, leaves_at,
+    outbid, reclaim,
+};
 pub use receipt::{Line, Receipt, Served};
 pub use registry::{
     ALIASES_MAX, Ceilings, Class, Found, MODELS_MAX, Model, NAME_BYTES_MAX, Registry, RegistryFault,

@@ -1,14 +1,23 @@
 //! How money, sizes, moments and hardware are written for people.
 
-use units::{Credits, Resources};
+use units::{Credits, Money, Resources};
 use wire::Time;
 
 /// Mebibytes in a gibibyte.
 const GIB: u64 = 1024;
 
-/// Money without the zeros that say nothing: at least two decimals, at most six.
+/// US dollars without the zeros that say nothing: at least two decimals, at most six.
 pub(crate) fn usd(amount: Credits) -> String {
-    let text = amount.to_string();
+    short(&amount.to_string())
+}
+
+/// An amount of any asset without the zeros that say nothing, and the asset.
+pub(crate) fn money(amount: Money) -> String {
+    format!("{} {}", short(&amount.amount()), amount.asset)
+}
+
+/// An amount with at least two decimals.
+fn short(text: &str) -> String {
     let short = text.trim_end_matches('0');
     let decimals = short.len() - short.find('.').map_or(0, |point| point + 1);
     match decimals {
@@ -107,6 +116,9 @@ mod tests {
             ("100.5", "100.50"),
         ] {
             assert_eq!(usd(amount.parse().unwrap()), text);
+        }
+        for (amount, text) in [("1.50000001 IO", "1.50000001 IO"), ("7 USDC", "7.00 USDC")] {
+            assert_eq!(money(amount.parse().unwrap()), text);
         }
     }
 

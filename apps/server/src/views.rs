@@ -7,7 +7,7 @@ use control::{Control, Subject};
 use serde::Serialize;
 use units::WorkerId;
 
-pub(crate) use money::{book, transfer_row};
+pub(crate) use money::{NETWORK, book, transfer_rows};
 pub(crate) use nouns::{
     account, invite, key, machine_record, offer, order_record, prices, prices_record, project,
     role_of, scope_of, worker,

@@ -322,7 +322,7 @@ impl Thread {
                     events.extend(event);
                 }
                 Effect::Moved(movement) => {
-                    rows.extend(views::transfer_row(&self.state, movement, *at))
+                    rows.extend(views::transfer_rows(&self.state, movement, *at))
                 }
                 Effect::Changed(_) | Effect::Nudge(_) => {}
             }

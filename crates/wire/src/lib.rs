@@ -17,7 +17,7 @@ mod worker;
 
 pub use job::{FileView, JobRequest, JobView};
 pub use market::{OfferView, Order, Price, QuoteRequest};
-pub use network::{Balances, BookView, NetworkView, ParametersBody, PricesBody};
+pub use network::{AssetBook, BookView, NetworkView, ParametersBody, PricesBody, PurseSum};
 pub use page::Page;
 pub use people::{
     AccountRequest, AccountView, KeyIssued, KeyRequest, KeyView, MeView, MemberRequest, MemberView,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use units::{Credits, GpuModel};
+use units::{Asset, Credits, GpuModel, Money};
 use utoipa::ToSchema;
 
 /// What the network is now. Each figure says what it counts.
@@ -53,25 +53,31 @@ pub struct PricesBody {
 /// Where all the money is. Operator only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BookView {
-    /// What has come in from outside: the sum of all the others.
-    pub entered: Credits,
-    /// In all projects together, what is set aside included.
-    pub projects: Balances,
-    /// Earned by suppliers and not taken out.
-    pub suppliers: Credits,
-    /// Paid by renters and not yet handed on.
-    pub escrow: Credits,
-    /// Kept by the network.
-    pub fees: Credits,
+    /// US dollars, and each asset that was ever used.
+    pub assets: Vec<AssetBook>,
     /// Whether it adds up: always true, or something is broken.
     pub balanced: bool,
 }
 
-/// What can be spent and what is set aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Balances {
-    /// Can be spent.
-    pub available: Credits,
-    /// Is set aside.
-    pub held: Credits,
+/// Where all the money of one asset is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AssetBook {
+    /// The asset.
+    pub asset: Asset,
+    /// What has come in from outside and not left: the sum of all purses.
+    pub entered: Money,
+    /// Every kind of purse, also those with nothing in them.
+    pub purses: Vec<PurseSum>,
+}
+
+/// All purses of one kind together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PurseSum {
+    /// Which kind: `projects`, `escrow`, `accounts`, `fees`, `emission`, `rewards`, `stakes`, `safety-module`,
+    /// `grants`, `treasury`, `exchange`, `burned` or `seasons`.
+    pub purse: String,
+    /// What is in them, what is set aside included.
+    pub balance: Money,
+    /// How much of it is set aside, to leave.
+    pub held: Money,
 }

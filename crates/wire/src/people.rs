@@ -1,7 +1,7 @@
 //! Accounts, projects, keys, money.
 
 use serde::{Deserialize, Serialize};
-use units::{AccountId, Credits, KeyId, Name, ProjectId, RentalId, TransferId};
+use units::{AccountId, Credits, KeyId, Money, Name, ProjectId, RentalId, TransferId};
 use utoipa::ToSchema;
 
 use crate::Time;
@@ -27,8 +27,8 @@ pub struct AccountView {
     /// Where it can be written to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// What it has earned by supplying machines, and not taken out.
-    pub earned: Credits,
+    /// What it has earned, claimed or paid in and can spend, of each asset that it has; of US dollars always.
+    pub balances: Vec<Money>,
 }
 
 /// Starts a project.
@@ -82,10 +82,12 @@ pub struct ProjectView {
     pub name: Name,
     /// Who may do what in it.
     pub members: Vec<MemberView>,
-    /// What it can spend.
+    /// What it can spend, in US dollars.
     pub available: Credits,
-    /// What is set aside for rentals that run.
+    /// What is set aside for rentals that run, in US dollars.
     pub held: Credits,
+    /// What it can spend, of each asset that it has; of US dollars always.
+    pub balances: Vec<Money>,
 }
 
 /// Credits a project. Operator only.
@@ -108,12 +110,13 @@ pub struct TransferView {
     pub at: Time,
     /// `move`, `hold`, `post` or `void`.
     pub kind: String,
-    /// From which purse: `outside`, `project`, `escrow`, `supplier` or `fees`, and whose.
+    /// From which purse: `outside`; `project`, `account`, `escrow`, `grant` or `season` with the id of what it belongs
+    /// to; or one of the network's, such as `fees`, `emission` and `safety module`.
     pub from: String,
     /// To which purse.
     pub to: String,
-    /// How much moved or is held; for a post, the part of the hold that was paid.
-    pub amount: Credits,
+    /// How much moved or is held, and of which asset; for a post, the part of the hold that was paid.
+    pub amount: Money,
     /// For which rental.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rental: Option<RentalId>,

@@ -11,7 +11,7 @@ use crate::config::{ConfigFile, Environment, Profile, checked_key, read_key, tri
 use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
-use crate::show::usd;
+use crate::show::{money, usd};
 use crate::table::Table;
 
 /// The longest key that is read.
@@ -92,8 +92,10 @@ fn text(me: &MeView, server: &str, screen: Screen) -> String {
         me.account.id,
         scopes.join(", "),
     );
-    if !me.account.earned.is_zero() {
-        text.push_str(&format!("Earned: {} USD\n", usd(me.account.earned)));
+    let has: Vec<String> =
+        me.account.balances.iter().filter(|it| it.units > 0).map(|it| money(*it)).collect();
+    if !has.is_empty() {
+        text.push_str(&format!("The account has: {}\n", has.join(", ")));
     }
     if !me.projects.is_empty() {
         text.push('\n');

@@ -1,16 +1,22 @@
 //! `iog operator`: what only the operator of a network may do.
 
-use units::{Credits, GpuModel, Name, ProjectId};
+use units::{Asset, Credits, GpuModel, Money, Name, ProjectId};
 use wire::{
-    AccountRequest, AccountView, BookView, ParametersBody, PricesBody, ProjectView, TopUpRequest,
+    AccountRequest, AccountView, AssetBook, BookView, ParametersBody, PricesBody, ProjectView,
+    TopUpRequest,
 };
 
 use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
-use crate::show::{count, percent, usd};
+use crate::show::{count, money, percent, usd};
 use crate::table::Table;
 use crate::verb::login;
+
+/// Purses that are shown of dollars even when nothing is in them: where the money of rentals goes.
+const DOLLAR_PURSES: [&str; 4] = ["projects", "escrow", "accounts", "fees"];
+/// How wide the column of amounts is at least, the asset included.
+const AMOUNT_WIDTH: usize = 16;
 
 /// Accounts, credits, fees, prices and the book: for keys with the scope `operator`.
 #[derive(Debug, clap::Args)]
@@ -184,25 +190,13 @@ fn price_table(prices: &PricesBody, screen: Screen) -> String {
     table.text(screen)
 }
 
-/// The book; its last line says whether it adds up.
+/// The book, an asset after the other; its last line says whether it adds up.
 pub(crate) fn book(book: &BookView, screen: Screen) -> String {
-    let lines = [
-        ("projects can spend", book.projects.available),
-        ("set aside", book.projects.held),
-        ("paid, not yet handed on", book.escrow),
-        ("earned by suppliers", book.suppliers),
-        ("kept by the network", book.fees),
-    ];
     let mut text = String::new();
-    for (label, amount) in lines {
-        text.push_str(&format!("  {label:<36}{:>12} USD\n", usd(amount)));
+    for asset in &book.assets {
+        text.push_str(&asset_book(asset, screen));
+        text.push('\n');
     }
-    let total = format!("{:>12} USD", usd(book.entered));
-    text.push_str(&format!(
-        "{:<38}{}\n\n",
-        "= came in from outside",
-        screen.paint(Ink::Strong, &total)
-    ));
     text.push_str(&match adds_up(book) {
         true => screen.paint(Ink::Good, "✓ The book balances."),
         false => screen.paint(Ink::Bad, "✗ The book does not balance."),
@@ -211,42 +205,136 @@ pub(crate) fn book(book: &BookView, screen: Screen) -> String {
     text
 }
 
+fn asset_book(book: &AssetBook, screen: Screen) -> String {
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    for sum in &book.purses {
+        let is_always = book.asset == Asset::Usd && DOLLAR_PURSES.contains(&sum.purse.as_str());
+        if !is_always && sum.balance.units == 0 {
+            continue;
+        }
+        let free = sum.balance.units.saturating_sub(sum.held.units);
+        lines.push((purse(&sum.purse), money(Money::new(book.asset, free))));
+        if sum.held.units > 0 || sum.purse == "projects" {
+            lines.push(("set aside", money(sum.held)));
+        }
+    }
+    let total = money(book.entered);
+    let amounts = lines.iter().map(|(_, amount)| amount.len()).chain([total.len()]);
+    let width = amounts.fold(AMOUNT_WIDTH, usize::max);
+    let mut text = String::new();
+    for (label, amount) in lines {
+        text.push_str(&format!("  {label:<36}{amount:>width$}\n"));
+    }
+    let total = screen.paint(Ink::Strong, &format!("{total:>width$}"));
+    text.push_str(&format!("{:<38}{total}\n", "= came in from outside"));
+    text
+}
+
+/// A kind of purse in words; one that this program does not know stays as it is.
+fn purse(kind: &str) -> &str {
+    match kind {
+        "projects" => "projects can spend",
+        "escrow" => "paid, not yet handed on",
+        "accounts" => "in accounts of people",
+        "fees" => "kept by the network",
+        "emission" => "not yet emitted",
+        "rewards" => "emitted, not yet claimed",
+        "stakes" => "staked on machines",
+        "safety-module" => "in the safety module",
+        "grants" => "granted, not yet released",
+        "treasury" => "in the treasury",
+        "exchange" => "with the exchange",
+        "burned" => "burned",
+        "seasons" => "for reward programs",
+        other => other,
+    }
+}
+
 /// Whether the server says so and the sums say so too.
 pub(crate) fn adds_up(book: &BookView) -> bool {
-    let parts =
-        [book.projects.available, book.projects.held, book.escrow, book.suppliers, book.fees];
-    let sum = parts.iter().try_fold(Credits::ZERO, |sum, part| sum.checked_add(*part));
-    book.balanced && sum == Some(book.entered)
+    book.balanced && book.assets.iter().all(asset_adds_up)
+}
+
+fn asset_adds_up(book: &AssetBook) -> bool {
+    let sum = book.purses.iter().try_fold(0_u64, |sum, purse| {
+        let is_whole = purse.balance.asset == book.asset && purse.held <= purse.balance;
+        sum.checked_add(purse.balance.units).filter(|_| is_whole)
+    });
+    sum.map(|units| Money::new(book.asset, units)) == Some(book.entered)
 }
 
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
-    use wire::Balances;
+    use wire::PurseSum;
 
     use super::*;
 
+    /// The purses `kind amount held` of an asset.
+    fn of(asset: Asset, entered: &str, purses: &[(&str, &str, &str)]) -> AssetBook {
+        let money = |amount: &str| format!("{amount} {asset}").parse().unwrap();
+        let sum = |(purse, balance, held): &(&str, &str, &str)| PurseSum {
+            purse: (*purse).to_owned(),
+            balance: money(balance),
+            held: money(held),
+        };
+        AssetBook { asset, entered: money(entered), purses: purses.iter().map(sum).collect() }
+    }
+
+    fn dollars() -> AssetBook {
+        let purses = [
+            ("projects", "9.996494", "1"),
+            ("escrow", "0", "0"),
+            ("accounts", "0.003492", "0"),
+            ("fees", "0.000014", "0"),
+            ("emission", "0", "0"),
+        ];
+        of(Asset::Usd, "10", &purses)
+    }
+
+    fn coins() -> AssetBook {
+        let purses = [
+            ("projects", "0", "0"),
+            ("accounts", "200.00000001", "0.5"),
+            ("emission", "799999800", "0"),
+            ("burned", "0", "0"),
+        ];
+        of(Asset::Io, "800000000.00000001", &purses)
+    }
+
     fn whole() -> BookView {
-        let usd = |text: &str| text.parse().unwrap();
-        BookView {
-            entered: usd("10"),
-            projects: Balances { available: usd("9.996494"), held: usd("0") },
-            suppliers: usd("0.003492"),
-            escrow: usd("0"),
-            fees: usd("0.000014"),
-            balanced: true,
-        }
+        BookView { assets: vec![dollars(), coins()], balanced: true }
     }
 
     #[test]
     fn the_book_is_shown_with_its_sum() {
-        assert_snapshot!(book(&whole(), Screen::PLAIN), @r"
-          projects can spend                      9.996494 USD
-          set aside                                   0.00 USD
+        let dollars_only = BookView { assets: vec![dollars()], balanced: true };
+        assert_snapshot!(book(&dollars_only, Screen::PLAIN), @r"
+          projects can spend                      8.996494 USD
+          set aside                                   1.00 USD
           paid, not yet handed on                     0.00 USD
-          earned by suppliers                     0.003492 USD
+          in accounts of people                   0.003492 USD
           kept by the network                     0.000014 USD
         = came in from outside                       10.00 USD
+
+        ✓ The book balances.
+        ");
+    }
+
+    #[test]
+    fn each_asset_that_is_used_has_its_own_sum() {
+        assert_snapshot!(book(&whole(), Screen::PLAIN), @r"
+          projects can spend                      8.996494 USD
+          set aside                                   1.00 USD
+          paid, not yet handed on                     0.00 USD
+          in accounts of people                   0.003492 USD
+          kept by the network                     0.000014 USD
+        = came in from outside                       10.00 USD
+
+          in accounts of people                     199.50000001 IO
+          set aside                                         0.50 IO
+          not yet emitted                           799999800.00 IO
+        = came in from outside                800000000.00000001 IO
 
         ✓ The book balances.
         ");
@@ -256,7 +344,17 @@ mod tests {
     fn a_book_is_summed_here_too() {
         assert!(adds_up(&whole()));
         assert!(!adds_up(&BookView { balanced: false, ..whole() }));
-        assert!(!adds_up(&BookView { fees: Credits::ZERO, ..whole() }));
+        let changes: [fn(&mut AssetBook); 4] = [
+            |coins| coins.purses[2].balance.units += 1,
+            |coins| coins.purses[2].balance.asset = Asset::Usdc,
+            |coins| coins.purses[2].held.units = u64::MAX,
+            |coins| coins.entered.asset = Asset::Usdc,
+        ];
+        for (at, change) in changes.iter().enumerate() {
+            let mut whole = whole();
+            change(&mut whole.assets[1]);
+            assert!(!adds_up(&whole), "change {at}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::program::{Home, iog};
 
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
-const ME: &str = r#"{"account":{"id":"acc_00000000000000000000000001","name":"ada","earned":"0.000000"},
+const ME: &str = r#"{"account":{"id":"acc_00000000000000000000000001","name":"ada","balances":[]},
     "scopes":["read","write"],"projects":[]}"#;
 
 #[test]

@@ -59,6 +59,15 @@ impl Caller {
         }
     }
 
+    /// Refuses whose account it is not; to them it does not exist.
+    pub(crate) fn may_see_account(&self, account: AccountId) -> Result<(), Refused> {
+        if account == self.account || self.is_operator() {
+            Ok(())
+        } else {
+            Err(Refused::not_found("account"))
+        }
+    }
+
     pub(crate) fn only_operator(&self) -> Result<(), Refused> {
         if self.is_operator() {
             return Ok(());

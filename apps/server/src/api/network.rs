@@ -5,11 +5,12 @@ use control::{Command, Parameters};
 use market::Stage;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wire::{BookView, NetworkView, ParametersBody, PricesBody, Problem};
+use wire::{BookView, NetworkView, Page, ParametersBody, PricesBody, Problem, TransferView};
 
 use super::door::{Caller, Stranger};
-use super::extract::Told;
+use super::extract::{PageQuery, Query, Told};
 use super::problem::Refused;
+use super::rentals::page;
 use crate::app::Shared;
 use crate::views;
 
@@ -17,6 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(network))
         .routes(routes!(book))
+        .routes(routes!(transfers))
         .routes(routes!(parameters, set_parameters))
         .routes(routes!(prices, set_prices))
 }
@@ -58,6 +60,23 @@ async fn network(
 async fn book(caller: Caller, State(app): State<Shared>) -> Result<axum::Json<BookView>, Refused> {
     caller.only_operator()?;
     Ok(axum::Json(app.writer.look(views::book).await?))
+}
+
+/// The network's own statement, newest first
+///
+/// What moves between its own purses, and what it keeps of rentals, without saying which.
+#[utoipa::path(get, path = "/v1/network/transfers", tag = "network", params(PageQuery), security(("key" = [])),
+    responses(
+        (status = 200, body = Page<TransferView>),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn transfers(
+    _caller: Caller,
+    State(app): State<Shared>,
+    Query(query): Query<PageQuery>,
+) -> Result<axum::Json<Page<TransferView>>, Refused> {
+    let owner = views::NETWORK.to_owned();
+    Ok(axum::Json(page(&app, "transfer", owner, query.cursor, query.limit).await?))
 }
 
 fn parameters_body(parameters: Parameters) -> ParametersBody {

@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(me))
         .routes(routes!(open_account))
         .routes(routes!(account))
+        .routes(routes!(account_transfers))
         .routes(routes!(open_project, projects))
         .routes(routes!(project))
         .routes(routes!(set_member, remove_member))
@@ -97,10 +98,27 @@ async fn account(
     State(app): State<Shared>,
     Path(id): Path<AccountId>,
 ) -> Result<axum::Json<AccountView>, Refused> {
-    if id != caller.account && !caller.is_operator() {
-        return Err(Refused::not_found("account"));
-    }
+    caller.may_see_account(id)?;
     Ok(axum::Json(account_view(&app, id).await?))
+}
+
+/// An account's statement, newest first
+///
+/// One's own, or, for the operator, anyone's.
+#[utoipa::path(get, path = "/v1/accounts/{id}/transfers", tag = "people",
+    params(("id" = String, Path), PageQuery), security(("key" = [])), responses(
+        (status = 200, body = Page<TransferView>),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn account_transfers(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(id): Path<AccountId>,
+    Query(query): Query<PageQuery>,
+) -> Result<axum::Json<Page<TransferView>>, Refused> {
+    caller.may_see_account(id)?;
+    account_view(&app, id).await?;
+    Ok(axum::Json(page(&app, "transfer", id.to_string(), query.cursor, query.limit).await?))
 }
 
 /// Start a project

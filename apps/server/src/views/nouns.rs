@@ -14,8 +14,8 @@ use wire::{
 };
 
 pub(crate) fn account(state: &Control, id: AccountId, person: &Person) -> AccountView {
-    let earned = Credits::from_units(state.purse(Holder::Account(id)).available());
-    AccountView { id, name: person.name.clone(), email: person.email.clone(), earned }
+    let balances = super::money::balances(state, Holder::Account(id));
+    AccountView { id, name: person.name.clone(), email: person.email.clone(), balances }
 }
 
 pub(crate) fn project(state: &Control, id: ProjectId, project: &Project) -> ProjectView {
@@ -30,6 +30,7 @@ pub(crate) fn project(state: &Control, id: ProjectId, project: &Project) -> Proj
         members: project.members.iter().map(member).collect(),
         available: Credits::from_units(purse.available()),
         held: Credits::from_units(purse.held()),
+        balances: super::money::balances(state, Holder::Project(id)),
     }
 }
 

@@ -158,7 +158,7 @@ fn a_client_that_stalls_does_not_keep_a_server_from_stopping() {
     drop(stalled);
     town.start();
     assert_eq!(std::fs::read_dir(&half).unwrap().count(), 0, "nothing half is left");
-    assert_eq!(town.book()["entered"], "1.000000");
+    assert_eq!(town.book()["assets"][0]["entered"], "1.000000 USD");
 }
 
 #[test]

@@ -210,7 +210,8 @@ fn check_what_is_there(wire: &Wire, cast: &Cast, made: &Made) {
     assert_eq!(bank["available"], usd(made.topped_up), "each top-up counts once");
     let book = get("/v1/network/book");
     assert_eq!(book["balanced"], true, "{book}");
-    assert_eq!(book["entered"], usd(made.topped_up + PURSE));
+    let entered = format!("{} USD", usd(made.topped_up + PURSE));
+    assert_eq!(book["assets"][0]["entered"], entered);
     let projects = all(&get, "/v1/projects?");
     assert_eq!(projects.len() as u64, made.projects + 2, "each project was started once");
     let rentals = all(&get, &format!("/v1/rentals?project={}&", cast.project));

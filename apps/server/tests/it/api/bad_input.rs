@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::coverage::put_package;
-use crate::town::{Anonymous, Ask, Machine, Town, a_machine, hex, join_request};
+use crate::town::{Anonymous, Ask, Machine, Town, a_machine, dollars_in, hex, join_request};
 
 #[test]
 fn requests_that_make_no_sense_are_refused_by_name() {
@@ -188,7 +188,7 @@ fn of_two_renters_of_the_last_machine_one_gets_it() {
     lost.into_iter().for_each(|it| drop(it.expect_problem(409, "no-offer")));
     let book = town.book();
     assert_eq!(book["balanced"], true);
-    assert_eq!(book["projects"]["held"], "0.040100", "one hold");
+    assert_eq!(dollars_in(&book, "projects")["held"], "0.040100 USD", "one hold");
 }
 
 #[test]

@@ -15,6 +15,12 @@ const WHO_MAY: &[(&str, &str, &str, [u16; 7])] = &[
     ("GET /v1/me", "/v1/me", "", [401, 200, 200, 200, 200, 200, 401]),
     ("POST /v1/accounts", "/v1/accounts", r#"{"name":"new"}"#, [401, 403, 403, 403, 403, 201, 401]),
     ("GET /v1/accounts/{id}", "/v1/accounts/{renter}", "", [401, 404, 404, 404, 200, 200, 401]),
+    (
+        "GET /v1/accounts/{id}/transfers",
+        "/v1/accounts/{renter}/transfers",
+        "",
+        [401, 404, 404, 404, 200, 200, 401],
+    ),
     ("POST /v1/projects", "/v1/projects", r#"{"name":"new"}"#, [401, 201, 201, 201, 201, 201, 401]),
     ("GET /v1/projects", "/v1/projects", "", [401, 200, 200, 200, 200, 200, 401]),
     ("GET /v1/projects/{id}", "/v1/projects/{project}", "", [401, 200, 404, 404, 200, 200, 401]),
@@ -113,6 +119,7 @@ const WHO_MAY: &[(&str, &str, &str, [u16; 7])] = &[
     ("GET /v1/events", "/v1/events?after=x", "", [401, 422, 422, 422, 422, 422, 401]),
     ("GET /v1/network", "/v1/network", "", [200, 200, 200, 200, 200, 200, 200]),
     ("GET /v1/network/book", "/v1/network/book", "", [401, 403, 403, 403, 403, 200, 401]),
+    ("GET /v1/network/transfers", "/v1/network/transfers", "", [401, 200, 200, 200, 200, 200, 401]),
     (
         "GET /v1/network/parameters",
         "/v1/network/parameters",
@@ -258,6 +265,7 @@ enum Once {
 
 /// Every list, and its path for the operator or the renter, with at least three items of it.
 const LISTS: &[(&str, &str)] = &[
+    ("GET /v1/accounts/{id}/transfers", "/v1/accounts/{supplier}/transfers?"),
     ("GET /v1/projects", "/v1/projects?"),
     ("GET /v1/projects/{id}/transfers", "/v1/projects/{project}/transfers?"),
     ("GET /v1/keys", "/v1/keys?"),
@@ -266,6 +274,7 @@ const LISTS: &[(&str, &str)] = &[
     ("GET /v1/rentals/{id}/jobs", "/v1/rentals/{rental}/jobs?"),
     ("GET /v1/invites", "/v1/invites?"),
     ("GET /v1/workers", "/v1/workers?"),
+    ("GET /v1/network/transfers", "/v1/network/transfers?"),
 ];
 
 /// Lists that are always whole, and why that is no danger.
@@ -426,9 +435,12 @@ impl Stage {
         let town = Town::new();
         (0..3).for_each(|_| town.top_up("100"));
         let mut machine = town.machine(1, &a_machine(4));
-        let ended = town.running_rental(&mut machine);
-        town.send(Ask::post(&format!("/v1/rentals/{ended}/end")).by(&town.renter)).expect(200);
-        machine.act(&town.client);
+        let [ended, ..] = [0; 3].map(|_| {
+            let ended = town.running_rental(&mut machine);
+            town.send(Ask::post(&format!("/v1/rentals/{ended}/end")).by(&town.renter)).expect(200);
+            machine.act(&town.client);
+            ended
+        });
         let rental = town.running_rental(&mut machine);
         let package = put_package(&town, b"a package");
         let jobs = format!("/v1/rentals/{rental}/jobs");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::coverage::put_package;
 use crate::cluster::Cluster;
-use crate::town::{Ask, Machine, Town, a_machine};
+use crate::town::{Ask, Machine, Town, a_machine, dollars_in};
 
 #[test]
 fn a_rental_from_quote_to_receipt_on_sqlite() {
@@ -114,9 +114,9 @@ fn run_a_job(town: &Town, machines: &mut [Machine], rental: &str) -> String {
     job
 }
 
-/// Money as millionths.
+/// Dollars as millionths.
 fn micros(amount: &Value) -> u64 {
-    amount.as_str().unwrap().replace('.', "").parse().unwrap()
+    amount.as_str().unwrap().trim_end_matches(" USD").replace('.', "").parse().unwrap()
 }
 
 fn check_receipt(town: &Town, ended: &Value, project: &str) {
@@ -145,16 +145,32 @@ fn check_receipt(town: &Town, ended: &Value, project: &str) {
 
     let book = town.book();
     assert_eq!(book["balanced"], true, "{book}");
-    assert_eq!(micros(&book["suppliers"]), sum("payout"));
-    assert_eq!(micros(&book["fees"]), fees);
-    assert_eq!(micros(&book["escrow"]), 0);
+    assert_eq!(micros(&dollars_in(&book, "accounts")["balance"]), sum("payout"));
+    assert_eq!(micros(&dollars_in(&book, "fees")["balance"]), fees);
+    assert_eq!(micros(&dollars_in(&book, "escrow")["balance"]), 0);
     let purse = town.get(&town.renter, project).json();
     assert_eq!(micros(&purse["available"]), 10_000_000 - micros(&receipt["charged"]));
     assert_eq!(micros(&purse["held"]), 0);
     let me = town.get(&town.supplier, "/v1/me").json();
-    assert_eq!(micros(&me["account"]["earned"]), sum("payout"));
+    assert_eq!(micros(&me["account"]["balances"][0]), sum("payout"));
     let statement = town.get(&town.renter, &format!("{project}/transfers")).json();
     let kinds: Vec<_> =
         statement["items"].as_array().unwrap().iter().map(|line| line["kind"].clone()).collect();
     assert_eq!(kinds, ["post", "hold", "move"], "newest first: paid, set aside, topped up");
+    check_other_statements(town, ended, sum("payout"), fees);
+}
+
+/// The supplier sees each payout and whose rental it was; everyone sees what the network kept, and not of which.
+fn check_other_statements(town: &Town, ended: &Value, payout: u64, fees: u64) {
+    let items = |answer: Value| answer["items"].as_array().unwrap().clone();
+    let supplier = format!("/v1/accounts/{}/transfers", town.supplier.person.account);
+    let paid = items(town.get(&town.supplier, &supplier).expect(200).json());
+    assert_eq!(paid.iter().map(|line| micros(&line["amount"])).sum::<u64>(), payout);
+    assert!(paid.iter().all(|line| line["rental"] == ended["id"]), "{paid:?}");
+    let kept = items(town.get(&town.stranger, "/v1/network/transfers").expect(200).json());
+    assert_eq!(kept.iter().map(|line| micros(&line["amount"])).sum::<u64>(), fees);
+    for line in kept {
+        assert_eq!((line["from"].as_str(), line["to"].as_str()), (Some("escrow"), Some("fees")));
+        assert_eq!(line.get("rental"), None);
+    }
 }

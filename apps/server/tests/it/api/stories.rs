@@ -111,6 +111,13 @@ fn rentals() {
     story.ask(renter, "POST", &format!("{place}/end"));
     story.ask(&town.supplier, "GET", &format!("{place}/receipt"));
     story.ask(renter, "GET", &format!("/v1/rentals?project={}", renter.project));
+
+    story.note("in three statements");
+    story.ask(renter, "GET", &format!("/v1/projects/{}/transfers", renter.project));
+    let theirs = format!("/v1/accounts/{}/transfers", town.supplier.person.account);
+    story.ask(&town.supplier, "GET", &theirs);
+    story.ask(renter, "GET", &theirs);
+    story.ask(renter, "GET", "/v1/network/transfers");
     insta::assert_snapshot!(story.text());
 }
 

@@ -183,3 +183,9 @@ impl Town {
         self.server = Some(server);
     }
 }
+
+/// The sum of a kind of purse, in the dollars of a book.
+pub(crate) fn dollars_in(book: &Value, purse: &str) -> Value {
+    let purses = book["assets"][0]["purses"].as_array().unwrap();
+    purses.iter().find(|sum| sum["purse"] == purse).unwrap().clone()
+}

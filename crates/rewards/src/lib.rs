@@ -2,11 +2,18 @@
 
 #![deny(clippy::float_arithmetic)]
 
+pub mod accruals;
 pub mod block;
+pub mod checklist;
 pub mod emission;
+pub mod merkle;
 pub mod rule;
 pub mod score;
 pub mod season;
 mod split;
+pub mod stage;
+pub mod statement;
+pub mod supply;
+pub mod vesting;
 
 pub use split::split;

@@ -19,12 +19,16 @@ pub enum Effect {
 pub enum Subject {
     /// A person or company.
     Account(AccountId),
+    /// The coin: its supply or its rate.
+    Coin,
     /// An invitation.
     Invite(InviteId),
     /// A job.
     Job(JobId),
     /// A key.
     Key(KeyId),
+    /// A version of the parameters.
+    Parameters(u32),
     /// A project, its members or its balance.
     Project(ProjectId),
     /// A rental, its nodes or its receipt.

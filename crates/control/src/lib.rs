@@ -27,6 +27,7 @@
 mod command;
 mod effect;
 mod limits;
+mod parameters;
 mod record;
 mod refusal;
 mod roll;
@@ -40,15 +41,16 @@ pub use limits::{
     INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX, REASON_BYTES_MAX,
     RENTALS_OPEN_MAX, SILENCE_MAX,
 };
+pub use parameters::{PATCH_BYTES_MAX, VERSIONS_WAITING_MAX, Version};
 pub use record::{
     Actor, Body, Command, Digest, Entry, FiltersRecord, JobSaid, MachineRecord, NodeSaid,
-    OrderRecord, Parameters, PhaseSaid, PriceRecord, Role, Scope,
+    OrderRecord, Parameters, PhaseSaid, Purse, Role, Scope,
 };
 pub use refusal::{Needs, Noun, Refusal};
 pub use roll::{Beat, Roll};
 pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
     Broken, Control, Head, Invite, Job, JobStage, Key, Node, NodeStage, Outcome, Person, Project,
-    Rental, Reply, Settled, Told, Worker,
+    Rental, Reply, Settled, Told, Uptime, Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

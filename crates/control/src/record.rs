@@ -3,15 +3,19 @@
 //! These are the only types of this crate that are serialized. A field is never renamed or given another meaning;
 //! what is new is optional. Commands carry every id, time and chance they need, so that a replay needs nothing else.
 
+mod parameters;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use units::{
-    AccountId, BlobId, Certification, CommandId, Country, Credits, GpuModel, InviteId, JobId,
-    KeyId, Name, ProjectId, RentalId, Resources, Tier, WorkerId,
+    AccountId, Asset, BlobId, Certification, CommandId, Country, Credits, GpuModel, Hour, InviteId,
+    JobId, KeyId, Money, Month, Name, ProjectId, RentalId, Resources, Tier, WorkerId,
 };
+
+pub use parameters::Parameters;
 
 /// A SHA-256.
 pub type Digest = BlobId;
@@ -94,10 +98,21 @@ pub enum Command {
     RevokeKey { key: KeyId },
     /// The operator credits a project.
     TopUp { project: ProjectId, amount: Credits, note: String },
-    /// The operator sets fees and minimums for rentals quoted from now on.
-    SetParameters { parameters: Parameters },
-    /// The operator sets prices for machines that join or change from now on.
-    SetPrices { prices: PriceRecord },
+    /// The operator changes what the network goes by: a JSON merge patch over the newest version of the parameters,
+    /// with effect from an hour on; at once when none is named.
+    SetParameters { patch: String, from: Option<Hour> },
+    /// The operator brings the coin into the world: every coin under the cap, once and for all.
+    Genesis { first_month: Month },
+    /// The operator, or an adapter to the outside, says what has arrived for somebody.
+    Deposit { to: Purse, money: Money, reference: String },
+    /// Somebody takes money out, to an address outside.
+    Withdraw { account: AccountId, money: Money, to: String },
+    /// Somebody moves money between purses of the network.
+    Transfer { from: Purse, to: Purse, money: Money },
+    /// Somebody changes one asset for another at the rate of the moment, if it comes to at least so many units.
+    Convert { purse: Purse, give: Money, take: Asset, at_least: u64 },
+    /// What sources outside say a coin is worth.
+    ObserveRate { readings: Vec<market::Reading> },
     /// An account invites one machine.
     Invite { invite: InviteId, account: AccountId, secret_sha256: Digest, expires_millis: u64 },
     /// A machine takes up an invitation with a key of its own.
@@ -122,9 +137,17 @@ pub enum Command {
     /// A machine says what runs on it, and it is other than what it said before.
     Observe { worker: WorkerId, revision: Option<u64>, nodes: Vec<NodeSaid>, jobs: Vec<JobSaid> },
     /// A renter asks for a price.
-    Quote { rental: RentalId, project: ProjectId, order: OrderRecord, hours: u32 },
+    Quote {
+        rental: RentalId,
+        project: ProjectId,
+        order: OrderRecord,
+        hours: u32,
+        pay: Option<Asset>,
+    },
     /// A renter takes a quote. With `may_wait`, machines are kept until the money is there.
     Rent { rental: RentalId, name: Name, may_wait: bool },
+    /// A renter books more hours of a rental that runs, at the price it was quoted.
+    Extend { rental: RentalId, hours: u32 },
     /// A renter ends a rental.
     EndRental { rental: RentalId },
     /// A renter submits a job to a running rental.
@@ -139,6 +162,22 @@ pub enum Command {
     StopJob { job: JobId },
     /// Something is due.
     Wake {},
+}
+
+/// A purse that somebody may spend from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purse {
+    /// A person's or a company's.
+    Account(AccountId),
+    /// A project's.
+    Project(ProjectId),
+    /// What the network keeps for its services; the operator's to spend.
+    Fees,
+    /// Coins of the community; the operator's to spend.
+    Treasury,
+    /// What assets are changed from and into; the operator's to fill.
+    Exchange,
 }
 
 /// What an account may do in a project.
@@ -165,37 +204,6 @@ pub enum Scope {
     Write,
     /// Run the network.
     Operator,
-}
-
-/// Fees and minimums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Parameters {
-    /// The renter's reservation fee in ten-thousandths.
-    pub renter_fee_bp: u16,
-    /// The supplier's reservation fee in ten-thousandths.
-    pub supplier_fee_bp: u16,
-    /// Minutes charged even when the renter ends earlier.
-    pub minimum_minutes: u32,
-}
-
-impl Default for Parameters {
-    /// 0.25 % on each side, the first hour is not returned (as io.net does).
-    fn default() -> Self {
-        Self { renter_fee_bp: 25, supplier_fee_bp: 25, minimum_minutes: 60 }
-    }
-}
-
-/// Hourly prices.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PriceRecord {
-    /// For one card, by model.
-    pub gpus: BTreeMap<GpuModel, Credits>,
-    /// For one card of another model.
-    pub other_gpu: Credits,
-    /// For one hardware thread.
-    pub vcpu: Credits,
 }
 
 /// What a machine is, as its agent found it.

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use market::StageRefusal;
-use units::Credits;
+use market::{NoRate, StageRefusal};
+use units::Money;
 
 /// A kind of thing, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Noun {
     /// A person or company.
     Account,
+    /// The coin's beginning.
+    Genesis,
     /// An invitation.
     Invite,
     /// A job.
@@ -31,6 +33,7 @@ impl Noun {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Account => "account",
+            Self::Genesis => "genesis",
             Self::Invite => "invite",
             Self::Job => "job",
             Self::Key => "key",
@@ -121,13 +124,52 @@ pub enum Refusal {
     /// The price is beyond all measure.
     #[error("the price of this booking is more than can be written down")]
     TooMuch,
+    /// A coin has no rate, or none that is fresh.
+    #[error("{0}")]
+    NoRate(#[from] NoRate),
+    /// The rate has moved since it was asked for.
+    #[error("the rate has moved: it comes to {got}, not {wanted}")]
+    RateMoved {
+        /// What it comes to now.
+        got: Money,
+        /// What it should at least.
+        wanted: Money,
+    },
+    /// A coin has fallen too far since the quote for its rate to be good for more.
+    #[error(
+        "a coin was worth {quoted} millionths of a dollar in the quote and is worth {rate} now: rent anew"
+    )]
+    Fallen {
+        /// The quote's rate.
+        quoted: u64,
+        /// The rate now.
+        rate: u64,
+    },
+    /// More coins would come in than have ever gone out.
+    #[error(
+        "{available} are outside, not {wanted}: all coins there will ever be were made at genesis"
+    )]
+    NotOutside {
+        /// How many are outside.
+        available: Money,
+        /// How many should come in.
+        wanted: Money,
+    },
+    /// The exchange has not enough.
+    #[error("the exchange has {available}, {wanted} needed: change less, or later")]
+    NoLiquidity {
+        /// What it has.
+        available: Money,
+        /// What it would take.
+        wanted: Money,
+    },
     /// The balance is too small.
     #[error("the balance is too small: {wanted} needed, {available} available")]
     Insufficient {
         /// What is there.
-        available: Credits,
+        available: Money,
         /// What it takes.
-        wanted: Credits,
+        wanted: Money,
     },
 }
 

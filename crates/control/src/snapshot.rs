@@ -14,7 +14,7 @@ mod parts;
 use crate::state::Control;
 
 /// Grows with every change of what a snapshot looks like.
-pub const SNAPSHOT_FORMAT: u32 = 3;
+pub const SNAPSHOT_FORMAT: u32 = 4;
 
 /// Why bytes are not a state.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum NotAState {
     /// Its book does not add up.
     #[error("the snapshot's book does not add up")]
     Book(#[from] ledger::NotABook),
+    /// Its economy does not add up.
+    #[error("the snapshot's economy does not add up: {0}")]
+    Economy(String),
     /// Two rentals hold the same card, or a rental holds what no machine has.
     #[error("the snapshot's rentals do not fit its machines")]
     Seats(#[from] scheduler::Taken),

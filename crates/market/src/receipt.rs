@@ -1,8 +1,9 @@
 //! What a rental came to, for the renter and for every supplier, from the same figures.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use units::{AccountId, Credits, MINUTE, WorkerId};
+use units::{AccountId, Credits, MINUTE, Money, WorkerId};
 
 use crate::terms::{Terms, TooMuch};
 
@@ -22,9 +23,11 @@ pub struct Line {
     pub minutes_charged: u64,
     /// `node_hour` for the charged minutes, rounded down.
     pub charge: Credits,
-    /// The supplier's fee on it, rounded down.
+    /// The supplier's reservation fee on it, rounded down.
     pub supplier_fee: Credits,
-    /// What the supplier gets: `charge` less `supplier_fee`.
+    /// The supplier's fee for how it is paid, rounded down; no more than what the other leaves.
+    pub payout_fee: Credits,
+    /// What the supplier gets: `charge` less both fees.
     pub payout: Credits,
 }
 
@@ -37,7 +40,9 @@ pub struct Receipt {
     pub subtotal: Credits,
     /// The renter's fee on the subtotal, rounded down.
     pub renter_fee: Credits,
-    /// What the renter pays: subtotal and fee.
+    /// The fee for payment in anything but the network's coin, on the subtotal, rounded down.
+    pub facilitation_fee: Credits,
+    /// What the renter pays: subtotal and fees.
     pub charged: Credits,
     /// What had been held.
     pub held: Credits,
@@ -45,6 +50,21 @@ pub struct Receipt {
     pub returned: Credits,
     /// What the network keeps: the fees of both sides.
     pub fees: Credits,
+}
+
+/// What a receipt comes to in what the rental was paid in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paid {
+    /// What had been held, rounded up.
+    pub held: Money,
+    /// What the renter pays, rounded up.
+    pub charged: Money,
+    /// What each supplier gets, rounded down.
+    pub payouts: BTreeMap<AccountId, Money>,
+    /// What the network keeps: all that is charged and not paid out, so the remainders of rounding too.
+    pub fees: Money,
+    /// What goes back to the renter: `held` less `charged`.
+    pub returned: Money,
 }
 
 /// One node, as far as a receipt needs to know it.
@@ -78,16 +98,53 @@ impl Receipt {
         };
         let subtotal = sum(|line| line.charge)?;
         let renter_fee = subtotal.share_floor(terms.renter_fee_bp);
-        let charged = subtotal.checked_add(renter_fee).ok_or(TooMuch)?;
+        let facilitation_fee = subtotal.share_floor(terms.facilitation_bp);
+        let renter_fees = renter_fee.checked_add(facilitation_fee).ok_or(TooMuch)?;
+        let charged = subtotal.checked_add(renter_fees).ok_or(TooMuch)?;
         let held = terms.hold()?;
         Ok(Self {
             subtotal,
             renter_fee,
+            facilitation_fee,
             charged,
             held,
             returned: held.checked_sub(charged).ok_or(TooMuch)?,
-            fees: sum(|line| line.supplier_fee)?.checked_add(renter_fee).ok_or(TooMuch)?,
+            fees: sum(|line| line.supplier_fee)?
+                .checked_add(sum(|line| line.payout_fee)?)
+                .and_then(|fees| fees.checked_add(renter_fees))
+                .ok_or(TooMuch)?,
             lines,
+        })
+    }
+
+    /// The receipt in what the rental was paid in.
+    ///
+    /// # Errors
+    /// [`TooMuch`] as [`Receipt::compute`].
+    pub fn paid(&self, terms: &Terms) -> Result<Paid, TooMuch> {
+        let currency = terms.currency;
+        let mut owed: BTreeMap<AccountId, Credits> = BTreeMap::new();
+        for line in &self.lines {
+            let sum = owed.entry(line.supplier).or_insert(Credits::ZERO);
+            *sum = sum.checked_add(line.payout).ok_or(TooMuch)?;
+        }
+        let floor = |amount| currency.floor(amount).ok_or(TooMuch);
+        let payouts: BTreeMap<AccountId, Money> = owed
+            .into_iter()
+            .map(|(supplier, amount)| Ok((supplier, floor(amount)?)))
+            .collect::<Result<_, _>>()?;
+        let held = terms.held()?;
+        let charged = currency.ceil(self.charged).ok_or(TooMuch)?;
+        let paid_out: u64 = payouts.values().map(|payout| payout.units).sum();
+        let less = |whole: Money, part: u64| {
+            whole.units.checked_sub(part).map(|rest| Money::new(whole.asset, rest)).ok_or(TooMuch)
+        };
+        Ok(Paid {
+            fees: less(charged, paid_out)?,
+            returned: less(held, charged.units)?,
+            held,
+            charged,
+            payouts,
         })
     }
 }
@@ -101,6 +158,8 @@ fn line(terms: &Terms, node: &Served, node_hour: Credits) -> Result<Line, TooMuc
     let span = Duration::from_secs(minutes_charged * MINUTE.as_secs());
     let charge = node_hour.for_span_floor(span).ok_or(TooMuch)?;
     let supplier_fee = charge.share_floor(terms.supplier_fee_bp);
+    let left = charge.checked_sub(supplier_fee).ok_or(TooMuch)?;
+    let payout_fee = charge.share_floor(terms.payout_bp).min(left);
     Ok(Line {
         worker: node.worker,
         supplier: node.supplier,
@@ -109,13 +168,15 @@ fn line(terms: &Terms, node: &Served, node_hour: Credits) -> Result<Line, TooMuc
         minutes_charged,
         charge,
         supplier_fee,
-        payout: charge.checked_sub(supplier_fee).expect("a share is at most the whole"),
+        payout_fee,
+        payout: left.checked_sub(payout_fee).ok_or(TooMuch)?,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::currency::Currency;
     use proptest::prelude::*;
 
     /// Served from the beginning until the renter ended it, or until it failed.
@@ -128,7 +189,16 @@ mod tests {
 
     fn terms(hours: u32, node_hours: &[u64], minimum_minutes: u32) -> Terms {
         let node_hours = node_hours.iter().copied().map(Credits::from_units).collect();
-        Terms { hours, node_hours, renter_fee_bp: 25, supplier_fee_bp: 25, minimum_minutes }
+        Terms {
+            hours,
+            node_hours,
+            renter_fee_bp: 25,
+            facilitation_bp: 0,
+            supplier_fee_bp: 25,
+            payout_bp: 0,
+            minimum_minutes,
+            currency: Currency::Usd,
+        }
     }
 
     /// One row: price of an hour, hours booked, minutes served, minimum → charged, payout, fees, returned.
@@ -173,15 +243,30 @@ mod tests {
         fn the_renter_pays_what_suppliers_get_and_the_network_keeps(
             nodes in prop::collection::vec((0_u64..1 << 40, 0_u64..10_000, any::<bool>()), 0..6),
             hours in 0_u32..9_000, renter_fee_bp in 0_u16..=10_000, supplier_fee_bp in 0_u16..=10_000,
-            minimum_minutes in 0_u32..120,
+            minimum_minutes in 0_u32..120, facilitation_bp in 0_u16..=10_000, payout_bp in 0_u16..=10_000, rate in 0_u64..5_000_000,
         ) {
             let node_hours = nodes.iter().map(|node| Credits::from_units(node.0)).collect();
-            let terms = Terms { hours, node_hours, renter_fee_bp, supplier_fee_bp, minimum_minutes };
+            let currency = match rate {
+                0 => Currency::Usd,
+                usd_micros_per_coin => Currency::Io { usd_micros_per_coin },
+            };
+            let terms = Terms {
+                hours, node_hours, renter_fee_bp, facilitation_bp, supplier_fee_bp, payout_bp, minimum_minutes, currency,
+            };
+            prop_assume!(terms.held().is_ok());
             let served: Vec<_> = nodes.iter().map(|node| served(node.1, node.2)).collect();
             let receipt = Receipt::compute(&terms, &served).unwrap();
             let payouts: u64 = receipt.lines.iter().map(|line| line.payout.units()).sum();
             prop_assert_eq!(receipt.charged.units(), payouts + receipt.fees.units());
             prop_assert_eq!(receipt.held.units(), receipt.charged.units() + receipt.returned.units());
+            let paid = receipt.paid(&terms).unwrap();
+            let out: u64 = paid.payouts.values().map(|payout| payout.units).sum();
+            prop_assert_eq!(paid.charged.units, out + paid.fees.units);
+            prop_assert_eq!(paid.held.units, paid.charged.units + paid.returned.units);
+            if rate == 0 {
+                prop_assert_eq!(paid.charged, receipt.charged.into());
+                prop_assert_eq!(paid.fees, receipt.fees.into());
+            }
         }
     }
 }

@@ -202,7 +202,7 @@ impl Registry {
                 }
             }
         }
-        let free = |class: &&Class| self.class_hours.get(class).is_none_or(|hour| hour.is_zero());
+        let free = |class: &&Class| !self.class_hours.contains_key(class);
         if let Some(class) = Class::ALL.iter().find(free) {
             return Err(RegistryFault::NoClassPrice { class: *class });
         }
@@ -251,9 +251,6 @@ impl Model {
         if self.kind == DeviceKind::Gpu && Class::of_vram(self.vram_mib) != self.class {
             return Err(RegistryFault::WrongClass { key: key(), class: self.class });
         }
-        if self.hour.is_zero() {
-            return Err(RegistryFault::Free { key: key() });
-        }
         let (cpu_max_pct, gpu_max_pct) = (self.cpu_max_pct, self.gpu_max_pct);
         Ceilings { cpu_max_pct, gpu_max_pct }.check(&key(), self.kind)
     }
@@ -297,12 +294,6 @@ pub enum RegistryFault {
         key: String,
         /// What was said.
         class: Class,
-    },
-    /// A price of nothing.
-    #[error("`{key}` costs nothing: give its hour a price")]
-    Free {
-        /// The model.
-        key: String,
     },
     /// A ceiling that is no percentage, missing for a card, or given for a processor.
     #[error(

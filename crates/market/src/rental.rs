@@ -85,6 +85,11 @@ pub enum Event {
         /// Until when the booked time runs.
         until: Timestamp,
     },
+    /// The renter has booked more time.
+    Extended {
+        /// Until when the booked time runs now.
+        until: Timestamp,
+    },
     /// The renter wants no more of it.
     Cancelled,
     /// The supply side cannot keep it up.
@@ -124,6 +129,9 @@ impl Stage {
             (S::Deploying { until }, E::Expired) if now >= until => {
                 S::clearing(now, Ending::Failed)
             }
+            (S::Running { since, until }, E::Extended { until: later }) if now < until => {
+                S::Running { since, until: until.max(later) }
+            }
             (S::Running { .. }, E::Cancelled) => S::clearing(now, Ending::Cancelled),
             (S::Running { .. }, E::Failed) => S::clearing(now, Ending::Failed),
             (S::Running { until, .. }, E::Expired) if now >= until => {
@@ -142,6 +150,7 @@ impl Stage {
                 E::Accepted
                 | E::Paid
                 | E::Ready { .. }
+                | E::Extended { .. }
                 | E::Cancelled
                 | E::Failed
                 | E::Expired
@@ -247,6 +256,7 @@ mod tests {
                 "accepted" => Event::Accepted,
                 "paid" => Event::Paid,
                 "ready" => Event::Ready { until: now.after(HOUR) },
+                "extended" => Event::Extended { until: now.after(HOUR * 3) },
                 "cancelled" => Event::Cancelled,
                 "failed" => Event::Failed,
                 "expired" => Event::Expired,
@@ -275,6 +285,11 @@ mod tests {
         check("paid ready", "running");
         check("paid ready later expired", "ending completed");
         check("paid ready later expired cleared", "ended completed");
+        check("paid ready extended", "running");
+        check("paid ready extended later later expired", "refused: running");
+        check("paid ready extended later later later expired", "ending completed");
+        check("paid extended", "refused: deploying");
+        check("paid ready later extended", "refused: running");
         check("paid ready cancelled", "ending cancelled");
         check("paid ready failed cleared", "ended failed");
     }

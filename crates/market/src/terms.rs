@@ -1,9 +1,11 @@
 //! What a rental was promised at, frozen when it was quoted.
 
-use units::{Credits, HOUR};
+use units::{Credits, HOUR, Money};
+
+use crate::currency::Currency;
 
 /// The terms of one rental.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Terms {
     /// Booked hours, paid up front into a hold.
     pub hours: u32,
@@ -11,10 +13,17 @@ pub struct Terms {
     pub node_hours: Vec<Credits>,
     /// The renter's reservation fee, in ten-thousandths of what is charged (io.net: 25).
     pub renter_fee_bp: u16,
+    /// The fee for payment in anything but the network's coin, in ten-thousandths of what is charged (io.net: 200).
+    pub facilitation_bp: u16,
     /// The supplier's reservation fee, in ten-thousandths of what is earned (io.net: 25).
     pub supplier_fee_bp: u16,
+    /// The supplier's fee for being paid in what the renter pays in, in ten-thousandths of what is earned (io.net: 200
+    /// for USDC).
+    pub payout_bp: u16,
     /// Minutes of each node that are charged even when the renter ends earlier.
     pub minimum_minutes: u32,
+    /// What it is paid in.
+    pub currency: Currency,
 }
 
 /// A price that cannot be written down.
@@ -29,12 +38,18 @@ impl Terms {
         self.node_hours.iter().try_fold(Credits::ZERO, sum).ok_or(TooMuch)
     }
 
-    /// What is held for the whole booking: every hour, and the renter's fee rounded up, so that no receipt can
-    /// come to more.
+    /// What is held for the whole booking, in dollars: every hour, and the renter's fees rounded up, so that no
+    /// receipt can come to more.
     pub fn hold(&self) -> Result<Credits, TooMuch> {
         let cost = self.hourly()?.checked_times(u64::from(self.hours)).ok_or(TooMuch)?;
         let fee = cost.share_ceil(self.renter_fee_bp).ok_or(TooMuch)?;
-        cost.checked_add(fee).ok_or(TooMuch)
+        let facilitation = cost.share_ceil(self.facilitation_bp).ok_or(TooMuch)?;
+        cost.checked_add(fee).and_then(|sum| sum.checked_add(facilitation)).ok_or(TooMuch)
+    }
+
+    /// What is held for the whole booking, in what it is paid in.
+    pub fn held(&self) -> Result<Money, TooMuch> {
+        self.currency.ceil(self.hold()?).ok_or(TooMuch)
     }
 
     /// The booked span.

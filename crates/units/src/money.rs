@@ -168,6 +168,12 @@ impl<A: Denomination> Amount<A> {
     }
 }
 
+impl<A> Default for Amount<A> {
+    fn default() -> Self {
+        Self { units: 0, asset: PhantomData }
+    }
+}
+
 impl<A: Denomination> fmt::Display for Amount<A> {
     /// The amount in whole coins with every decimal place: `1.250000`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,6 +12,7 @@ use crate::state::{Control, Reply};
 impl Control {
     pub(crate) fn wake(&mut self, by: Actor, now: Timestamp) -> Result<Reply, Refusal> {
         only_clock(by)?;
+        self.parameters_on(now);
         while let Some((at, rental)) = self.due.first().copied() {
             if at > now {
                 break;
@@ -68,6 +69,6 @@ impl Control {
         if let Some(project) = self.projects.get_mut(&rental.project) {
             project.rentals.remove(&id);
         }
-        debug_assert!(rental.stage.ending() != Some(Ending::Lapsed) || rental.hold.is_none());
+        debug_assert!(rental.stage.ending() != Some(Ending::Lapsed) || rental.holds.is_empty());
     }
 }

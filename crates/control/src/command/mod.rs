@@ -3,8 +3,10 @@
 //! Every function here checks everything first and changes things after, so that a refusal changes nothing.
 
 mod clock;
+mod coin;
 mod job;
 mod money;
+mod parameters;
 mod people;
 mod rental;
 mod supply;

@@ -1,13 +1,13 @@
-//! Money that comes in, and what things cost.
+//! Money that the operator credits a project with.
 
 use std::collections::BTreeSet;
 
 use ledger::{Holder, Kind};
-use market::{PriceList, Stage};
+use market::Stage;
 use units::{Credits, ProjectId, RentalId, Timestamp};
 
 use crate::effect::Subject;
-use crate::record::{Actor, Parameters, PriceRecord};
+use crate::record::Actor;
 use crate::refusal::{Noun, Refusal};
 use crate::state::{Control, Reply, usd};
 
@@ -41,7 +41,7 @@ impl Control {
     }
 
     /// Pays rentals that wait for money, oldest first, as far as the money goes.
-    fn pay_what_waits(&mut self, project: ProjectId, now: Timestamp) {
+    pub(crate) fn pay_what_waits(&mut self, project: ProjectId, now: Timestamp) {
         let Some(known) = self.projects.get(&project) else { return };
         let waits = |id: &RentalId| match self.rentals.get(id)?.stage {
             Stage::AwaitingPayment { until } => Some((until, *id)),
@@ -57,31 +57,5 @@ impl Control {
         for (_, rental) in waiting {
             self.pay_if_waiting(rental, now);
         }
-    }
-
-    pub(crate) fn set_parameters(
-        &mut self,
-        by: Actor,
-        parameters: Parameters,
-    ) -> Result<Reply, Refusal> {
-        Self::only_operator(by)?;
-        if parameters.renter_fee_bp > 10_000 || parameters.supplier_fee_bp > 10_000 {
-            let why = "a fee is at most 10,000 ten-thousandths".to_owned();
-            return Err(Refusal::Invalid { field: "fee_bp", why });
-        }
-        self.parameters = parameters;
-        Ok(Reply::Done)
-    }
-
-    pub(crate) fn set_prices(&mut self, by: Actor, prices: PriceRecord) -> Result<Reply, Refusal> {
-        Self::only_operator(by)?;
-        let PriceRecord { gpus, other_gpu, vcpu } = prices;
-        self.prices = PriceList { gpus, other_gpu, vcpu };
-        let workers: Vec<_> = self.workers.keys().copied().collect();
-        for worker in workers {
-            self.list(worker);
-            self.changed(Subject::Worker(worker));
-        }
-        Ok(Reply::Done)
     }
 }

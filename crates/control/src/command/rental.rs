@@ -5,10 +5,12 @@ mod settle;
 
 pub(crate) use nodes::Sight;
 
+use std::collections::BTreeMap;
+
 use ledger::Holder;
-use market::{Ending, Event, QUOTE_VALID, Stage, Terms};
+use market::{Currency, Ending, Event, QUOTE_VALID, Stage, StageRefusal, Terms};
 use scheduler::{Filters, Order, Placement, Seat, Spread};
-use units::{Credits, Name, ProjectId, RentalId, Tier, Timestamp};
+use units::{Asset, HOUR, Money, Name, ProjectId, RentalId, Tier, Timestamp};
 
 use super::Standing;
 use super::job::hide;
@@ -26,6 +28,8 @@ pub(crate) struct Booking {
     pub(crate) order: OrderRecord,
     /// For how many hours.
     pub(crate) hours: u32,
+    /// What it would be paid in.
+    pub(crate) pay: Asset,
 }
 
 impl Control {
@@ -36,7 +40,7 @@ impl Control {
         booking: Booking,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
-        let Booking { project, order, hours } = booking;
+        let Booking { project, order, hours, pay } = booking;
         self.only_in_project(by, project, Standing::Member)?;
         if self.rentals.contains_key(&id) {
             return Err(Refusal::Exists(Noun::Quote));
@@ -49,9 +53,10 @@ impl Control {
         if open >= RENTALS_OPEN_MAX {
             return Err(Refusal::TooMany { what: "quotes and rentals", max: RENTALS_OPEN_MAX });
         }
+        let currency = self.currency(pay, now)?;
         let placement = self.inventory.place(&asked(&order)).map_err(Refusal::NoOffer)?;
-        let terms = self.terms(&placement.seats, hours);
-        terms.hold().map_err(|_| Refusal::TooMuch)?;
+        let terms = self.terms(&placement.seats, hours, currency);
+        terms.held().map_err(|_| Refusal::TooMuch)?;
         let rental = Rental {
             id,
             project,
@@ -61,7 +66,10 @@ impl Control {
             stage: Stage::Quoted { until: now.after(QUOTE_VALID) },
             quoted_at: now,
             nodes: self.nodes(placement),
-            hold: None,
+            holds: Vec::new(),
+            escrowed: false,
+            paid_out: BTreeMap::new(),
+            worked_until: None,
             settled: None,
             reason: None,
             jobs: Vec::new(),
@@ -103,10 +111,9 @@ impl Control {
             | Stage::Ending { .. }
             | Stage::Ended { .. } => return Err(Refusal::Used(Noun::Quote)),
         }
-        let wanted = rental.terms.hold().map_err(|_| Refusal::TooMuch)?;
-        let available =
-            Credits::from_units(self.purse(Holder::Project(rental.project)).available());
-        if available < wanted && !may_wait {
+        let wanted = rental.terms.held().map_err(|_| Refusal::TooMuch)?;
+        let available = self.available(Holder::Project(rental.project), wanted.asset);
+        if available.units < wanted.units && !may_wait {
             return Err(Refusal::Insufficient { available, wanted });
         }
         let (seats, terms) = self.take_as_promised(id)?;
@@ -176,13 +183,48 @@ impl Control {
         Ok(Reply::Rental(id))
     }
 
-    fn terms(&self, seats: &[Seat], hours: u32) -> Terms {
+    /// Books more hours of a rental that runs, at the price it was quoted; the money is held at once.
+    pub(crate) fn extend(
+        &mut self,
+        by: Actor,
+        id: RentalId,
+        hours: u32,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        let rental = self.known_rental(id)?;
+        self.only_in_project(by, rental.project, Standing::Member)
+            .map_err(|refusal| hide(refusal, Noun::Rental))?;
+        let Stage::Running { until, .. } = rental.stage else {
+            return Err(StageRefusal { stage: rental.stage.text() }.into());
+        };
+        let all = rental.terms.hours.saturating_add(hours);
+        if hours == 0 || all > market::BOOKED_HOURS_MAX {
+            let why = format!("from 1 hour to {} in all", market::BOOKED_HOURS_MAX);
+            return Err(Refusal::Invalid { field: "hours", why });
+        }
+        self.still_worth(rental.terms.currency, now)?;
+        let terms = Terms { hours: all, ..rental.terms.clone() };
+        let held = |terms: &Terms| terms.held().map_err(|_| Refusal::TooMuch);
+        let (before, after) = (held(&rental.terms)?, held(&terms)?);
+        self.hold_for(id, Money::new(after.asset, after.units - before.units))?;
+        if let Some(rental) = self.rentals.get_mut(&id) {
+            rental.terms = terms;
+        }
+        self.advance(id, Event::Extended { until: until.after(HOUR * hours) }, now);
+        Ok(Reply::Rental(id))
+    }
+
+    fn terms(&self, seats: &[Seat], hours: u32, currency: Currency) -> Terms {
+        let fees = &self.parameters().fees;
         Terms {
             hours,
             node_hours: seats.iter().map(|seat| seat.node_hour).collect(),
-            renter_fee_bp: self.parameters.renter_fee_bp,
-            supplier_fee_bp: self.parameters.supplier_fee_bp,
-            minimum_minutes: self.parameters.minimum_minutes,
+            renter_fee_bp: fees.renter_reservation_bp,
+            facilitation_bp: fees.facilitation_bp(currency.asset()),
+            supplier_fee_bp: fees.supplier_reservation_bp,
+            payout_bp: fees.payout_bp(currency.asset()),
+            minimum_minutes: fees.nonrefundable_minutes,
+            currency,
         }
     }
 

@@ -112,9 +112,16 @@ impl Control {
         Ok(Reply::Done)
     }
 
-    pub(crate) fn worker_up(&mut self, by: Actor, id: WorkerId) -> Result<Reply, Refusal> {
+    pub(crate) fn worker_up(
+        &mut self,
+        by: Actor,
+        id: WorkerId,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
         only_clock(by)?;
-        self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?.up = true;
+        let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
+        worker.up = true;
+        worker.uptime.start(now);
         self.show_open(id);
         Ok(Reply::Done)
     }
@@ -128,7 +135,10 @@ impl Control {
     ) -> Result<Reply, Refusal> {
         only_clock(by)?;
         let nodes = self.known_worker(id)?.nodes.clone();
-        self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?.up = false;
+        let first_open = self.first_open_hour(now);
+        let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
+        worker.up = false;
+        worker.uptime.stop(heard.min(now), first_open);
         self.show_open(id);
         for (rental, node) in nodes {
             self.node_silent(rental, node, heard.min(now), now);
@@ -140,8 +150,7 @@ impl Control {
     pub(crate) fn list(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };
         let machine = &worker.machine;
-        let gpu_hour =
-            machine.gpu_model.as_ref().map_or(Credits::ZERO, |model| self.prices.gpu_hour(model));
+        let prices = self.prices_of(machine);
         let open = worker.is_open();
         self.inventory.put(Machine {
             id,
@@ -152,9 +161,21 @@ impl Control {
             country: machine.country,
             tier: machine.tier,
             certifications: machine.certifications.clone(),
-            prices: Prices { gpu_hour, vcpu_hour: self.prices.vcpu },
+            prices,
         });
         self.inventory.set_open(id, open);
+    }
+
+    /// What an hour of a machine's parts costs: a card's, and a thread's as its part of the processor's.
+    fn prices_of(&self, machine: &MachineRecord) -> Prices {
+        let registry = &self.parameters().registry;
+        let gpu_hour = machine.gpu_model.as_ref().map_or(Credits::ZERO, |model| {
+            registry.hour(&registry.classify(model.text(), machine.vram_mib))
+        });
+        let threads = machine.offers.vcpus;
+        let cpu = registry.hour(&registry.classify_cpu(&machine.cpu_model, threads));
+        let vcpu_hour = cpu.mul_div_floor(1, u64::from(threads)).unwrap_or(cpu);
+        Prices { gpu_hour, vcpu_hour }
     }
 
     fn show_open(&mut self, id: WorkerId) {

@@ -1,7 +1,7 @@
 //! Types of other brains, as a snapshot writes them.
 
 use ledger::{Account, AccountKey, Closing, Hold, HoldState};
-use market::{Ending, Meter, Stage, Terms};
+use market::{Ending, Meter, Stage};
 use scheduler::{GpuSet, Seat};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -178,25 +178,6 @@ impl From<StagePart> for Stage {
             StageWord::Ending => Self::Ending { why, until },
             StageWord::Ended => Self::Ended { at: until, why },
         }
-    }
-}
-
-/// What was promised.
-#[derive(Serialize, Deserialize)]
-pub(super) struct TermsPart(u32, Vec<Credits>, u16, u16, u32);
-
-impl From<&Terms> for TermsPart {
-    fn from(terms: &Terms) -> Self {
-        let hours = terms.node_hours.clone();
-        Self(terms.hours, hours, terms.renter_fee_bp, terms.supplier_fee_bp, terms.minimum_minutes)
-    }
-}
-
-impl From<TermsPart> for Terms {
-    fn from(
-        TermsPart(hours, node_hours, renter_fee_bp, supplier_fee_bp, minimum_minutes): TermsPart,
-    ) -> Self {
-        Self { hours, node_hours, renter_fee_bp, supplier_fee_bp, minimum_minutes }
     }
 }
 

@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use ledger::Book;
-use market::PriceList;
+use market::Terms;
 use serde::{Deserialize, Serialize};
 use units::{
-    AccountId, BlobId, CommandId, InviteId, JobId, KeyId, Name, ProjectId, RentalId, Timestamp,
-    TransferId, WorkerId,
+    AccountId, BlobId, CommandId, Hour, InviteId, JobId, KeyId, Name, ProjectId, RentalId,
+    Timestamp, TransferId, WorkerId,
 };
 
 use super::NotAState;
-use super::foreign::{AccountPart, HoldPart, MeterPart, SeatPart, StagePart, TermsPart, ToldPart};
-use crate::record::{Digest, MachineRecord, OrderRecord, Parameters, PriceRecord, Role, Scope};
+use super::foreign::{AccountPart, HoldPart, MeterPart, SeatPart, StagePart, ToldPart};
+use crate::parameters::Versions;
+use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
 use crate::state::{
-    Control, Head, Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Reply,
-    Settled, Told, Worker,
+    Control, Economy, Head, Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental,
+    Reply, Settled, Told, Uptime, Worker,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -31,8 +32,8 @@ pub(super) struct Parts {
     rentals: Vec<RentalPart>,
     jobs: Vec<JobPart>,
     book: (Vec<AccountPart>, Vec<HoldPart>, Vec<ToldPart>),
-    prices: PriceRecord,
-    parameters: Parameters,
+    versions: Versions,
+    economy: Economy,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +55,8 @@ struct WorkerPart {
     machine: MachineRecord,
     described: Timestamp,
     up: bool,
+    uptime: Uptime,
+    hired_in: BTreeSet<Hour>,
     paused: bool,
     revision: u64,
 }
@@ -64,11 +67,14 @@ struct RentalPart {
     project: ProjectId,
     name: Option<Name>,
     order: OrderRecord,
-    terms: TermsPart,
+    terms: Terms,
     stage: StagePart,
     quoted_at: Timestamp,
     nodes: Vec<NodePart>,
-    hold: Option<TransferId>,
+    holds: Vec<TransferId>,
+    escrowed: bool,
+    paid_out: BTreeMap<AccountId, u64>,
+    worked_until: Option<Timestamp>,
     settled: Option<Settled>,
     reason: Option<String>,
     jobs: Vec<JobId>,
@@ -133,12 +139,8 @@ impl Parts {
                 book.holds.into_iter().map(HoldPart::from).collect(),
                 book.told.into_iter().map(ToldPart::from).collect(),
             ),
-            prices: PriceRecord {
-                gpus: state.prices.gpus.clone(),
-                other_gpu: state.prices.other_gpu,
-                vcpu: state.prices.vcpu,
-            },
-            parameters: state.parameters,
+            versions: state.versions.clone(),
+            economy: state.economy.clone(),
         }
     }
 
@@ -150,7 +152,6 @@ impl Parts {
             holds: holds.into_iter().map(Into::into).collect(),
             told: told.into_iter().map(Into::into).collect(),
         })?;
-        let PriceRecord { gpus, other_gpu, vcpu } = self.prices;
         let people = self.people.into_iter().map(|(id, name, email)| (id, Person { name, email }));
         let projects = self
             .projects
@@ -171,11 +172,12 @@ impl Parts {
             rentals: self.rentals.into_iter().map(|rental| (rental.id, rental.into())).collect(),
             jobs: self.jobs.into_iter().map(|job| (job.id, job.into())).collect(),
             book,
-            prices: PriceList { gpus, other_gpu, vcpu },
-            parameters: self.parameters,
+            versions: self.versions,
+            economy: self.economy,
             ..Control::default()
         };
         state.derive()?;
+        state.economy.audit().map_err(NotAState::Economy)?;
         Ok(state)
     }
 }
@@ -244,11 +246,25 @@ impl From<&Worker> for WorkerPart {
             machine,
             described,
             up,
+            uptime,
+            hired_in,
             paused,
             revision,
             nodes: _,
         } = worker.clone();
-        Self { owner, name, public_key, fingerprint, machine, described, up, paused, revision }
+        Self {
+            owner,
+            name,
+            public_key,
+            fingerprint,
+            machine,
+            described,
+            up,
+            uptime,
+            hired_in,
+            paused,
+            revision,
+        }
     }
 }
 
@@ -262,6 +278,8 @@ impl From<WorkerPart> for Worker {
             machine,
             described,
             up,
+            uptime,
+            hired_in,
             paused,
             revision,
         } = part;
@@ -273,6 +291,8 @@ impl From<WorkerPart> for Worker {
             machine,
             described,
             up,
+            uptime,
+            hired_in,
             paused,
             revision,
             nodes: BTreeSet::new(),
@@ -287,11 +307,14 @@ impl From<&Rental> for RentalPart {
             project: rental.project,
             name: rental.name.clone(),
             order: rental.order.clone(),
-            terms: (&rental.terms).into(),
+            terms: rental.terms.clone(),
             stage: rental.stage.into(),
             quoted_at: rental.quoted_at,
             nodes: rental.nodes.iter().map(NodePart::from).collect(),
-            hold: rental.hold,
+            holds: rental.holds.clone(),
+            escrowed: rental.escrowed,
+            paid_out: rental.paid_out.clone(),
+            worked_until: rental.worked_until,
             settled: rental.settled,
             reason: rental.reason.clone(),
             jobs: rental.jobs.clone(),
@@ -307,11 +330,14 @@ impl From<RentalPart> for Rental {
             project: part.project,
             name: part.name,
             order: part.order,
-            terms: part.terms.into(),
+            terms: part.terms,
             stage: part.stage.into(),
             quoted_at: part.quoted_at,
             nodes: part.nodes.into_iter().map(Node::from).collect(),
-            hold: part.hold,
+            holds: part.holds,
+            escrowed: part.escrowed,
+            paid_out: part.paid_out,
+            worked_until: part.worked_until,
             settled: part.settled,
             reason: part.reason,
             jobs: part.jobs,

@@ -1,26 +1,30 @@
 //! The state, and the one way to change it.
 
+mod economy;
 mod nouns;
 mod told;
+mod uptime;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ledger::{Account, AccountKey, Book, Holder, Kind, Transfer};
-use market::PriceList;
 use scheduler::Inventory;
 use units::{
-    AccountId, Asset, CommandId, Credits, InviteId, JobId, KeyId, ProjectId, RentalId, Timestamp,
-    TransferId, WorkerId,
+    AccountId, Asset, CommandId, Hour, InviteId, JobId, KeyId, Money, ProjectId, RentalId,
+    Timestamp, TransferId, WorkerId,
 };
 
+pub use economy::{BLOCKS_KEPT, BlockSummary, Blocks, Economy, Genesis};
 use nouns::Work;
 pub use nouns::{
     Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
 };
 pub use told::Told;
+pub use uptime::Uptime;
 
 use crate::command::{Booking, Sight};
 use crate::effect::{Effect, Movement, Subject};
+use crate::parameters::{Version, Versions};
 use crate::record::{Actor, Body, Command, Digest, Entry, Parameters};
 use crate::refusal::{Noun, Refusal};
 
@@ -81,8 +85,8 @@ pub struct Control {
     pub(crate) rentals: BTreeMap<RentalId, Rental>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) book: Book,
-    pub(crate) prices: PriceList,
-    pub(crate) parameters: Parameters,
+    pub(crate) versions: Versions,
+    pub(crate) economy: Economy,
     /// When something must be looked at: rentals by the time of their stage, silent nodes, things to forget.
     pub(crate) due: BTreeSet<(Timestamp, RentalId)>,
     pub(crate) effects: VecDeque<Effect>,
@@ -143,7 +147,9 @@ impl Control {
 
     /// When [`Command::Wake`] next has something to do.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| *at)
+        let rental = self.due.first().map(|(at, _)| *at);
+        let version = self.versions.next_from().map(Hour::start);
+        [rental, version].into_iter().flatten().min()
     }
 
     /// The next thing the shell must do once the entries told so far are durable.
@@ -177,8 +183,15 @@ impl Control {
             }
             C::RevokeKey { key } => self.revoke_key(by, key),
             C::TopUp { project, amount, note } => self.top_up(by, project, amount, &note, now),
-            C::SetParameters { parameters } => self.set_parameters(by, parameters),
-            C::SetPrices { prices } => self.set_prices(by, prices),
+            C::SetParameters { patch, from } => self.set_parameters(by, &patch, from, now),
+            C::Genesis { first_month } => self.genesis(by, first_month, now),
+            C::Deposit { to, money, reference } => self.deposit(by, to, money, &reference, now),
+            C::Withdraw { account, money, to } => self.withdraw(by, account, money, &to),
+            C::Transfer { from, to, money } => self.transfer(by, from, to, money, now),
+            C::Convert { purse, give, take, at_least } => {
+                self.convert(by, purse, (give, take), at_least, now)
+            }
+            C::ObserveRate { readings } => self.observe_rate(by, &readings, now),
             C::Invite { invite, account, secret_sha256, expires_millis } => {
                 let expires = Timestamp::from_millis(expires_millis);
                 self.invite(by, invite, Invite { account, secret_sha256, expires, used_by: None })
@@ -190,17 +203,19 @@ impl Control {
             C::ChangeMachine { worker, machine } => self.change_machine(by, worker, machine, now),
             C::SetPaused { worker, paused } => self.set_paused(by, worker, paused),
             C::Retire { worker } => self.retire(by, worker),
-            C::WorkerUp { worker } => self.worker_up(by, worker),
+            C::WorkerUp { worker } => self.worker_up(by, worker, now),
             C::WorkerSilent { worker, heard_millis } => {
                 self.worker_silent(by, worker, Timestamp::from_millis(heard_millis), now)
             }
             C::Observe { worker, revision, nodes, jobs } => {
                 self.observe(by, worker, Sight { revision, nodes, jobs }, now)
             }
-            C::Quote { rental, project, order, hours } => {
-                self.quote(by, rental, Booking { project, order, hours }, now)
+            C::Quote { rental, project, order, hours, pay } => {
+                let pay = pay.unwrap_or(Asset::Usd);
+                self.quote(by, rental, Booking { project, order, hours, pay }, now)
             }
             C::Rent { rental, name, may_wait } => self.rent(by, rental, name, may_wait, now),
+            C::Extend { rental, hours } => self.extend(by, rental, hours, now),
             C::EndRental { rental } => self.end_rental(by, rental, now),
             C::SubmitJob { job, rental, entrypoint, package, env } => {
                 self.submit_job(by, Job::new(job, rental, Work { entrypoint, package, env }, now))
@@ -226,7 +241,9 @@ impl Control {
         let named =
             (0_u128..).zip(kinds).map(|(index, kind)| Transfer { id: name(index), kind: *kind });
         let batch: Vec<Transfer> = named.collect();
-        self.book.apply(&batch).map_err(|(_, refusal)| refused_by_the_book(refusal))?;
+        self.book
+            .apply(&batch)
+            .map_err(|(index, refusal)| refused_by_the_book(refusal, asset_of(&batch, index)))?;
         self.transfers += u32::try_from(batch.len()).expect("a batch is bounded by the book");
         for transfer in &batch {
             self.effects.push_back(Effect::Moved(Movement {
@@ -249,13 +266,21 @@ pub struct Broken {
     pub why: &'static str,
 }
 
+/// What a transfer of a batch moves, as far as it names it.
+fn asset_of(batch: &[Transfer], index: usize) -> Asset {
+    match batch.get(index).map(|transfer| transfer.kind) {
+        Some(Kind::Move { from, .. } | Kind::Hold { from, .. }) => from.asset,
+        Some(Kind::Post { .. } | Kind::Void { .. }) | None => Asset::Usd,
+    }
+}
+
 /// Amounts come from people; everything else that the book could refuse is this crate's own doing.
-fn refused_by_the_book(refusal: ledger::Refusal) -> Refusal {
+fn refused_by_the_book(refusal: ledger::Refusal, asset: Asset) -> Refusal {
     use ledger::Refusal as R;
     match refusal {
         R::Insufficient { available, wanted } => Refusal::Insufficient {
-            available: Credits::from_units(available),
-            wanted: Credits::from_units(wanted),
+            available: Money::new(asset, available),
+            wanted: Money::new(asset, wanted),
         },
         R::Nothing | R::Overflow => Refusal::Invalid { field: "amount", why: refusal.to_string() },
         R::BatchTooLong { .. }
@@ -281,19 +306,39 @@ impl Control {
         &self.book
     }
 
-    /// The purse of a holder.
+    /// The purse of a holder in dollars.
     pub fn purse(&self, holder: Holder) -> Account {
         self.book.account(usd(holder))
     }
 
-    /// Fees and minimums for new quotes.
-    pub const fn parameters(&self) -> Parameters {
-        self.parameters
+    /// What a holder can spend of an asset.
+    pub fn available(&self, holder: Holder, asset: Asset) -> Money {
+        Money::new(asset, self.book.account(AccountKey { holder, asset }).available())
     }
 
-    /// Prices for machines that join.
-    pub const fn prices(&self) -> &PriceList {
-        &self.prices
+    /// What the network goes by now.
+    pub fn parameters(&self) -> &Parameters {
+        &self.versions.current().parameters
+    }
+
+    /// The version of the parameters in effect.
+    pub const fn version(&self) -> &Version {
+        self.versions.current()
+    }
+
+    /// The versions that wait for their hour, in the order of their numbers.
+    pub fn versions_waiting(&self) -> impl Iterator<Item = &Version> {
+        self.versions.waiting()
+    }
+
+    /// Everything about the coin.
+    pub const fn economy(&self) -> &Economy {
+        &self.economy
+    }
+
+    /// The first hour that no block has counted yet; before the coin's genesis, this hour.
+    pub(crate) fn first_open_hour(&self, now: Timestamp) -> Hour {
+        self.economy.blocks.open.unwrap_or_else(|| Hour::of(now))
     }
 
     /// The machines on offer.

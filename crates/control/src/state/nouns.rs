@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use market::{Meter, Receipt, Served, Stage, Terms};
+use market::{Meter, Paid, Receipt, Served, Stage, Terms};
 use scheduler::Seat;
-use units::{AccountId, BlobId, JobId, Name, ProjectId, RentalId, Timestamp, TransferId, WorkerId};
+use units::{
+    AccountId, BlobId, Hour, JobId, Name, ProjectId, RentalId, Timestamp, TransferId, WorkerId,
+};
 
+use super::uptime::Uptime;
 use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
 
 /// A person or a company.
@@ -84,6 +87,10 @@ pub struct Worker {
     pub described: Timestamp,
     /// Whether it speaks.
     pub up: bool,
+    /// Since when, and for how long in each hour.
+    pub uptime: Uptime,
+    /// In which hours it served somebody else; only hours that no block has counted yet.
+    pub hired_in: BTreeSet<Hour>,
     /// Whether its owner wants no new rentals on it.
     pub paused: bool,
     /// Grows with every change of what it should run.
@@ -108,6 +115,8 @@ impl Worker {
             machine,
             described,
             up: false,
+            uptime: Uptime::default(),
+            hired_in: BTreeSet::new(),
             paused: false,
             revision: 1,
             nodes: BTreeSet::new(),
@@ -231,8 +240,14 @@ pub struct Rental {
     pub quoted_at: Timestamp,
     /// Its nodes: the quoted seats, and from the acceptance on the taken ones.
     pub nodes: Vec<Node>,
-    /// The hold that pays for it, while there is one.
-    pub hold: Option<TransferId>,
+    /// The holds that pay for it: that of the booking and those of its extensions, while there are any.
+    pub holds: Vec<TransferId>,
+    /// Whether what was held lies in the escrow: from the first payout for worked time on.
+    pub escrowed: bool,
+    /// What suppliers were paid of it so far, in the smallest unit of what it is paid in.
+    pub paid_out: BTreeMap<AccountId, u64>,
+    /// Until when worked time is paid out.
+    pub worked_until: Option<Timestamp>,
     /// How it was settled, from its ending on. What it came to follows: [`Rental::receipt`].
     pub settled: Option<Settled>,
     /// Why it failed, in words for the renter.
@@ -249,6 +264,11 @@ impl Rental {
         let settled = self.settled?;
         let receipt = Receipt::compute(&self.terms, &self.served(settled));
         Some(receipt.expect("terms that were quoted can be settled"))
+    }
+
+    /// The receipt in what the rental is paid in, once it is settled.
+    pub fn paid(&self) -> Option<Paid> {
+        Some(self.receipt()?.paid(&self.terms).expect("terms that were quoted can be settled"))
     }
 
     /// What each node has served, and whether it was up when the renter ended it.

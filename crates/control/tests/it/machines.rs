@@ -165,7 +165,7 @@ fn nodes_share_a_machine_only_when_asked() {
     let mut order = crate::town::order(2, 1);
     order.pack = true;
     let (rental, project) = (crate::town::rental("a"), crate::town::project("ann"));
-    town.ok("ann", Command::Quote { rental, project, order, hours: 1 });
+    town.ok("ann", Command::Quote { rental, project, order, hours: 1, pay: None });
     town.rent("ann", "a", false).unwrap();
     let wanted = town.control.wanted(worker("m0"));
     let cards: Vec<&[u32]> = wanted.nodes.iter().map(|node| node.gpus.as_slice()).collect();

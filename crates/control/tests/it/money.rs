@@ -18,8 +18,9 @@ fn who_has_too_little_is_told_how_much_it_takes() {
     town.top_up("poor", "0.4");
     let order = crate::town::order(1, 1);
     let rental = crate::town::rental("a");
-    town.ok("ann", Command::Quote { rental, project: project("poor"), order, hours: 1 });
-    let refused = Refusal::Insufficient { available: dollars("0.4"), wanted: dollars("1") };
+    town.ok("ann", Command::Quote { rental, project: project("poor"), order, hours: 1, pay: None });
+    let refused =
+        Refusal::Insufficient { available: dollars("0.4").into(), wanted: dollars("1").into() };
     assert_eq!(town.rent("ann", "a", false), Err(refused));
     assert_eq!((town.stage("a").as_str(), town.free("m0")), ("quoted", 1));
 }
@@ -29,7 +30,10 @@ fn broke(machines: &[u32]) -> Town {
     let mut town = Town::with(machines);
     let order = crate::town::order(1, 1);
     let rental = crate::town::rental("z");
-    town.ok("ann", Command::Quote { rental, project: project("ann"), order, hours: 100 });
+    town.ok(
+        "ann",
+        Command::Quote { rental, project: project("ann"), order, hours: 100, pay: None },
+    );
     town.rent("ann", "z", false).unwrap();
     let machine = town.machine_of("z", 0);
     town.says(&machine, "z0 ready");
@@ -124,12 +128,45 @@ fn only_the_operator_credits_and_only_what_makes_sense() {
 }
 
 #[test]
-fn a_fee_is_at_most_the_whole() {
+fn parameters_that_make_no_sense_are_refused() {
     let mut town = Town::new();
-    let parameters =
-        control::Parameters { renter_fee_bp: 10_001, supplier_fee_bp: 0, minimum_minutes: 0 };
-    let told = town.tell("operator", Command::SetParameters { parameters });
-    assert!(matches!(told, Err(Refusal::Invalid { field: "fee_bp", .. })));
-    let told = town.tell("ann", Command::SetParameters { parameters });
+    let set = |patch: &str| Command::SetParameters { patch: patch.to_owned(), from: None };
+    for patch in [
+        "",
+        "[]",
+        r#"{"fees":{"renter_reservation_bp":10001}}"#,
+        r#"{"fees":{"renter_reservation_bp":-1}}"#,
+        r#"{"fees":{"renter_reservation_bp":null}}"#,
+        r#"{"fees":{"no_such_fee":1}}"#,
+        r#"{"nothing":{}}"#,
+        r#"{"emission":{"months":0}}"#,
+    ] {
+        let told = town.tell("operator", set(patch));
+        assert!(matches!(told, Err(Refusal::Invalid { field: "patch", .. })), "{patch}: {told:?}");
+    }
+    let told = town.tell("ann", set("{}"));
     assert_eq!(told, Err(Refusal::Forbidden(Needs::Operator)));
+}
+
+#[test]
+fn a_version_takes_effect_at_its_hour_and_not_before() {
+    let mut town = Town::new();
+    let hour = units::Hour::of(town.now);
+    let fee = |bp: u16| format!(r#"{{"fees":{{"renter_reservation_bp":{bp}}}}}"#);
+    let from = |town: &mut Town, patch: String, from| {
+        town.tell("operator", Command::SetParameters { patch, from: Some(from) })
+    };
+    let before = town.control.version().number;
+    from(&mut town, fee(30), hour.later(2)).unwrap();
+    from(&mut town, fee(40), hour.later(3)).unwrap();
+    let told = from(&mut town, fee(50), hour.later(2));
+    assert!(matches!(told, Err(Refusal::Invalid { field: "from", .. })), "not before the others");
+    let told = from(&mut town, fee(50), units::Hour::from_number(hour.number() - 1));
+    assert!(matches!(told, Err(Refusal::Invalid { field: "from", .. })), "not in the past");
+    assert_eq!(town.control.parameters().fees.renter_reservation_bp, 0);
+    town.minutes(120);
+    assert_eq!(town.control.parameters().fees.renter_reservation_bp, 30);
+    town.minutes(60);
+    assert_eq!(town.control.parameters().fees.renter_reservation_bp, 40);
+    assert_eq!(town.control.version().number, before + 2);
 }

@@ -52,6 +52,7 @@ fn roles_say_who_may_rent_and_who_may_say_who_may() {
         project: project("ann"),
         order: crate::town::order(1, 1),
         hours: 1,
+        pay: None,
     };
     assert_eq!(town.tell("bob", quote("a")), Err(Refusal::NotFound(Noun::Project)));
     for looks in [Role::Viewer, Role::Billing] {

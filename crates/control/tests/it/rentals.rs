@@ -90,12 +90,7 @@ fn a_dearer_machine_is_not_put_under_an_old_quote() {
     let mut town = Town::with(&[1]);
     town.quote("ann", "a", 1).unwrap();
     town.take("bob", "b", 1);
-    let prices = control::PriceRecord {
-        gpus: Default::default(),
-        other_gpu: crate::town::dollars("2"),
-        vcpu: crate::town::dollars("0.01"),
-    };
-    town.ok("operator", Command::SetPrices { prices });
+    town.prices("2", "0.01");
     town.join("m1", 1).unwrap();
     assert_eq!(town.rent("ann", "a", false), Err(Refusal::Expired(Noun::Quote)));
 }
@@ -125,12 +120,7 @@ fn a_quote_keeps_its_price_when_prices_rise() {
     let mut town = Town::with(&[1]);
     town.minutes(1);
     town.quote("ann", "a", 1).unwrap();
-    let prices = control::PriceRecord {
-        gpus: Default::default(),
-        other_gpu: crate::town::dollars("9"),
-        vcpu: crate::town::dollars("9"),
-    };
-    town.ok("operator", Command::SetPrices { prices });
+    town.prices("9", "9");
     town.rent("ann", "a", false).unwrap();
     assert_eq!(town.purse("ann"), "99.000000");
 }
@@ -140,8 +130,13 @@ fn a_quote_is_not_for_a_machine_that_has_changed_since() {
     let mut town = Town::with(&[1]);
     let mut asked = order(1, 1);
     asked.filters.gpu_model = Some("Dollar 1".parse().unwrap());
-    let command =
-        Command::Quote { rental: rental("a"), project: project("ann"), order: asked, hours: 1 };
+    let command = Command::Quote {
+        rental: rental("a"),
+        project: project("ann"),
+        order: asked,
+        hours: 1,
+        pay: None,
+    };
     town.minutes(1);
     town.ok("ann", command);
     let mut machine = crate::town::machine(1);
@@ -153,14 +148,12 @@ fn a_quote_is_not_for_a_machine_that_has_changed_since() {
 #[test]
 fn a_booking_that_costs_nothing_runs_without_a_hold() {
     let mut town = Town::new();
-    let free = units::Credits::ZERO;
-    let prices = control::PriceRecord { gpus: Default::default(), other_gpu: free, vcpu: free };
-    town.ok("operator", Command::SetPrices { prices });
+    town.prices("0", "0");
     town.join("m0", 1).unwrap();
     town.running("ann", "a", 1);
     town.end("ann", "a").unwrap();
     assert_eq!(town.purse("ann"), "100.000000");
-    assert_eq!(town.control.rental(rental("a")).unwrap().hold, None);
+    assert!(town.control.rental(rental("a")).unwrap().holds.is_empty());
 }
 
 #[test]
@@ -207,6 +200,7 @@ fn what_cannot_be_quoted_is_refused_in_order() {
         project: project(whose),
         order: order(nodes, 1),
         hours,
+        pay: None,
     };
     assert_eq!(town.tell("ann", quote("a", "bob", 1, 1)), Err(Refusal::NotFound(Noun::Project)));
     town.ok("ann", quote("a", "ann", 1, 1));
@@ -222,15 +216,11 @@ fn what_cannot_be_quoted_is_refused_in_order() {
 #[test]
 fn a_price_beyond_all_measure_is_refused() {
     let mut town = Town::new();
-    let prices = control::PriceRecord {
-        gpus: Default::default(),
-        other_gpu: units::Credits::from_units(u64::MAX),
-        vcpu: units::Credits::ZERO,
-    };
-    town.ok("operator", Command::SetPrices { prices });
+    town.prices("18446744073709.551615", "0");
     town.join("m0", 1).unwrap();
     let order = order(1, 1);
-    let command = Command::Quote { rental: rental("a"), project: project("ann"), order, hours: 2 };
+    let command =
+        Command::Quote { rental: rental("a"), project: project("ann"), order, hours: 2, pay: None };
     assert_eq!(town.tell("ann", command), Err(Refusal::TooMuch));
 }
 
@@ -243,6 +233,7 @@ fn quotes_that_lapsed_do_not_count_against_those_that_are_open() {
         project: project("ann"),
         order: order(1, 1),
         hours: 1,
+        pay: None,
     };
     (0..control::RENTALS_OPEN_MAX).for_each(|number| town.ok("ann", quote(number)));
     let next = control::RENTALS_OPEN_MAX;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use control::{
     Actor, Body, Command, Control, Digest, Effect, Entry, FiltersRecord, JobSaid, MachineRecord,
-    NodeSaid, OrderRecord, Parameters, PhaseSaid, PriceRecord, Refusal, Reply,
+    NodeSaid, OrderRecord, PhaseSaid, Refusal, Reply,
 };
 use ledger::Holder;
 use units::{
@@ -96,9 +96,7 @@ impl Town {
             told: 0,
             careful: true,
         };
-        let gpus = [("Dollar 1".parse().unwrap(), dollars("1"))].into();
-        let prices = PriceRecord { gpus, other_gpu: dollars("0.5"), vcpu: dollars("0.01") };
-        town.ok("operator", Command::SetPrices { prices });
+        town.prices("1", "0.01");
         town.fees(0, 0, 0);
         for person in ["ann", "bob", "sue"] {
             let command =
@@ -157,8 +155,28 @@ impl Town {
     }
 
     pub(crate) fn fees(&mut self, renter_fee_bp: u16, supplier_fee_bp: u16, minimum_minutes: u32) {
-        let parameters = Parameters { renter_fee_bp, supplier_fee_bp, minimum_minutes };
-        self.ok("operator", Command::SetParameters { parameters });
+        self.patch(&format!(
+            r#"{{"fees":{{"renter_reservation_bp":{renter_fee_bp},
+                "supplier_reservation_bp":{supplier_fee_bp},"facilitation_usd_bp":0,
+                "nonrefundable_minutes":{minimum_minutes}}}}}"#
+        ));
+    }
+
+    /// The parameters are other than they were, from now on.
+    pub(crate) fn patch(&mut self, patch: &str) {
+        let patch = patch.to_owned();
+        self.ok("operator", Command::SetParameters { patch, from: None });
+    }
+
+    /// An hour of a card, and of one of a machine's eight threads, costs so much.
+    pub(crate) fn prices(&mut self, card: &str, thread: &str) {
+        let cpu = Credits::from_units(dollars(thread).units() * 8);
+        self.patch(&format!(
+            r#"{{"registry":{{"class_hours":{{"cpu-8":"{cpu}"}},"models":{{"dollar-1":{{
+                "name":"Dollar 1","kind":"gpu","vram_mib":16384,"class":"gpu-16gb",
+                "multiplier":"1","pool":"community","hour":"{card}","cpu_max_pct":30,
+                "gpu_max_pct":20,"listed":true}}}}}}}}"#
+        ));
     }
 
     pub(crate) fn top_up(&mut self, whose: &str, amount: &str) {
@@ -180,7 +198,7 @@ impl Town {
     /// A quote of an hour for so many nodes with a card each, named after its rental.
     pub(crate) fn quote(&mut self, who: &str, quote: &str, nodes: u32) -> Result<Reply, Refusal> {
         let (rental, project, order) = (rental(quote), project(who), order(nodes, 1));
-        self.tell(who, Command::Quote { rental, project, order, hours: 1 })
+        self.tell(who, Command::Quote { rental, project, order, hours: 1, pay: None })
     }
 
     pub(crate) fn rent(

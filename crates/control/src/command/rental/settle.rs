@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{Holder, Kind};
-use market::{Ending, Event, Receipt, Stage};
-use units::{AccountId, Credits, RentalId, Timestamp};
+use ledger::{AccountKey, Holder, Kind};
+use market::{Ending, Event, Stage};
+use units::{AccountId, Money, RentalId, Timestamp};
 
 use crate::effect::Subject;
-use crate::state::{Control, Node, Rental, Settled, usd};
+use crate::refusal::Refusal;
+use crate::state::{Control, Node, Settled};
 
 impl Control {
     /// Moves a rental on, if the event applies to where it stands, with everything that follows from it.
@@ -39,26 +40,36 @@ impl Control {
     pub(crate) fn pay_if_waiting(&mut self, id: RentalId, now: Timestamp) {
         let Some(rental) = self.rentals.get(&id) else { return };
         let Stage::AwaitingPayment { until } = rental.stage else { return };
-        let Ok(held) = rental.terms.hold() else { return };
-        if now >= until {
+        let Ok(held) = rental.terms.held() else { return };
+        if now >= until || self.hold_for(id, held).is_err() {
             return;
-        }
-        let project = rental.project;
-        // A booking that costs nothing is paid without a hold: the book moves no zeros.
-        if !held.is_zero() {
-            let (from, to) = (usd(Holder::Project(project)), usd(Holder::Escrow(id)));
-            let Ok(made) =
-                self.move_money(&[Kind::Hold { from, to, units: held.units() }], Some(id))
-            else {
-                return;
-            };
-            if let Some(rental) = self.rentals.get_mut(&id) {
-                rental.hold = made.first().copied();
-            }
-            self.changed(Subject::Project(project));
         }
         self.advance(id, Event::Paid, now);
         self.fail_if_silent(id, now);
+    }
+
+    /// Sets money of the rental's project aside for it.
+    pub(super) fn hold_for(&mut self, id: RentalId, money: Money) -> Result<(), Refusal> {
+        let Some(rental) = self.rentals.get(&id) else { return Ok(()) };
+        // A booking that costs nothing is paid without a hold: the book moves no zeros.
+        if money.units == 0 {
+            return Ok(());
+        }
+        let project = rental.project;
+        let purse = |holder| AccountKey { holder, asset: money.asset };
+        let (from, to) = (purse(Holder::Project(project)), purse(Holder::Escrow(id)));
+        let units = money.units;
+        let made = if rental.escrowed {
+            self.move_money(&[Kind::Move { from, to, units }], Some(id))?;
+            None
+        } else {
+            self.move_money(&[Kind::Hold { from, to, units }], Some(id))?.first().copied()
+        };
+        if let Some(rental) = self.rentals.get_mut(&id) {
+            rental.holds.extend(made);
+        }
+        self.changed(Subject::Project(project));
+        Ok(())
     }
 
     /// A machine may have gone silent while the money was missing: there is nothing to wait for then.
@@ -73,7 +84,7 @@ impl Control {
         }
     }
 
-    /// Turns the hold into payouts, fees and change. The rental has just left `before`.
+    /// Turns what is held into payouts, fees and change. The rental has just left `before`.
     fn settle(&mut self, id: RentalId, before: Stage, now: Timestamp) {
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         for node in &mut rental.nodes {
@@ -86,48 +97,53 @@ impl Control {
             }
             (_, _) => Settled::BySupply,
         });
-        let receipt = rental.receipt().expect("it was settled just now");
-        let hold = rental.hold.take();
-        let (project, suppliers) = (rental.project, payouts(&receipt));
-        if let Some(hold) = hold {
-            let moves = moves(rental, hold, &receipt, &suppliers);
+        let paid = rental.paid().expect("it was settled just now");
+        let project = rental.project;
+        if paid.charged.units == 0 && !rental.escrowed {
+            let voids: Vec<Kind> = std::mem::take(&mut rental.holds)
+                .into_iter()
+                .map(|hold| Kind::Void { hold })
+                .collect();
+            self.move_money(&voids, Some(id)).expect("its holds are open");
+        } else {
+            self.pay_out(id, &paid.payouts);
+            let purse = |holder| AccountKey { holder, asset: paid.charged.asset };
+            let from = purse(Holder::Escrow(id));
+            let rest = [(Holder::Fees, paid.fees), (Holder::Project(project), paid.returned)];
+            let rest = rest.into_iter().filter(|(_, money)| money.units > 0);
+            let moves: Vec<Kind> = rest
+                .map(|(to, money)| Kind::Move { from, to: purse(to), units: money.units })
+                .collect();
             self.move_money(&moves, Some(id))
                 .expect("a receipt comes to no more than what is held");
-            self.book.close(usd(Holder::Escrow(id))).expect("all of the escrow was paid out");
+            self.book.close(from).expect("all of the escrow was paid out");
         }
         self.changed(Subject::Project(project));
-        for supplier in suppliers.keys() {
+    }
+
+    /// Pays suppliers what they have earned of this rental and were not paid yet.
+    pub(super) fn pay_out(&mut self, id: RentalId, earned: &BTreeMap<AccountId, Money>) {
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let asset = rental.terms.currency.asset();
+        let mut moves = Vec::new();
+        for hold in std::mem::take(&mut rental.holds) {
+            let held = self.book.hold(hold).expect("its holds are open").units;
+            moves.push(Kind::Post { hold, units: held });
+        }
+        rental.escrowed = true;
+        let from = AccountKey { holder: Holder::Escrow(id), asset };
+        for (supplier, earned) in earned {
+            let paid = rental.paid_out.entry(*supplier).or_default();
+            let units = earned.units.saturating_sub(*paid);
+            if units > 0 {
+                *paid += units;
+                let to = AccountKey { holder: Holder::Account(*supplier), asset };
+                moves.push(Kind::Move { from, to, units });
+            }
+        }
+        self.move_money(&moves, Some(id)).expect("what was earned is no more than what is held");
+        for supplier in earned.keys() {
             self.changed(Subject::Account(*supplier));
         }
     }
-}
-
-fn payouts(receipt: &Receipt) -> BTreeMap<AccountId, Credits> {
-    let mut payouts: BTreeMap<AccountId, Credits> = BTreeMap::new();
-    for line in &receipt.lines {
-        let sum = payouts.entry(line.supplier).or_insert(Credits::ZERO);
-        *sum = sum.checked_add(line.payout).expect("payouts sum to less than the hold");
-    }
-    payouts
-}
-
-fn moves(
-    rental: &Rental,
-    hold: units::TransferId,
-    receipt: &Receipt,
-    suppliers: &BTreeMap<AccountId, Credits>,
-) -> Vec<Kind> {
-    if receipt.charged.is_zero() {
-        return vec![Kind::Void { hold }];
-    }
-    let from = usd(Holder::Escrow(rental.id));
-    let paid =
-        |holder, amount: Credits| Kind::Move { from, to: usd(holder), units: amount.units() };
-    let mut moves = vec![Kind::Post { hold, units: receipt.charged.units() }];
-    let nonzero = suppliers.iter().filter(|(_, amount)| !amount.is_zero());
-    moves.extend(nonzero.map(|(supplier, amount)| paid(Holder::Account(*supplier), *amount)));
-    if !receipt.fees.is_zero() {
-        moves.push(paid(Holder::Fees, receipt.fees));
-    }
-    moves
 }

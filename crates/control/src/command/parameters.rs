@@ -1,0 +1,48 @@
+//! What the network goes by: changed by patches, in effect from an hour on.
+
+use units::{Hour, Timestamp};
+
+use crate::effect::Subject;
+use crate::record::Actor;
+use crate::refusal::Refusal;
+use crate::state::{Control, Reply};
+
+impl Control {
+    pub(crate) fn set_parameters(
+        &mut self,
+        by: Actor,
+        patch: &str,
+        from: Option<Hour>,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        Self::only_operator(by)?;
+        self.add_version(patch, from, now)?;
+        Ok(Reply::Done)
+    }
+
+    /// Adds a version of the parameters: asked for by the operator, or decided by a vote.
+    pub(crate) fn add_version(
+        &mut self,
+        patch: &str,
+        from: Option<Hour>,
+        now: Timestamp,
+    ) -> Result<u32, Refusal> {
+        let hour = Hour::of(now);
+        let number = self.versions.add(patch, from.unwrap_or(hour), hour)?;
+        self.changed(Subject::Parameters(number));
+        self.parameters_on(now);
+        Ok(number)
+    }
+
+    /// Lets versions of the parameters take effect whose hour has come.
+    pub(crate) fn parameters_on(&mut self, now: Timestamp) {
+        if self.versions.on_hour(Hour::of(now)).is_none() {
+            return;
+        }
+        let workers: Vec<_> = self.workers.keys().copied().collect();
+        for worker in workers {
+            self.list(worker);
+            self.changed(Subject::Worker(worker));
+        }
+    }
+}

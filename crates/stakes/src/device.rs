@@ -72,12 +72,6 @@ impl Holding {
         self.co.as_ref().map_or(Coins::ZERO, |co| co.lots.total())
     }
 
-    /// All of it.
-    pub(crate) fn total(&self) -> Coins {
-        let cooling = sum(self.cooling.iter().map(|cooling| cooling.amount));
-        sum([self.own.total(), self.co_total(), cooling])
-    }
-
     /// When the last of this account's coins can be withdrawn, if any cool down.
     pub(crate) fn cools_until(&self, account: AccountId) -> Option<Timestamp> {
         let own = self.cooling.iter().filter(|cooling| cooling.account == account);

@@ -26,20 +26,42 @@
 
 #![deny(clippy::float_arithmetic)]
 
+mod audit;
 mod chores;
+mod costake;
 mod device;
 mod limits;
+mod listing;
 mod lots;
 mod offer;
+mod power;
+mod reliability;
 mod rules;
+mod safety;
+mod slash;
 mod stakes;
 mod text;
 pub mod votes;
+mod yields;
 
+pub use audit::Unsound;
 pub use chores::Effect;
+pub use costake::{Leaving, NewOffer, OfferRefusal, PayoutSplit};
 pub use device::{Cooling, Device, View};
-pub use limits::{COOLING_MAX, LOTS_MAX};
+pub use limits::{
+    COOLING_MAX, EVIDENCE_MAX, SAFETY_COOLING_MAX, LOTS_MAX, OFFERS_KEPT_MAX, SLASHES_KEPT_MAX, SLASHES_OPEN_MAX,
+    STATEMENT_BYTES_MAX, STATEMENTS_MAX, SUMMARY_BYTES_MAX,
+};
+pub use listing::{Listed, OfferFilter, OfferRow};
 pub use lots::{Lot, Lots};
 pub use offer::{Claim, Offer, OfferStands, OfferState, OfferStatus};
+pub use reliability::{Conduct, ReliabilityRules, reliability_bp};
 pub use rules::{BadRules, StakeRules};
+pub use safety::{Safety, SafetyRefusal, SafetyRules, SafetyView, YieldBasis};
+pub use slash::{
+    Charge, Evidence, EvidenceKind, Home, Locked, Offence, OffenceRule, Piece, Side, Slash,
+    SlashEvent, SlashRefusal, SlashRules, SlashStage, SlashStands, Statement, Step, StepKind,
+    Verdict,
+};
 pub use stakes::{Beyond, StakeRefusal, Stakes, Taken, Unstaked};
+pub use yields::{Mark, Yields};

@@ -96,9 +96,15 @@ impl Lots {
         std::mem::take(self)
     }
 
+    /// All of them together, in the smallest unit, whatever was read from outside.
+    pub(crate) fn units(&self) -> u128 {
+        self.0.iter().map(|lot| u128::from(lot.amount.units())).sum()
+    }
+
     /// Whether they are as this module promises.
     pub(crate) fn sound(&self) -> bool {
         self.0.len() <= LOTS_MAX
+            && self.units() <= u128::from(u64::MAX)
             && self.0.iter().all(|lot| !lot.amount.is_zero())
             && self.0.is_sorted_by(|one, next| one.since < next.since)
     }

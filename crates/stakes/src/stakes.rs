@@ -10,6 +10,8 @@ use crate::device::{CoStake, Cooling, Device, Holding, View};
 use crate::lots::{Lot, sum};
 use crate::offer::{Offer, OfferEvent, OfferState};
 use crate::rules::StakeRules;
+use crate::safety::Safety;
+use crate::slash::Slash;
 use crate::text::By;
 
 /// Every stake, offer and slash there is.
@@ -18,10 +20,13 @@ use crate::text::By;
 pub struct Stakes {
     pub(crate) devices: BTreeMap<WorkerId, Holding>,
     pub(crate) offers: BTreeMap<OfferId, Offer>,
+    pub(crate) slashes: BTreeMap<SlashId, Slash>,
     /// What is due and when: found again from the offers and slashes by the audit.
     pub(crate) agenda: BTreeSet<(Timestamp, Chore)>,
     /// What came in less what went out.
     pub(crate) held: Coins,
+    /// The pool of the safety module, which is a purse of its own.
+    pub safety: Safety,
 }
 
 impl Default for Stakes {
@@ -29,8 +34,10 @@ impl Default for Stakes {
         Self {
             devices: BTreeMap::new(),
             offers: BTreeMap::new(),
+            slashes: BTreeMap::new(),
             agenda: BTreeSet::new(),
             held: Coins::ZERO,
+            safety: Safety::default(),
         }
     }
 }
@@ -158,7 +165,7 @@ impl Stakes {
         rules: &StakeRules,
     ) -> Result<Unstaked, StakeRefusal> {
         let holding = self.owned(device.worker, account)?;
-        if holding.own.is_empty() {
+        if holding.own.is_empty() && !self.locks_own(device.worker) {
             return Err(StakeRefusal::NotStaked);
         }
         if device.hired {
@@ -179,6 +186,7 @@ impl Stakes {
             withdrawable_at,
             offer: None,
         });
+        self.cool_locked(device.worker, None, (now, withdrawable_at));
         Ok(Unstaked { own, co, withdrawable_at })
     }
 
@@ -275,6 +283,11 @@ impl Stakes {
         self.held
     }
 
+    /// Everything the safety module holds, which is not in [`Stakes::total`].
+    pub const fn safety_total(&self) -> Coins {
+        self.safety.total()
+    }
+
     /// What the owner may take out: what counts beyond the need, but never so much that a co-staker carries more than
     /// its largest part.
     fn overflow(&self, worker: WorkerId, need: Coins, now: Timestamp, rules: &StakeRules) -> Coins {
@@ -311,13 +324,11 @@ impl Stakes {
     /// Whether nothing ties the device to who staked it last.
     fn is_vacant(&self, worker: WorkerId) -> bool {
         self.devices.get(&worker).is_none_or(|holding| {
-            holding.own.is_empty() && holding.co.is_none() && self.open_offer(worker).is_none()
+            holding.own.is_empty()
+                && holding.co.is_none()
+                && self.open_offer(worker).is_none()
+                && !self.locks_own(worker)
         })
-    }
-
-    /// What slashes lock of a device.
-    pub(crate) fn locked(&self, _worker: WorkerId) -> Coins {
-        Coins::ZERO
     }
 
     /// The co-staker's coins begin to cool down, because of `why`.
@@ -342,15 +353,27 @@ impl Stakes {
         claim.until = claim.until.or(Some(stood_until));
         let amount = lots.total();
         holding.cool(Cooling { account, amount, stood_until, withdrawable_at, offer: Some(id) });
+        self.cool_locked(worker, Some(id), (stood_until, withdrawable_at));
         Some((account, amount))
     }
 
     /// Ends an offer, once none of its coins are left.
     pub(crate) fn finish_offer(&mut self, id: OfferId, why: OfferEvent, now: Timestamp) {
-        let Some(offer) = self.offers.get_mut(&id) else { return };
-        if let Ok(next) = offer.state.on(why, now) {
-            offer.state = next;
+        if self.offer_has_coins(id) {
+            return;
         }
+        let Some(offer) = self.offers.get_mut(&id) else { return };
+        let (due, worker) = (offer.state.due_at(), offer.worker);
+        let Ok(next) = offer.state.on(why, now) else { return };
+        offer.state = next;
+        if let Some(claim) = &mut offer.claim {
+            claim.until = claim.until.or(Some(now));
+        }
+        if let Some(due) = due {
+            self.agenda.remove(&(due, Chore::WaitOver(id)));
+        }
+        let holding = self.devices.get_mut(&worker).expect("an offer's device is remembered");
+        holding.co = holding.co.take().filter(|co| co.offer != id);
     }
 
     /// Coins leave.

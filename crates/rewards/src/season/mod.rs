@@ -24,8 +24,6 @@ mod plan;
 mod points;
 mod rules;
 mod stage;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -490,3 +488,6 @@ impl Season {
         Ok(Completion::Earned(points))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,8 +30,6 @@ mod brake;
 mod proposal;
 mod rules;
 mod stage;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -394,3 +392,6 @@ impl Votes {
         self.delegates.iter().map(|(account, to)| (*account, *to))
     }
 }
+
+#[cfg(test)]
+mod tests;

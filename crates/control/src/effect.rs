@@ -1,7 +1,7 @@
 //! What the shell must do once an entry is durable.
 
 use ledger::Kind;
-use units::{AccountId, InviteId, JobId, KeyId, ProjectId, RentalId, TransferId, WorkerId};
+use units::{AccountId, Hour, InviteId, JobId, KeyId, ProjectId, RentalId, TransferId, WorkerId};
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub enum Effect {
     Changed(Subject),
     /// Money moved: one line more in the statements.
     Moved(Movement),
+    /// The block of an hour was closed: it and its rows are written down.
+    Closed(Hour),
     /// What is wanted of this worker is other than it was: it is woken if it waits.
     Nudge(WorkerId),
 }

@@ -35,22 +35,24 @@ mod snapshot;
 mod state;
 mod wanted;
 
+pub use command::Listing;
 pub use effect::{Effect, Movement, Subject};
 pub use limits::{
     COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,
-    INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX, REASON_BYTES_MAX,
+    EXEMPTIONS_MAX, INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX, REASON_BYTES_MAX,
     RENTALS_OPEN_MAX, SILENCE_MAX,
 };
 pub use parameters::{PATCH_BYTES_MAX, VERSIONS_WAITING_MAX, Version};
 pub use record::{
-    Actor, Body, Command, Digest, Entry, FiltersRecord, JobSaid, MachineRecord, NodeSaid,
-    OrderRecord, Parameters, PhaseSaid, Purse, Role, Scope,
+    Actor, Body, Command, Digest, Entry, ExemptionRecord, FiltersRecord, JobSaid, MachineRecord,
+    NodeSaid, OrderRecord, Parameters, PhaseSaid, ProofSaid, Purse, Role, Scope, VerdictRecord,
 };
 pub use refusal::{Needs, Noun, Refusal};
 pub use roll::{Beat, Roll};
 pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
-    Broken, Control, Head, Invite, Job, JobStage, Key, Node, NodeStage, Outcome, Person, Project,
-    Rental, Reply, Settled, Told, Uptime, Worker,
+    BLOCKS_KEPT, BlockSummary, Blocks, Broken, Checks, Control, Economy, Genesis, Head, Invite,
+    Job, JobStage, Key, Node, NodeStage, Outcome, Person, Project, Rental, Reply, Settled, Told,
+    Uptime, Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

@@ -34,3 +34,6 @@ pub const MEMBERS_MAX: usize = 1_000;
 
 /// Rentals of one project that are not over.
 pub const RENTALS_OPEN_MAX: usize = 1_000;
+
+/// Exemptions of one machine.
+pub const EXEMPTIONS_MAX: usize = 32;

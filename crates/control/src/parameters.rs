@@ -20,6 +20,9 @@ pub const PATCH_BYTES_MAX: usize = 64 * 1024;
 /// How many versions may wait for their hour.
 pub const VERSIONS_WAITING_MAX: usize = 32;
 
+/// How many versions that are no longer in effect stay in memory: hours that wait for their block are few.
+const VERSIONS_KEPT: usize = 64;
+
 /// One version of the parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
@@ -38,6 +41,8 @@ pub struct Version {
 /// The version in effect, and those that wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Versions {
+    /// Those that were in effect before, oldest first, at most [`VERSIONS_KEPT`].
+    past: VecDeque<Version>,
     current: Version,
     waiting: VecDeque<Version>,
 }
@@ -45,7 +50,7 @@ pub(crate) struct Versions {
 impl Default for Versions {
     fn default() -> Self {
         let first = version(0, Hour::default(), String::new(), Parameters::default());
-        Self { current: first, waiting: VecDeque::new() }
+        Self { past: VecDeque::new(), current: first, waiting: VecDeque::new() }
     }
 }
 
@@ -59,6 +64,13 @@ impl Versions {
     /// The version in effect.
     pub(crate) const fn current(&self) -> &Version {
         &self.current
+    }
+
+    /// The version that was in effect when an hour ended: the newest that took effect in it or before.
+    pub(crate) fn at(&self, hour: Hour) -> &Version {
+        let newest_first = std::iter::once(&self.current).chain(self.past.iter().rev());
+        let oldest = self.past.front().unwrap_or(&self.current);
+        newest_first.into_iter().find(|version| version.from <= hour).unwrap_or(oldest)
     }
 
     /// Those that wait, in the order of their numbers.
@@ -94,7 +106,11 @@ impl Versions {
     pub(crate) fn on_hour(&mut self, now: Hour) -> Option<&Version> {
         let mut changed = false;
         while self.waiting.front().is_some_and(|next| next.from <= now) {
-            self.current = self.waiting.pop_front()?;
+            let next = self.waiting.pop_front()?;
+            self.past.push_back(std::mem::replace(&mut self.current, next));
+            if self.past.len() > VERSIONS_KEPT {
+                self.past.pop_front();
+            }
             changed = true;
         }
         changed.then_some(&self.current)

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use units::{
     AccountId, Asset, BlobId, Certification, CommandId, Country, Credits, GpuModel, Hour, InviteId,
-    JobId, KeyId, Money, Month, Name, ProjectId, RentalId, Resources, Tier, WorkerId,
+    JobId, KeyId, Money, Month, Name, ProjectId, RentalId, Resources, Tier, Timestamp, WorkerId,
 };
 
 pub use parameters::Parameters;
@@ -111,6 +111,14 @@ pub enum Command {
     Transfer { from: Purse, to: Purse, money: Money },
     /// Somebody changes one asset for another at the rate of the moment, if it comes to at least so many units.
     Convert { purse: Purse, give: Money, take: Asset, at_least: u64 },
+    /// A verifier says what came of a machine's proof.
+    RecordProof { worker: WorkerId, verdict: VerdictRecord },
+    /// The operator excuses a machine from rules for rewards.
+    Exempt { worker: WorkerId, exemption: ExemptionRecord },
+    /// The operator shuts a machine out, or lets it in again.
+    SetBlocked { worker: WorkerId, reason: Option<String> },
+    /// Somebody takes what blocks have paid.
+    ClaimRewards { account: AccountId, wanted: rewards::accruals::Wanted },
     /// What sources outside say a coin is worth.
     ObserveRate { readings: Vec<market::Reading> },
     /// An account invites one machine.
@@ -178,6 +186,42 @@ pub enum Purse {
     Treasury,
     /// What assets are changed from and into; the operator's to fill.
     Exchange,
+}
+
+/// Which proof was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofSaid {
+    /// A test cluster with other newcomers.
+    Cluster,
+    /// A proof of work.
+    Work,
+    /// A test of the cards' memory.
+    Vram,
+}
+
+/// What came of a proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerdictRecord {
+    /// Which.
+    pub proof: ProofSaid,
+    /// When its task was given.
+    pub at: Timestamp,
+    /// Whether it was right and in time.
+    pub passed: bool,
+    /// What its owner should know of it.
+    pub note: String,
+}
+
+/// What a machine is excused from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExemptionRecord {
+    /// The rules and the time.
+    pub exemption: rewards::checklist::Exemption,
+    /// Why, for its owner.
+    pub reason: String,
 }
 
 /// What an account may do in a project.

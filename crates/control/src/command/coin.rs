@@ -49,7 +49,7 @@ impl Control {
         ];
         self.move_coins(&moves)?;
         self.economy.blocks.emitted = past;
-        self.economy.blocks.open = Some(first_hour);
+        self.nominate(first_hour, now);
         self.economy.genesis = Some(Genesis { at: now, first_hour, first_month, minted });
         self.changed(Subject::Coin);
         Ok(Reply::Done)

@@ -2,6 +2,7 @@
 //!
 //! Every function here checks everything first and changes things after, so that a refusal changes nothing.
 
+mod block;
 mod clock;
 mod coin;
 mod job;
@@ -13,6 +14,7 @@ mod supply;
 
 use units::{AccountId, ProjectId};
 
+pub use block::Listing;
 pub(crate) use rental::{Booking, Sight};
 
 use crate::record::{Actor, Role};

@@ -178,7 +178,7 @@ impl Control {
         Prices { gpu_hour, vcpu_hour }
     }
 
-    fn show_open(&mut self, id: WorkerId) {
+    pub(crate) fn show_open(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get(&id) {
             self.inventory.set_open(id, worker.is_open());
             self.changed(Subject::Worker(id));

@@ -2,12 +2,15 @@
 
 use market::{FeeRules, OracleRules, Registry};
 use rewards::block::BlockRules;
+use rewards::checklist::ChecklistRules;
 use rewards::emission::EmissionRules;
+use rewards::rule::{Rule, RuleSet};
+use rewards::vesting::GenesisRules;
 use serde::{Deserialize, Serialize};
 use stakes::StakeRules;
 
 /// The parameters: one set, changed by patches, each with the hour from which it holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
     /// What the network takes for its services.
@@ -20,8 +23,40 @@ pub struct Parameters {
     pub emission: EmissionRules,
     /// How the coins of an hour are shared out.
     pub blocks: BlockRules,
+    /// What a machine must fulfil to be nominated for an hour's coins.
+    pub checklist: ChecklistRules,
+    /// Rules of the checklist from which every machine is excused: what this network cannot judge yet.
+    pub exempt: RuleSet,
+    /// Who is given what of the coins at genesis.
+    pub genesis: GenesisRules,
     /// What must be staked, and how long it stays.
     pub stakes: StakeRules,
+}
+
+impl Default for Parameters {
+    /// What io.net publishes, and for what it does not, what `docs/adr` gives reasons for.
+    fn default() -> Self {
+        // Nothing here makes test clusters, measures connections, binds wallets or signs agreements.
+        let exempt = [
+            Rule::ClusterFormation,
+            Rule::Wallet,
+            Rule::Connectivity,
+            Rule::AccountWallets,
+            Rule::SupplierAgreement,
+            Rule::PayoutAddress,
+        ];
+        Self {
+            fees: FeeRules::default(),
+            registry: Registry::default(),
+            oracle: OracleRules::default(),
+            emission: EmissionRules::default(),
+            blocks: BlockRules { close_delay_secs: 45, ..BlockRules::default() },
+            checklist: ChecklistRules::default(),
+            exempt: exempt.into_iter().collect(),
+            genesis: GenesisRules::default(),
+            stakes: StakeRules::default(),
+        }
+    }
 }
 
 impl Parameters {
@@ -38,6 +73,14 @@ impl Parameters {
         named("oracle", self.oracle.check())?;
         named("emission", self.emission.check())?;
         named("blocks", self.blocks.check())?;
+        named("checklist", self.checklist.check())?;
+        named("genesis", self.genesis.check(self.emission.genesis))?;
+        let silence = crate::limits::SILENCE_MAX.as_secs();
+        if u64::from(self.blocks.close_delay_secs) <= silence {
+            return Err(format!(
+                "blocks: `close_delay_secs` is more than {silence}: only then is it known who fell silent"
+            ));
+        }
         named("stakes", self.stakes.check())
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use ledger::Book;
 use market::Terms;
+use rewards::rule::RuleSet;
 use serde::{Deserialize, Serialize};
 use units::{
     AccountId, BlobId, CommandId, Hour, InviteId, JobId, KeyId, Name, ProjectId, RentalId,
@@ -16,8 +17,8 @@ use super::foreign::{AccountPart, HoldPart, MeterPart, SeatPart, StagePart, Told
 use crate::parameters::Versions;
 use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
 use crate::state::{
-    Control, Economy, Head, Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental,
-    Reply, Settled, Told, Uptime, Worker,
+    Checks, Control, Economy, Head, Invite, Job, JobStage, Key, Node, NodeStage, Person, Project,
+    Rental, Reply, Settled, Told, Uptime, Worker,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +58,8 @@ struct WorkerPart {
     up: bool,
     uptime: Uptime,
     hired_in: BTreeSet<Hour>,
+    nominated: Option<(Hour, RuleSet)>,
+    checks: Checks,
     paused: bool,
     revision: u64,
 }
@@ -248,6 +251,8 @@ impl From<&Worker> for WorkerPart {
             up,
             uptime,
             hired_in,
+            nominated,
+            checks,
             paused,
             revision,
             nodes: _,
@@ -262,6 +267,8 @@ impl From<&Worker> for WorkerPart {
             up,
             uptime,
             hired_in,
+            nominated,
+            checks,
             paused,
             revision,
         }
@@ -280,6 +287,8 @@ impl From<WorkerPart> for Worker {
             up,
             uptime,
             hired_in,
+            nominated,
+            checks,
             paused,
             revision,
         } = part;
@@ -293,6 +302,8 @@ impl From<WorkerPart> for Worker {
             up,
             uptime,
             hired_in,
+            nominated,
+            checks,
             paused,
             revision,
             nodes: BTreeSet::new(),

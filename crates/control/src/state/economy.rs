@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use market::Oracle;
+use rewards::accruals::Accruals;
 use rewards::block::{Block, Counts, Group};
 use serde::{Deserialize, Serialize};
 use stakes::Stakes;
@@ -22,6 +23,8 @@ pub struct Economy {
     pub oracle: Oracle,
     /// Stakes on machines, and the safety module.
     pub stakes: Stakes,
+    /// What blocks have paid and nobody has claimed.
+    pub accruals: Accruals,
     /// The hour whose block is open, and the blocks before it.
     pub blocks: Blocks,
 }
@@ -44,6 +47,8 @@ pub struct Genesis {
 pub struct Blocks {
     /// The hour whose block is closed next; `None` before the coin's genesis.
     pub open: Option<Hour>,
+    /// How many machines were nominated for it.
+    pub nominated: u32,
     /// The newest closed block with all its rows, until it is written down.
     pub last: Option<(Hour, Block)>,
     /// What blocks came to, oldest first, at most [`BLOCKS_KEPT`].
@@ -75,12 +80,17 @@ pub struct BlockSummary {
     pub groups: [Group; 2],
     /// The root of the tree over its rows.
     pub root: Digest,
+    /// The hash of its header: what the next block names.
+    pub header: Digest,
+    /// The hash of the header before it.
+    pub previous: Option<Digest>,
 }
 
 impl Economy {
     /// Whether what was read back adds up.
     pub(crate) fn audit(&self) -> Result<(), String> {
-        self.oracle.audit().map_err(|why| format!("the oracle: {why}"))
+        self.oracle.audit().map_err(|why| format!("the oracle: {why}"))?;
+        self.accruals.audit().map_err(|why| format!("rewards: {why}"))
     }
 
     /// A machine that earned in the newest block.

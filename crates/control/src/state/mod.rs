@@ -17,7 +17,7 @@ use units::{
 pub use economy::{BLOCKS_KEPT, BlockSummary, Blocks, Economy, Genesis};
 use nouns::Work;
 pub use nouns::{
-    Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
+    Checks, Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
 };
 pub use told::Told;
 pub use uptime::Uptime;
@@ -149,7 +149,7 @@ impl Control {
     pub fn wake_at(&self) -> Option<Timestamp> {
         let rental = self.due.first().map(|(at, _)| *at);
         let version = self.versions.next_from().map(Hour::start);
-        [rental, version].into_iter().flatten().min()
+        [rental, version, self.block_due()].into_iter().flatten().min()
     }
 
     /// The next thing the shell must do once the entries told so far are durable.
@@ -191,6 +191,10 @@ impl Control {
             C::Convert { purse, give, take, at_least } => {
                 self.convert(by, purse, (give, take), at_least, now)
             }
+            C::RecordProof { worker, verdict } => self.verdict(by, worker, &verdict),
+            C::Exempt { worker, exemption } => self.exempt_worker(by, worker, exemption),
+            C::SetBlocked { worker, reason } => self.block_worker(by, worker, reason),
+            C::ClaimRewards { account, wanted } => self.claim_rewards(by, account, wanted),
             C::ObserveRate { readings } => self.observe_rate(by, &readings, now),
             C::Invite { invite, account, secret_sha256, expires_millis } => {
                 let expires = Timestamp::from_millis(expires_millis);

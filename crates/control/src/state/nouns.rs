@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use market::{Meter, Paid, Receipt, Served, Stage, Terms};
+use rewards::checklist::WorkProof;
+use rewards::rule::RuleSet;
 use scheduler::Seat;
 use units::{
     AccountId, BlobId, Hour, JobId, Name, ProjectId, RentalId, Timestamp, TransferId, WorkerId,
 };
 
 use super::uptime::Uptime;
-use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
+use crate::record::{Digest, ExemptionRecord, MachineRecord, OrderRecord, Role, Scope};
 
 /// A person or a company.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,23 @@ pub struct Invite {
     pub used_by: Option<WorkerId>,
 }
 
+/// What verifiers and the operator have said of a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Checks {
+    /// Whether it has passed its test clusters.
+    pub clusters_passed: Option<bool>,
+    /// Its last proof of work.
+    pub work: Option<WorkProof>,
+    /// How many tests of its cards' memory it has failed in a row.
+    pub vram_failures: u32,
+    /// When it failed the last of them.
+    pub vram_failed_at: Option<Timestamp>,
+    /// What it is excused from.
+    pub exemptions: Vec<ExemptionRecord>,
+    /// Why it is shut out, if it is.
+    pub blocked: Option<String>,
+}
+
 /// A machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worker {
@@ -91,6 +110,10 @@ pub struct Worker {
     pub uptime: Uptime,
     /// In which hours it served somebody else; only hours that no block has counted yet.
     pub hired_in: BTreeSet<Hour>,
+    /// The hour it was last judged for a nomination in, and the rules it missed: nominated if there are none.
+    pub nominated: Option<(Hour, RuleSet)>,
+    /// What verifiers and the operator have said of it.
+    pub checks: Checks,
     /// Whether its owner wants no new rentals on it.
     pub paused: bool,
     /// Grows with every change of what it should run.
@@ -117,6 +140,8 @@ impl Worker {
             up: false,
             uptime: Uptime::default(),
             hired_in: BTreeSet::new(),
+            nominated: None,
+            checks: Checks::default(),
             paused: false,
             revision: 1,
             nodes: BTreeSet::new(),
@@ -125,7 +150,7 @@ impl Worker {
 
     /// Whether it takes new rentals.
     pub const fn is_open(&self) -> bool {
-        self.up && !self.paused
+        self.up && !self.paused && self.checks.blocked.is_none()
     }
 }
 

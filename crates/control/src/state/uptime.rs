@@ -22,6 +22,7 @@ impl Uptime {
 
     /// It was last heard at `heard`. Hours before `first_open` are counted already.
     pub(crate) fn stop(&mut self, heard: Timestamp, first_open: Hour) {
+        self.forget_before(first_open);
         let Some(since) = self.since.take() else { return };
         let mut hour = Hour::of(since).max(first_open);
         while hour.start() < heard {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use market::{Event, Stage};
-use units::{RentalId, Timestamp, WorkerId};
+use units::{Hour, RentalId, Timestamp, WorkerId};
 
 use super::super::job::cut;
 use super::super::supply::only_worker;
@@ -60,6 +60,9 @@ impl Control {
 
     fn node_said(&mut self, said: NodeSaid, revision: Option<u64>, now: Timestamp) {
         let id = said.rental;
+        if !matches!(said.phase, PhaseSaid::Ready) {
+            self.stop_meter(id, said.node, now);
+        }
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         let runs = matches!(rental.stage, Stage::Running { .. });
         let wants = rental.stage.wants_nodes();
@@ -81,10 +84,8 @@ impl Control {
         };
         node.stage = stage;
         node.listens = said.head;
-        match (runs, stage) {
-            (true, NodeStage::Ready) => node.meter.start(now),
-            (true, _) => node.meter.stop(now),
-            (false, _) => {}
+        if runs && stage == NodeStage::Ready {
+            node.meter.start(now);
         }
         self.changed(Subject::Rental(id));
         self.schedule(id);
@@ -134,11 +135,11 @@ impl Control {
         heard: Timestamp,
         now: Timestamp,
     ) {
+        self.stop_meter(id, index, heard);
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         let Some(node) = node_mut(&mut rental.nodes, index) else { return };
         match rental.stage {
             Stage::Running { .. } if node.stage != NodeStage::Lost => {
-                node.meter.stop(heard);
                 node.silent_since = Some(heard);
                 self.schedule(id);
                 self.changed(Subject::Rental(id));
@@ -158,10 +159,11 @@ impl Control {
         if !rental.stage.wants_nodes() {
             return;
         }
+        self.stop_meter(id, index, now);
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
         let deploying = matches!(rental.stage, Stage::Deploying { .. });
         let reason = format!("node {index}: {reason}");
         let Some(node) = node_mut(&mut rental.nodes, index) else { return };
-        node.meter.stop(now);
         node.silent_since = None;
         node.stage = NodeStage::Lost;
         rental.reason.get_or_insert(reason);
@@ -237,7 +239,30 @@ impl Control {
         }
     }
 
-    fn node_count(&self, id: RentalId) -> u32 {
+    /// A node serves no longer: its clock stands, and its machine was hired in the hours it served a stranger.
+    pub(super) fn stop_meter(&mut self, id: RentalId, index: u32, at: Timestamp) {
+        let now = self.head.at.max(at);
+        let first_open = self.first_open_hour(now);
+        let Some(rental) = self.rentals.get(&id) else { return };
+        let Some(node) = node_at(&rental.nodes, index) else { return };
+        let Some(since) = node.meter.since else { return };
+        let (worker, stranger) =
+            (node.seat.worker, self.is_stranger(rental.project, node.supplier));
+        if let Some(worker) = self.workers.get_mut(&worker).filter(|_| stranger) {
+            worker.hired_in = worker.hired_in.split_off(&first_open);
+            let mut hour = Hour::of(since).max(first_open);
+            while hour.start() < at {
+                worker.hired_in.insert(hour);
+                hour = hour.next();
+            }
+        }
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        if let Some(node) = node_mut(&mut rental.nodes, index) {
+            node.meter.stop(at);
+        }
+    }
+
+    pub(super) fn node_count(&self, id: RentalId) -> u32 {
         let nodes = self.rentals.get(&id).map_or(0, |rental| rental.nodes.len());
         u32::try_from(nodes).expect("an order has at most 1,024 nodes")
     }

@@ -86,10 +86,10 @@ impl Control {
 
     /// Turns what is held into payouts, fees and change. The rental has just left `before`.
     fn settle(&mut self, id: RentalId, before: Stage, now: Timestamp) {
-        let Some(rental) = self.rentals.get_mut(&id) else { return };
-        for node in &mut rental.nodes {
-            node.meter.stop(now);
+        for index in 0..self.node_count(id) {
+            self.stop_meter(id, index, now);
         }
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
         rental.settled = Some(match (before, rental.stage.ending()) {
             (Stage::Running { since, .. }, Some(Ending::Cancelled | Ending::Completed)) => {
                 let ran = now.since(since).as_millis();

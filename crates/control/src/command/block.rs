@@ -1,0 +1,367 @@
+//! Blocks: machines nominated when an hour begins, judged and paid when it is over.
+
+use ledger::Holder;
+use market::Stage;
+use rewards::accruals::Wanted;
+use rewards::block::{BlockRules, Device, close};
+use rewards::checklist::{
+    Checked, ChecklistRules, Engagement, Evidence, HOUR_MINUTES, Standing, Status, check, in_force,
+    missing, proofs,
+};
+use rewards::emission::Emission;
+use rewards::rule::{Rule, RuleSet};
+use rewards::statement;
+use units::{AccountId, Coins, DeviceKind, Hour, Multiplier, Pool, Timestamp, WorkerId};
+
+use super::coin::io;
+use crate::effect::{Effect, Subject};
+use crate::limits::EXEMPTIONS_MAX;
+use crate::record::{Actor, ExemptionRecord, ProofSaid, VerdictRecord};
+use crate::refusal::{Noun, Refusal};
+use crate::state::{BLOCKS_KEPT, BlockSummary, Control, Reply, Worker};
+
+/// The longest reason of an exemption or a block, in bytes.
+const NOTE_BYTES_MAX: usize = 500;
+const MINUTE_MILLIS: u64 = 60_000;
+
+/// What a machine is to the economy: its model by the registry of the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Whether its cards or its processor are offered.
+    pub kind: DeviceKind,
+    /// How much one chip counts for; zero unless its model is listed.
+    pub multiplier: Multiplier,
+    /// The pool its model is in.
+    pub pool: Pool,
+    /// How many chips it has.
+    pub quantity: u32,
+    /// What must be staked on it.
+    pub stake_needed: Coins,
+}
+
+impl Control {
+    /// Closes the blocks whose time has come, in order: an hour may be paid late, but none is skipped.
+    pub(crate) fn close_blocks(&mut self, now: Timestamp) {
+        while let Some(hour) = self.economy.blocks.open {
+            let rules = &self.versions.at(hour).parameters.blocks;
+            if rewards::stage::closes_at(rules, hour) > now {
+                break;
+            }
+            self.close_block(hour, now);
+            self.nominate(hour.next(), now);
+        }
+    }
+
+    /// When the next block closes.
+    pub(crate) fn block_due(&self) -> Option<Timestamp> {
+        let hour = self.economy.blocks.open?;
+        Some(rewards::stage::closes_at(&self.versions.at(hour).parameters.blocks, hour))
+    }
+
+    /// Judges every machine by the checklist as an hour begins.
+    pub(crate) fn nominate(&mut self, hour: Hour, now: Timestamp) {
+        self.economy.blocks.open = Some(hour);
+        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        let mut nominated = 0;
+        for id in ids {
+            let missing = self.missing(id, now);
+            nominated += u32::from(missing.is_empty());
+            if let Some(worker) = self.workers.get_mut(&id) {
+                worker.nominated = Some((hour, missing));
+            }
+        }
+        self.economy.blocks.nominated = nominated;
+    }
+
+    fn close_block(&mut self, hour: Hour, now: Timestamp) {
+        let version = self.versions.at(hour);
+        let (number, rules) = (version.number, version.parameters.blocks.clone());
+        let schedule = Emission::new(&version.parameters.emission).expect("the rules were checked");
+        let checklist = version.parameters.checklist.clone();
+        let left = Coins::from_units(self.available(Holder::Emission, units::Asset::Io).units);
+        let emission = schedule.block(hour).min(left);
+        let ids = self.workers.keys();
+        let devices: Vec<Device> =
+            ids.filter_map(|id| self.device(*id, hour, &checklist, now)).collect();
+        let block = close(&rules, emission, &devices);
+        let from = io(Holder::Emission);
+        self.move_coins(&[
+            (from, io(Holder::Rewards), block.worker_emission),
+            (from, io(Holder::SafetyModule), block.safety_module_emission),
+            (from, io(Holder::Treasury), block.unearned),
+        ])
+        .expect("a block emits no more than is left");
+        for row in &block.rows {
+            self.credit(row.device.worker, row.outcome.payout(), hour);
+        }
+        self.write_down(hour, number, &rules, block, now);
+        for worker in self.workers.values_mut() {
+            worker.uptime.forget_before(hour.next());
+            worker.hired_in = worker.hired_in.split_off(&hour.next());
+        }
+    }
+
+    /// Remembers what a block came to.
+    fn write_down(
+        &mut self,
+        hour: Hour,
+        version: u32,
+        rules: &BlockRules,
+        block: rewards::block::Block,
+        now: Timestamp,
+    ) {
+        let blocks = &mut self.economy.blocks;
+        let previous = blocks.closed.back().map(|last| last.header);
+        let header = statement::Header::of(hour, previous, rules, &block);
+        blocks.emitted = blocks.emitted.checked_add(block.emission).expect("under the cap");
+        blocks.closed.push_back(BlockSummary {
+            hour,
+            closed_at: now,
+            version,
+            emission: block.emission,
+            worker_emission: block.worker_emission,
+            safety_module_emission: block.safety_module_emission,
+            unearned: block.unearned,
+            counts: header.counts,
+            groups: block.groups.clone(),
+            root: header.root,
+            header: header.hash(),
+            previous,
+        });
+        if blocks.closed.len() > BLOCKS_KEPT {
+            blocks.closed.pop_front();
+        }
+        blocks.last = Some((hour, block));
+        self.effects.push_back(Effect::Closed(hour));
+        self.changed(Subject::Coin);
+    }
+
+    /// Credits what a machine was paid to its owner, and to its co-staker.
+    fn credit(&mut self, worker: WorkerId, payout: Coins, hour: Hour) {
+        if payout.is_zero() {
+            return;
+        }
+        let split = self.economy.stakes.split_payout(worker, hour, payout);
+        let owner = self.workers.get(&worker).map(|worker| worker.owner);
+        let shares = owner.map(|owner| (owner, split.owner)).into_iter().chain(split.co);
+        for (account, part) in shares.filter(|(_, part)| !part.is_zero()) {
+            self.economy
+                .accruals
+                .credit(account, worker, part)
+                .expect("a machine is shared by two, and coins are under the cap");
+        }
+    }
+
+    /// A machine as its block sees it, if it was there when the hour began.
+    fn device(
+        &self,
+        id: WorkerId,
+        hour: Hour,
+        rules: &ChecklistRules,
+        now: Timestamp,
+    ) -> Option<Device> {
+        let worker = self.workers.get(&id)?;
+        let (_, missing) = worker.nominated.filter(|(nominated, _)| *nominated == hour)?;
+        let listing = self.listing(worker);
+        let hired = self.is_hired(worker, hour);
+        let minutes = worker.uptime.millis_in(hour, now.min(hour.end())) / MINUTE_MILLIS;
+        let evidence = Evidence {
+            engagement: if hired { Engagement::Hired } else { Engagement::Idle },
+            work: worker.checks.work,
+            up_minutes: u8::try_from(minutes).unwrap_or(HOUR_MINUTES).min(HOUR_MINUTES),
+            exempt: self.exempt(worker, hour.start()),
+        };
+        Some(Device {
+            worker: id,
+            kind: listing.kind,
+            pool: listing.pool,
+            tier: worker.machine.tier,
+            multiplier: listing.multiplier,
+            quantity: listing.quantity,
+            hired,
+            missing,
+            proofs: proofs(rules, hour, &evidence),
+        })
+    }
+
+    /// Whether somebody who does not own the machine had it in the hour.
+    fn is_hired(&self, worker: &Worker, hour: Hour) -> bool {
+        worker.hired_in.contains(&hour)
+            || worker.nodes.iter().any(|(rental, index)| self.serves(*rental, *index, hour))
+    }
+
+    /// Whether a node serves a stranger now, and did in that hour.
+    fn serves(&self, rental: units::RentalId, index: u32, hour: Hour) -> bool {
+        let Some(rental) = self.rentals.get(&rental) else { return false };
+        let Stage::Running { .. } = rental.stage else { return false };
+        let node = usize::try_from(index).ok().and_then(|index| rental.nodes.get(index));
+        node.is_some_and(|node| {
+            node.meter.since.is_some_and(|since| since < hour.end())
+                && self.is_stranger(rental.project, node.supplier)
+        })
+    }
+
+    /// Whether an account has no part in a project: who rents from himself is not hired.
+    pub(crate) fn is_stranger(&self, project: units::ProjectId, account: AccountId) -> bool {
+        self.projects.get(&project).is_none_or(|project| !project.members.contains_key(&account))
+    }
+
+    /// A machine's model by the registry of the day, and what must be staked on it.
+    pub fn listing(&self, worker: &Worker) -> Listing {
+        let parameters = self.parameters();
+        let (machine, registry) = (&worker.machine, &parameters.registry);
+        let (kind, quantity, found) = match &machine.gpu_model {
+            Some(model) => (
+                DeviceKind::Gpu,
+                machine.offers.gpus,
+                registry.classify(model.text(), machine.vram_mib),
+            ),
+            None => {
+                let threads = machine.offers.vcpus;
+                (DeviceKind::Cpu, 1, registry.classify_cpu(&machine.cpu_model, threads))
+            }
+        };
+        let multiplier = found.multiplier();
+        Listing {
+            kind,
+            multiplier,
+            pool: found.pool().unwrap_or(Pool::Community),
+            quantity,
+            stake_needed: parameters.stakes.need(multiplier, quantity),
+        }
+    }
+
+    /// What is known of a machine now.
+    fn standing(&self, id: WorkerId, worker: &Worker, now: Timestamp) -> Standing {
+        let listing = self.listing(worker);
+        let checks = &worker.checks;
+        let status = match (&checks.blocked, worker.paused) {
+            (Some(_), _) => Status::Blocked,
+            (None, true) => Status::Paused,
+            (None, false) => Status::Active,
+        };
+        let hired = self.is_hired(worker, Hour::of(now));
+        Standing {
+            status,
+            engagement: if hired { Engagement::Hired } else { Engagement::Idle },
+            clusters_passed: checks.clusters_passed,
+            multiplier: listing.multiplier,
+            tier: Some(worker.machine.tier),
+            up_since: worker.uptime.since(),
+            work: checks.work,
+            vram_failures: checks.vram_failures,
+            vram_failed_at: checks.vram_failed_at,
+            stake: self.economy.stakes.have(id, now),
+            stake_needed: listing.stake_needed,
+            ..Standing::default()
+        }
+    }
+
+    fn exempt(&self, worker: &Worker, at: Timestamp) -> RuleSet {
+        let own = worker.checks.exemptions.iter().map(|exemption| &exemption.exemption);
+        in_force(own, at).or(self.parameters().exempt)
+    }
+
+    fn missing(&self, id: WorkerId, now: Timestamp) -> RuleSet {
+        let all = || Rule::ALL.iter().copied().collect();
+        self.workers.get(&id).map_or_else(all, |worker| {
+            let standing = self.standing(id, worker, now);
+            missing(&self.parameters().checklist, &standing, self.exempt(worker, now), now)
+        })
+    }
+
+    /// The checklist of a machine as it stands now, every rule with its reason.
+    pub fn ready(&self, id: WorkerId, now: Timestamp) -> Option<Vec<Checked>> {
+        let worker = self.workers.get(&id)?;
+        let standing = self.standing(id, worker, now);
+        Some(check(&self.parameters().checklist, &standing, self.exempt(worker, now), now))
+    }
+
+    /// What came of a proof, as whoever verified it says.
+    pub(crate) fn verdict(
+        &mut self,
+        by: Actor,
+        id: WorkerId,
+        verdict: &VerdictRecord,
+    ) -> Result<Reply, Refusal> {
+        Self::only_operator(by)?;
+        let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
+        let (at, passed) = (verdict.at, verdict.passed);
+        let checks = &mut worker.checks;
+        match verdict.proof {
+            ProofSaid::Cluster => checks.clusters_passed = Some(passed),
+            ProofSaid::Work => {
+                checks.work = Some(rewards::checklist::WorkProof { at, valid: passed });
+            }
+            ProofSaid::Vram if passed => checks.vram_failures = 0,
+            ProofSaid::Vram => {
+                checks.vram_failures = checks.vram_failures.saturating_add(1);
+                checks.vram_failed_at = Some(at);
+            }
+        }
+        self.changed(Subject::Worker(id));
+        Ok(Reply::Done)
+    }
+
+    /// Excuses a machine from rules for a time; with no rules, takes back what it was excused from.
+    pub(crate) fn exempt_worker(
+        &mut self,
+        by: Actor,
+        id: WorkerId,
+        record: ExemptionRecord,
+    ) -> Result<Reply, Refusal> {
+        Self::only_operator(by)?;
+        let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
+        if record.reason.len() > NOTE_BYTES_MAX {
+            let why = format!("at most {NOTE_BYTES_MAX} bytes");
+            return Err(Refusal::Invalid { field: "reason", why });
+        }
+        let exemptions = &mut worker.checks.exemptions;
+        if record.exemption.rules.is_empty() {
+            exemptions.clear();
+        } else if exemptions.len() >= EXEMPTIONS_MAX {
+            return Err(Refusal::TooMany { what: "exemptions of a machine", max: EXEMPTIONS_MAX });
+        } else {
+            exemptions.push(record);
+        }
+        self.changed(Subject::Worker(id));
+        Ok(Reply::Done)
+    }
+
+    /// Shuts a machine out, for a reason its owner reads; or lets it in again.
+    pub(crate) fn block_worker(
+        &mut self,
+        by: Actor,
+        id: WorkerId,
+        reason: Option<String>,
+    ) -> Result<Reply, Refusal> {
+        Self::only_operator(by)?;
+        let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
+        if reason.as_ref().is_some_and(|reason| reason.len() > NOTE_BYTES_MAX) {
+            let why = format!("at most {NOTE_BYTES_MAX} bytes");
+            return Err(Refusal::Invalid { field: "reason", why });
+        }
+        worker.checks.blocked = reason;
+        self.show_open(id);
+        Ok(Reply::Done)
+    }
+
+    /// Pays out what an account has earned in blocks.
+    pub(crate) fn claim_rewards(
+        &mut self,
+        by: Actor,
+        account: AccountId,
+        wanted: Wanted,
+    ) -> Result<Reply, Refusal> {
+        Self::only_account(by, account)?;
+        let claimed = self
+            .economy
+            .accruals
+            .claim(account, wanted)
+            .map_err(|why| Refusal::Invalid { field: "claim", why: why.to_string() })?;
+        self.move_coins(&[(io(Holder::Rewards), io(Holder::Account(account)), claimed.amount)])
+            .expect("what is not claimed lies with the rewards");
+        self.changed(Subject::Account(account));
+        Ok(Reply::Done)
+    }
+}

@@ -49,8 +49,8 @@ pub use chores::Effect;
 pub use costake::{Leaving, NewOffer, OfferRefusal, PayoutSplit};
 pub use device::{Cooling, Device, View};
 pub use limits::{
-    COOLING_MAX, EVIDENCE_MAX, SAFETY_COOLING_MAX, LOTS_MAX, OFFERS_KEPT_MAX, SLASHES_KEPT_MAX, SLASHES_OPEN_MAX,
-    STATEMENT_BYTES_MAX, STATEMENTS_MAX, SUMMARY_BYTES_MAX,
+    COOLING_MAX, EVIDENCE_MAX, LOTS_MAX, OFFERS_KEPT_MAX, SAFETY_COOLING_MAX, SLASHES_KEPT_MAX,
+    SLASHES_OPEN_MAX, STATEMENT_BYTES_MAX, STATEMENTS_MAX, SUMMARY_BYTES_MAX,
 };
 pub use listing::{Listed, OfferFilter, OfferRow};
 pub use lots::{Lot, Lots};

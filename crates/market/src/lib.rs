@@ -18,6 +18,8 @@
 
 #![deny(clippy::float_arithmetic)]
 
+mod currency;
+mod exchange;
 mod fees;
 mod limits;
 mod meter;
@@ -28,7 +30,13 @@ mod receipt;
 mod registry;
 mod rental;
 mod terms;
+mod worked;
 
+pub use currency::Currency;
+pub use exchange::{
+    Burn, BurnRefusal, BurnRules, Burns, Conversion, ConversionRules, Exactly, ExchangeFault,
+    Lapsed, NoConversion, NotNow, plan_burn,
+};
 pub use fees::{Asked, DurationRules, DurationType, FeeFault, FeeRules, Payout, TooLittle, TopUp};
 pub use limits::{
     BOOKED_HOURS_MAX, CLEARING_MAX, DEPLOYING_MAX, NODE_SILENCE_MAX, PAYMENT_MAX, QUOTE_VALID,
@@ -44,9 +52,10 @@ pub use pricing::{
     PricingRules, Region, SpotRental, StepName, UnsoundPrices, UnsoundPricing, Why, leaves_at,
     outbid, reclaim,
 };
-pub use receipt::{Line, Receipt, Served};
+pub use receipt::{Line, Paid, Receipt, Served};
 pub use registry::{
     ALIASES_MAX, Ceilings, Class, Found, MODELS_MAX, Model, NAME_BYTES_MAX, Registry, RegistryFault,
 };
 pub use rental::{Ending, Event, Stage, StageRefusal};
 pub use terms::{Terms, TooMuch};
+pub use worked::{HourMeter, Overdrawn, Recorded, Worked, WorkedFault, WorkedRules};

@@ -50,7 +50,8 @@ pub struct Model {
     pub multiplier: Multiplier,
     /// Which part of a block it shares in.
     pub pool: Pool,
-    /// What one card costs for an hour before supply and demand, in US dollars; for a processor, the whole of it.
+    /// What one card costs for an hour before supply and demand, in US dollars; for a processor, the whole of it. Zero
+    /// is a gift.
     pub hour: Credits,
     /// How busy the processor of an idle, offered machine may be, in percent.
     pub cpu_max_pct: u8,
@@ -202,8 +203,8 @@ impl Registry {
                 }
             }
         }
-        let free = |class: &&Class| !self.class_hours.contains_key(class);
-        if let Some(class) = Class::ALL.iter().find(free) {
+        let missing = |class: &&Class| !self.class_hours.contains_key(class);
+        if let Some(class) = Class::ALL.iter().find(missing) {
             return Err(RegistryFault::NoClassPrice { class: *class });
         }
         self.unlisted_gpu.check("unlisted_gpu", DeviceKind::Gpu)?;

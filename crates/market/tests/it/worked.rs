@@ -1,0 +1,239 @@
+//! Worked time, against a clock that looks at every minute.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use market::{
+    Currency, HourMeter, Overdrawn, Receipt, Recorded, Served, Terms, WorkedFault, WorkedRules,
+};
+use proptest::prelude::*;
+use units::{AccountId, Credits, HOUR, MINUTE, Timestamp, WorkerId};
+
+fn at(minutes: u64) -> Timestamp {
+    let minutes = u32::try_from(minutes).expect("a short story");
+    Timestamp::from_millis(1_000_000_000).after(MINUTE * minutes)
+}
+
+fn minutes(span: Duration) -> u64 {
+    span.as_secs() / 60
+}
+
+/// What happens to a node, in minutes: `+` it starts, `-` the renter stops it, `x` its supplier breaks, `?` it is
+/// asked; → minutes that count.
+fn check(story: &str, void_broken_hour: bool, expected: u64) {
+    let mut meter = HourMeter::new(&WorkedRules { void_broken_hour, ..WorkedRules::default() });
+    let mut now = 0;
+    for word in story.split_whitespace() {
+        let (minute, what) = word.split_at(word.len() - 1);
+        now = minute.parse().expect("a minute");
+        match what {
+            "+" => meter.start(at(now)),
+            "-" => meter.stop_by_renter(at(now)),
+            "x" => meter.broken(at(now)),
+            _ => {}
+        }
+    }
+    assert_eq!(minutes(meter.total(at(now))), expected, "{story}");
+}
+
+#[test]
+fn the_hour_that_a_supplier_broke_is_not_paid() {
+    let rows = [
+        ("10+ 40-", 30, 30),
+        ("10+ 40x", 0, 30),
+        ("10+ 40x 45+ 69-", 0, 54),
+        ("10+ 40x 45+ 80-", 10, 65),
+        ("10+ 70x", 60, 60),
+        ("10+ 71x", 60, 61),
+        ("10+ 250x", 240, 240),
+        ("10+ 249x", 180, 239),
+        ("10+ 100x 200+ 230-", 90, 120),
+        ("10+ 20- 30x 40-", 10, 10),
+        ("10+ 20x 21+ 22x 130+ 140?", 10, 21),
+        ("10+ 10x 11+ 69- 71+ 72?", 1, 59),
+        ("0+ 0x 60+ 61?", 1, 1),
+    ];
+    for (story, void, plain) in rows {
+        check(story, true, void);
+        check(story, false, plain);
+    }
+}
+
+#[test]
+fn only_hours_that_are_over_are_firm() {
+    let mut meter = HourMeter::new(&WorkedRules::default());
+    meter.start(at(0));
+    assert_eq!(meter.firm(at(59)), Duration::ZERO);
+    assert_eq!(meter.firm(at(60)), HOUR);
+    assert_eq!(meter.firm(at(119)), HOUR);
+    meter.broken(at(130));
+    assert_eq!(meter.firm(at(179)), HOUR * 2);
+    assert_eq!(meter.firm(at(600)), HOUR * 2);
+}
+
+#[test]
+fn time_told_out_of_order_counts_as_none() {
+    let mut meter = HourMeter::new(&WorkedRules::default());
+    meter.start(at(100));
+    meter.start(at(50));
+    meter.stop_by_renter(at(130));
+    meter.start(at(110));
+    meter.stop_by_renter(at(120));
+    assert_eq!(minutes(meter.total(at(200))), 30);
+    let text = serde_json::to_string(&meter).unwrap();
+    assert_eq!(serde_json::from_str::<HourMeter>(&text).unwrap(), meter);
+}
+
+/// Hours that a rental ran → how many records it has.
+#[test]
+fn a_record_is_made_every_day_and_at_the_end() {
+    let rules = WorkedRules::default();
+    assert_eq!(rules.check(), Ok(()));
+    let never = WorkedRules { record_every_hours: 0, void_broken_hour: true };
+    assert_eq!(never.check(), Err(WorkedFault));
+    for (hours, records) in [(0, 1), (3, 1), (24, 1), (25, 2), (48, 2), (49, 3), (8_760, 365)] {
+        let spans: Vec<_> = rules.spans(at(0), at(hours * 60)).collect();
+        assert_eq!(spans.len(), records, "{hours} h");
+        assert_eq!((spans[0].0, spans[records - 1].1), (at(0), at(hours * 60)));
+        assert!(spans.windows(2).all(|pair| pair[0].1 == pair[1].0));
+    }
+}
+
+fn terms(node_hour: u64, hours: u32, supplier_fee_bp: u16) -> Terms {
+    Terms {
+        hours,
+        node_hours: vec![Credits::from_units(node_hour)],
+        renter_fee_bp: 25,
+        facilitation_bp: 200,
+        supplier_fee_bp,
+        payout_bp: supplier_fee_bp / 2,
+        minimum_minutes: 60,
+        currency: Currency::Usd,
+    }
+}
+
+fn receipt(terms: &Terms, span: Duration) -> Receipt {
+    let (worker, supplier) = (WorkerId::from_bits(1), AccountId::from_bits(1));
+    Receipt::compute(terms, &[Served { worker, supplier, span, cut_off_after: None }])
+        .expect("terms that were quoted")
+}
+
+#[test]
+fn what_was_not_firm_is_not_taken_back() {
+    let terms = terms(600_000, 48, 25);
+    let mut recorded = Recorded::new(at(0));
+    recorded.record(at(60), HOUR, terms.node_hours[0], &terms).unwrap();
+    let receipt = receipt(&terms, MINUTE * 30);
+    let before = recorded;
+    let (recorded_usd, receipt_usd) = (before.amount, receipt.lines[0].charge);
+    let refused = Overdrawn { recorded: recorded_usd, receipt: receipt_usd };
+    assert_eq!(recorded.close(at(90), &receipt.lines[0]), Err(refused));
+    assert_eq!(recorded, before);
+}
+
+/// Minutes from one event to the next, and what happens: 0 starts, 1 the renter stops, 2 the supplier breaks.
+fn story() -> impl Strategy<Value = Vec<(u64, u8)>> {
+    prop::collection::vec((0_u64..100, 0_u8..3), 0..40)
+}
+
+/// Minute by minute: whether it was served, and which hours of the node broke.
+fn naive(story: &[(u64, u8)], void_broken_hour: bool, now: u64) -> u64 {
+    let (mut served, mut broken) = (BTreeSet::new(), BTreeSet::new());
+    let (mut minute, mut runs, mut first) = (0, false, None);
+    let hour = |minute: u64, first: Option<u64>| (minute - first.unwrap_or(minute)) / 60;
+    let rest = now - story.iter().map(|step| step.0).sum::<u64>();
+    for (gap, what) in story.iter().copied().chain([(rest, 3)]) {
+        if runs {
+            served.extend(minute..minute + gap);
+        }
+        minute += gap;
+        match what {
+            0 => {
+                runs = true;
+                first.get_or_insert(minute);
+            }
+            1 => runs = false,
+            2 if runs => {
+                broken.insert(hour(minute, first));
+                runs = false;
+            }
+            _ => {}
+        }
+    }
+    served.retain(|minute| !(void_broken_hour && broken.contains(&hour(*minute, first))));
+    served.len() as u64
+}
+
+proptest! {
+    #[test]
+    fn a_meter_counts_what_a_look_at_every_minute_counts(
+        story in story(), void_broken_hour: bool, more in 0_u64..200,
+    ) {
+        let mut meter = HourMeter::new(&WorkedRules { void_broken_hour, ..WorkedRules::default() });
+        let mut now = 0;
+        for (gap, what) in &story {
+            now += gap;
+            match what {
+                0 => meter.start(at(now)),
+                1 => meter.stop_by_renter(at(now)),
+                _ => meter.broken(at(now)),
+            }
+        }
+        now += more;
+        prop_assert_eq!(minutes(meter.total(at(now))), naive(&story, void_broken_hour, now));
+    }
+
+    #[test]
+    fn what_is_firm_never_shrinks(story in story(), void_broken_hour: bool) {
+        let mut meter = HourMeter::new(&WorkedRules { void_broken_hour, ..WorkedRules::default() });
+        let (mut now, mut firm) = (0, Duration::ZERO);
+        for (gap, what) in story {
+            for _ in 0..gap {
+                now += 1;
+                let next = meter.firm(at(now));
+                prop_assert!(firm <= next && next <= meter.total(at(now)));
+                firm = next;
+            }
+            match what {
+                0 => meter.start(at(now)),
+                1 => meter.stop_by_renter(at(now)),
+                _ => meter.broken(at(now)),
+            }
+            prop_assert!(firm <= meter.total(at(now)));
+        }
+    }
+
+    #[test]
+    fn the_records_of_a_node_sum_to_its_receipt(
+        story in story(), node_hour in prop_oneof![0_u64..400, 0_u64..10_000_000], hours in 1_u32..60,
+        supplier_fee_bp in 0_u16..=3_333, record_every_hours in 1_u32..30,
+    ) {
+        let rules = WorkedRules { record_every_hours, void_broken_hour: true };
+        let terms = terms(node_hour, hours, supplier_fee_bp);
+        let (mut meter, mut recorded) = (HourMeter::new(&rules), Recorded::new(at(0)));
+        let (mut now, mut records) = (0, Vec::new());
+        for (gap, what) in story {
+            for _ in 0..gap {
+                now += 1;
+                if at(now) >= recorded.due_at(&rules) {
+                    let firm = meter.firm(at(now));
+                    records.push(recorded.record(at(now), firm, terms.node_hours[0], &terms).unwrap());
+                }
+            }
+            match what {
+                0 => meter.start(at(now)),
+                1 => meter.stop_by_renter(at(now)),
+                _ => meter.broken(at(now)),
+            }
+        }
+        let receipt = receipt(&terms, meter.total(at(now)));
+        let line = &receipt.lines[0];
+        records.push(recorded.close(at(now), line).unwrap());
+        let sum = |pick: fn(&market::Worked) -> u64| records.iter().map(pick).sum::<u64>();
+        prop_assert_eq!(sum(|worked| worked.amount.units()), line.charge.units());
+        prop_assert_eq!(sum(|worked| worked.payout.units()), line.payout.units());
+        prop_assert_eq!(sum(|worked| worked.minutes), line.minutes_charged);
+        prop_assert!(records.windows(2).all(|pair| pair[0].until == pair[1].from));
+        prop_assert_eq!((records[0].from, records[records.len() - 1].until), (at(0), at(now)));
+    }
+}

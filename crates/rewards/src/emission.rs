@@ -238,6 +238,7 @@ impl Emission {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn schedule() -> Emission {
         Emission::new(&EmissionRules::default()).unwrap()
@@ -357,6 +358,44 @@ mod tests {
         assert!(check(EmissionRules { cap: rules().genesis, ..rules() }).is_err());
         let huge = Coins::from_units(u64::MAX / 2);
         assert!(check(EmissionRules { genesis: huge, cap: huge, ..rules() }).is_err());
+    }
+
+    #[test]
+    fn a_network_may_emit_nothing() {
+        let rules =
+            EmissionRules { total: Coins::ZERO, first_year_bp: 0, ..EmissionRules::default() };
+        let schedule = Emission::new(&rules).unwrap();
+        assert_eq!(schedule.month(rules.first_month), Coins::ZERO);
+        assert_eq!(schedule.emitted_through(Hour::from_number(u32::MAX)), Coins::ZERO);
+        let refused = EmissionRules { first_year_bp: 0, ..EmissionRules::default() }.check();
+        assert!(matches!(refused, Err(NotASchedule::NoFactor { .. })), "{refused:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn at_no_hour_more_than_the_total(
+            months in 1_u32..=MONTHS_MAX,
+            first_year_bp in 0_u16..2_000,
+            retained_e18 in 0..=ONE_E18,
+            hours in proptest::collection::vec(prop_oneof![470_000_u32..1_400_000, any::<u32>()], 1..9),
+        ) {
+            let mut rules =
+                EmissionRules { months, first_year_bp, retained_e18, ..EmissionRules::default() };
+            let all = rules.sum(retained_e18);
+            prop_assume!(all <= 300_000_000 * 100_000_000);
+            rules.total = Coins::from_units(u64::try_from(all).unwrap());
+            let schedule = Emission::new(&rules).unwrap();
+            let mut hours = hours;
+            hours.sort_unstable();
+            let mut last = Coins::ZERO;
+            for hour in hours.into_iter().map(Hour::from_number) {
+                let through = schedule.emitted_through(hour);
+                prop_assert!(last <= through && through <= rules.total);
+                prop_assert!(schedule.block(hour) <= schedule.month(hour.month()));
+                last = through;
+            }
+            prop_assert_eq!(schedule.emitted_through(Hour::from_number(u32::MAX)), rules.total);
+        }
     }
 
     #[test]

@@ -132,9 +132,10 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Computes a block again from its rules, its emission and the inputs in its lines, and finds the first difference:
-/// in the rules, in the order of lines, in the lines, in the header. With a schedule, the emission must be that of the
-/// hour.
+/// Computes a block again from its rules, its emission and the inputs in its lines, and finds the first difference.
+///
+/// It looks at the rules, the order of lines, the emission, the lines, then the header. Only with a schedule is the
+/// emission checked: it must be that of the hour.
 pub fn audit(header: &Header, rows: &[Row], schedule: Option<&Emission>) -> Result<(), Difference> {
     header.rules.check().map_err(Difference::Rules)?;
     let late = rows.windows(2).find(|pair| pair[0].device.worker >= pair[1].device.worker);

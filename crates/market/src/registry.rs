@@ -134,9 +134,8 @@ impl Registry {
         let wanted = name::essence(name);
         let called = |text: &String| name::letters(text).eq(wanted.bytes());
         let mut entries = self.models.iter();
-        let (key, model) = entries
-            .find(|(_, model)| called(&model.name) || model.aliases.iter().any(called))
-            .filter(|_| !wanted.is_empty())?;
+        let (key, model) =
+            entries.find(|(_, model)| called(&model.name) || model.aliases.iter().any(called))?;
         Some((key, model))
     }
 

@@ -29,8 +29,8 @@ const ENTERPRISE: &[Card] = &[
     ("L40S", &["NVIDIA L40S"], 46_068, 300, 490),                     // marketplaces
     ("RTX 4090", &["NVIDIA GeForce RTX 4090"], 24_564, 125, 370),     // io.net
     ("RTX 4090 D", &["NVIDIA GeForce RTX 4090 D"], 24_564, 125, 340),
-    // io.net lists it without a published multiplier. Half again a 4090's plus a step: its memory is a third larger
-    // and four fifths faster, and marketplaces ask a third to two thirds more for it.
+    // io.net lists it without a published multiplier. 1.4 times a 4090's: its memory is a third larger and
+    // four fifths faster, and marketplaces ask 1.3 to 1.6 times as much for it.
     ("RTX 5090", &["NVIDIA GeForce RTX 5090"], 32_607, 175, 520), // marketplaces
 ];
 

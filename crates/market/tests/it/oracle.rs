@@ -46,6 +46,8 @@ fn one_source_is_not_enough_and_two_that_disagree_are_none() {
     check(&[300_000, 400_000], None, Err(Rejected::Disagree { low: 300_000, high: 400_000 }));
     let split = [100, 100, 300, 300];
     check(&split, None, Err(Rejected::Disagree { low: 100, high: 300 }));
+    let half = [1, 300, 300, 900];
+    check(&half, None, Err(Rejected::Disagree { low: 1, high: 900 }));
 }
 
 #[test]
@@ -123,6 +125,32 @@ fn minutes_until_believed(told: impl Fn(u64) -> [u64; 3]) -> Option<u64> {
 #[test]
 fn a_crash_that_lasts_is_believed_after_half_an_hour() {
     assert_eq!(minutes_until_believed(|_| [150_000; 3]), Some(31));
+}
+
+#[test]
+fn what_was_believed_after_a_crash_is_where_the_next_steps_begin() {
+    let rules = OracleRules::default();
+    let mut oracle = Oracle::default();
+    for minute in 0..40 {
+        let now = at(minute * 60);
+        let told = if minute == 0 { 300_000 } else { 150_000 + minute };
+        let believed = oracle.on_readings(&readings(&[told; 3], now), now, &rules);
+        assert_eq!(believed.is_ok(), minute == 0 || minute > 30, "minute {minute}");
+    }
+}
+
+#[test]
+fn a_crash_with_a_long_silence_in_it_begins_anew() {
+    let rules = OracleRules::default();
+    let mut oracle = Oracle::default();
+    let mut tell = |told: u64, minute: u64| {
+        let now = at(minute * 60);
+        oracle.on_readings(&readings(&[told; 3], now), now, &rules).is_ok()
+    };
+    assert!(tell(300_000, 0));
+    assert!((1..=20).all(|minute| !tell(150_000, minute)));
+    assert!((31..61).all(|minute| !tell(150_000, minute)));
+    assert!(tell(150_000, 61));
 }
 
 #[test]

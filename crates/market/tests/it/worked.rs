@@ -69,6 +69,10 @@ fn only_hours_that_are_over_are_firm() {
     meter.broken(at(130));
     assert_eq!(meter.firm(at(179)), HOUR * 2);
     assert_eq!(meter.firm(at(600)), HOUR * 2);
+    meter.start(at(610));
+    meter.stop_by_renter(at(640));
+    assert_eq!(meter.firm(at(659)), HOUR * 2);
+    assert_eq!(meter.firm(at(660)), HOUR * 2 + MINUTE * 30);
 }
 
 #[test]
@@ -129,6 +133,17 @@ fn what_was_not_firm_is_not_taken_back() {
     let refused = Overdrawn { recorded: recorded_usd, receipt: receipt_usd };
     assert_eq!(recorded.close(at(90), &receipt.lines[0]), Err(refused));
     assert_eq!(recorded, before);
+}
+
+#[test]
+fn two_fees_that_grow_at_once_take_nothing_back() {
+    // 60 units are free of fees, 61 cost two: the last minute's unit is less than what it adds in fees.
+    let terms = Terms { payout_bp: 164, ..terms(60, 48, 164) };
+    let mut recorded = Recorded::new(at(0));
+    let first = recorded.record(at(60), HOUR, terms.node_hours[0], &terms).unwrap();
+    let last = recorded.close(at(61), &receipt(&terms, MINUTE * 61).lines[0]).unwrap();
+    assert_eq!((first.amount.units(), first.payout.units()), (60, 59));
+    assert_eq!((last.amount.units(), last.payout.units()), (1, 0));
 }
 
 /// Minutes from one event to the next, and what happens: 0 starts, 1 the renter stops, 2 the supplier breaks.

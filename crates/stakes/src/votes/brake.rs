@@ -153,6 +153,8 @@ pub enum BrakeRefusal {
 impl Votes {
     /// Stops what the order names. Holders can lift it with the power they have at this moment.
     ///
+    /// Call [`Votes::on_wake`] before, or nobody is told of the end of a brake that is over.
+    ///
     /// # Errors
     /// Why not.
     pub fn pull_brake(

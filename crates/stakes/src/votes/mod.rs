@@ -22,6 +22,8 @@
 //! - Open proposals hold a snapshot, closed ones none; at most [`CLOSED_KEPT`] closed ones are remembered.
 //! - One brake at a time, never longer than the rules allow, never two without a pause between them.
 //!
+//! Whoever holds this calls [`Votes::on_wake`] before each command: a command does nothing that time does.
+//!
 //! Deliberately absent: money (none is held here), and what a patch means (the caller applies it and reports back).
 
 mod audit;

@@ -18,9 +18,9 @@ const WHOLE_BP: u16 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VoteRules {
-    /// Hours between a proposal and the first ballot: time to read it. As OpenZeppelin's governor.
+    /// Hours between a proposal and the first ballot: time to read it. As `OpenZeppelin` does.
     pub voting_delay_hours: u32,
-    /// Hours in which ballots are taken. As OpenZeppelin's governor: a week has every weekday once.
+    /// Hours in which ballots are taken. As `OpenZeppelin` does: a week has every weekday once.
     pub voting_period_hours: u32,
     /// Hours between the end of the vote and the execution: time to leave or to veto. As Compound's timelock.
     pub timelock_hours: u32,

@@ -37,6 +37,7 @@ mod tests {
     fn ties_go_to_the_first() {
         assert_eq!(split(100, &[1, 1, 1]), Some(vec![34, 33, 33]));
         assert_eq!(split(5, &[0, 3, 3, 0]), Some(vec![0, 3, 2, 0]));
+        assert_eq!(split(1, &[2, 3]), Some(vec![0, 1]), "the larger remainder comes first");
         assert_eq!(split(100, &[0, 0]), None);
         assert_eq!(split(100, &[]), None);
         assert_eq!(split(u64::MAX, &[u64::MAX, u64::MAX]), Some(vec![1 << 63, (1 << 63) - 1]));

@@ -53,6 +53,9 @@ fn a_slash_takes_from_all_who_share_in_a_machine_and_an_appeal_restores_exactly(
     assert_eq!(accruals.worker_total(worker(1)), units(95));
     accruals.give_back(&taken).unwrap();
     assert_eq!(accruals, before);
+    let taken = accruals.take_for_slash(worker(1), units(1));
+    assert_eq!(taken.parts, [(account(1), units(1))]);
+    accruals.give_back(&taken).unwrap();
     let taken = accruals.take_for_slash(worker(1), units(1_000));
     assert_eq!((taken.amount, accruals.total()), (units(105), units(20)));
     accruals.give_back(&taken).unwrap();

@@ -86,7 +86,8 @@ fn a_group_in_which_nobody_earned_leaves_its_share_to_the_other_or_to_the_treasu
     let machines = "1 community gpu low 1x1";
     check(&no_safety_module(), "1000", machines, "1 1000.00000000");
     let rules = BlockRules { empty_group: EmptyGroup::ToTreasury, ..no_safety_module() };
-    check(&rules, "1000", machines, "1 50.00000000\n unearned 950.00000000");
+    let block = check(&rules, "1000", machines, "1 50.00000000\n unearned 950.00000000");
+    assert_eq!(block.groups.each_ref().map(|group| group.norm), [0, NORM_TOTAL / 20]);
     let rules = BlockRules { enterprise_share_bp: 10_000, ..no_safety_module() };
     check(&rules, "1000", machines, "1 0.00000000\n unearned 1000.00000000");
 }

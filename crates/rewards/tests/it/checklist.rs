@@ -206,6 +206,8 @@ fn an_exemption_excuses_from_its_rules_in_its_window() {
             Standing { work: Some(WorkProof { at: moment, valid: true }), ..standing.clone() };
         assert_eq!(missing(&strict(), &standing, exempt, moment).is_empty(), excused);
     }
+    let at_ease = check(&strict(), &ready(), rules, now());
+    assert!(at_ease.iter().all(|row| !row.exempt), "nothing to excuse");
     let forever = Exemption { until: None, ..hour_long };
     assert_eq!(in_force([&forever, &hour_long], now().after(DAY * 400)), rules);
     assert_eq!(in_force([], now()), RuleSet::NONE);

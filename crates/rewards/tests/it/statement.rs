@@ -95,6 +95,13 @@ fn found(change: impl FnOnce(&mut Header, &mut Vec<Row>)) -> String {
 fn the_first_difference_is_named() {
     let more = |header: &mut Header, _: &mut Vec<Row>| header.emission = "5000".parse().unwrap();
     assert_eq!(found(more), "stated `emission 5000.00000000`, computed `emission 4129.11742836`");
+    let richer = |header: &mut Header, rows: &mut Vec<Row>| {
+        let machines: Vec<_> = rows.iter().map(|row| row.device.clone()).collect();
+        let block = close(&header.rules, "5000".parse().unwrap(), &machines);
+        *header = Header::of(hour(), None, &header.rules, &block);
+        *rows = block.rows;
+    };
+    assert!(found(richer).starts_with("stated `emission 5000"));
     let favor = |header: &mut Header, rows: &mut Vec<Row>| {
         let Outcome::Earned { payout, .. } = &mut rows[2].outcome else { panic!() };
         *payout = "200.26219529".parse().unwrap();

@@ -75,29 +75,47 @@ words! {
 impl fmt::Display for Row {
     /// Its line, without a newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Device { worker, kind, pool, tier, multiplier, quantity, hired, missing, proofs } =
-            &self.device;
-        let hired = if *hired { "hired" } else { "idle" };
-        write!(f, "{worker} {kind} {pool} {tier} {multiplier} {quantity} {hired} ")?;
-        if missing.is_empty() {
-            f.write_str("-")?;
-        } else {
-            write!(f, "{missing}")?;
-        }
-        let (work, time_lock) = (proofs.work.text(), proofs.time_lock.text());
-        write!(f, " {work} {time_lock} {} ", proofs.up_minutes)?;
-        match self.outcome {
-            Outcome::Earned { base, norm, payout } => write!(f, "earned {base} {norm} {payout}"),
-            Outcome::Failed { why } => write!(f, "failed {}", why.text()),
-            Outcome::Missed { why: Missed::Rules(_) } => f.write_str("missed rules"),
-            Outcome::Missed { why: Missed::Outranked } => f.write_str("missed outranked"),
-        }
+        let mut line = String::new();
+        write_row(&mut line, self);
+        f.write_str(&line)
     }
 }
 
 /// Appends a row's line, without a newline.
 pub(super) fn write_row(out: &mut String, row: &Row) {
-    write!(out, "{row}").expect("a string takes every text");
+    append_row(out, row).expect("a string takes every text");
+}
+
+/// A block may have a million lines, so words are copied and only numbers are formatted.
+fn append_row(out: &mut String, row: &Row) -> fmt::Result {
+    let Device { worker, kind, pool, tier, multiplier, quantity, hired, missing, proofs } =
+        &row.device;
+    write!(out, "{worker}")?;
+    push(out, &[kind.text(), pool.text(), tier.text()]);
+    write!(out, " {multiplier} {quantity}")?;
+    push(out, &[if *hired { "hired" } else { "idle" }]);
+    if missing.is_empty() {
+        push(out, &["-"]);
+    } else {
+        write!(out, " {missing}")?;
+    }
+    push(out, &[proofs.work.text(), proofs.time_lock.text()]);
+    write!(out, " {}", proofs.up_minutes)?;
+    match row.outcome {
+        Outcome::Earned { base, norm, payout } => write!(out, " earned {base} {norm} {payout}")?,
+        Outcome::Failed { why } => push(out, &["failed", why.text()]),
+        Outcome::Missed { why: Missed::Rules(_) } => push(out, &["missed", "rules"]),
+        Outcome::Missed { why: Missed::Outranked } => push(out, &["missed", "outranked"]),
+    }
+    Ok(())
+}
+
+/// Appends words, a space before each.
+fn push(out: &mut String, words: &[&str]) {
+    for word in words {
+        out.push(' ');
+        out.push_str(word);
+    }
 }
 
 impl fmt::Display for Header {

@@ -8,6 +8,7 @@ mod jobs;
 mod machines;
 mod market;
 mod network;
+mod parameters;
 mod people;
 mod problem;
 mod rentals;
@@ -60,6 +61,7 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(people::routes())
         .merge(supply::routes())
         .merge(network::routes())
+        .merge(parameters::routes())
         .merge(machines::routes())
         .merge(events::routes())
         .merge(service::routes());
@@ -103,6 +105,7 @@ fn known(method: &Method) -> &'static str {
         "HEAD" => "HEAD",
         "POST" => "POST",
         "PUT" => "PUT",
+        "PATCH" => "PATCH",
         "DELETE" => "DELETE",
         _ => "other",
     }

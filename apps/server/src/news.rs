@@ -99,8 +99,17 @@ impl News {
                     self.worker_changed(state, *id)
                 }
                 Effect::Changed(
-                    Subject::Account(_) | Subject::Invite(_) | Subject::Job(_) | Subject::Rental(_),
+                    Subject::Account(_)
+                    | Subject::Coin
+                    | Subject::Grant(_)
+                    | Subject::Invite(_)
+                    | Subject::Job(_)
+                    | Subject::Offer(_)
+                    | Subject::Parameters(_)
+                    | Subject::Rental(_)
+                    | Subject::Slash(_),
                 )
+                | Effect::Closed(_)
                 | Effect::Moved(_) => {}
             }
         }

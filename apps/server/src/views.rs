@@ -2,6 +2,7 @@
 
 mod money;
 mod nouns;
+mod parameters;
 
 use control::{Control, Subject};
 use serde::Serialize;
@@ -9,8 +10,12 @@ use units::WorkerId;
 
 pub(crate) use money::{NETWORK, book, transfer_rows};
 pub(crate) use nouns::{
-    account, invite, key, machine_record, offer, order_record, prices, prices_record, project,
-    role_of, scope_of, worker,
+    account, extension_price, invite, key, machine_record, offer, order_record, project, role_of,
+    scope_of, worker,
+};
+pub(crate) use parameters::{
+    VERSION_ROWS, newest_version, parameters, prices, registry_answer, version_id, version_row,
+    whole_version,
 };
 
 use crate::journal::{Event, Row};
@@ -25,7 +30,8 @@ struct Told<T> {
 }
 
 /// What a change is to clients: a row for the nouns whose history is read from tables, and an event at this place.
-/// One view serves both. Keys, invitations and accounts are nobody's news.
+/// One view serves both. Keys, invitations and accounts are nobody's news;
+/// versions of the parameters and the coin are looked up.
 pub(crate) fn change(
     state: &Control,
     subject: Subject,
@@ -54,7 +60,32 @@ pub(crate) fn change(
             let (owner, body) = worker_event(state, id);
             Some((None, event(owner, body)))
         }
-        Subject::Account(_) | Subject::Invite(_) | Subject::Key(_) => None,
+        Subject::Account(_)
+        | Subject::Coin
+        | Subject::Grant(_)
+        | Subject::Invite(_)
+        | Subject::Key(_)
+        | Subject::Offer(_)
+        | Subject::Parameters(_)
+        | Subject::Slash(_) => None,
+    }
+}
+
+/// The row of what may be another thing by the end of a batch: it is written as the entry left it.
+pub(crate) fn row_at_once(state: &Control, subject: Subject) -> Option<Row> {
+    match subject {
+        Subject::Parameters(number) => version_row(state, number),
+        Subject::Account(_)
+        | Subject::Coin
+        | Subject::Grant(_)
+        | Subject::Invite(_)
+        | Subject::Job(_)
+        | Subject::Key(_)
+        | Subject::Offer(_)
+        | Subject::Project(_)
+        | Subject::Rental(_)
+        | Subject::Slash(_)
+        | Subject::Worker(_) => None,
     }
 }
 

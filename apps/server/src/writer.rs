@@ -180,6 +180,8 @@ struct Made {
     entries: Vec<Entry>,
     replies: Vec<(oneshot::Sender<Answer>, Answer)>,
     effects: Vec<(u64, Timestamp, Effect)>,
+    /// Rows of what may be another thing by the end of the round.
+    rows: Vec<Row>,
 }
 
 impl Thread {
@@ -248,14 +250,18 @@ impl Thread {
             let (seq, at) = (entry.seq, Timestamp::from_millis(entry.at_millis));
             made.entries.push(entry.into());
             while let Some(effect) = self.state.next_effect() {
+                if let Effect::Changed(subject) = &effect {
+                    made.rows.extend(views::row_at_once(&self.state, *subject));
+                }
                 made.effects.push((seq, at, effect));
             }
         }
         Ok(outcome.reply)
     }
 
-    fn commit(&mut self, made: Made) -> anyhow::Result<()> {
-        let (rows, events) = self.render(&made.effects);
+    fn commit(&mut self, mut made: Made) -> anyhow::Result<()> {
+        let (mut rows, events) = self.render(&made.effects);
+        rows.append(&mut made.rows);
         let begun = std::time::Instant::now();
         let batch = Batch { entries: &made.entries, rows: &rows, events: &events };
         match self.journal.append(&batch) {
@@ -324,7 +330,7 @@ impl Thread {
                 Effect::Moved(movement) => {
                     rows.extend(views::transfer_rows(&self.state, movement, *at))
                 }
-                Effect::Changed(_) | Effect::Nudge(_) => {}
+                Effect::Changed(_) | Effect::Closed(_) | Effect::Nudge(_) => {}
             }
         }
         (rows, events)

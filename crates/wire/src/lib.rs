@@ -9,6 +9,7 @@ mod job;
 mod market;
 mod network;
 mod page;
+mod parameters;
 mod people;
 mod problem;
 mod rental;
@@ -16,15 +17,22 @@ mod time;
 mod worker;
 
 pub use job::{FileView, JobRequest, JobView};
-pub use market::{OfferView, Order, Price, QuoteRequest};
-pub use network::{AssetBook, BookView, NetworkView, ParametersBody, PricesBody, PurseSum};
+pub use market::{ExtensionPrice, OfferView, Order, Price, QuoteRequest};
+pub use network::{AssetBook, BookView, NetworkView, PurseSum};
 pub use page::Page;
+pub use parameters::{
+    ClassPrice, ModelPrice, ParametersPatch, ParametersView, PricesView, RegistryAnswer,
+    VersionView, WholeVersion,
+};
 pub use people::{
     AccountRequest, AccountView, KeyIssued, KeyRequest, KeyView, MeView, MemberRequest, MemberView,
     ProjectRequest, ProjectView, Role, Scope, TopUpRequest, TransferView,
 };
 pub use problem::{FieldProblem, Problem};
-pub use rental::{NodeView, ReceiptLine, ReceiptView, RentRequest, RentalView};
+pub use rental::{
+    ExtendRequest, NodeView, PaidView, PayoutView, ReceiptLine, ReceiptView, RentRequest,
+    RentalView,
+};
 pub use time::Time;
 pub use worker::{
     Beat, BeatAnswer, Challenge, ChallengeRequest, InviteIssued, InviteRequest, InviteView,

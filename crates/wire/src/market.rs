@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use units::{
-    AccountId, Certification, Country, Credits, GpuModel, Name, ProjectId, Resources, Tier,
-    WorkerId,
+    AccountId, Asset, Certification, Country, Credits, GpuModel, Money, Name, ProjectId, Resources,
+    Tier, WorkerId,
 };
 use utoipa::ToSchema;
 
@@ -81,9 +81,12 @@ pub struct QuoteRequest {
     pub order: Order,
     /// For how many hours.
     pub hours: u32,
+    /// What it would be paid in; US dollars if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay: Option<Asset>,
 }
 
-/// What a booking costs, step by step.
+/// What a booking costs, step by step. Prices and fees are reckoned in US dollars; what moves is `held`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Price {
     /// All nodes, for one hour.
@@ -92,10 +95,36 @@ pub struct Price {
     pub hours: u32,
     /// `hourly` times `hours`.
     pub subtotal: Credits,
-    /// The renter's fee, in ten-thousandths of what is charged in the end.
+    /// The renter's reservation fee, in ten-thousandths of what is charged in the end.
     pub renter_fee_bp: u16,
-    /// What is set aside up front: the subtotal and the fee on it, rounded up.
+    /// The renter's fee for the way of paying, in ten-thousandths of what is charged in the end.
+    pub facilitation_bp: u16,
+    /// The supplier's reservation fee, in ten-thousandths of what is earned.
+    pub supplier_fee_bp: u16,
+    /// The supplier's fee for the way of being paid, in ten-thousandths of what is earned.
+    pub payout_bp: u16,
+    /// What is set aside up front, in US dollars: the subtotal and each fee on it, rounded up.
     pub hold: Credits,
+    /// What it is paid in.
+    pub pay: Asset,
+    /// What one coin is worth in this rental, in US dollars, where it is paid in coins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd_per_coin: Option<Credits>,
+    /// What is set aside up front, in what it is paid in: `hold` at `usd_per_coin`, rounded up.
+    pub held: Money,
     /// Minutes that are charged even when the renter ends earlier.
     pub minimum_minutes: u32,
+}
+
+/// What more hours of a rental that runs cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExtensionPrice {
+    /// How many more hours.
+    pub hours: u32,
+    /// What they cost, without fees.
+    pub subtotal: Credits,
+    /// What is set aside for them, fees included, in US dollars.
+    pub hold: Credits,
+    /// The same in what the rental is paid in.
+    pub held: Money,
 }

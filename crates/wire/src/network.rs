@@ -1,9 +1,7 @@
 //! The network as a whole.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use units::{Asset, Credits, GpuModel, Money};
+use units::{Asset, Money};
 use utoipa::ToSchema;
 
 /// What the network is now. Each figure says what it counts.
@@ -23,31 +21,6 @@ pub struct NetworkView {
     pub journal_seq: u64,
     /// Its hash, in hexadecimal.
     pub journal_hash: String,
-}
-
-/// Fees and minimums for quotes from now on. Operator only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ParametersBody {
-    /// The renter's reservation fee in ten-thousandths.
-    pub renter_fee_bp: u16,
-    /// The supplier's reservation fee in ten-thousandths.
-    pub supplier_fee_bp: u16,
-    /// Minutes charged even when the renter ends earlier.
-    pub minimum_minutes: u32,
-}
-
-/// Hourly prices for machines from now on. Operator only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PricesBody {
-    /// For one card, by model.
-    #[schema(value_type = BTreeMap<String, String>)]
-    pub gpus: BTreeMap<GpuModel, Credits>,
-    /// For one card of another model.
-    pub other_gpu: Credits,
-    /// For one hardware thread of a machine rented without cards.
-    pub vcpu: Credits,
 }
 
 /// Where all the money is. Operator only.

@@ -1,7 +1,7 @@
 //! Rentals and receipts.
 
 use serde::{Deserialize, Serialize};
-use units::{AccountId, Credits, Name, ProjectId, QuoteId, RentalId, Resources, WorkerId};
+use units::{AccountId, Credits, Money, Name, ProjectId, QuoteId, RentalId, Resources, WorkerId};
 use utoipa::ToSchema;
 
 use crate::{Order, Price, Time};
@@ -17,6 +17,14 @@ pub struct RentRequest {
     /// Whether to keep the machines for 20 minutes when the balance is too small.
     #[serde(default)]
     pub may_wait: bool,
+}
+
+/// Books more hours of a rental that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtendRequest {
+    /// How many.
+    pub hours: u32,
 }
 
 /// A quote or a rental: one thing from the price to the receipt.
@@ -88,8 +96,10 @@ pub struct ReceiptView {
     pub lines: Vec<ReceiptLine>,
     /// The sum of the charges.
     pub subtotal: Credits,
-    /// The renter's fee on it.
+    /// The renter's reservation fee on it.
     pub renter_fee: Credits,
+    /// The renter's fee on it for the way of paying.
+    pub facilitation_fee: Credits,
     /// What the renter paid.
     pub charged: Credits,
     /// What had been set aside.
@@ -98,6 +108,33 @@ pub struct ReceiptView {
     pub returned: Credits,
     /// What the network kept: the fees of both sides.
     pub fees: Credits,
+    /// What moved, in what the rental is paid in.
+    pub paid: PaidView,
+}
+
+/// What a receipt comes to in what the rental is paid in, at the rate of its price: `held` and `charged` are rounded
+/// up, payouts down, and the network keeps what rounding leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PaidView {
+    /// What had been set aside.
+    pub held: Money,
+    /// What the renter paid.
+    pub charged: Money,
+    /// What each supplier got.
+    pub payouts: Vec<PayoutView>,
+    /// What the network kept: what was charged and not paid out.
+    pub fees: Money,
+    /// What went back: `held` less `charged`.
+    pub returned: Money,
+}
+
+/// What one supplier got of a rental.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PayoutView {
+    /// Who.
+    pub supplier: AccountId,
+    /// How much.
+    pub amount: Money,
 }
 
 /// One node on a receipt.
@@ -119,8 +156,10 @@ pub struct ReceiptLine {
     pub minutes_charged: u64,
     /// What they come to.
     pub charge: Credits,
-    /// The supplier's fee on that.
+    /// The supplier's reservation fee on that.
     pub supplier_fee: Credits,
+    /// The supplier's fee on that for the way of being paid.
+    pub payout_fee: Credits,
     /// What the supplier gets.
     pub payout: Credits,
 }

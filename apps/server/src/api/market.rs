@@ -122,9 +122,9 @@ async fn quote(
 ) -> Result<(StatusCode, axum::Json<RentalView>), Refused> {
     caller.may_write()?;
     let rental = RentalId::from_bits(fresh_bits());
-    let QuoteRequest { project, order, hours } = told.body.clone();
+    let QuoteRequest { project, order, hours, pay } = told.body.clone();
     let order = views::order_record(order);
-    let body = told.command(&caller, Command::Quote { rental, project, order, hours });
+    let body = told.command(&caller, Command::Quote { rental, project, order, hours, pay });
     let Reply::Rental(id) = app.writer.tell(body).await? else {
         return Err(Refusal::IdReused.into());
     };

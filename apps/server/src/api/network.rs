@@ -1,26 +1,20 @@
 //! The network as a whole.
 
 use axum::extract::State;
-use control::{Command, Parameters};
 use market::Stage;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wire::{BookView, NetworkView, Page, ParametersBody, PricesBody, Problem, TransferView};
+use wire::{BookView, NetworkView, Page, Problem, TransferView};
 
 use super::door::{Caller, Stranger};
-use super::extract::{PageQuery, Query, Told};
+use super::extract::{PageQuery, Query};
 use super::problem::Refused;
 use super::rentals::page;
 use crate::app::Shared;
 use crate::views;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new()
-        .routes(routes!(network))
-        .routes(routes!(book))
-        .routes(routes!(transfers))
-        .routes(routes!(parameters, set_parameters))
-        .routes(routes!(prices, set_prices))
+    OpenApiRouter::new().routes(routes!(network)).routes(routes!(book)).routes(routes!(transfers))
 }
 
 /// What the network is now
@@ -77,72 +71,4 @@ async fn transfers(
 ) -> Result<axum::Json<Page<TransferView>>, Refused> {
     let owner = views::NETWORK.to_owned();
     Ok(axum::Json(page(&app, "transfer", owner, query.cursor, query.limit).await?))
-}
-
-fn parameters_body(parameters: Parameters) -> ParametersBody {
-    let Parameters { renter_fee_bp, supplier_fee_bp, minimum_minutes } = parameters;
-    ParametersBody { renter_fee_bp, supplier_fee_bp, minimum_minutes }
-}
-
-/// Fees and minimums of new quotes
-#[utoipa::path(get, path = "/v1/network/parameters", tag = "network", security(("key" = [])), responses(
-    (status = 200, body = ParametersBody),
-    (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
-))]
-async fn parameters(
-    _caller: Caller,
-    State(app): State<Shared>,
-) -> Result<axum::Json<ParametersBody>, Refused> {
-    Ok(axum::Json(app.writer.look(|state| parameters_body(state.parameters())).await?))
-}
-
-/// Set fees and minimums of new quotes
-///
-/// Operator only. Quotes and rentals keep what they were promised.
-#[utoipa::path(put, path = "/v1/network/parameters", tag = "network", request_body = ParametersBody,
-    security(("key" = [])), responses(
-        (status = 200, body = ParametersBody),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
-    ))]
-async fn set_parameters(
-    caller: Caller,
-    State(app): State<Shared>,
-    told: Told<ParametersBody>,
-) -> Result<axum::Json<ParametersBody>, Refused> {
-    caller.only_operator()?;
-    let ParametersBody { renter_fee_bp, supplier_fee_bp, minimum_minutes } = told.body;
-    let parameters = Parameters { renter_fee_bp, supplier_fee_bp, minimum_minutes };
-    app.writer.tell(told.command(&caller, Command::SetParameters { parameters })).await?;
-    Ok(axum::Json(told.body))
-}
-
-/// Hourly prices
-#[utoipa::path(get, path = "/v1/network/prices", tag = "network", security(("key" = [])), responses(
-    (status = 200, body = PricesBody),
-    (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
-))]
-async fn prices(
-    _caller: Caller,
-    State(app): State<Shared>,
-) -> Result<axum::Json<PricesBody>, Refused> {
-    Ok(axum::Json(app.writer.look(views::prices).await?))
-}
-
-/// Set hourly prices
-///
-/// Operator only. Quotes and rentals keep what they were promised.
-#[utoipa::path(put, path = "/v1/network/prices", tag = "network", request_body = PricesBody,
-    security(("key" = [])), responses(
-        (status = 200, body = PricesBody),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
-    ))]
-async fn set_prices(
-    caller: Caller,
-    State(app): State<Shared>,
-    told: Told<PricesBody>,
-) -> Result<axum::Json<PricesBody>, Refused> {
-    caller.only_operator()?;
-    let prices = views::prices_record(told.body.clone());
-    app.writer.tell(told.command(&caller, Command::SetPrices { prices })).await?;
-    Ok(axum::Json(told.body))
 }

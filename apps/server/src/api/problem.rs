@@ -117,9 +117,20 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
         "This method does nothing here",
         page!("method-not-allowed"),
     ),
+    ("no-liquidity", StatusCode::CONFLICT, "The exchange has not enough", page!("no-liquidity")),
     ("no-offer", StatusCode::CONFLICT, "No machines for this order", page!("no-offer")),
+    ("no-rate", StatusCode::CONFLICT, "The coin has no rate", page!("no-rate")),
     ("not-found", StatusCode::NOT_FOUND, "Not found", page!("not-found")),
+    ("not-outside", StatusCode::CONFLICT, "More coins than are outside", page!("not-outside")),
+    (
+        "offer-refused",
+        StatusCode::CONFLICT,
+        "Not with this co-staking offer",
+        page!("offer-refused"),
+    ),
+    ("rate-fallen", StatusCode::CONFLICT, "The coin has fallen", page!("rate-fallen")),
     ("rate-limited", StatusCode::TOO_MANY_REQUESTS, "Too many requests", page!("rate-limited")),
+    ("rate-moved", StatusCode::CONFLICT, "The rate has moved", page!("rate-moved")),
     ("same-machine", StatusCode::CONFLICT, "The machine has joined before", page!("same-machine")),
     (
         "session-unknown",
@@ -127,6 +138,8 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
         "The machine's session is unknown",
         page!("session-unknown"),
     ),
+    ("slash-refused", StatusCode::CONFLICT, "Not with this slash", page!("slash-refused")),
+    ("stake-refused", StatusCode::CONFLICT, "Not with this stake", page!("stake-refused")),
     ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "Too large", page!("too-large")),
     ("too-many", StatusCode::CONFLICT, "Too many of them", page!("too-many")),
     ("unauthenticated", StatusCode::UNAUTHORIZED, "Who are you?", page!("unauthenticated")),
@@ -209,6 +222,14 @@ impl From<Refusal> for Refused {
             | Refusal::InUse { .. }
             | Refusal::NoOffer(_)
             | Refusal::TooMuch
+            | Refusal::NoRate(_)
+            | Refusal::RateMoved { .. }
+            | Refusal::Fallen { .. }
+            | Refusal::NotOutside { .. }
+            | Refusal::NoLiquidity { .. }
+            | Refusal::Stake(_)
+            | Refusal::Offer(_)
+            | Refusal::Slash(_)
             | Refusal::Insufficient { .. } => {}
         }
         refused
@@ -232,6 +253,14 @@ fn answer(refusal: &Refusal) -> (&'static str, StatusCode) {
         Refusal::NoOffer(
             scheduler::Refusal::NothingAsked | scheduler::Refusal::TooManyNodes { .. },
         ) => ("invalid", StatusCode::UNPROCESSABLE_ENTITY),
+        Refusal::NoRate(_) => ("no-rate", StatusCode::CONFLICT),
+        Refusal::RateMoved { .. } => ("rate-moved", StatusCode::CONFLICT),
+        Refusal::Fallen { .. } => ("rate-fallen", StatusCode::CONFLICT),
+        Refusal::NotOutside { .. } => ("not-outside", StatusCode::CONFLICT),
+        Refusal::NoLiquidity { .. } => ("no-liquidity", StatusCode::CONFLICT),
+        Refusal::Stake(_) => ("stake-refused", StatusCode::CONFLICT),
+        Refusal::Offer(_) => ("offer-refused", StatusCode::CONFLICT),
+        Refusal::Slash(_) => ("slash-refused", StatusCode::CONFLICT),
         Refusal::Insufficient { .. } => ("insufficient-balance", StatusCode::PAYMENT_REQUIRED),
     }
 }
@@ -254,6 +283,11 @@ fn hint(refusal: &Refusal) -> Option<String> {
             return explanation.relaxations.first().map(ToString::to_string);
         }
         Refusal::Forbidden(Needs::Operator) => "use the operator's key",
+        Refusal::NoRate(_) => "pay in USD, or try again when sources agree on a rate",
+        Refusal::RateMoved { .. } => "ask for the rate again, and say what you accept at least",
+        Refusal::Fallen { .. } => "ask for a new quote: it goes by the rate of the moment",
+        Refusal::NotOutside { .. } => "deposit no more than was taken out before",
+        Refusal::NoLiquidity { .. } => "change less, or try again later",
         Refusal::IdReused
         | Refusal::NotFound(_)
         | Refusal::Forbidden(_)
@@ -264,6 +298,9 @@ fn hint(refusal: &Refusal) -> Option<String> {
         | Refusal::Used(_)
         | Refusal::Stage(_)
         | Refusal::NoOffer(_)
+        | Refusal::Stake(_)
+        | Refusal::Offer(_)
+        | Refusal::Slash(_)
         | Refusal::TooMuch => return None,
     };
     Some(hint.to_owned())

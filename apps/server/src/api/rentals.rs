@@ -3,16 +3,18 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use control::{Command, Refusal, Reply};
+use market::Stage;
 use serde::Deserialize;
 use units::{ProjectId, RentalId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wire::{Page, Problem, ReceiptView, RentRequest, RentalView};
+use wire::{ExtendRequest, ExtensionPrice, Page, Problem, ReceiptView, RentRequest, RentalView};
 
 use super::door::Caller;
 use super::extract::{Path, Query, Told, items};
 use super::problem::Refused;
 use crate::app::Shared;
+use crate::views;
 use crate::writer::Failure;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -20,6 +22,8 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(rent, rentals))
         .routes(routes!(rental))
         .routes(routes!(end))
+        .routes(routes!(extend))
+        .routes(routes!(extension_price))
         .routes(routes!(receipt))
 }
 
@@ -155,6 +159,66 @@ async fn end(
 
 fn has_ended(view: &RentalView) -> bool {
     view.state == "ended"
+}
+
+/// How many more hours.
+#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ExtensionQuery {
+    /// How many.
+    hours: u32,
+}
+
+/// What more hours would cost
+///
+/// At the price of the quote, and at its rate where it is paid in coins.
+#[utoipa::path(get, path = "/v1/rentals/{id}/extension-price", tag = "rentals",
+    params(("id" = String, Path), ExtensionQuery), security(("key" = [])), responses(
+        (status = 200, body = ExtensionPrice),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn extension_price(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(id): Path<RentalId>,
+    Query(ExtensionQuery { hours }): Query<ExtensionQuery>,
+) -> Result<axum::Json<ExtensionPrice>, Refused> {
+    let stage = found(&app, &caller, id, "rental").await?.state;
+    let look = move |state: &control::Control| {
+        let running = |rental: &&control::Rental| matches!(rental.stage, Stage::Running { .. });
+        let rental = state.rental(id).filter(running).ok_or_else(|| wrong_stage(&stage))?;
+        let most = market::BOOKED_HOURS_MAX.saturating_sub(rental.terms.hours);
+        if hours == 0 || hours > most {
+            return Err(Refused::field("hours", format!("from 1 to {most}")));
+        }
+        views::extension_price(&rental.terms, hours).ok_or_else(|| Refusal::TooMuch.into())
+    };
+    app.writer.look(look).await?.map(axum::Json)
+}
+
+fn wrong_stage(stage: &str) -> Refused {
+    Refused::new("wrong-state", StatusCode::CONFLICT, format!("not now: the rental is {stage}"))
+}
+
+/// Book more hours
+///
+/// Of a rental that runs, at the price of its quote. The money for them is set aside at once.
+#[utoipa::path(post, path = "/v1/rentals/{id}/extend", tag = "rentals", params(("id" = String, Path)),
+    request_body = ExtendRequest, security(("key" = [])), responses(
+        (status = 200, body = RentalView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn extend(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(rental): Path<RentalId>,
+    told: Told<ExtendRequest>,
+) -> Result<axum::Json<RentalView>, Refused> {
+    caller.may_write()?;
+    let ExtendRequest { hours } = told.body;
+    app.writer.tell(told.command(&caller, Command::Extend { rental, hours })).await?;
+    Ok(axum::Json(found(&app, &caller, rental, "rental").await?))
 }
 
 /// What a rental came to

@@ -2,15 +2,17 @@
 
 use control::{
     Control, FiltersRecord, Invite, Job, JobStage, Key, MachineRecord, Node, OrderRecord, Person,
-    PriceRecord, Project, Rental, Worker,
+    Project, Rental, Worker,
 };
 use ledger::Holder;
-use market::{Stage, Terms};
-use units::{AccountId, Credits, InviteId, KeyId, Name, ProjectId, QuoteId, Timestamp, WorkerId};
+use market::{Currency, Stage, Terms};
+use units::{
+    AccountId, Credits, InviteId, KeyId, Money, Name, ProjectId, QuoteId, Timestamp, WorkerId,
+};
 use wire::{
-    AccountView, InviteView, JobView, KeyView, Machine, MemberView, NodeView, OfferView, Order,
-    Price, PricesBody, ProjectView, ReceiptLine, ReceiptView, RentalView, Role, Scope, Time,
-    WorkerView,
+    AccountView, ExtensionPrice, InviteView, JobView, KeyView, Machine, MemberView, NodeView,
+    OfferView, Order, PaidView, PayoutView, Price, ProjectView, ReceiptLine, ReceiptView,
+    RentalView, Role, Scope, Time, WorkerView,
 };
 
 pub(crate) fn account(state: &Control, id: AccountId, person: &Person) -> AccountView {
@@ -181,9 +183,38 @@ fn price(terms: &Terms) -> Price {
         hours: terms.hours,
         subtotal: hourly.checked_times(u64::from(terms.hours)).unwrap_or(Credits::ZERO),
         renter_fee_bp: terms.renter_fee_bp,
+        facilitation_bp: terms.facilitation_bp,
+        supplier_fee_bp: terms.supplier_fee_bp,
+        payout_bp: terms.payout_bp,
         hold: terms.hold().unwrap_or(Credits::ZERO),
+        pay: terms.currency.asset(),
+        usd_per_coin: usd_per_coin(terms.currency),
+        held: held(terms),
         minimum_minutes: terms.minimum_minutes,
     }
+}
+
+const fn usd_per_coin(currency: Currency) -> Option<Credits> {
+    match currency {
+        Currency::Io { usd_micros_per_coin } => Some(Credits::from_units(usd_micros_per_coin)),
+        Currency::Usd | Currency::Usdc => None,
+    }
+}
+
+fn held(terms: &Terms) -> Money {
+    terms.held().unwrap_or(Money::new(terms.currency.asset(), 0))
+}
+
+/// What so many more hours of it would cost; `None` when that cannot be written down.
+pub(crate) fn extension_price(terms: &Terms, hours: u32) -> Option<ExtensionPrice> {
+    let longer = Terms { hours: terms.hours.checked_add(hours)?, ..terms.clone() };
+    let (before, after) = (terms.held().ok()?, longer.held().ok()?);
+    Some(ExtensionPrice {
+        hours,
+        subtotal: terms.hourly().ok()?.checked_times(u64::from(hours))?,
+        hold: longer.hold().ok()?.checked_sub(terms.hold().ok()?)?,
+        held: Money::new(after.asset, after.units.checked_sub(before.units)?),
+    })
 }
 
 pub(crate) fn rental(state: &Control, rental: &Rental) -> RentalView {
@@ -247,17 +278,27 @@ pub(crate) fn receipt(state: &Control, rental: &Rental) -> Option<ReceiptView> {
         minutes_charged: line.minutes_charged,
         charge: line.charge,
         supplier_fee: line.supplier_fee,
+        payout_fee: line.payout_fee,
         payout: line.payout,
     };
     Some(ReceiptView {
         lines: (0_u32..).zip(&receipt.lines).map(line).collect(),
         subtotal: receipt.subtotal,
         renter_fee: receipt.renter_fee,
+        facilitation_fee: receipt.facilitation_fee,
         charged: receipt.charged,
         held: receipt.held,
         returned: receipt.returned,
         fees: receipt.fees,
+        paid: paid(rental.paid()?),
     })
+}
+
+fn paid(paid: market::Paid) -> PaidView {
+    let market::Paid { held, charged, payouts, fees, returned } = paid;
+    let payout = |(supplier, amount)| PayoutView { supplier, amount };
+    let payouts = payouts.into_iter().map(payout).collect();
+    PaidView { held, charged, payouts, fees, returned }
 }
 
 pub(crate) fn job(job: &Job) -> JobView {
@@ -276,13 +317,4 @@ pub(crate) fn job(job: &Job) -> JobView {
         submitted_at: Time(job.submitted_at),
         ended_at: job.ended_at.map(Time),
     }
-}
-
-pub(crate) fn prices(state: &Control) -> PricesBody {
-    let list = state.prices();
-    PricesBody { gpus: list.gpus.clone(), other_gpu: list.other_gpu, vcpu: list.vcpu }
-}
-
-pub(crate) fn prices_record(body: PricesBody) -> PriceRecord {
-    PriceRecord { gpus: body.gpus, other_gpu: body.other_gpu, vcpu: body.vcpu }
 }

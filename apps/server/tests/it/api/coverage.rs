@@ -68,6 +68,18 @@ const WHO_MAY: &[(&str, &str, &str, [u16; 7])] = &[
     ),
     ("GET /v1/rentals", "/v1/rentals?project={project}", "", [401, 200, 404, 404, 200, 200, 401]),
     ("GET /v1/rentals/{id}", "/v1/rentals/{rental}", "", [401, 200, 404, 404, 200, 200, 401]),
+    (
+        "GET /v1/rentals/{id}/extension-price",
+        "/v1/rentals/{rental}/extension-price?hours=1",
+        "",
+        [401, 200, 404, 404, 200, 200, 401],
+    ),
+    (
+        "POST /v1/rentals/{id}/extend",
+        "/v1/rentals/{rental}/extend",
+        r#"{"hours":1}"#,
+        [401, 403, 404, 404, 200, 200, 401],
+    ),
     // The same receipt for the renter's side and the supplier.
     (
         "GET /v1/rentals/{id}/receipt",
@@ -120,25 +132,22 @@ const WHO_MAY: &[(&str, &str, &str, [u16; 7])] = &[
     ("GET /v1/network", "/v1/network", "", [200, 200, 200, 200, 200, 200, 200]),
     ("GET /v1/network/book", "/v1/network/book", "", [401, 403, 403, 403, 403, 200, 401]),
     ("GET /v1/network/transfers", "/v1/network/transfers", "", [401, 200, 200, 200, 200, 200, 401]),
+    ("GET /v1/network/parameters", "/v1/network/parameters", "", [200; 7]),
     (
-        "GET /v1/network/parameters",
+        "PATCH /v1/network/parameters",
         "/v1/network/parameters",
+        r#"{"patch":{}}"#,
+        [401, 403, 403, 403, 403, 200, 401],
+    ),
+    ("GET /v1/network/parameters/versions", "/v1/network/parameters/versions", "", [200; 7]),
+    (
+        "GET /v1/network/parameters/versions/{version}",
+        "/v1/network/parameters/versions/1",
         "",
-        [401, 200, 200, 200, 200, 200, 401],
+        [200; 7],
     ),
-    (
-        "PUT /v1/network/parameters",
-        "/v1/network/parameters",
-        r#"{"renter_fee_bp":25,"supplier_fee_bp":25,"minimum_minutes":60}"#,
-        [401, 403, 403, 403, 403, 200, 401],
-    ),
-    ("GET /v1/network/prices", "/v1/network/prices", "", [401, 200, 200, 200, 200, 200, 401]),
-    (
-        "PUT /v1/network/prices",
-        "/v1/network/prices",
-        r#"{"gpus":{},"other_gpu":"0.1","vcpu":"0.01"}"#,
-        [401, 403, 403, 403, 403, 200, 401],
-    ),
+    ("GET /v1/network/prices", "/v1/network/prices", "", [200; 7]),
+    ("GET /v1/network/registry", "/v1/network/registry?name=H100", "", [200; 7]),
     ("GET /healthz", "/healthz", "", [200, 200, 200, 200, 200, 200, 200]),
     ("GET /readyz", "/readyz", "", [200, 200, 200, 200, 200, 200, 200]),
     ("GET /metrics", "/metrics", "", [200, 200, 200, 200, 200, 200, 200]),
@@ -234,17 +243,12 @@ const TOLD_TWICE: &[(&str, &str, &str, Once)] = &[
     ("PUT /v1/workers/{id}/paused", "/v1/workers/{worker}/paused", r#"{"paused":true}"#, Once::Key),
     ("DELETE /v1/workers/{id}", "/v1/workers/{spare}", "", Once::Key),
     (
-        "PUT /v1/network/parameters",
+        "PATCH /v1/network/parameters",
         "/v1/network/parameters",
-        r#"{"renter_fee_bp":1,"supplier_fee_bp":1,"minimum_minutes":1}"#,
+        r#"{"patch":{"fees":{"nonrefundable_minutes":1}}}"#,
         Once::Key,
     ),
-    (
-        "PUT /v1/network/prices",
-        "/v1/network/prices",
-        r#"{"gpus":{},"other_gpu":"0.1","vcpu":"0.02"}"#,
-        Once::Key,
-    ),
+    ("POST /v1/rentals/{id}/extend", "/v1/rentals/{rental}/extend", r#"{"hours":1}"#, Once::Key),
     ("POST /v1/rentals/{id}/end", "/v1/rentals/{rental}/end", "", Once::Key),
     ("PUT /v1/blobs/{sha256}", "", "", Once::Otherwise("its name is its contents")),
     ("POST /v1/worker/join", "", "", Once::Otherwise("the worker's id follows from its key")),
@@ -274,6 +278,7 @@ const LISTS: &[(&str, &str)] = &[
     ("GET /v1/rentals/{id}/jobs", "/v1/rentals/{rental}/jobs?"),
     ("GET /v1/invites", "/v1/invites?"),
     ("GET /v1/workers", "/v1/workers?"),
+    ("GET /v1/network/parameters/versions", "/v1/network/parameters/versions?"),
     ("GET /v1/network/transfers", "/v1/network/transfers?"),
 ];
 
@@ -460,6 +465,9 @@ impl Stage {
         let body = json!({ "label": "old", "scopes": ["read"] });
         let key = town.post(&town.renter, "/v1/keys", &body).expect(201).json();
         town.renter.person.project(&town.client, "third");
+        (1..=2).for_each(|minutes| {
+            town.patch(&json!({ "fees": { "nonrefundable_minutes": minutes * 30 } }))
+        });
         for _ in 0..3 {
             town.post(&town.operator, "/v1/invites", &json!({})).expect(201);
             town.post(&town.operator, "/v1/keys", &body).expect(201);

@@ -24,15 +24,15 @@ fn from_quote_to_receipt(town: &Town) {
     let quote = town.quote(3);
     let seen = town.get(&town.renter, &format!("/v1/quotes/{quote}")).expect(200).json();
     assert_eq!(seen["state"], "quoted");
-    // 3 nodes of 2 threads at 0.01 for 2 hours, and the fee of 0.25 % on top.
-    assert_eq!(seen["price"]["hold"], "0.120300");
+    // 3 nodes of a small processor at 0.016 for 2 hours, and fees of 0.25 % and 2 % on top.
+    assert_eq!(seen["price"]["hold"], "0.098160");
     let body = json!({ "quote": quote, "name": "train" });
     let rental = town.post(&town.renter, "/v1/rentals", &body).expect(201).json();
     assert_eq!(rental["state"], "deploying");
     let id = rental["id"].as_str().unwrap();
     let place = format!("/v1/rentals/{id}");
     let project = format!("/v1/projects/{}", town.renter.project);
-    assert_eq!(town.get(&town.renter, &project).json()["held"], "0.120300");
+    assert_eq!(town.get(&town.renter, &project).json()["held"], "0.098160");
 
     bring_up(town, &mut machines, &place);
     let job = run_a_job(town, &mut machines, id);
@@ -134,9 +134,10 @@ fn check_receipt(town: &Town, ended: &Value, project: &str) {
             micros(&line["charge"]) - micros(&line["supplier_fee"])
         );
     }
-    let fees = micros(&receipt["renter_fee"]) + sum("supplier_fee");
+    let renter_fees = micros(&receipt["renter_fee"]) + micros(&receipt["facilitation_fee"]);
+    let fees = renter_fees + sum("supplier_fee");
     assert_eq!(micros(&receipt["subtotal"]), sum("charge"));
-    assert_eq!(micros(&receipt["charged"]), sum("charge") + micros(&receipt["renter_fee"]));
+    assert_eq!(micros(&receipt["charged"]), sum("charge") + renter_fees);
     assert_eq!(micros(&receipt["fees"]), fees);
     assert_eq!(
         micros(&receipt["held"]),
@@ -156,7 +157,8 @@ fn check_receipt(town: &Town, ended: &Value, project: &str) {
     let statement = town.get(&town.renter, &format!("{project}/transfers")).json();
     let kinds: Vec<_> =
         statement["items"].as_array().unwrap().iter().map(|line| line["kind"].clone()).collect();
-    assert_eq!(kinds, ["post", "hold", "move"], "newest first: paid, set aside, topped up");
+    let story = "newest first: returned, paid, set aside, topped up";
+    assert_eq!(kinds, ["move", "post", "hold", "move"], "{story}");
     check_other_statements(town, ended, sum("payout"), fees);
 }
 

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::coverage::put_package;
-use crate::town::{Anonymous, Ask, Story, Town, a_machine, join_request};
+use crate::town::{Anonymous, Ask, Story, Town, a_machine, hex, join_request};
 
 #[test]
 fn people() {
@@ -104,11 +104,18 @@ fn rentals() {
     story.say(renter, "POST", &format!("{place}/jobs"), &json!({ "entrypoint": "true" }));
     machine.act(&town.client);
     story.ask(renter, "GET", &place);
+    story.ask(renter, "GET", &format!("{place}/extension-price?hours=3"));
+    story.ask(renter, "GET", &format!("{place}/extension-price?hours=0"));
+    story.say(renter, "POST", &format!("{place}/extend"), &json!({ "hours": 3 }));
+    story.say(renter, "POST", &format!("{place}/extend"), &json!({ "hours": 9_000 }));
+    story.say(renter, "POST", &format!("{place}/extend"), &json!({ "hours": 2_000 }));
     story.ask(renter, "GET", &format!("{place}/receipt"));
     story.ask(&town.viewer, "POST", &format!("{place}/end"));
     story.ask(renter, "POST", &format!("{place}/end"));
     machine.act(&town.client);
     story.ask(renter, "POST", &format!("{place}/end"));
+    story.say(renter, "POST", &format!("{place}/extend"), &json!({ "hours": 1 }));
+    story.ask(renter, "GET", &format!("{place}/extension-price?hours=1"));
     story.ask(&town.supplier, "GET", &format!("{place}/receipt"));
     story.ask(renter, "GET", &format!("/v1/rentals?project={}", renter.project));
 
@@ -240,21 +247,82 @@ fn machines() {
 fn network_and_service() {
     let town = Town::new();
     let mut story = Story::new(&town);
-    let (renter, operator) = (&town.renter, &town.operator);
     story.ask(&Anonymous, "GET", "/v1/network");
-    story.ask(renter, "GET", "/v1/network/parameters");
-    let fees = json!({ "renter_fee_bp": 30, "supplier_fee_bp": 20, "minimum_minutes": 30 });
-    story.say(operator, "PUT", "/v1/network/parameters", &fees);
-    story.say(renter, "PUT", "/v1/network/parameters", &fees);
-    let fees = json!({ "renter_fee_bp": 10_001, "supplier_fee_bp": 20, "minimum_minutes": 30 });
-    story.say(operator, "PUT", "/v1/network/parameters", &fees);
-    story.ask(renter, "GET", "/v1/network/prices");
-    let prices = json!({ "gpus": { "NVIDIA H100 PCIe": "1" }, "other_gpu": "0.2", "vcpu": "0.02" });
-    story.say(operator, "PUT", "/v1/network/prices", &prices);
     story.ask(&Anonymous, "GET", "/healthz");
     story.ask(&Anonymous, "GET", "/readyz");
     story.ask(&Anonymous, "GET", "/v1/nothing");
     story.ask(&Anonymous, "POST", "/healthz");
+    insta::assert_snapshot!(story.text());
+}
+
+#[test]
+fn parameters() {
+    let town = Town::new();
+    let mut story = Story::new(&town);
+    let (renter, operator) = (&town.renter, &town.operator);
+    let (parameters, versions) = ("/v1/network/parameters", "/v1/network/parameters/versions");
+    let fees = json!({ "fees": { "facilitation_usd_bp": 100, "nonrefundable_minutes": 30 } });
+    story.say(operator, "PATCH", parameters, &json!({ "patch": fees }));
+    story.say(renter, "PATCH", parameters, &json!({ "patch": fees }));
+    story.note("changes that make no sense");
+    for wrong in [
+        json!({ "patch": { "fees": { "renter_reservation_bp": 9_999 } } }),
+        json!({ "patch": { "fees": { "tips": 1 } } }),
+        json!({ "patch": { "oracle": { "sources_min": null } } }),
+        json!({ "patch": [] }),
+    ] {
+        story.say(operator, "PATCH", parameters, &wrong);
+    }
+    story.note("a change that waits; none takes effect before it");
+    let fees = json!({ "fees": { "renter_reservation_bp": 50 } });
+    let later = json!({ "patch": fees, "from": "2126-01-01T00:00:00" });
+    story.say(operator, "PATCH", parameters, &later);
+    story.say(operator, "PATCH", parameters, &json!({ "patch": {} }));
+    story.note("every version is kept");
+    story.ask(&Anonymous, "GET", versions);
+    story.ask(&Anonymous, "GET", &format!("{versions}/7"));
+
+    let now = town.get(&Anonymous, parameters).expect(200).json();
+    assert_eq!((&now["version"], &now["waiting"][0]["version"]), (&json!(1), &json!(2)));
+    assert_eq!(now["parameters"]["fees"]["nonrefundable_minutes"], 30);
+    let one = town.get(&Anonymous, &format!("{versions}/1")).expect(200);
+    assert_eq!(one.header("content-type"), "application/json");
+    assert_eq!(one.json()["parameters"], now["parameters"]);
+    assert_eq!(one.json()["digest"], now["digest"]);
+    assert_eq!(one.json()["digest"], sha256_of_parameters(&one.text()), "anybody can check it");
+    let first = town.get(&Anonymous, &format!("{versions}/0")).expect(200).json();
+    assert_eq!(first["parameters"]["fees"]["nonrefundable_minutes"], 60);
+    insta::assert_snapshot!(story.text());
+}
+
+/// The digest of what stands behind `"parameters":`, which is the last of a version's fields.
+fn sha256_of_parameters(version: &str) -> String {
+    use sha2::Digest;
+    let (_, parameters) = version.split_once(r#""parameters":"#).unwrap();
+    hex(&sha2::Sha256::digest(parameters.strip_suffix('}').unwrap()))
+}
+
+#[test]
+fn prices_and_the_registry() {
+    let town = Town::new();
+    // Two models are enough to show what there is to show.
+    let registry =
+        town.get(&Anonymous, "/v1/network/parameters").json()["parameters"]["registry"].clone();
+    let others = registry["models"].as_object().unwrap().keys();
+    let others = others.filter(|key| !["h100-pcie", "rtx-4090"].contains(&key.as_str()));
+    let mut gone: serde_json::Map<_, _> = others.map(|key| (key.clone(), Value::Null)).collect();
+    gone.insert("rtx-4090".to_owned(), json!({ "listed": false }));
+    town.patch(&json!({ "registry": { "models": gone } }));
+    let mut story = Story::new(&town);
+    story.ask(&Anonymous, "GET", "/v1/network/prices");
+    let registry = "/v1/network/registry";
+    story.ask(&Anonymous, "GET", &format!("{registry}?name=NVIDIA%20H100%20PCIe"));
+    story.note("known and not listed; not known");
+    story.ask(&Anonymous, "GET", &format!("{registry}?name=NVIDIA+GeForce+RTX+4090"));
+    story.ask(&Anonymous, "GET", &format!("{registry}?name=rtx9999&vram_mib=30000"));
+    story.ask(&Anonymous, "GET", &format!("{registry}?name=Some+CPU&threads=24"));
+    story.ask(&Anonymous, "GET", &format!("{registry}?name=rtx9999"));
+    story.ask(&Anonymous, "GET", registry);
     insta::assert_snapshot!(story.text());
 }
 

@@ -40,6 +40,10 @@ impl Ask {
         Self::new("PUT", path)
     }
 
+    pub(crate) fn patch(path: &str) -> Self {
+        Self::new("PATCH", path)
+    }
+
     pub(crate) fn delete(path: &str) -> Self {
         Self::new("DELETE", path)
     }

@@ -116,6 +116,12 @@ impl Town {
         self.post(&self.operator, &path, &json!({ "amount": amount })).expect(200);
     }
 
+    /// Changes what the network goes by.
+    pub(crate) fn patch(&self, patch: &Value) {
+        let ask = Ask::patch("/v1/network/parameters").json(&json!({ "patch": patch }));
+        self.send(ask.by(&self.operator)).expect(200);
+    }
+
     /// A machine of the supplier's that has joined and speaks. Machines of one town differ in `number`.
     pub(crate) fn machine(&self, number: u8, machine: &Value) -> Machine {
         let invite = self.post(&self.supplier, "/v1/invites", &json!({})).expect(201).json();

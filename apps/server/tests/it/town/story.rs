@@ -110,6 +110,9 @@ impl Names {
         if is_time(text) {
             return "[time]".to_owned();
         }
+        if is_hour(text) {
+            return "[hour]".to_owned();
+        }
         let mut shown = String::new();
         let mut word = String::new();
         for char in text.chars().chain(['\0']) {
@@ -147,4 +150,9 @@ impl Names {
 /// `2026-11-22T16:10:00.000Z`
 fn is_time(text: &str) -> bool {
     text.len() == 24 && text.ends_with('Z') && text.as_bytes()[10] == b'T'
+}
+
+/// `2026-11-22T16:00:00`
+fn is_hour(text: &str) -> bool {
+    text.len() == 19 && text.ends_with(":00:00") && text.as_bytes()[10] == b'T'
 }

@@ -130,6 +130,10 @@ impl Control {
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         self.may_spend(by, purse)?;
+        if purse == Purse::Exchange {
+            let why = "the exchange changes nothing with itself".to_owned();
+            return Err(Refusal::Invalid { field: "purse", why });
+        }
         let rate = self.rate(now)?;
         let got = converted(rate, give, take).ok_or(Refusal::TooMuch)?;
         if got.units < at_least {

@@ -1,7 +1,10 @@
 //! What the shell must do once an entry is durable.
 
 use ledger::Kind;
-use units::{AccountId, Hour, InviteId, JobId, KeyId, ProjectId, RentalId, TransferId, WorkerId};
+use units::{
+    AccountId, GrantId, Hour, InviteId, JobId, KeyId, OfferId, ProjectId, RentalId, SlashId,
+    TransferId, WorkerId,
+};
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,18 +26,24 @@ pub enum Subject {
     Account(AccountId),
     /// The coin: its supply or its rate.
     Coin,
+    /// Coins set aside for somebody.
+    Grant(GrantId),
     /// An invitation.
     Invite(InviteId),
     /// A job.
     Job(JobId),
     /// A key.
     Key(KeyId),
+    /// An offer to co-stake.
+    Offer(OfferId),
     /// A version of the parameters.
     Parameters(u32),
     /// A project, its members or its balance.
     Project(ProjectId),
     /// A rental, its nodes or its receipt.
     Rental(RentalId),
+    /// A slash.
+    Slash(SlashId),
     /// A worker.
     Worker(WorkerId),
 }

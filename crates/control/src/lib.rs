@@ -44,15 +44,16 @@ pub use limits::{
 };
 pub use parameters::{PATCH_BYTES_MAX, VERSIONS_WAITING_MAX, Version};
 pub use record::{
-    Actor, Body, Command, Digest, Entry, ExemptionRecord, FiltersRecord, JobSaid, MachineRecord,
-    NodeSaid, OrderRecord, Parameters, PhaseSaid, ProofSaid, Purse, Role, Scope, VerdictRecord,
+    Actor, Body, Command, Digest, Entry, ExemptionRecord, FiltersRecord, GrantRecord, JobSaid,
+    MachineRecord, NodeSaid, OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid, Purse,
+    Role, Scope, SlashRecord, VerdictRecord,
 };
 pub use refusal::{Needs, Noun, Refusal};
 pub use roll::{Beat, Roll};
 pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
-    BLOCKS_KEPT, BlockSummary, Blocks, Broken, Checks, Control, Economy, Genesis, Head, Invite,
-    Job, JobStage, Key, Node, NodeStage, Outcome, Person, Project, Rental, Reply, Settled, Told,
-    Uptime, Worker,
+    BLOCKS_KEPT, BlockSummary, Blocks, Broken, Checks, Control, Economy, Genesis, Grant, Head,
+    Invite, Job, JobStage, Key, Node, NodeStage, Outcome, Person, Project, Rental, Reply, Settled,
+    Told, Uptime, Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

@@ -11,8 +11,9 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use units::{
-    AccountId, Asset, BlobId, Certification, CommandId, Country, Credits, GpuModel, Hour, InviteId,
-    JobId, KeyId, Money, Month, Name, ProjectId, RentalId, Resources, Tier, Timestamp, WorkerId,
+    AccountId, Asset, BlobId, Certification, Coins, CommandId, Country, Credits, GpuModel, GrantId,
+    Hour, InviteId, JobId, KeyId, Money, Month, Name, OfferId, ProjectId, RentalId, Resources,
+    SlashId, Tier, Timestamp, WorkerId,
 };
 
 pub use parameters::Parameters;
@@ -103,6 +104,10 @@ pub enum Command {
     SetParameters { patch: String, from: Option<Hour> },
     /// The operator brings the coin into the world: every coin under the cap, once and for all.
     Genesis { first_month: Month },
+    /// The operator sets coins of genesis aside for somebody.
+    OpenGrant { grant: GrantRecord },
+    /// Somebody takes what their grant has released.
+    ClaimGrant { grant: GrantId },
     /// The operator, or an adapter to the outside, says what has arrived for somebody.
     Deposit { to: Purse, money: Money, reference: String },
     /// Somebody takes money out, to an address outside.
@@ -119,6 +124,30 @@ pub enum Command {
     SetBlocked { worker: WorkerId, reason: Option<String> },
     /// Somebody takes what blocks have paid.
     ClaimRewards { account: AccountId, wanted: rewards::accruals::Wanted },
+    /// A machine's owner stakes coins on it.
+    Stake { worker: WorkerId, coins: Coins },
+    /// The owner unstakes a machine: all of it, and it stops counting at once.
+    Unstake { account: AccountId, worker: WorkerId },
+    /// The owner takes out what a machine does not need; with `unstake`, all of it if that is more.
+    WithdrawOverflow { account: AccountId, worker: WorkerId, coins: Coins, unstake: bool },
+    /// A staker takes out what has cooled down.
+    WithdrawStake { account: AccountId, worker: WorkerId },
+    /// The owner offers a share of a machine's rewards for a part of its stake.
+    OfferCoStake { offer: OfferRecord },
+    /// The owner takes an offer back.
+    RetractOffer { offer: OfferId },
+    /// Somebody takes an offer.
+    AcceptOffer { account: AccountId, offer: OfferId },
+    /// A co-staker leaves.
+    LeaveOffer { account: AccountId, offer: OfferId },
+    /// The operator charges a machine with an offence.
+    Slash { slash: SlashRecord },
+    /// Whose coins are locked appeals.
+    Appeal { account: AccountId, slash: SlashId, text: String, blob: Option<BlobId> },
+    /// A side adds a statement on a slash.
+    StateOnSlash { side: stakes::Side, slash: SlashId, text: String, blob: Option<BlobId> },
+    /// The operator decides a slash.
+    Judge { slash: SlashId, uphold: bool, reason: String },
     /// What sources outside say a coin is worth.
     ObserveRate { readings: Vec<market::Reading> },
     /// An account invites one machine.
@@ -186,6 +215,52 @@ pub enum Purse {
     Treasury,
     /// What assets are changed from and into; the operator's to fill.
     Exchange,
+}
+
+/// Coins of genesis set aside for somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRecord {
+    /// Its id.
+    pub grant: GrantId,
+    /// Who may claim it.
+    pub account: AccountId,
+    /// The class of genesis it is taken from, whose schedule it follows.
+    pub class: String,
+    /// How much.
+    pub coins: Coins,
+}
+
+/// An offer to co-stake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfferRecord {
+    /// Its id.
+    pub offer: OfferId,
+    /// The machine.
+    pub worker: WorkerId,
+    /// The part of its need that is asked for, in ten-thousandths.
+    pub portion_bp: u16,
+    /// The share of its rewards that is given for it, in ten-thousandths.
+    pub share_bp: u16,
+}
+
+/// What a machine is charged with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlashRecord {
+    /// Its id.
+    pub slash: SlashId,
+    /// The machine.
+    pub worker: WorkerId,
+    /// What it did.
+    pub offence: stakes::Offence,
+    /// When it did.
+    pub offended_at: Timestamp,
+    /// How many cards it has, or failed to deliver.
+    pub cards: u32,
+    /// What shows it.
+    pub evidence: Vec<stakes::Evidence>,
 }
 
 /// Which proof was judged.

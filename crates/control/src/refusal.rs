@@ -12,18 +12,24 @@ pub enum Noun {
     Account,
     /// The coin's beginning.
     Genesis,
+    /// Coins set aside for somebody.
+    Grant,
     /// An invitation.
     Invite,
     /// A job.
     Job,
     /// A key.
     Key,
+    /// An offer to co-stake.
+    Offer,
     /// A project.
     Project,
     /// A quote.
     Quote,
     /// A rental.
     Rental,
+    /// A slash.
+    Slash,
     /// A worker.
     Worker,
 }
@@ -34,12 +40,15 @@ impl Noun {
         match self {
             Self::Account => "account",
             Self::Genesis => "genesis",
+            Self::Grant => "grant",
             Self::Invite => "invite",
             Self::Job => "job",
             Self::Key => "key",
+            Self::Offer => "offer",
             Self::Project => "project",
             Self::Quote => "quote",
             Self::Rental => "rental",
+            Self::Slash => "slash",
             Self::Worker => "worker",
         }
     }
@@ -155,6 +164,15 @@ pub enum Refusal {
         /// How many should come in.
         wanted: Money,
     },
+    /// A stake cannot be put or taken so.
+    #[error("{0}")]
+    Stake(#[from] stakes::StakeRefusal),
+    /// An offer cannot be made, taken or left so.
+    #[error("{0}")]
+    Offer(#[from] stakes::OfferRefusal),
+    /// Nobody is slashed so, and nothing said about a slash.
+    #[error("{0}")]
+    Slash(#[from] stakes::SlashRefusal),
     /// The exchange has not enough.
     #[error("the exchange has {available}, {wanted} needed: change less, or later")]
     NoLiquidity {

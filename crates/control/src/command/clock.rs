@@ -14,6 +14,7 @@ impl Control {
         only_clock(by)?;
         self.parameters_on(now);
         self.close_blocks(now);
+        self.wake_stakes(now);
         while let Some((at, rental)) = self.due.first().copied() {
             if at > now {
                 break;

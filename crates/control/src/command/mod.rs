@@ -5,11 +5,13 @@
 mod block;
 mod clock;
 mod coin;
+mod grant;
 mod job;
 mod money;
 mod parameters;
 mod people;
 mod rental;
+mod stake;
 mod supply;
 
 use units::{AccountId, ProjectId};

@@ -193,7 +193,7 @@ impl Control {
         }
     }
 
-    fn only_owner(&self, by: Actor, id: WorkerId) -> Result<(), Refusal> {
+    pub(crate) fn only_owner(&self, by: Actor, id: WorkerId) -> Result<(), Refusal> {
         let owner = self.known_worker(id)?.owner;
         match by {
             Actor::Operator => Ok(()),

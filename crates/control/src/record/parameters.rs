@@ -7,7 +7,7 @@ use rewards::emission::EmissionRules;
 use rewards::rule::{Rule, RuleSet};
 use rewards::vesting::GenesisRules;
 use serde::{Deserialize, Serialize};
-use stakes::StakeRules;
+use stakes::{SlashRules, StakeRules};
 
 /// The parameters: one set, changed by patches, each with the hour from which it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -31,6 +31,8 @@ pub struct Parameters {
     pub genesis: GenesisRules,
     /// What must be staked, and how long it stays.
     pub stakes: StakeRules,
+    /// What offences cost, and how they are judged.
+    pub slashing: SlashRules,
 }
 
 impl Default for Parameters {
@@ -55,6 +57,7 @@ impl Default for Parameters {
             exempt: exempt.into_iter().collect(),
             genesis: GenesisRules::default(),
             stakes: StakeRules::default(),
+            slashing: SlashRules::default(),
         }
     }
 }
@@ -81,6 +84,7 @@ impl Parameters {
                 "blocks: `close_delay_secs` is more than {silence}: only then is it known who fell silent"
             ));
         }
-        named("stakes", self.stakes.check())
+        named("stakes", self.stakes.check())?;
+        named("slashing", self.slashing.check())
     }
 }

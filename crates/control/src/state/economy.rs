@@ -1,13 +1,14 @@
 //! Everything about the coin that the other nouns do not know.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use market::Oracle;
 use rewards::accruals::Accruals;
 use rewards::block::{Block, Counts, Group};
+use rewards::vesting::Schedule;
 use serde::{Deserialize, Serialize};
 use stakes::Stakes;
-use units::{Coins, Hour, Month, Timestamp, WorkerId};
+use units::{AccountId, Coins, GrantId, Hour, Month, Timestamp, WorkerId};
 
 use crate::record::Digest;
 
@@ -19,6 +20,8 @@ pub const BLOCKS_KEPT: usize = 31 * 24;
 pub struct Economy {
     /// The coin's beginning, once it has one.
     pub genesis: Option<Genesis>,
+    /// Coins of genesis set aside for somebody.
+    pub grants: BTreeMap<GrantId, Grant>,
     /// What a coin is worth.
     pub oracle: Oracle,
     /// Stakes on machines, and the safety module.
@@ -40,6 +43,23 @@ pub struct Genesis {
     pub first_month: Month,
     /// How many coins came into the world: all there will ever be.
     pub minted: Coins,
+}
+
+/// Coins of genesis set aside for somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Who may claim it.
+    pub account: AccountId,
+    /// The class of genesis it was taken from.
+    pub class: String,
+    /// How much it is in all.
+    pub coins: Coins,
+    /// When it is released: the class's schedule when it was opened.
+    pub schedule: Schedule,
+    /// When the schedule begins.
+    pub from: Timestamp,
+    /// What was claimed of it.
+    pub claimed: Coins,
 }
 
 /// Blocks: the open one, the newest closed one in full, and what earlier ones came to.

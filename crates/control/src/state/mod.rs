@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use ledger::{Account, AccountKey, Book, Holder, Kind, Transfer};
 use scheduler::Inventory;
 use units::{
-    AccountId, Asset, CommandId, Hour, InviteId, JobId, KeyId, Money, ProjectId, RentalId,
-    Timestamp, TransferId, WorkerId,
+    AccountId, Asset, CommandId, GrantId, Hour, InviteId, JobId, KeyId, Money, OfferId, ProjectId,
+    RentalId, SlashId, Timestamp, TransferId, WorkerId,
 };
 
-pub use economy::{BLOCKS_KEPT, BlockSummary, Blocks, Economy, Genesis};
+pub use economy::{BLOCKS_KEPT, BlockSummary, Blocks, Economy, Genesis, Grant};
 use nouns::Work;
 pub use nouns::{
     Checks, Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
@@ -47,16 +47,22 @@ pub enum Reply {
     Done,
     /// An account.
     Account(AccountId),
+    /// A grant.
+    Grant(GrantId),
     /// An invitation.
     Invite(InviteId),
     /// A job.
     Job(JobId),
     /// A key.
     Key(KeyId),
+    /// An offer to co-stake.
+    Offer(OfferId),
     /// A project.
     Project(ProjectId),
     /// A quote or a rental.
     Rental(RentalId),
+    /// A slash.
+    Slash(SlashId),
     /// A worker.
     Worker(WorkerId),
 }
@@ -149,7 +155,8 @@ impl Control {
     pub fn wake_at(&self) -> Option<Timestamp> {
         let rental = self.due.first().map(|(at, _)| *at);
         let version = self.versions.next_from().map(Hour::start);
-        [rental, version, self.block_due()].into_iter().flatten().min()
+        let stakes = self.economy.stakes.wake_at();
+        [rental, version, self.block_due(), stakes].into_iter().flatten().min()
     }
 
     /// The next thing the shell must do once the entries told so far are durable.
@@ -185,6 +192,8 @@ impl Control {
             C::TopUp { project, amount, note } => self.top_up(by, project, amount, &note, now),
             C::SetParameters { patch, from } => self.set_parameters(by, &patch, from, now),
             C::Genesis { first_month } => self.genesis(by, first_month, now),
+            C::OpenGrant { grant } => self.open_grant(by, grant),
+            C::ClaimGrant { grant } => self.claim_grant(by, grant, now),
             C::Deposit { to, money, reference } => self.deposit(by, to, money, &reference, now),
             C::Withdraw { account, money, to } => self.withdraw(by, account, money, &to),
             C::Transfer { from, to, money } => self.transfer(by, from, to, money, now),
@@ -195,6 +204,24 @@ impl Control {
             C::Exempt { worker, exemption } => self.exempt_worker(by, worker, exemption),
             C::SetBlocked { worker, reason } => self.block_worker(by, worker, reason),
             C::ClaimRewards { account, wanted } => self.claim_rewards(by, account, wanted),
+            C::Stake { worker, coins } => self.stake(by, worker, coins, now),
+            C::Unstake { account, worker } => self.unstake(by, account, worker, now),
+            C::WithdrawOverflow { account, worker, coins, unstake } => {
+                self.withdraw_overflow(by, account, worker, (coins, unstake), now)
+            }
+            C::WithdrawStake { account, worker } => self.withdraw_stake(by, account, worker, now),
+            C::OfferCoStake { offer } => self.offer_co_stake(by, &offer, now),
+            C::RetractOffer { offer } => self.retract_offer(by, offer, now),
+            C::AcceptOffer { account, offer } => self.accept_offer(by, account, offer, now),
+            C::LeaveOffer { account, offer } => self.leave_offer(by, account, offer, now),
+            C::Slash { slash } => self.slash(by, slash, now),
+            C::Appeal { account, slash, text, blob } => {
+                self.appeal(by, account, slash, (text, blob), now)
+            }
+            C::StateOnSlash { side, slash, text, blob } => {
+                self.state_on_slash(by, side, slash, (text, blob), now)
+            }
+            C::Judge { slash, uphold, reason } => self.judge(by, slash, (uphold, reason), now),
             C::ObserveRate { readings } => self.observe_rate(by, &readings, now),
             C::Invite { invite, account, secret_sha256, expires_millis } => {
                 let expires = Timestamp::from_millis(expires_millis);

@@ -1,6 +1,7 @@
 //! The control plane's brain, told stories. Every step of every story is also replayed and read back from a snapshot.
 
 #[cfg(test)]
+mod economy;
 mod jobs;
 #[cfg(test)]
 mod journal;

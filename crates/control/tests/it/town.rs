@@ -142,7 +142,8 @@ impl Town {
                 );
             }
         }
-        if self.careful {
+        // A snapshot is long: every third is enough for a town's few steps to meet it in all places.
+        if self.careful && self.told.is_multiple_of(3) {
             let back = Control::from_snapshot(&self.control.snapshot()).unwrap();
             assert!(back == self.control, "a snapshot is the state");
             assert_eq!(self.control.book().audit(), Ok(()));

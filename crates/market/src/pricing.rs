@@ -215,7 +215,7 @@ impl Pricing {
     fn pressure(&self, key: &PriceKey, rules: &PricingRules) -> Pressure {
         let own = self.keys.get(key).map(|known| &known.gauge);
         let model = self.models.get(&key.model);
-        let weight = |gauge: Option<&Gauge>| gauge.map_or(0, |gauge| gauge.weight_bp(rules));
+        let weight = |gauge: Option<&Gauge>| gauge.map_or(0, |gauge| gauge.weight_bp);
         let (own_weight_bp, model_weight_bp) = (weight(own), weight(model));
         let blend = |pick: &dyn Fn(&Gauge) -> u64| {
             let rest = target_ppm(rules);

@@ -56,7 +56,7 @@ impl Chain {
             }
             None => utilisation,
         };
-        let limited = bounded.clamp(ppm(rules.floor_bp), ppm(rules.ceiling_bp));
+        let limited = bounded.min(ppm(rules.ceiling_bp)).max(ppm(rules.floor_bp));
         let discounted = times(limited, 10_000 - discount_bp(pressure, rules));
         let spot = discounted.max(ppm(rules.spot_floor_bp)).min(limited);
         Self { tier, certified, region, utilisation, bounded, limited, discounted, spot }

@@ -9,6 +9,7 @@
 //!
 //! # Invariants
 //! - Usual supply is memory: nothing that an hour shows changes by how much that same hour may count.
+//! - No more counts as rented than as offered, so pressure is at most everything and the cap of refused requests.
 //! - More free cards never raise the pressure; a free card that is rented, or one more request refused, never lowers it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,8 @@ pub(super) struct Gauge {
     pub(super) short_ppm: u64,
     /// Pressure, as remembered over the long window.
     pub(super) long_ppm: u64,
+    /// How far it stands on its own, in ten-thousandths: wholly with enough usual supply, less with less.
+    pub(super) weight_bp: u64,
 }
 
 /// What usual supply counts for.
@@ -50,20 +53,21 @@ impl Gauge {
     /// Nothing seen: at rest.
     pub(super) fn new(rules: &PricingRules) -> Self {
         let rest = target_ppm(rules);
-        Self { usual: BTreeMap::new(), short_ppm: rest, long_ppm: rest }
+        Self { usual: BTreeMap::new(), short_ppm: rest, long_ppm: rest, weight_bp: 0 }
     }
 
     /// An hour has passed.
     pub(super) fn step(&mut self, seen: &Observation, rules: &PricingRules) {
-        let pressure = self.pressure_ppm(seen, rules);
+        let usual = self.usual(rules);
+        let pressure = self.pressure_ppm(seen, usual, rules);
         self.short_ppm = toward(self.short_ppm, pressure, rules.short_window_hours);
         self.long_ppm = toward(self.long_ppm, pressure, rules.long_window_hours);
+        self.weight_bp = weight_bp(usual, rules);
         self.remember(seen, rules);
     }
 
     /// What the hour showed, cut to size. At rest where nothing counts as supply.
-    fn pressure_ppm(&self, seen: &Observation, rules: &PricingRules) -> u64 {
-        let usual = self.usual(rules);
+    fn pressure_ppm(&self, seen: &Observation, usual: Usual, rules: &PricingRules) -> u64 {
         let supply = self.supply(seen, usual, rules);
         if supply == 0 {
             return target_ppm(rules);
@@ -78,8 +82,8 @@ impl Gauge {
         let refused: u128 = refused.map(|each| each.min(share(rules.refused_each_max_bp))).sum();
         let sought = rented.sum::<u128>() + refused.min(share(rules.refused_all_max_bp));
         let parts = sought * u128::from(PPM_PER_BP) / supply;
-        let most = u64::from(rules.pressure_max_bp) * PPM_PER_BP;
-        u64::try_from(parts).map_or(most, |parts| parts.min(most))
+        u64::try_from(parts)
+            .expect("no more counts as rented than as offered, and refusals are capped")
     }
 
     /// What counts as offered, in millionths of a card.
@@ -90,7 +94,8 @@ impl Gauge {
             let (low, high) = self.range(supplier, usual, rules);
             u128::from(micro_cards(seen.offered(supplier)).clamp(low, high))
         });
-        let least = usual.all * (10_000 - u128::from(rules.withdrawn_max_bp)) / 10_000;
+        let stays = 10_000_u128.saturating_sub(rules.withdrawn_max_bp.into());
+        let least = usual.all * stays / 10_000;
         counted.sum::<u128>().max(least)
     }
 
@@ -165,13 +170,6 @@ impl Gauge {
         self.usual.is_empty()
     }
 
-    /// How far it stands on its own, in ten-thousandths: wholly with enough usual supply, less with less.
-    pub(super) fn weight_bp(&self, rules: &PricingRules) -> u64 {
-        let thick = u128::from(rules.thick_cards.max(1)) * u128::from(MICRO_CARDS);
-        let weight = self.usual(rules).all * u128::from(WHOLE_BP) / thick;
-        u64::try_from(weight).map_or(WHOLE_BP, |weight| weight.min(WHOLE_BP))
-    }
-
     /// The pressure that both memories agree on: the nearer to the target where they lie on one side of it, else the
     /// target.
     pub(super) fn agreed_ppm(&self, rules: &PricingRules) -> u64 {
@@ -181,9 +179,19 @@ impl Gauge {
 
     /// Whether every figure is within what this code can have written.
     pub(super) fn is_sound(&self) -> bool {
-        let most = u64::from(u16::MAX) * PPM_PER_BP;
-        self.short_ppm <= most && self.long_ppm <= most && self.usual.len() <= SUPPLIERS_MAX
+        let most = ALL_PPM + u64::from(u16::MAX) * PPM_PER_BP;
+        self.short_ppm <= most
+            && self.long_ppm <= most
+            && self.weight_bp <= WHOLE_BP
+            && self.usual.len() <= SUPPLIERS_MAX
+            && self.usual.values().all(|usual| *usual > 0)
     }
+}
+
+fn weight_bp(usual: Usual, rules: &PricingRules) -> u64 {
+    let thick = u128::from(rules.thick_cards.max(1)) * u128::from(MICRO_CARDS);
+    let weight = usual.all * u128::from(WHOLE_BP) / thick;
+    u64::try_from(weight).map_or(WHOLE_BP, |weight| weight.min(WHOLE_BP))
 }
 
 /// The utilisation at which a price rests.
@@ -198,6 +206,8 @@ fn toward(from: u64, to: u64, window_hours: u16) -> u64 {
     u64::try_from(sum / window).expect("a mean lies between its parts")
 }
 
+/// As many as can be written down, for more.
 fn micro_cards(card_minutes: u64) -> u64 {
-    card_minutes * MICRO_CARDS / 60
+    let exact = u128::from(card_minutes) * u128::from(MICRO_CARDS) / 60;
+    u64::try_from(exact).unwrap_or(u64::MAX)
 }

@@ -21,8 +21,6 @@ pub struct PricingRules {
     /// How far a price goes for each part that utilisation is off the target: at 20,000, one percentage point of
     /// utilisation is two percent of the price.
     pub gain_bp: u16,
-    /// The most that utilisation with those turned away may come to.
-    pub pressure_max_bp: u16,
     /// The most that a price rises in an hour.
     pub rise_max_bp: u16,
     /// The most that a price falls in an hour.
@@ -74,23 +72,22 @@ pub struct PricingRules {
 impl Default for PricingRules {
     fn default() -> Self {
         Self {
-            target_utilisation_bp: 7_500,
+            target_utilisation_bp: 8_000,
             gain_bp: 20_000,
-            pressure_max_bp: 12_500,
-            rise_max_bp: 200,
-            fall_max_bp: 200,
+            rise_max_bp: 100,
+            fall_max_bp: 100,
             floor_bp: 4_000,
             ceiling_bp: 30_000,
             short_window_hours: 6,
-            long_window_hours: 48,
+            long_window_hours: 24,
             arrival_window_hours: 24,
             withdrawal_window_hours: 14 * 24,
-            supplier_swing_max_bp: 500,
+            supplier_swing_max_bp: 200,
             supplier_share_max_bp: 2_000,
             withdrawn_max_bp: 3_000,
             renter_share_max_bp: 1_000,
             refused_each_max_bp: 100,
-            refused_all_max_bp: 5_000,
+            refused_all_max_bp: 500,
             thick_cards: 32,
             tier_bp: [
                 (Tier::None, 8_500),
@@ -136,11 +133,9 @@ impl PricingRules {
         let whole = WHOLE_BP;
         let most = u16::MAX;
         let window = WINDOW_HOURS_MAX;
-        let target = self.target_utilisation_bp;
         let rows = [
-            ("target_utilisation_bp", target, 1, whole - 1),
+            ("target_utilisation_bp", self.target_utilisation_bp, 1, whole - 1),
             ("gain_bp", self.gain_bp, 0, most),
-            ("pressure_max_bp", self.pressure_max_bp, target, most),
             ("rise_max_bp", self.rise_max_bp, 1, whole),
             ("fall_max_bp", self.fall_max_bp, 1, whole - 1),
             ("floor_bp", self.floor_bp, 1, most),
@@ -183,6 +178,25 @@ impl PricingRules {
                 most: u64::from(most),
             }),
         }
+    }
+
+    /// The most by which one account moves a price as a renter, whatever it rents and asks for, in ten-thousandths of the
+    /// price at rest: its caps times the gain.
+    pub fn renter_influence_max_bp(&self) -> u64 {
+        let caps = u64::from(self.renter_share_max_bp) + u64::from(self.refused_each_max_bp);
+        caps * u64::from(self.gain_bp) / u64::from(WHOLE_BP)
+    }
+
+    /// The most by which one supplier raises a price when it takes its usual supply off the market, in ten-thousandths of
+    /// the price at rest, for as long as that supply is remembered; whatever all others do.
+    ///
+    /// Counted supply falls from at least `rest + swing` to `rest`, which is at least what all together may leave; and
+    /// pressure is at most everything and all refused requests.
+    pub fn withdrawal_influence_max_bp(&self) -> u64 {
+        let (whole, swing) = (u64::from(WHOLE_BP), u64::from(self.supplier_swing_max_bp));
+        let rest = whole.saturating_sub(self.withdrawn_max_bp.into()).max(1);
+        let pressure = whole + u64::from(self.refused_all_max_bp);
+        (pressure * swing).div_ceil(rest + swing) * u64::from(self.gain_bp) / whole
     }
 
     /// What a tier's price is of the base price.

@@ -140,6 +140,14 @@ pub enum Command {
     AcceptOffer { account: AccountId, offer: OfferId },
     /// A co-staker leaves.
     LeaveOffer { account: AccountId, offer: OfferId },
+    /// A holder stakes coins in the safety module.
+    SafetyStake { account: AccountId, coins: Coins },
+    /// A holder unstakes coins of the safety module.
+    SafetyUnstake { account: AccountId, coins: Coins },
+    /// A holder takes out what has cooled down in the safety module.
+    SafetyWithdraw { account: AccountId },
+    /// A holder takes what the safety module has earned.
+    SafetyClaim { account: AccountId },
     /// The operator charges a machine with an offence.
     Slash { slash: SlashRecord },
     /// Whose coins are locked appeals.

@@ -170,6 +170,9 @@ pub enum Refusal {
     /// An offer cannot be made, taken or left so.
     #[error("{0}")]
     Offer(#[from] stakes::OfferRefusal),
+    /// The safety module does not do that.
+    #[error("{0}")]
+    Safety(#[from] stakes::SafetyRefusal),
     /// Nobody is slashed so, and nothing said about a slash.
     #[error("{0}")]
     Slash(#[from] stakes::SlashRefusal),

@@ -85,9 +85,12 @@ impl Control {
             ids.filter_map(|id| self.device(*id, hour, &checklist, now)).collect();
         let block = close(&rules, emission, &devices);
         let from = io(Holder::Emission);
+        // Without members the safety module's share is nobody's, and the treasury's like all that nobody earns.
+        let given = self.economy.stakes.safety.give(block.safety_module_emission, hour);
+        let safety = if given.is_ok() { Holder::SafetyModule } else { Holder::Treasury };
         self.move_coins(&[
             (from, io(Holder::Rewards), block.worker_emission),
-            (from, io(Holder::SafetyModule), block.safety_module_emission),
+            (from, io(safety), block.safety_module_emission),
             (from, io(Holder::Treasury), block.unearned),
         ])
         .expect("a block emits no more than is left");

@@ -11,6 +11,7 @@ mod money;
 mod parameters;
 mod people;
 mod rental;
+mod safety;
 mod stake;
 mod supply;
 

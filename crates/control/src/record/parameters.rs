@@ -7,7 +7,7 @@ use rewards::emission::EmissionRules;
 use rewards::rule::{Rule, RuleSet};
 use rewards::vesting::GenesisRules;
 use serde::{Deserialize, Serialize};
-use stakes::{SlashRules, StakeRules};
+use stakes::{SafetyRules, SlashRules, StakeRules};
 
 /// The parameters: one set, changed by patches, each with the hour from which it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -31,6 +31,8 @@ pub struct Parameters {
     pub genesis: GenesisRules,
     /// What must be staked, and how long it stays.
     pub stakes: StakeRules,
+    /// What the safety module goes by.
+    pub safety: SafetyRules,
     /// What offences cost, and how they are judged.
     pub slashing: SlashRules,
 }
@@ -57,6 +59,7 @@ impl Default for Parameters {
             exempt: exempt.into_iter().collect(),
             genesis: GenesisRules::default(),
             stakes: StakeRules::default(),
+            safety: SafetyRules::default(),
             slashing: SlashRules::default(),
         }
     }
@@ -85,6 +88,7 @@ impl Parameters {
             ));
         }
         named("stakes", self.stakes.check())?;
+        named("safety", self.safety.check())?;
         named("slashing", self.slashing.check())
     }
 }

@@ -110,6 +110,7 @@ impl Economy {
     /// Whether what was read back adds up.
     pub(crate) fn audit(&self) -> Result<(), String> {
         self.oracle.audit().map_err(|why| format!("the oracle: {why}"))?;
+        self.stakes.audit().map_err(|why| format!("stakes: {why}"))?;
         self.accruals.audit().map_err(|why| format!("rewards: {why}"))
     }
 

@@ -214,6 +214,10 @@ impl Control {
             C::RetractOffer { offer } => self.retract_offer(by, offer, now),
             C::AcceptOffer { account, offer } => self.accept_offer(by, account, offer, now),
             C::LeaveOffer { account, offer } => self.leave_offer(by, account, offer, now),
+            C::SafetyStake { account, coins } => self.safety_stake(by, account, coins, now),
+            C::SafetyUnstake { account, coins } => self.safety_unstake(by, account, coins, now),
+            C::SafetyWithdraw { account } => self.safety_withdraw(by, account, now),
+            C::SafetyClaim { account } => self.safety_claim(by, account),
             C::Slash { slash } => self.slash(by, slash, now),
             C::Appeal { account, slash, text, blob } => {
                 self.appeal(by, account, slash, (text, blob), now)

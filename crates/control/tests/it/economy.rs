@@ -91,7 +91,7 @@ fn a_machine_that_is_staked_and_up_earns_and_its_owner_claims() {
     let summary = town.control.economy().blocks.closed.back().unwrap().clone();
     assert_eq!((summary.counts.nominated, summary.counts.succeeded), (1, 1));
     assert_eq!(claimable(&town, "sue"), summary.worker_emission.to_string());
-    assert_ne!(purse(&town, Holder::SafetyModule), "0.00000000");
+    assert_eq!(purse(&town, Holder::SafetyModule), "0.00000000", "it has no members");
     claim(&mut town, "sue");
     assert_eq!(
         of(&town, "sue"),
@@ -388,4 +388,28 @@ fn assets_are_changed_at_the_rate_as_far_as_the_exchange_goes() {
     let holder = Holder::Account(account("ann"));
     assert_eq!(town.control.available(holder, Asset::Usd).to_string(), "5.000000 USD");
     assert_eq!(of(&town, "ann"), "9990.00000000");
+}
+
+#[test]
+fn members_of_the_safety_module_share_in_every_block() {
+    let mut town = town(&[]);
+    let (ann, sue) = (account("ann"), account("sue"));
+    town.ok("ann", Command::SafetyStake { account: ann, coins: coins("300") });
+    town.ok("sue", Command::SafetyStake { account: sue, coins: coins("100") });
+    town.minutes(61);
+    let block = town.control.economy().blocks.closed.back().unwrap().clone();
+    let owed = |town: &Town, who| town.control.economy().stakes.safety.owed(who);
+    // The index is rounded down; what it leaves over stays in the module.
+    let ideal = block.safety_module_emission.mul_div_floor(3, 4).unwrap();
+    assert!(ideal.checked_sub(owed(&town, ann)).unwrap() < coins("0.0000001"));
+    town.ok("ann", Command::SafetyUnstake { account: ann, coins: coins("300") });
+    let before = owed(&town, ann);
+    town.minutes(60);
+    assert_eq!(owed(&town, ann), before, "what cools down earns nothing");
+    town.ok("ann", Command::SafetyClaim { account: ann });
+    assert!(town.tell("ann", Command::SafetyWithdraw { account: ann }).is_err());
+    town.careful = false;
+    town.minutes(14 * 24 * 60);
+    town.ok("ann", Command::SafetyWithdraw { account: ann });
+    assert_eq!(of(&town, "ann"), coins("10000").checked_add(before).unwrap().to_string());
 }

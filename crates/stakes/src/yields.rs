@@ -86,3 +86,30 @@ impl<'de> Deserialize<'de> for Mark {
         text.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_divide_is_carried_until_it_does() {
+        // A hundred million coins are staked; each reward alone is less than one place of the index.
+        let (staked, reward, times) = (10_000_000_000_000_000, 1_000_000, 10_000);
+        let mut yields = Yields::default();
+        for _ in 0..times {
+            yields.share(reward, staked).expect("some are staked");
+        }
+        let owed = yields.owed(staked, Mark::default()).expect("it was shared");
+        assert!(owed <= reward * times && owed > reward * times / 1_000 * 999, "{owed}");
+    }
+
+    #[test]
+    fn nobody_to_share_among_is_no_share() {
+        let mut yields = Yields::default();
+        assert_eq!(yields.share(5, 0), None);
+        assert_eq!(yields, Yields::default());
+        assert_eq!(yields.owed(5, Mark(1)), None);
+        assert_eq!(yields.share(u64::MAX, 1), Some(()));
+        assert_eq!(yields.owed(1, Mark::default()), Some(u64::MAX));
+    }
+}

@@ -354,6 +354,61 @@ fn a_co_staker_answers_only_for_their_own_time() {
 }
 
 #[test]
+fn a_former_co_staker_does_not_answer_for_what_the_owner_lacks() {
+    check(
+        "
+        alice stakes 1000 w1            -> 1000 count
+        alice offers o1 w1 50% for 50%  -> asks for 500
+        bob accepts o1                  -> 500 in
+        bob leaves o1                   -> 500 count until 7d, out at 21d
+        at 8d
+        wake                            -> bob 500 cools until 21d
+        need w1 1400
+        slash s1 w1 spoofed-hardware at 7d+1h by proof -> locks 1000 and 0, appeal by 38d
+        overturn s1                     -> restored 1000
+        slash s2 w1 spoofed-hardware at 6d by proof -> locks 1400 and 0, appeal by 38d
+        show s2                         -> open, 1 steps, alice 1000, bob 400
+    ",
+    );
+}
+
+#[test]
+fn each_part_keeps_its_own_date() {
+    check(
+        "
+        alice stakes 1000 w1            -> 1000 count
+        alice unstakes w1               -> 1000 cool until 14d
+        at 1d
+        slash s1 w1 spoofed-hardware at 0d by proof -> locks 1000 and 0, appeal by 31d
+        at 10d
+        alice stakes 300 w1             -> 300 count
+        alice unstakes w1               -> 300 cool until 24d
+        overturn s1                     -> restored 1000
+        at 14d
+        alice withdraws w1              -> paid 1000
+        alice withdraws w1              -> refused: the coins cool down until 1970-01-25T00:00:00 UTC: withdraw them then
+        at 24d
+        alice withdraws w1              -> paid 300
+    ",
+    );
+}
+
+#[test]
+fn an_owner_keeps_the_larger_part_when_the_need_falls() {
+    check(
+        "
+        alice stakes 1000 w1            -> 1000 count
+        alice offers o1 w1 50% for 50%  -> asks for 500
+        bob accepts o1                  -> 500 in
+        need w1 400
+        show w1                         -> 1500/400: own 1000 co 500 over 800 locked 0
+        alice takes 800 w1              -> paid 800
+        show w1                         -> 700/400: own 200 co 500 over 0 locked 0
+    ",
+    );
+}
+
+#[test]
 fn several_slashes_never_take_more_than_is_there() {
     check(
         "
@@ -436,6 +491,50 @@ fn flash_stake_has_no_vote() {
         power                           -> nobody
     ",
     );
+    // A wait that is over ends the vote at its moment, swept or not.
+    check(
+        "
+        alice stakes 1000 w1            -> 1000 count
+        alice offers o1 w1 50% for 50%  -> asks for 500
+        bob accepts o1                  -> 500 in
+        at 1d
+        bob leaves o1                   -> 500 count until 8d, out at 22d
+        at 8d-1ms
+        power                           -> alice 1000, bob 500
+        at 8d
+        power                           -> alice 1000
+    ",
+    );
+}
+
+#[test]
+fn a_snapshot_that_does_not_add_up_is_found() {
+    let now = Timestamp::from_millis(0);
+    let owner = AccountId::from_bits(1);
+    let mut stakes = Stakes::default();
+    let hundred = Coins::from_units(10_000_000_000);
+    let device = Device { worker: WorkerId::from_bits(1), need: hundred, hired: false };
+    let rules = StakeRules::default();
+    stakes.stake(device.worker, owner, hundred, now).expect("a first stake");
+    let id = OfferId::from_bits(1);
+    let new = NewOffer { id, owner, portion_bp: 5_000, share_bp: 1 };
+    stakes.create_offer(&device, &new, now, &rules).expect("a first offer");
+    stakes.accept_offer(id, AccountId::from_bits(2), hundred, now, &rules).expect("open");
+    stakes.leave_offer(id, AccountId::from_bits(2), now, &rules).expect("active");
+    let written = serde_json::to_string(&stakes).expect("stakes are JSON");
+    let check = |from: &str, to: &str, sound: bool| {
+        assert!(written.contains(from), "{from} in {written}");
+        let read: Stakes = serde_json::from_str(&written.replacen(from, to, 1)).expect("JSON");
+        assert_eq!(read.audit().is_ok(), sound, "{from} to {to}");
+    };
+    check("100.00000000", "100.00000000", true);
+    check("\"amount\":\"100.00000000\"", "\"amount\":\"100.00000001\"", false);
+    check("\"amount\":\"100.00000000\"", "\"amount\":\"0.00000000\"", false);
+    check("\"held\":\"150.00000000\"", "\"held\":\"149.00000000\"", false);
+    check("\"held\":\"150.00000000\"", "\"held\":\"184467440737.09551615\"", false);
+    check("\"until\":604800000", "\"until\":604800001", false);
+    check("\"slashes\":[]", "\"slashes\":[\"sla_00000000000000000000000001\"]", false);
+    check("\"offers\":[\"off_00000000000000000000000001\"]", "\"offers\":[]", false);
 }
 
 #[test]

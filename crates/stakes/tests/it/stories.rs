@@ -18,7 +18,7 @@ fn coins_go_in_count_cool_down_and_come_out() {
         show w1                  -> 0/1000: own 0 co 0 over 0 locked 0, alice 1500 cools until 15d
         at 15d-1ms
         alice withdraws w1       -> refused: the coins cool down until 1970-01-16T00:00:00 UTC: withdraw them then
-        alice stakes 1000 w1     -> refused: coins of this device cool down until 1970-01-16T00:00:00 UTC: withdraw them, then stake again
+        alice stakes 1000 w1     -> refused: coins of this device cool down until 1970-01-16T00:00:00 UTC: ...
         at 15d
         alice withdraws w1       -> paid 1500
         alice stakes 1000 w1     -> 1000 count
@@ -31,10 +31,10 @@ fn only_the_overflow_leaves_at_once() {
     check(
         "
         alice stakes 1500 w1            -> 1500 count
-        alice takes 501 w1              -> refused: 500.00000000 IO can be withdrawn without unstaking, not 501.00000000: ask for less, or unstake the whole device, which then stops earning
+        alice takes 501 w1              -> refused: 500.00000000 IO can be withdrawn without unstaking, not ...
         alice takes 500 w1              -> paid 500
         alice takes 0 w1                -> refused: no coins are named: say how many
-        bob takes 1 w1                  -> refused: this device is staked by another account: only its owner stakes, unstakes and takes overflow
+        bob takes 1 w1                  -> refused: this device is staked by another account: only its owner ...
         alice takes 1 w1 or unstake     -> 1000 cool until 14d
     ",
     );
@@ -46,14 +46,14 @@ fn a_device_that_is_hired_or_on_offer_stays_staked() {
         "
         alice unstakes w1               -> refused: nothing is staked on this device
         alice stakes 1000 w1            -> 1000 count
-        bob stakes 1 w1                 -> refused: this device is staked by another account: only its owner stakes, unstakes and takes overflow
-        bob unstakes w1                 -> refused: this device is staked by another account: only its owner stakes, unstakes and takes overflow
+        bob stakes 1 w1                 -> refused: this device is staked by another account: only its owner ...
+        bob unstakes w1                 -> refused: this device is staked by another account: only its owner ...
         hired
         alice unstakes w1               -> refused: the device is hired: unstake when the rental has ended
         alice takes 1 w1 or unstake     -> refused: the device is hired: unstake when the rental has ended
         free
         alice offers o1 w1 50% for 30%  -> asks for 500
-        alice unstakes w1               -> refused: the co-staking offer off_00000000000000000000000001 is open: retract it first
+        alice unstakes w1               -> refused: the co-staking offer off_00000000000000000000000001 is open: ...
         alice retracts o1
         show o1                         -> Offer Closed, green
         alice unstakes w1               -> 1000 cool until 14d
@@ -69,20 +69,20 @@ fn an_offer_is_made_taken_and_left() {
     check(
         "
         alice stakes 999 w1             -> 999 count
-        alice offers o1 w1 50% for 30%  -> refused: the owner must hold the whole stake of 1000.00000000 IO to offer a part of it, and holds 999.00000000
+        alice offers o1 w1 50% for 30%  -> refused: the owner must hold the whole stake of 1000.00000000 IO to ...
         alice stakes 1 w1               -> 1000 count
-        alice offers o1 w1 51% for 30%  -> refused: a co-staker carries more than 0 and at most 5000 ten-thousandths of the stake
-        alice offers o1 w1 0% for 30%   -> refused: a co-staker carries more than 0 and at most 5000 ten-thousandths of the stake
-        alice offers o1 w1 50% for 0%   -> refused: a co-staker gets more than 0 and at most 10000 ten-thousandths of the rewards
-        alice offers o1 w1 50% for 101% -> refused: a co-staker gets more than 0 and at most 10000 ten-thousandths of the rewards
-        bob offers o1 w1 50% for 30%    -> refused: this is for another account: owners make and retract offers, co-stakers leave them
+        alice offers o1 w1 51% for 30%  -> refused: a co-staker carries more than 0 and at most 5000 ...
+        alice offers o1 w1 0% for 30%   -> refused: a co-staker carries more than 0 and at most 5000 ...
+        alice offers o1 w1 50% for 0%   -> refused: a co-staker gets more than 0 and at most 10000 ...
+        alice offers o1 w1 50% for 101% -> refused: a co-staker gets more than 0 and at most 10000 ...
+        bob offers o1 w1 50% for 30%    -> refused: this is for another account: owners make and retract offers, ...
         alice offers o1 w1 50% for 30%  -> asks for 500
         alice offers o1 w1 40% for 30%  -> refused: the offer off_00000000000000000000000001 is known already
-        alice offers o2 w1 40% for 30%  -> refused: the device has an open offer, off_00000000000000000000000001: retract it first
+        alice offers o2 w1 40% for 30%  -> refused: the device has an open offer, off_00000000000000000000000001: ...
         show o1                         -> Sufficient Stake (Waiting for Co-Staker), green
         need w1 1600
         show o1                         -> Insufficient Stake (Waiting for Co-Staker), red
-        bob accepts o1                  -> refused: the device would lack 100.00000000 IO even with these coins, so that they would earn nothing
+        bob accepts o1                  -> refused: the device would lack 100.00000000 IO even with these coins, ...
         need w1 1000
         alice accepts o1                -> refused: this is your own device: stake on it directly
         bob accepts o1                  -> 500 in
@@ -90,20 +90,20 @@ fn an_offer_is_made_taken_and_left() {
         show o1                         -> Sufficient Stake (Active Co-Staking), green
         show w1                         -> 1500/1000: own 1000 co 500 over 500 locked 0
         alice retracts o1               -> refused: the offer is active
-        alice offers o2 w1 40% for 30%  -> refused: the device has a co-staker by the offer off_00000000000000000000000001
+        alice offers o2 w1 40% for 30%  -> refused: the device has a co-staker by the offer ...
         alice takes 500 w1              -> paid 500
         need w1 1100
         show o1                         -> Insufficient Stake (Active Co-Staking), red
         need w1 1000
         at 2d
-        carol leaves o1                 -> refused: this is for another account: owners make and retract offers, co-stakers leave them
+        carol leaves o1                 -> refused: this is for another account: owners make and retract offers, ...
         bob leaves o1                   -> 500 count until 9d, out at 23d
         show o1                         -> Co-Staker Unstaked (In Wait Period), red
         show w1                         -> 1000/1000: own 500 co 500 over 0 locked 0
         alice stakes 500 w1             -> 1000 count
         show o1                         -> Co-Staker Unstaked (In Wait Period), green
         alice offers o2 w1 40% for 30%  -> asks for 400
-        carol accepts o2                -> refused: the co-staker before leaves until 1970-01-10T00:00:00 UTC: take the offer then
+        carol accepts o2                -> refused: the co-staker before leaves until 1970-01-10T00:00:00 UTC: ...
         at 9d-1ms
         wake                            -> nothing
         show w1                         -> 1500/1000: own 1000 co 500 over 500 locked 0
@@ -111,10 +111,10 @@ fn an_offer_is_made_taken_and_left() {
         show w1                         -> 1000/1000: own 1000 co 0 over 0 locked 0
         wake                            -> bob 500 cools until 23d
         show o1                         -> In Cooldown, green
-        bob accepts o2                  -> refused: your coins of this device cool down until 1970-01-24T00:00:00 UTC: withdraw them first
+        bob accepts o2                  -> refused: your coins of this device cool down until 1970-01-24T00:00:00 ...
         carol accepts o2                -> 400 in
         at 23d-1ms
-        bob withdraws w1                -> refused: the coins cool down until 1970-01-24T00:00:00 UTC: withdraw them then
+        bob withdraws w1                -> refused: the coins cool down until 1970-01-24T00:00:00 UTC: withdraw ...
         at 23d
         bob withdraws w1                -> paid 500
         show o1                         -> Co-Staker Withdrawn, green
@@ -132,7 +132,7 @@ fn an_owner_who_unstakes_takes_the_co_staker_along() {
         at 3d
         bob leaves o1                   -> 500 count until 10d, out at 24d
         at 4d
-        alice takes 501 w1              -> refused: 500.00000000 IO can be withdrawn without unstaking, not 501.00000000: ask for less, or unstake the whole device, which then stops earning
+        alice takes 501 w1              -> refused: 500.00000000 IO can be withdrawn without unstaking, not ...
         alice takes 501 w1 or unstake   -> 1000 and bob 500 cool until 18d
         show o1                         -> In Cooldown, green
         at 10d
@@ -230,7 +230,7 @@ fn a_slash_locks_in_proportion_and_burns_when_nobody_appeals() {
         slash s1 w1 foreign-process at 0d+1h by lock rewards alice 7 -> locks 250 and 7, appeal by 31d
         show s1                         -> open, 1 steps, bob 83.33333333, alice 166.66666667, alice 7
         show w1                         -> 1250/1000: own 833.33333333 co 416.66666667 over 250 locked 250
-        alice takes 251 w1              -> refused: 250.00000000 IO can be withdrawn without unstaking, not 251.00000000: ask for less, or unstake the whole device, which then stops earning
+        alice takes 251 w1              -> refused: 250.00000000 IO can be withdrawn without unstaking, not ...
         at 31d-1ms
         wake                            -> nothing
         at 31d
@@ -280,7 +280,7 @@ fn who_unstakes_under_a_slash_gets_what_is_restored_on_the_same_date() {
         alice unstakes w1               -> 833.33333333 and bob 416.66666667 cool until 16d
         at 3d
         overturn s1                     -> restored 250
-        show w1                         -> 0/1000: own 0 co 0 over 0 locked 0, bob 500 cools until 16d, alice 1000 cools until 16d
+        show w1                         -> 0/1000: own 0 co 0 over 0 locked 0, bob 500 cools until 16d, alice ...
         at 16d
         alice withdraws w1              -> paid 1000
         bob withdraws w1                -> paid 500
@@ -292,7 +292,7 @@ fn who_unstakes_under_a_slash_gets_what_is_restored_on_the_same_date() {
         alice stakes 1000 w1            -> 1000 count
         slash s1 w1 spoofed-hardware at 0d by proof -> locks 1000 and 0, appeal by 30d
         alice appeals s1                -> decided by 30d
-        bob stakes 5 w1                 -> refused: this device is staked by another account: only its owner stakes, unstakes and takes overflow
+        bob stakes 5 w1                 -> refused: this device is staked by another account: only its owner ...
         alice unstakes w1               -> 0 cool until 14d
         at 20d
         alice withdraws w1              -> refused: this account has no unstaked coins on this device: unstake first
@@ -323,7 +323,7 @@ fn unstaking_first_is_no_escape() {
         alice stakes 1000 w1            -> 1000 count
         alice unstakes w1               -> 1000 cool until 14d
         at 14d
-        slash s1 w1 spoofed-hardware at 0d by proof -> refused: nothing answers for the device: no stake, nothing cooling down, no rewards
+        slash s1 w1 spoofed-hardware at 0d by proof -> refused: nothing answers for the device: no stake, nothing ...
     ",
     );
 }
@@ -386,7 +386,7 @@ fn each_part_keeps_its_own_date() {
         overturn s1                     -> restored 1000
         at 14d
         alice withdraws w1              -> paid 1000
-        alice withdraws w1              -> refused: the coins cool down until 1970-01-25T00:00:00 UTC: withdraw them then
+        alice withdraws w1              -> refused: the coins cool down until 1970-01-25T00:00:00 UTC: withdraw ...
         at 24d
         alice withdraws w1              -> paid 300
     ",
@@ -414,9 +414,9 @@ fn several_slashes_never_take_more_than_is_there() {
         "
         alice stakes 1000 w1            -> 1000 count
         slash s1 w1 forged-proof at 0d by proof     -> locks 250 and 0, appeal by 30d
-        slash s1 w1 forged-proof at 0d by proof     -> refused: the slash sla_00000000000000000000000001 is known already
+        slash s1 w1 forged-proof at 0d by proof     -> refused: the slash sla_00000000000000000000000001 is known ...
         slash s2 w1 spoofed-hardware at 0d by proof -> locks 750 and 0, appeal by 30d
-        slash s3 w1 spoofed-hardware at 0d by proof -> refused: nothing answers for the device: no stake, nothing cooling down, no rewards
+        slash s3 w1 spoofed-hardware at 0d by proof -> refused: nothing answers for the device: no stake, nothing ...
         alice appeals s1                -> decided by 30d
         at 1d
         overturn s1                     -> restored 250
@@ -432,12 +432,12 @@ fn nobody_is_slashed_for_silence() {
     check(
         "
         alice stakes 1000 w1            -> 1000 count
-        slash s1 w1 failed-delivery at 0d by nothing -> refused: failed-delivery takes evidence of at least 2 of these kinds, and has 0: {RentalRecord, RenterClaim, OperatorReport}
-        slash s1 w1 failed-delivery at 0d by claim -> refused: failed-delivery takes evidence of at least 2 of these kinds, and has 1: {RentalRecord, RenterClaim, OperatorReport}
-        slash s1 w1 failed-delivery at 0d by claim+claim -> refused: failed-delivery takes evidence of at least 2 of these kinds, and has 1: {RentalRecord, RenterClaim, OperatorReport}
-        slash s1 w1 spoofed-hardware at 0d by report -> refused: spoofed-hardware takes evidence of at least 1 of these kinds, and has 0: {ProofTranscript, FingerprintClash}
+        slash s1 w1 failed-delivery at 0d by nothing -> refused: failed-delivery takes evidence of at least 2 of ...
+        slash s1 w1 failed-delivery at 0d by claim -> refused: failed-delivery takes evidence of at least 2 of ...
+        slash s1 w1 failed-delivery at 0d by claim+claim -> refused: failed-delivery takes evidence of at least 2 ...
+        slash s1 w1 spoofed-hardware at 0d by report -> refused: spoofed-hardware takes evidence of at least 1 of ...
         slash s1 w1 spoofed-hardware at 1d by proof -> refused: the offence lies in the future
-        slash s1 w1 spoofed-hardware at 0d by proof rewards bob 1 -> refused: spoofed-hardware takes no rewards of these accounts
+        slash s1 w1 spoofed-hardware at 0d by proof rewards bob 1 -> refused: spoofed-hardware takes no rewards ...
         slash s1 w1 failed-delivery at 0d by claim+rental cards 8 -> locks 8 and 0, appeal by 30d
         slash s2 w1 failed-delivery at 0d by claim+rental cards 800 -> locks 49.6 and 0, appeal by 30d
     ",
@@ -586,7 +586,7 @@ fn the_safety_module_shares_what_it_is_given() {
     check(
         "
         pool give 10                    -> refused: nobody stakes in the safety module: the reward has nobody to go to
-        pool alice stakes 0.5           -> refused: a member stakes at least 1.00000000 IO, or nothing: unstake all of it, or leave that much
+        pool alice stakes 0.5           -> refused: a member stakes at least 1.00000000 IO, or nothing: unstake ...
         pool alice stakes 10            -> 10 staked
         pool give 5
         pool bob stakes 22              -> 22 staked
@@ -596,11 +596,11 @@ fn the_safety_module_shares_what_it_is_given() {
         pool alice claims               -> refused: this account has nothing to claim
         pool bob claims                 -> paid 2.75
         pool bob unstakes 23            -> refused: 22.00000000 IO are staked by this account, not 23.00000000
-        pool bob unstakes 21.5          -> refused: a member stakes at least 1.00000000 IO, or nothing: unstake all of it, or leave that much
+        pool bob unstakes 21.5          -> refused: a member stakes at least 1.00000000 IO, or nothing: unstake ...
         pool bob unstakes 22            -> cools until 14d
         pool give 5
         pool bob claims                 -> refused: this account has nothing to claim
-        pool bob withdraws              -> refused: the coins cool down until 1970-01-15T00:00:00 UTC: withdraw them then
+        pool bob withdraws              -> refused: the coins cool down until 1970-01-15T00:00:00 UTC: withdraw ...
         at 14d
         pool yield                      -> 0 a week on 10: 0 bp
         pool bob withdraws              -> paid 22

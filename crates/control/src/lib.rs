@@ -53,7 +53,7 @@ pub use roll::{Beat, Roll};
 pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
     BLOCKS_KEPT, BlockSummary, Blocks, Broken, Checks, Control, Economy, Genesis, Grant, Head,
-    Invite, Job, JobStage, Key, Node, NodeStage, Outcome, Person, Project, Rental, Reply, Settled,
-    Told, Uptime, Worker,
+    Invite, Job, JobStage, Key, Market, Node, NodeStage, Outcome, Person, Project, Rental, Reply,
+    Settled, Told, Uptime, Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

@@ -189,6 +189,8 @@ pub enum Command {
         hours: u32,
         pay: Option<Asset>,
     },
+    /// A renter was refused a price for want of machines.
+    TurnedAway { project: ProjectId, order: OrderRecord },
     /// A renter takes a quote. With `may_wait`, machines are kept until the money is there.
     Rent { rental: RentalId, name: Name, may_wait: bool },
     /// A renter books more hours of a rental that runs, at the price it was quoted.

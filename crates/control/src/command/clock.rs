@@ -13,6 +13,7 @@ impl Control {
     pub(crate) fn wake(&mut self, by: Actor, now: Timestamp) -> Result<Reply, Refusal> {
         only_clock(by)?;
         self.parameters_on(now);
+        self.move_prices(now);
         self.close_blocks(now);
         self.wake_stakes(now);
         while let Some((at, rental)) = self.due.first().copied() {

@@ -10,6 +10,7 @@ mod job;
 mod money;
 mod parameters;
 mod people;
+mod price;
 mod rental;
 mod safety;
 mod stake;

@@ -1,7 +1,7 @@
 //! Machines: invited, joined, changed, paused, gone.
 
-use scheduler::{Machine, Prices};
-use units::{Credits, InviteId, Timestamp, WorkerId};
+use scheduler::Machine;
+use units::{InviteId, Timestamp, WorkerId};
 
 use crate::effect::{Effect, Subject};
 use crate::record::{Actor, MachineRecord};
@@ -58,6 +58,7 @@ impl Control {
         joining.owner = known.account;
         self.fingerprints.insert(joining.fingerprint, id);
         self.workers.insert(id, joining);
+        self.market_begins(now);
         self.list(id);
         self.changed(Subject::Invite(invite));
         self.changed(Subject::Worker(id));
@@ -164,18 +165,6 @@ impl Control {
             prices,
         });
         self.inventory.set_open(id, open);
-    }
-
-    /// What an hour of a machine's parts costs: a card's, and a thread's as its part of the processor's.
-    fn prices_of(&self, machine: &MachineRecord) -> Prices {
-        let registry = &self.parameters().registry;
-        let gpu_hour = machine.gpu_model.as_ref().map_or(Credits::ZERO, |model| {
-            registry.hour(&registry.classify(model.text(), machine.vram_mib))
-        });
-        let threads = machine.offers.vcpus;
-        let cpu = registry.hour(&registry.classify_cpu(&machine.cpu_model, threads));
-        let vcpu_hour = cpu.mul_div_floor(1, u64::from(threads)).unwrap_or(cpu);
-        Prices { gpu_hour, vcpu_hour }
     }
 
     pub(crate) fn show_open(&mut self, id: WorkerId) {

@@ -1,6 +1,6 @@
 //! Everything that the network goes by and that its people may change.
 
-use market::{FeeRules, OracleRules, Registry};
+use market::{FeeRules, OracleRules, PricingRules, Registry};
 use rewards::block::BlockRules;
 use rewards::checklist::ChecklistRules;
 use rewards::emission::EmissionRules;
@@ -8,6 +8,7 @@ use rewards::rule::{Rule, RuleSet};
 use rewards::vesting::GenesisRules;
 use serde::{Deserialize, Serialize};
 use stakes::{SafetyRules, SlashRules, StakeRules};
+use units::Tier;
 
 /// The parameters: one set, changed by patches, each with the hour from which it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -17,6 +18,8 @@ pub struct Parameters {
     pub fees: FeeRules,
     /// The models of devices: what they cost, what they count for, what they may do while idle.
     pub registry: Registry,
+    /// How prices follow supply and demand.
+    pub pricing: PricingRules,
     /// When a rate between coins and dollars is believed.
     pub oracle: OracleRules,
     /// How many coins each hour brings.
@@ -49,9 +52,13 @@ impl Default for Parameters {
             Rule::SupplierAgreement,
             Rule::PayoutAddress,
         ];
+        // No connection is measured yet, so that none is worth less for it.
+        let mut pricing = PricingRules::default();
+        pricing.tier_bp.insert(Tier::None, 10_000);
         Self {
             fees: FeeRules::default(),
             registry: Registry::default(),
+            pricing,
             oracle: OracleRules::default(),
             emission: EmissionRules::default(),
             blocks: BlockRules { close_delay_secs: 45, ..BlockRules::default() },
@@ -76,6 +83,7 @@ impl Parameters {
         }
         named("fees", self.fees.check())?;
         named("registry", self.registry.check())?;
+        named("pricing", self.pricing.check())?;
         named("oracle", self.oracle.check())?;
         named("emission", self.emission.check())?;
         named("blocks", self.blocks.check())?;

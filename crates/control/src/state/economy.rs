@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use market::Oracle;
+use market::{Observation, Oracle, PriceKey, Pricing};
 use rewards::accruals::Accruals;
 use rewards::block::{Block, Counts, Group};
 use rewards::vesting::Schedule;
@@ -24,12 +24,27 @@ pub struct Economy {
     pub grants: BTreeMap<GrantId, Grant>,
     /// What a coin is worth.
     pub oracle: Oracle,
+    /// What prices are, and what the present hour shows of supply and demand.
+    pub market: Market,
     /// Stakes on machines, and the safety module.
     pub stakes: Stakes,
     /// What blocks have paid and nobody has claimed.
     pub accruals: Accruals,
     /// The hour whose block is open, and the blocks before it.
     pub blocks: Blocks,
+}
+
+/// Prices, and what moves them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Market {
+    /// The hour that is observed; `None` before the first machine.
+    pub hour: Option<Hour>,
+    /// Prices as shares of base prices.
+    pub pricing: Pricing,
+    /// What the hour has shown so far.
+    pub seen: BTreeMap<PriceKey, Observation>,
+    /// Card-minutes that each machine has served in it.
+    pub rented: BTreeMap<WorkerId, u64>,
 }
 
 /// The coin's beginning.
@@ -110,6 +125,7 @@ impl Economy {
     /// Whether what was read back adds up.
     pub(crate) fn audit(&self) -> Result<(), String> {
         self.oracle.audit().map_err(|why| format!("the oracle: {why}"))?;
+        self.market.pricing.audit().map_err(|why| format!("prices: {why}"))?;
         self.stakes.audit().map_err(|why| format!("stakes: {why}"))?;
         self.accruals.audit().map_err(|why| format!("rewards: {why}"))
     }

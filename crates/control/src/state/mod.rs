@@ -14,7 +14,7 @@ use units::{
     RentalId, SlashId, Timestamp, TransferId, WorkerId,
 };
 
-pub use economy::{BLOCKS_KEPT, BlockSummary, Blocks, Economy, Genesis, Grant};
+pub use economy::{BLOCKS_KEPT, BlockSummary, Blocks, Economy, Genesis, Grant, Market};
 use nouns::Work;
 pub use nouns::{
     Checks, Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
@@ -156,7 +156,8 @@ impl Control {
         let rental = self.due.first().map(|(at, _)| *at);
         let version = self.versions.next_from().map(Hour::start);
         let stakes = self.economy.stakes.wake_at();
-        [rental, version, self.block_due(), stakes].into_iter().flatten().min()
+        let hourly = [self.block_due(), self.prices_due()];
+        [rental, version, stakes].into_iter().chain(hourly).flatten().min()
     }
 
     /// The next thing the shell must do once the entries told so far are durable.
@@ -249,6 +250,7 @@ impl Control {
                 let pay = pay.unwrap_or(Asset::Usd);
                 self.quote(by, rental, Booking { project, order, hours, pay }, now)
             }
+            C::TurnedAway { project, order } => self.turned_away(by, project, &order, now),
             C::Rent { rental, name, may_wait } => self.rent(by, rental, name, may_wait, now),
             C::Extend { rental, hours } => self.extend(by, rental, hours, now),
             C::EndRental { rental } => self.end_rental(by, rental, now),

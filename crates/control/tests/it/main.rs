@@ -12,6 +12,8 @@ mod money;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod rentals;

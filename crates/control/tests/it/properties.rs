@@ -85,7 +85,7 @@ proptest! {
         }
         town.minutes(20 + 15 + 60 + 3 + 60);
         prop_assert_eq!(town.control.rentals().count(), 0);
-        prop_assert_eq!(town.control.wake_at(), None);
+        prop_assert_eq!(town.control.wake_at(), Some(units::Hour::of(town.now).end()));
         let free: Vec<u32> = MACHINES.iter().map(|machine| town.free(machine)).collect();
         prop_assert_eq!(free, [1, 1, 2]);
         for (_, account) in town.control.book().accounts() {

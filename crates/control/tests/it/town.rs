@@ -97,6 +97,7 @@ impl Town {
             careful: true,
         };
         town.prices("1", "0.01");
+        town.patch(r#"{"pricing":{"tier_bp":{"high":10000}}}"#);
         town.fees(0, 0, 0);
         for person in ["ann", "bob", "sue"] {
             let command =

@@ -246,6 +246,9 @@ impl Control {
         let Some(rental) = self.rentals.get(&id) else { return };
         let Some(node) = node_at(&rental.nodes, index) else { return };
         let Some(since) = node.meter.since else { return };
+        self.see_served(id, index, since, at);
+        let Some(rental) = self.rentals.get(&id) else { return };
+        let Some(node) = node_at(&rental.nodes, index) else { return };
         let (worker, stranger) =
             (node.seat.worker, self.is_stranger(rental.project, node.supplier));
         if let Some(worker) = self.workers.get_mut(&worker).filter(|_| stranger) {

@@ -1,0 +1,190 @@
+//! Prices that follow supply and demand, an hour at a time.
+
+use std::collections::BTreeSet;
+
+use market::{PriceKey, PriceQuote, Region, Stage};
+use scheduler::Prices;
+use units::{AccountId, Credits, Hour, ProjectId, RentalId, Timestamp, WorkerId};
+
+use super::Standing;
+use super::rental::asked;
+use crate::effect::Subject;
+use crate::record::{Actor, MachineRecord, OrderRecord, Role};
+use crate::refusal::Refusal;
+use crate::state::{Control, Reply, Worker};
+
+const MINUTE_MILLIS: u64 = 60_000;
+/// Minutes of an hour: what an order that was turned away could have paid for in it.
+const HOUR_MINUTES: u64 = 60;
+
+impl Control {
+    /// What an hour of a machine's parts costs: a card's, and a thread's as its part of the processor's.
+    pub(crate) fn prices_of(&self, machine: &MachineRecord) -> Prices {
+        let registry = &self.parameters().registry;
+        let gpu_hour = self.price_of(machine).map_or(Credits::ZERO, |quote| quote.price);
+        let threads = machine.offers.vcpus;
+        let cpu = registry.hour(&registry.classify_cpu(&machine.cpu_model, threads));
+        let vcpu_hour = cpu.mul_div_floor(1, u64::from(threads)).unwrap_or(cpu);
+        Prices { gpu_hour, vcpu_hour }
+    }
+
+    /// What an hour of one card of a machine costs now, step by step; `None` for a machine without cards.
+    pub fn price_of(&self, machine: &MachineRecord) -> Option<PriceQuote> {
+        let model = machine.gpu_model.as_ref()?;
+        let registry = &self.parameters().registry;
+        let base = registry.hour(&registry.classify(model.text(), machine.vram_mib));
+        let key = self.price_key(machine)?;
+        Some(self.economy.market.pricing.quote(&key, base, &self.parameters().pricing))
+    }
+
+    /// Which price a machine's cards have: all that drivers call differently and is one model has one.
+    fn price_key(&self, machine: &MachineRecord) -> Option<PriceKey> {
+        let model = machine.gpu_model.as_ref()?;
+        let known = self.parameters().registry.find(model.text()).filter(|model| model.listed);
+        let listed = known.and_then(|listed| listed.name.parse().ok());
+        Some(PriceKey {
+            model: listed.unwrap_or_else(|| model.clone()),
+            tier: machine.tier,
+            region: machine.country.map_or(Region::Elsewhere, Region::of),
+            certifications: machine.certifications.clone(),
+        })
+    }
+
+    /// Prices begin to be observed.
+    pub(crate) fn market_begins(&mut self, now: Timestamp) {
+        self.economy.market.hour.get_or_insert(Hour::of(now));
+    }
+
+    /// When prices move next.
+    pub(crate) fn prices_due(&self) -> Option<Timestamp> {
+        self.economy.market.hour.map(Hour::end)
+    }
+
+    /// Moves prices by what the hour has shown, if it is over. An hour in which nobody looked shows nothing.
+    pub(crate) fn move_prices(&mut self, now: Timestamp) {
+        let Some(hour) = self.economy.market.hour.filter(|hour| hour.end() <= now) else { return };
+        self.see_running(hour);
+        self.see_free(hour, now);
+        let rules = self.parameters().pricing.clone();
+        let market = &mut self.economy.market;
+        let seen = std::mem::take(&mut market.seen);
+        market.rented.clear();
+        market.hour = Some(Hour::of(now));
+        let moved = market.pricing.step(hour, &seen, &rules).unwrap_or_default();
+        let keys: BTreeSet<PriceKey> = moved.into_iter().map(|moved| moved.key).collect();
+        if keys.is_empty() {
+            return;
+        }
+        let of_key = |worker: &Worker| {
+            self.price_key(&worker.machine).is_some_and(|key| keys.contains(&key))
+        };
+        let workers = self.workers.iter().filter(|(_, worker)| of_key(worker));
+        let workers: Vec<WorkerId> = workers.map(|(id, _)| *id).collect();
+        for worker in workers {
+            self.list(worker);
+            self.changed(Subject::Worker(worker));
+        }
+    }
+
+    /// Notes that a node has served from `since` until `at`, as far as that lies in the hour that is observed.
+    pub(crate) fn see_served(&mut self, id: RentalId, index: u32, since: Timestamp, at: Timestamp) {
+        let Some(hour) = self.economy.market.hour else { return };
+        let Some(rental) = self.rentals.get(&id) else { return };
+        let at_index = usize::try_from(index).ok();
+        let Some(node) = at_index.and_then(|index| rental.nodes.get(index)) else { return };
+        let (from, until) = (since.max(hour.start()), at.min(hour.end()));
+        let minutes = until.millis().saturating_sub(from.millis()) / MINUTE_MILLIS;
+        let card_minutes = minutes * u64::from(node.seat.resources.gpus);
+        let (supplier, worker) = (node.supplier, node.seat.worker);
+        let renter = self.payer(rental.project);
+        let machine = self.workers.get(&worker).map(|worker| &worker.machine);
+        let Some(key) = machine.and_then(|machine| self.price_key(machine)) else { return };
+        if card_minutes == 0 {
+            return;
+        }
+        let market = &mut self.economy.market;
+        market.seen.entry(key).or_default().rented(supplier, renter, card_minutes);
+        *market.rented.entry(worker).or_default() += card_minutes;
+    }
+
+    /// What serves as the hour ends has served in it.
+    fn see_running(&mut self, hour: Hour) {
+        let running = self
+            .rentals
+            .values()
+            .filter(|rental| matches!(rental.stage, Stage::Running { .. }))
+            .flat_map(|rental| {
+                let nodes = (0_u32..).zip(&rental.nodes);
+                nodes.filter_map(|(index, node)| Some((rental.id, index, node.meter.since?)))
+            });
+        let running: Vec<(RentalId, u32, Timestamp)> = running.collect();
+        for (id, index, since) in running {
+            self.see_served(id, index, since, hour.end());
+        }
+    }
+
+    /// What was up, open and not rented was free.
+    fn see_free(&mut self, hour: Hour, now: Timestamp) {
+        let mut free: Vec<(PriceKey, AccountId, u64)> = Vec::new();
+        for (id, worker) in &self.workers {
+            let Some(key) = self.price_key(&worker.machine) else { continue };
+            if worker.paused || worker.checks.blocked.is_some() {
+                continue;
+            }
+            let minutes = worker.uptime.millis_in(hour, now.min(hour.end())) / MINUTE_MILLIS;
+            let all = minutes * u64::from(worker.machine.offers.gpus);
+            let rented = self.economy.market.rented.get(id).copied().unwrap_or_default();
+            free.push((key, worker.owner, all.saturating_sub(rented)));
+        }
+        for (key, supplier, card_minutes) in free {
+            self.economy.market.seen.entry(key).or_default().free(supplier, card_minutes);
+        }
+    }
+
+    /// Who is taken for the renter of a project: its first owner.
+    fn payer(&self, project: ProjectId) -> AccountId {
+        let members = self.projects.get(&project).map(|project| &project.members);
+        let owner = members
+            .and_then(|members| members.iter().find(|(_, role)| **role == Role::Owner))
+            .map(|(account, _)| *account);
+        owner.unwrap_or(AccountId::from_bits(0))
+    }
+
+    /// An order was turned away for want of machines: that is demand, if it could have been paid for. What machines
+    /// can serve after all is not.
+    pub(crate) fn turned_away(
+        &mut self,
+        by: Actor,
+        project: ProjectId,
+        order: &OrderRecord,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        self.only_in_project(by, project, Standing::Member)?;
+        self.market_begins(now);
+        let Some(model) = order.filters.gpu_model.clone() else { return Ok(Reply::Done) };
+        if self.inventory.place(&asked(order)).is_ok() {
+            return Ok(Reply::Done);
+        }
+        let renter = self.payer(project);
+        let card_minutes = u64::from(order.nodes) * u64::from(order.each.gpus) * HOUR_MINUTES;
+        let payable = self.payable(project, card_minutes);
+        let is_asked = |worker: &&Worker| worker.machine.gpu_model.as_ref() == Some(&model);
+        let machines = self.workers.values().filter(is_asked);
+        let keys: BTreeSet<PriceKey> =
+            machines.filter_map(|worker| self.price_key(&worker.machine)).collect();
+        let Some(each) = u64::try_from(keys.len()).ok().and_then(|keys| payable.checked_div(keys))
+        else {
+            return Ok(Reply::Done);
+        };
+        for key in keys {
+            self.economy.market.seen.entry(key).or_default().refused(renter, each);
+        }
+        Ok(Reply::Done)
+    }
+
+    /// As many of these card-minutes as the project has money for, at a dollar an hour at least.
+    fn payable(&self, project: ProjectId, card_minutes: u64) -> u64 {
+        let dollars = self.purse(ledger::Holder::Project(project)).available() / 1_000_000;
+        card_minutes.min(dollars.saturating_mul(HOUR_MINUTES))
+    }
+}

@@ -220,6 +220,19 @@ proptest! {
     }
 
     #[test]
+    fn all_refused_requests_together_have_a_cap(
+        days in prop::collection::vec(day(), 1..6), last in day(),
+        refused in prop::collection::vec((0_u8..100, any::<u8>()), 0..60),
+    ) {
+        let rules = prompt();
+        let without = Day { refused: vec![], ..last.clone() };
+        let with = Day { refused, ..last };
+        let moved = then(&days, &with.seen(), &rules).price.units()
+            - then(&days, &without.seen(), &rules).price.units();
+        prop_assert!(moved <= BASE.share_floor(rules.refused_all_max_bp).units() + 1_000_000);
+    }
+
+    #[test]
     fn no_withdrawal_moves_pressure_by_more_than_its_bound(
         days in prop::collection::vec(day(), 1..6), last in day(),
         usual in 0_u8..200, rented in 0_u8..50,
@@ -398,8 +411,10 @@ fn what_is_gone_is_forgotten_in_the_end() {
 }
 
 #[test]
-fn rules_that_make_no_sense_are_refused_by_name() {
+fn the_defaults_promise_what_they_promise_and_nonsense_is_refused_by_name() {
     assert_eq!(PricingRules::default().check(), Ok(()));
+    assert_eq!(PricingRules::default().renter_influence_max_bp(), 2_200);
+    assert_eq!(PricingRules::default().withdrawal_influence_max_bp(), 584);
     let rules = PricingRules { ceiling_bp: 100, ..PricingRules::default() };
     assert_eq!(
         rules.check().unwrap_err().to_string(),

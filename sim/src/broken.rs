@@ -7,12 +7,16 @@ use std::fmt;
 pub enum Invariant {
     /// The book sums to zero, and says what the auditor says.
     I1Book,
+    /// No coin is made after genesis, none is lost, and nothing leaves what is burned.
+    I1Supply,
     /// A card, and a share of a machine, is in at most one live rental.
     I2Seats,
     /// Money is held exactly while a rental's stage says so.
     I3Holds,
     /// What the renter is charged is what suppliers are paid and the network keeps.
     I4Receipts,
+    /// An hour emits what the schedule says, all of it goes somewhere, and what waits is claimed once.
+    I5Blocks,
     /// Effects follow durable entries, replay gives the live state, and the chain of hashes holds.
     I7Journal,
     /// No rental stays in a stage beyond its time.
@@ -23,10 +27,14 @@ pub enum Invariant {
     I12Chance,
     /// An acknowledged command is never lost, and none is applied twice.
     Acknowledged,
-    /// A refused command changes nothing.
+    /// A refused command changes nothing, and is refused for a reason.
     Refused,
     /// What is rented is what was asked for, at no more than was quoted.
     Promise,
+    /// What a coin is worth follows from what most sources say, and is used only while it is fresh.
+    Rate,
+    /// A version of the parameters holds from its hour on, and no sooner.
+    Rules,
     /// Nobody changes what is not theirs.
     Authority,
     /// A machine never runs two nodes on one card.
@@ -43,16 +51,22 @@ impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::I1Book => "I1 the book sums to zero and says what the auditor says",
+            Self::I1Supply => "I1 no coin is made after genesis, and none is lost",
             Self::I2Seats => "I2 a card is in at most one live rental",
             Self::I3Holds => "I3 money is held exactly while the stage says so",
             Self::I4Receipts => "I4 the renter is charged what suppliers get and the network keeps",
+            Self::I5Blocks => {
+                "I5 an hour's payouts sum to its emission, and wait to be claimed once"
+            }
             Self::I7Journal => "I7 effects follow durable entries, and replay gives the live state",
             Self::I10Waits => "I10 no rental stays in a stage beyond its time",
             Self::I11Queues => "I11 every queue is bounded",
             Self::I12Chance => "I12 the same seed twice gives the same final hash",
             Self::Acknowledged => "no acknowledged command is lost, and none is applied twice",
-            Self::Refused => "a refused command changes nothing",
+            Self::Refused => "a refused command changes nothing, and is refused for a reason",
             Self::Promise => "what is rented is what was asked for, at no more than was quoted",
+            Self::Rate => "a coin is worth what most sources say, while that is fresh",
+            Self::Rules => "parameters hold from their hour on, and no sooner",
             Self::Authority => "nobody changes what is not theirs",
             Self::OneNodePerCard => "a machine never runs two nodes on one card",
             Self::NoFailureWithoutCause => "a rental fails only when its machines did",

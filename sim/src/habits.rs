@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use control::{
-    Actor, Command, Digest, FiltersRecord, MachineRecord, OrderRecord, Parameters, PriceRecord,
-};
+use control::{Actor, Command, Digest, FiltersRecord, MachineRecord, OrderRecord};
 use units::{
-    AccountId, Credits, InviteId, JobId, Name, RentalId, Resources, Tier, Timestamp, WorkerId,
+    AccountId, Asset, Credits, InviteId, JobId, Name, RentalId, Resources, Tier, Timestamp,
+    WorkerId,
 };
 
 use crate::dice::Dice;
@@ -16,6 +15,28 @@ use crate::world::{Due, World};
 
 const MODELS: [&str; 3] = ["NVIDIA GeForce RTX 4090", "NVIDIA H100 PCIe", "Tomorrow 1"];
 
+/// Shares that the network takes.
+const FEES: [&str; 8] = [
+    "renter_reservation_bp",
+    "supplier_reservation_bp",
+    "facilitation_usd_bp",
+    "facilitation_usdc_bp",
+    "facilitation_io_bp",
+    "payout_usd_bp",
+    "payout_usdc_bp",
+    "payout_io_bp",
+];
+
+/// Patches that make no sense.
+const NONSENSE: [&str; 6] = [
+    "{",
+    "[]",
+    r#"{"fees":{"card_bp":3334}}"#,
+    r#"{"fees":{"tip_bp":1}}"#,
+    r#"{"fees":null}"#,
+    r#"{"registry":{"class_hours":{"cpu-8":null}}}"#,
+];
+
 impl World {
     /// A renter does one thing, and will do another.
     pub(crate) fn habit(&mut self, renter: usize) {
@@ -24,13 +45,15 @@ impl World {
         }
         let later = self.dice.seconds(5, 60);
         self.agenda.at(self.now.after(later), Due::Habit(renter));
-        match self.dice.between(0, 19) {
+        match self.dice.between(0, 25) {
             0..=4 => self.quote(renter),
             5..=10 => self.rent(renter),
             11..=13 => self.submit(renter),
             14 => self.stop_job(renter),
             15..=16 => self.end(renter),
             17 => self.reuse_id(),
+            18..=19 => self.extend(renter),
+            20..=23 => self.spend(renter),
             _ => self.steal(renter),
         }
     }
@@ -40,8 +63,10 @@ impl World {
             (self.people.renters[renter].account, self.people.renters[renter].project);
         let order = order(&mut self.dice, &self.people.suppliers);
         let hours = if self.plan.two_hours && self.dice.chance(300) { 2 } else { 1 };
+        let assets = [None, Some(Asset::Usd), Some(Asset::Usdc), Some(Asset::Io)];
+        let pay = *self.dice.pick(&assets[..if self.plan.coin { 4 } else { 2 }]).expect("two");
         let rental = RentalId::from_bits(self.fresh_bits());
-        let command = Command::Quote { rental, project, order, hours };
+        let command = Command::Quote { rental, project, order, hours, pay };
         self.ask(Actor::Account(account), command, Purpose::Quote(renter));
     }
 
@@ -53,6 +78,16 @@ impl World {
         let (account, may_wait) = (known.account, self.dice.chance(500));
         let command = Command::Rent { rental, name: name("cluster"), may_wait };
         self.ask(Actor::Account(account), command, Purpose::Rent(renter));
+    }
+
+    fn extend(&mut self, renter: usize) {
+        let known = &self.people.renters[renter];
+        let recent = &known.rentals[known.rentals.len().saturating_sub(3)..];
+        let Some(rental) = self.dice.pick(recent).copied() else { return };
+        let account = known.account;
+        let hours = *self.dice.pick(&[0, 1, 1, 1, 2, u32::MAX]).expect("six");
+        let purpose = if (1..=2).contains(&hours) { Purpose::Other } else { Purpose::Theft };
+        self.ask(Actor::Account(account), Command::Extend { rental, hours }, purpose);
     }
 
     fn end(&mut self, renter: usize) {
@@ -114,18 +149,17 @@ impl World {
         let renter = self.dice.index(self.people.renters.len());
         self.top_up(renter);
         match self.dice.between(0, 9) {
-            0 => {
-                let prices = prices(&mut self.dice);
-                self.ask(Actor::Operator, Command::SetPrices { prices }, Purpose::Other);
-            }
-            1 => {
-                let mut fee = || u16::try_from(self.dice.between(0, 300)).expect("a small number");
-                let (renter_fee_bp, supplier_fee_bp) = (fee(), fee());
-                let minimum_minutes = if renter_fee_bp.is_multiple_of(2) { 60 } else { 0 };
-                let parameters = Parameters { renter_fee_bp, supplier_fee_bp, minimum_minutes };
-                self.ask(Actor::Operator, Command::SetParameters { parameters }, Purpose::Other);
-            }
+            0..=1 => self.set_parameters(),
             _ => {}
+        }
+    }
+
+    fn set_parameters(&mut self) {
+        let (patch, from) = (patch(&mut self.dice), self.some_hour());
+        self.ask(Actor::Operator, Command::SetParameters { patch, from }, Purpose::Other);
+        if self.dice.chance(300) {
+            let patch = (*self.dice.pick(&NONSENSE).expect("several")).to_owned();
+            self.ask(Actor::Operator, Command::SetParameters { patch, from }, Purpose::Theft);
         }
     }
 
@@ -284,11 +318,25 @@ fn order(dice: &mut Dice, suppliers: &[AccountId]) -> OrderRecord {
     OrderRecord { nodes, each, filters, pack: dice.chance(500) }
 }
 
-fn prices(dice: &mut Dice) -> PriceRecord {
-    let mut price = || Credits::from_units(dice.between(0, 2_000_000));
-    let gpus =
-        MODELS[..2].iter().filter_map(|model| Some((model.parse().ok()?, price()))).collect();
-    let (other_gpu, vcpu) =
-        (price(), Credits::from_units(if dice.chance(200) { 0 } else { 10_000 }));
-    PriceRecord { gpus, other_gpu, vcpu }
+/// Other fees, or other prices; some of them nothing.
+fn patch(dice: &mut Dice) -> String {
+    let mut some = |names: &[&str], most: u64| {
+        let mut fields = Vec::new();
+        for name in names {
+            if dice.chance(400) {
+                let value = if dice.chance(200) { most } else { dice.between(0, most / 10) };
+                fields.push(format!("\"{name}\":{value}"));
+            }
+        }
+        fields.join(",")
+    };
+    let fees = some(&FEES, 3_333);
+    let minutes = some(&["nonrefundable_minutes"], 600);
+    let comma = if fees.is_empty() || minutes.is_empty() { "" } else { "," };
+    let mut price =
+        || Credits::from_units(if dice.chance(200) { 0 } else { dice.between(1, 2_000_000) });
+    let (listed, class, cpu) = (price(), price(), price());
+    format!(
+        r#"{{"fees":{{{fees}{comma}{minutes}}},"registry":{{"models":{{"rtx-4090":{{"hour":"{listed}"}}}},"class_hours":{{"cpu-8":"{cpu}","cpu-16":"{cpu}","gpu-24gb":"{class}"}}}}}}"#
+    )
 }

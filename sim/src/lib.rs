@@ -17,6 +17,7 @@
 mod agenda;
 mod auditor;
 mod broken;
+mod coin;
 mod dice;
 mod disk;
 mod habits;
@@ -25,6 +26,7 @@ mod limits;
 mod machine;
 mod people;
 mod plan;
+mod rates;
 mod ray;
 mod seeds;
 mod server;

@@ -41,6 +41,10 @@ pub(crate) struct Plan {
     pub(crate) poor: bool,
     pub(crate) jobs: bool,
     pub(crate) two_hours: bool,
+    /// Whether the network has a coin, and everything that comes with it.
+    pub(crate) coin: bool,
+    /// Whether deposits are sometimes larger than any economy.
+    pub(crate) giants: bool,
     /// Whether renters end what still runs when the weather stops; otherwise bookings run out.
     pub(crate) ends_all: bool,
     /// Whether a second brain follows the journal, entry by entry.
@@ -57,7 +61,11 @@ impl Plan {
             _ => dice.between(3, 6),
         };
         // A long life for a few machines, a short one for many: beats are most of the work.
-        let weather_seconds = (4_800 / machines).clamp(300, 900);
+        let mut weather_seconds = (4_800 / machines).clamp(300, 900);
+        // Now and then long enough for bookings to run out and blocks to close in the rain.
+        if dice.chance(60) {
+            weather_seconds = (24_000 / machines).clamp(600, 8_000);
+        }
         let calm = dice.chance(150);
         let mut on = |permille| !calm && dice.chance(permille);
         let (cuts, agent_crashes, machine_crashes) = (on(400), on(400), on(300));
@@ -88,6 +96,8 @@ impl Plan {
             poor: dice.chance(300),
             jobs: dice.chance(700),
             two_hours: dice.chance(100),
+            coin: dice.chance(700),
+            giants: dice.chance(50),
             ends_all: dice.chance(900),
             follower: dice.once_in(12),
             snapshot_every: *dice.pick(&[None, Some(60), Some(250)]).expect("three"),

@@ -138,6 +138,14 @@ impl World {
         Ok(())
     }
 
+    /// The shell tells something that it found out by itself, if it is up.
+    pub(crate) fn server_says(&mut self, by: Actor, command: Command) -> Step {
+        if self.server.control.is_some() {
+            self.server_tell_own(by, command)?;
+        }
+        self.server_ask_flush()
+    }
+
     /// A command of the shell's own making.
     fn server_tell_own(
         &mut self,
@@ -162,7 +170,7 @@ impl World {
                 must(before.is_none_or(|before| before == *control), Invariant::Refused, || {
                     format!("{told:?} was refused ({refusal}) and left a trace")
                 })?;
-                self.auditor.refused(told.id, &refusal)?;
+                self.auditor.refused(&told, &refusal)?;
                 self.say_control(|| format!("refuses {}: {refusal}", verb(&told.command)));
                 return Ok(Some(Err(refusal)));
             }

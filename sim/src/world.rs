@@ -14,6 +14,7 @@ use crate::limits::{AGENDA_MAX, REST_MAX, STEPS_MAX};
 use crate::machine::Machine;
 use crate::people::{People, Renter};
 use crate::plan::{Fault, Plan};
+use crate::rates::Outside;
 use crate::ray::RayEvent;
 use crate::server::Server;
 use crate::trace::{Detail, Trace};
@@ -36,6 +37,8 @@ pub(crate) enum Due {
     Habit(usize),
     Supply(usize),
     Operator,
+    Bank,
+    Rates,
     Join(usize, InviteId),
     Retry(CommandId),
     Fault,
@@ -51,6 +54,8 @@ pub(crate) struct World {
     pub(crate) agenda: Agenda<Due>,
     pub(crate) dice: Dice,
     pub(crate) plan: Plan,
+    /// What a coin is worth.
+    pub(crate) outside: Outside,
     pub(crate) weather: Weather,
     pub(crate) server: Server,
     pub(crate) machines: Vec<Machine>,
@@ -70,13 +75,15 @@ impl World {
     pub(crate) fn new(seed: u64, detail: Detail) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(&mut dice);
-        let now = morning();
+        let outside = Outside::draw(&mut dice);
+        let now = morning().after(dice.seconds(0, 3_600));
         Self {
             now,
             agenda: Agenda::new(),
             dice,
             weather: Weather::new(&plan),
             plan,
+            outside,
             server: Server::new(),
             machines: Vec::new(),
             people: People::default(),
@@ -133,6 +140,8 @@ impl World {
             Due::Habit(renter) => self.habit(renter),
             Due::Supply(supplier) => self.supply(supplier),
             Due::Operator => self.operate(),
+            Due::Bank => self.bank(),
+            Due::Rates => self.tell_rates()?,
             Due::Join(machine, invite) => self.join(machine, invite),
             Due::Retry(id) => self.retry(id),
             Due::Fault => self.fault(),
@@ -182,6 +191,14 @@ impl World {
         let seconds = std::time::Duration::from_secs;
         self.agenda.at(self.now.after(seconds(30)), Due::Operator);
         self.agenda.at(self.now.after(seconds(40)), Due::Fault);
+        if self.plan.coin {
+            self.agenda.at(self.now, Due::Rates);
+            let genesis = self.dice.seconds(1, 120);
+            self.agenda.at(self.now.after(genesis), Due::Bank);
+            if self.dice.chance(700) {
+                self.genesis();
+            }
+        }
         self.agenda.at(self.now.after(seconds(self.plan.weather_seconds)), Due::Calm);
         Ok(())
     }
@@ -260,6 +277,9 @@ impl World {
             self.finished = true;
             return Ok(());
         }
+        // What was extended ends later.
+        let booked = self.auditor.booked_until().map(|until| until.after(REST_MAX));
+        self.deadline = self.deadline.max(booked.unwrap_or_default());
         must(self.now < self.deadline, Invariant::Liveness, || open.join("; "))?;
         self.agenda.at(self.now.after(std::time::Duration::from_secs(20)), Due::Look);
         Ok(())

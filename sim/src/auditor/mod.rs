@@ -4,17 +4,24 @@
 //! It sees every entry in the order of the journal. What was not durable when the plug was pulled it forgets with the
 //! control plane, and sees again what survived.
 
+mod blocks;
 mod book;
+mod coin;
 mod rentals;
+mod rules;
 mod seats;
+mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::{Body, Command, Control, Effect, Entry, Refusal, Reply, Subject};
-use units::{CommandId, RentalId, Timestamp};
+use units::{AccountId, CommandId, ProjectId, RentalId, Timestamp};
 
+use crate::auditor::blocks::Blocks;
 use crate::auditor::book::Money;
+use crate::auditor::coin::Worth;
 use crate::auditor::rentals::View;
+use crate::auditor::rules::Rules;
 use crate::broken::{Broken, Invariant, Step, must};
 use crate::disk::Snapshot;
 
@@ -28,6 +35,11 @@ struct Belief {
     hash: [u8; 32],
     at: Timestamp,
     money: Money,
+    rules: Rules,
+    blocks: Blocks,
+    owners: BTreeMap<ProjectId, AccountId>,
+    /// What a coin is worth.
+    worth: Option<Worth>,
     rentals: BTreeMap<RentalId, View>,
     /// Rentals whose stage changed and whose effects were not seen yet.
     touched: BTreeSet<RentalId>,
@@ -70,6 +82,7 @@ impl Auditor {
         let changed = self.belief.see(control, body)?;
         if changed || entry.seq.is_multiple_of(LOOK_AT_ALL_EVERY) {
             self.belief.money.agrees(control, &self.belief.rentals)?;
+            self.belief.blocks_agree(control)?;
             self.belief.seats_agree(control)?;
             self.belief.nobody_waits(control, &body.command)?;
         }
@@ -100,7 +113,9 @@ impl Auditor {
     }
 
     /// A command was refused: then it was never accepted, or its id is used for another.
-    pub(crate) fn refused(&self, id: CommandId, refusal: &Refusal) -> Step {
+    pub(crate) fn refused(&self, body: &Body, refusal: &Refusal) -> Step {
+        let id = body.id;
+        self.belief.refused_for_a_reason(body, refusal)?;
         let known = self.told.contains_key(&id);
         must(known == (*refusal == Refusal::IdReused), Invariant::Acknowledged, || {
             format!("{id} was accepted at {:?}, and is refused: {refusal}", self.told.get(&id))
@@ -215,6 +230,11 @@ impl Auditor {
         })
     }
 
+    /// When the last of what is booked ends.
+    pub(crate) fn booked_until(&self) -> Option<Timestamp> {
+        self.belief.rentals.values().filter_map(|view| view.stage.expires_at()).max()
+    }
+
     /// How many rentals have failed.
     pub(crate) const fn failed(&self) -> u64 {
         self.belief.failed
@@ -234,11 +254,13 @@ fn broken(seen: String) -> Broken {
 impl Belief {
     /// Looks at what one entry has changed; whether any rental stands elsewhere.
     fn see(&mut self, control: &Control, body: &Body) -> Result<bool, Broken> {
-        let mut changed = false;
-        if let Command::TopUp { project, amount, .. } = &body.command {
-            self.money.top_up(*project, amount.units());
-            changed = true;
+        self.rules.see(&body.command, self.at);
+        self.rules.agree(control, &body.command, self.at)?;
+        if let Command::OpenProject { project, owner, .. } = body.command {
+            self.owners.insert(project, owner);
         }
+        let mut changed = self.see_coin(control, body)?;
+        changed |= self.see_blocks(control, body)?;
         let mut known = 0;
         for rental in control.rentals() {
             changed |= self.see_rental(control, rental, body)?;

@@ -4,18 +4,27 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use control::{Actor, Body, Command, Control, Node, NodeStage, Rental};
-use market::{Ending, Stage};
-use units::{AccountId, Timestamp, WorkerId};
+use ledger::Holder;
+use market::{Ending, Stage, Terms};
+use units::{AccountId, HOUR, RentalId, Timestamp, WorkerId};
 
 use super::Belief;
+use super::terms::{Sum, asset, comes_to, held, hourly, receipt_agrees};
 use crate::broken::{Broken, Invariant, Step, must};
+
+/// Whose node, and for how many minutes it is paid.
+type Minutes = (AccountId, u128);
 
 /// A rental as it was last seen.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) stage: Stage,
+    /// What is set aside for it, in the smallest unit of what it is paid in.
     pub(super) held: u64,
-    hourly_quoted: u128,
+    /// Whether that lies in its escrow.
+    pub(super) escrowed: bool,
+    paid_out: BTreeMap<AccountId, u64>,
+    terms: Terms,
     nodes: Vec<NodeView>,
     /// How many of its jobs the renter sees at each stage.
     jobs: BTreeMap<&'static str, usize>,
@@ -27,14 +36,6 @@ struct NodeView {
     stage: NodeStage,
     since: Option<Timestamp>,
     served: Duration,
-}
-
-/// What a rental comes to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sum {
-    pub(super) charged: u64,
-    pub(super) fees: u64,
-    pub(super) payouts: Vec<(AccountId, u64)>,
 }
 
 impl View {
@@ -51,10 +52,29 @@ impl View {
         Self {
             stage: rental.stage,
             held: 0,
-            hourly_quoted: hourly(rental),
+            escrowed: false,
+            paid_out: BTreeMap::new(),
+            terms: rental.terms.clone(),
             nodes,
             jobs: BTreeMap::new(),
         }
+    }
+
+    /// Whole minutes of each node by now, with what a renter who ends a rental that `ran` so long owes of the
+    /// minimum.
+    fn minutes(&self, rental: &Rental, at: Timestamp, ran: Option<Duration>) -> Vec<Minutes> {
+        let booked = u128::from(self.terms.hours) * 60;
+        let of = |(seen, node): (&NodeView, &Node)| {
+            let mut minutes = (seen.served_by(at).as_millis() / 60_000).min(booked);
+            let stood = node.stage == NodeStage::Ready && node.silent_since.is_none();
+            if let Some(ran) = ran.filter(|_| stood) {
+                let least = u128::from(self.terms.minimum_minutes);
+                let missed = least.saturating_sub(ran.as_millis() / 60_000);
+                minutes = (minutes + missed).min(booked);
+            }
+            (node.supplier, minutes)
+        };
+        self.nodes.iter().zip(&rental.nodes).map(of).collect()
     }
 }
 
@@ -67,6 +87,10 @@ impl NodeView {
     fn heard_last(&self, command: &Command) -> Option<Timestamp> {
         let Command::WorkerSilent { worker, heard_millis } = command else { return None };
         (*worker == self.worker).then_some(Timestamp::from_millis(*heard_millis))
+    }
+
+    fn served_by(&self, at: Timestamp) -> Duration {
+        self.served + self.since.map_or(Duration::ZERO, |since| at.since(since))
     }
 
     /// What it has served by the end of this entry, given how it stands.
@@ -101,17 +125,6 @@ const fn place(stage: Stage) -> u8 {
     }
 }
 
-fn hourly(rental: &Rental) -> u128 {
-    rental.terms.node_hours.iter().map(|hour| u128::from(hour.units())).sum()
-}
-
-/// Every hour of every node, and the renter's fee on it rounded up.
-fn hold(rental: &Rental) -> u64 {
-    let cost = hourly(rental) * u128::from(rental.terms.hours);
-    let fee = (cost * u128::from(rental.terms.renter_fee_bp)).div_ceil(10_000);
-    u64::try_from(cost + fee).expect("an accepted price fits")
-}
-
 impl Belief {
     /// Whether the rental stands elsewhere than before.
     pub(super) fn see_rental(
@@ -125,20 +138,27 @@ impl Belief {
             let quoted = matches!(body.command, Command::Quote { rental, .. } if rental == id)
                 && matches!(rental.stage, Stage::Quoted { .. });
             must(quoted, Invariant::Authority, || format!("{id} was never quoted"))?;
+            self.quoted(control, rental, body)?;
             self.rentals.insert(id, View::new(rental));
             self.touched.insert(id);
             return Ok(true);
         };
-        if let Command::Rent { rental: rented, .. } = body.command
-            && rented == id
-        {
-            self.promise(control, rental)?;
+        match body.command {
+            Command::Rent { rental: rented, .. } if rented == id => {
+                self.promise(control, rental)?
+            }
+            Command::Extend { rental: extended, hours } if extended == id => {
+                self.extended(control, rental, hours)?;
+                return Ok(true);
+            }
+            _ => {}
         }
+        self.keeps_its_terms(rental)?;
         self.see_nodes(rental, body)?;
         self.see_jobs(control, rental, body)?;
         let after = rental.stage;
         if before == after {
-            return Ok(false);
+            return self.see_payouts(rental);
         }
         self.touched.insert(id);
         must(
@@ -190,24 +210,132 @@ impl Belief {
     }
 
     fn see_money(&mut self, rental: &Rental, before: Stage, after: Stage) -> Step {
+        let (asset, escrow) = (asset(&rental.terms), Holder::Escrow(rental.id));
+        let project = Holder::Project(rental.project);
+        let at = self.at;
         let Some(view) = self.rentals.get_mut(&rental.id) else { return Ok(()) };
         if !holds_money(before) && holds_money(after) {
-            view.held = hold(rental);
-            return self.money.hold(rental.project, view.held);
+            view.held = held(&rental.terms);
+            return self.money.hold(asset, project, escrow, view.held);
         }
-        if holds_money(before) && !holds_money(after) {
-            let ran = match (before, after.ending()) {
-                (Stage::Running { since, .. }, Some(Ending::Cancelled | Ending::Completed)) => {
-                    Some(self.at.since(since))
-                }
-                _ => None,
-            };
-            let sum = comes_to(rental, &view.nodes, ran);
-            let held = std::mem::take(&mut view.held);
-            receipt_agrees(rental, &sum, held)?;
-            return self.money.settle(rental.project, held, &sum);
+        if !holds_money(before) || holds_money(after) {
+            return Ok(());
         }
-        Ok(())
+        let ran = match (before, after.ending()) {
+            (Stage::Running { since, .. }, Some(Ending::Cancelled | Ending::Completed)) => {
+                Some(at.since(since))
+            }
+            _ => None,
+        };
+        let sum = comes_to(&rental.terms, &view.minutes(rental, at, ran));
+        receipt_agrees(rental, &sum, view.held)?;
+        self.settle(rental.id, project, &sum)
+    }
+
+    /// What is held becomes payouts, fees and change.
+    fn settle(&mut self, id: RentalId, project: Holder, sum: &Sum) -> Step {
+        let Some(view) = self.rentals.get_mut(&id) else { return Ok(()) };
+        let (asset, escrow) = (asset(&view.terms), Holder::Escrow(id));
+        let held = std::mem::take(&mut view.held);
+        must(sum.charged <= held, Invariant::I4Receipts, || {
+            format!("{id} is charged {} of {held} held", sum.charged)
+        })?;
+        let escrowed = std::mem::take(&mut view.escrowed);
+        let paid_out = std::mem::take(&mut view.paid_out);
+        let money = &mut self.money;
+        if !escrowed {
+            money.release(asset, project, escrow, held);
+            money.flow(asset, project, escrow, held)?;
+        }
+        for (supplier, units) in &sum.payouts {
+            let before = paid_out.get(supplier).copied().unwrap_or(0);
+            must(before <= *units, Invariant::I4Receipts, || {
+                format!("{supplier} was paid {before} before {id} came to {units}")
+            })?;
+            money.flow(asset, escrow, Holder::Account(*supplier), *units - before)?;
+        }
+        money.flow(asset, escrow, Holder::Fees, sum.fees)?;
+        money.flow(asset, escrow, project, held - sum.charged)
+    }
+
+    /// What suppliers are paid while it runs is never more than they have earned.
+    fn see_payouts(&mut self, rental: &Rental) -> Result<bool, Broken> {
+        let at = self.at;
+        let Some(view) = self.rentals.get_mut(&rental.id) else { return Ok(false) };
+        if !holds_money(view.stage) || !rental.escrowed {
+            return Ok(false);
+        }
+        let (asset, escrow) = (asset(&view.terms), Holder::Escrow(rental.id));
+        let moved = !view.escrowed || view.paid_out != rental.paid_out;
+        let earned = comes_to(&view.terms, &view.minutes(rental, at, None));
+        if !std::mem::replace(&mut view.escrowed, true) {
+            let project = Holder::Project(rental.project);
+            self.money.release(asset, project, escrow, view.held);
+            self.money.flow(asset, project, escrow, view.held)?;
+        }
+        for (supplier, units) in &rental.paid_out {
+            let before = view.paid_out.insert(*supplier, *units).unwrap_or(0);
+            let earned = earned.payouts.get(supplier).copied().unwrap_or(0);
+            must(before <= *units && *units <= earned, Invariant::I4Receipts, || {
+                format!("{supplier} has earned {earned} of {}, and was paid {units}", rental.id)
+            })?;
+            self.money.flow(asset, escrow, Holder::Account(*supplier), *units - before)?;
+        }
+        Ok(moved)
+    }
+
+    /// What was promised stays, except for what a renter asks to be changed.
+    fn keeps_its_terms(&self, rental: &Rental) -> Step {
+        let Some(view) = self.rentals.get(&rental.id) else { return Ok(()) };
+        must(view.terms == rental.terms, Invariant::Promise, || {
+            format!("{} was promised {:?}, and has {:?}", rental.id, view.terms, rental.terms)
+        })
+    }
+
+    /// The terms are those of the moment: the fees of the parameters in effect, and the rate.
+    fn quoted(&self, control: &Control, rental: &Rental, body: &Body) -> Step {
+        let Command::Quote { hours, pay, .. } = body.command else { return Ok(()) };
+        let terms = &rental.terms;
+        let pay = pay.unwrap_or(units::Asset::Usd);
+        let fees = self.rules.fees_of(control.version().number, pay);
+        let says = [
+            u64::from(terms.renter_fee_bp),
+            u64::from(terms.supplier_fee_bp),
+            u64::from(terms.facilitation_bp),
+            u64::from(terms.payout_bp),
+            u64::from(terms.minimum_minutes),
+        ];
+        let agrees = asset(terms) == pay && terms.hours == hours && says == fees;
+        must(agrees, Invariant::Promise, || format!("{terms:?} is quoted, the fees are {fees:?}"))?;
+        self.is_rate_of_now(control, terms.currency)
+    }
+
+    /// More hours on the same terms, held at once.
+    fn extended(&mut self, control: &Control, rental: &Rental, hours: u32) -> Step {
+        let at = self.at;
+        let Some(view) = self.rentals.get_mut(&rental.id) else { return Ok(()) };
+        let terms = Terms { hours: view.terms.hours + hours, ..view.terms.clone() };
+        let Stage::Running { since, until } = view.stage else {
+            let seen = format!("{} is extended while it is {:?}", rental.id, view.stage);
+            return Err(Broken { invariant: Invariant::Authority, seen });
+        };
+        let stage = Stage::Running { since, until: until.after(HOUR * hours) };
+        let agrees = rental.terms == terms && rental.stage == stage && at < until;
+        must(agrees, Invariant::Promise, || {
+            format!("{hours} hours after {:?} are {:?}: {rental:?}", view.stage, rental.stage)
+        })?;
+        let (asset, escrow) = (asset(&terms), Holder::Escrow(rental.id));
+        let project = Holder::Project(rental.project);
+        let more = held(&terms) - view.held;
+        let escrowed = view.escrowed;
+        (view.held, view.stage, view.terms) = (view.held + more, stage, terms);
+        self.touched.insert(rental.id);
+        self.has_not_fallen(control, rental.terms.currency)?;
+        if escrowed {
+            self.money.flow(asset, project, escrow, more)
+        } else {
+            self.money.hold(asset, project, escrow, more)
+        }
     }
 
     /// What was just rented is what was asked for, and costs no more than was promised.
@@ -224,11 +352,14 @@ impl Belief {
             model && owner && price && tier && node.seat.resources == asked.each
         };
         let nodes = u32::try_from(rental.nodes.len()).unwrap_or(0);
+        let prices = rental.terms.node_hours.clone();
         let kept = nodes == asked.nodes
             && rental.nodes.iter().all(fits)
-            && hourly(rental) <= view.hourly_quoted;
+            && hourly(&rental.terms) <= hourly(&view.terms)
+            && rental.terms == Terms { node_hours: prices, ..view.terms.clone() };
         must(kept, Invariant::Promise, || format!("{} got {:?}", rental.id, rental.nodes))?;
         view.nodes = rental.nodes.iter().map(NodeView::new).collect();
+        view.terms = rental.terms.clone();
         Ok(())
     }
 
@@ -256,7 +387,10 @@ const fn may(before: Stage, after: Stage, body: &Body) -> bool {
         (S::AwaitingPayment { .. }, S::Ended { .. }) => {
             matches!(body.command, C::Wake {} | C::EndRental { .. })
         }
-        (S::AwaitingPayment { .. }, _) => matches!(body.command, C::TopUp { .. }),
+        (S::AwaitingPayment { .. }, _) => matches!(
+            body.command,
+            C::TopUp { .. } | C::Deposit { .. } | C::Transfer { .. } | C::Convert { .. }
+        ),
         (S::Deploying { .. }, S::Running { .. }) => matches!(body.command, C::Observe { .. }),
         (S::Deploying { .. }, _) => matches!(
             body.command,
@@ -268,48 +402,4 @@ const fn may(before: Stage, after: Stage, body: &Body) -> bool {
         (S::Ending { .. }, _) => matches!(body.command, C::Observe { .. } | C::Wake {}),
         (S::Ended { .. }, _) => false,
     }
-}
-
-/// Whole minutes at the hourly price, each node for itself, rounded down; fees likewise. A rental that the renter
-/// ended after it `ran` so long owes what that cut off of the minimum.
-fn comes_to(rental: &Rental, nodes: &[NodeView], ran: Option<Duration>) -> Sum {
-    let terms = &rental.terms;
-    let booked = u128::from(terms.hours) * 60;
-    let mut sum = Sum::default();
-    let mut subtotal = 0;
-    for ((seen, node), hour) in nodes.iter().zip(&rental.nodes).zip(&terms.node_hours) {
-        let mut minutes = (seen.served.as_millis() / 60_000).min(booked);
-        let stood = node.stage == NodeStage::Ready && node.silent_since.is_none();
-        if let Some(ran) = ran.filter(|_| stood) {
-            let missed = u128::from(terms.minimum_minutes).saturating_sub(ran.as_millis() / 60_000);
-            minutes = (minutes + missed).min(booked);
-        }
-        let charge = u128::from(hour.units()) * minutes / 60;
-        let fee = charge * u128::from(terms.supplier_fee_bp) / 10_000;
-        subtotal += charge;
-        sum.fees += whole(fee);
-        sum.payouts.push((node.supplier, whole(charge - fee)));
-    }
-    let fee = subtotal * u128::from(terms.renter_fee_bp) / 10_000;
-    sum.fees += whole(fee);
-    sum.charged = whole(subtotal + fee);
-    sum
-}
-
-fn whole(units: u128) -> u64 {
-    u64::try_from(units).expect("an accepted price fits")
-}
-
-fn receipt_agrees(rental: &Rental, sum: &Sum, held: u64) -> Step {
-    let paid: u64 = sum.payouts.iter().map(|(_, units)| units).sum();
-    let receipt = rental.receipt();
-    let agrees = receipt.as_ref().is_some_and(|receipt| {
-        receipt.charged.units() == sum.charged
-            && receipt.fees.units() == sum.fees
-            && receipt.held.units() == held
-            && receipt.returned.units() + sum.charged == held
-    });
-    must(agrees && sum.charged == paid + sum.fees, Invariant::I4Receipts, || {
-        format!("{} comes to {sum:?} of {held}, the receipt says {receipt:?}", rental.id)
-    })
 }

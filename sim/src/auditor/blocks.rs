@@ -1,0 +1,213 @@
+//! What the auditor believes of blocks: what an hour emits, whom it pays, and what waits to be claimed.
+
+use std::collections::BTreeMap;
+
+use control::{Body, Command, Control, Parameters};
+use ledger::Holder;
+use units::{AccountId, Asset, HOUR, Hour, Timestamp, WorkerId};
+
+use super::Belief;
+use crate::broken::{Broken, Invariant, Step, must};
+
+/// How far an hour's emission may lie from the auditor's own sum, in the smallest unit: both round once a month.
+const EMISSION_OFF_MAX: u128 = 3;
+/// Spans of a machine's life before this are counted in no block.
+const SPAN_KEPT: std::time::Duration = std::time::Duration::from_secs(6 * 3_600);
+
+/// What blocks have come to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Blocks {
+    /// The hour that closes next.
+    open: Option<Hour>,
+    emitted: u64,
+    /// What each account may claim.
+    unclaimed: BTreeMap<AccountId, u64>,
+    lives: BTreeMap<WorkerId, Life>,
+}
+
+/// When a machine spoke.
+#[derive(Clone, Debug, Default)]
+struct Life {
+    since: Option<Timestamp>,
+    spans: Vec<(Timestamp, Timestamp)>,
+}
+
+impl Life {
+    fn stop(&mut self, heard: Timestamp) {
+        let Some(since) = self.since.take() else { return };
+        self.spans.retain(|(_, until)| until.after(SPAN_KEPT) > heard);
+        self.spans.push((since, heard.max(since)));
+    }
+
+    /// Whole minutes of an hour, as far as is known at `now`.
+    fn minutes(&self, hour: Hour, now: Timestamp) -> u64 {
+        let spans = self.spans.iter().copied().chain(self.since.map(|since| (since, now)));
+        let within = |(from, until): (Timestamp, Timestamp)| {
+            let (from, until) = (from.max(hour.start()), until.min(hour.end()));
+            until.millis().saturating_sub(from.millis())
+        };
+        spans.map(within).sum::<u64>() / 60_000
+    }
+}
+
+impl Belief {
+    /// What one entry does to lives, blocks and what they pay; whether any money moved.
+    pub(super) fn see_blocks(&mut self, control: &Control, body: &Body) -> Result<bool, Broken> {
+        self.see_lives(&body.command);
+        let claimed = self.see_claim(control, &body.command)?;
+        let economy = control.economy();
+        if let (None, Some(genesis)) = (self.blocks.open, &economy.genesis) {
+            self.blocks.open = Some(genesis.first_hour);
+            self.blocks.emitted = economy.blocks.emitted.units();
+        }
+        let (Some(open), Some(next)) = (self.blocks.open, economy.blocks.open) else {
+            return Ok(claimed);
+        };
+        let closed = next.since(open);
+        if closed > 0 {
+            must(matches!(body.command, Command::Wake {}), Invariant::I5Blocks, || {
+                format!("{closed} blocks were closed by {:?}", body.command)
+            })?;
+            for hour in (0..closed).map(|count| open.later(count)) {
+                self.see_block(control, hour)?;
+            }
+            self.see_rows(control, closed == 1)?;
+        }
+        self.blocks.open = Some(next);
+        let late = matches!(body.command, Command::Wake {}) && next.end().after(HOUR) <= self.at;
+        must(!late && open <= next, Invariant::I5Blocks, || {
+            format!("{next} is open at {:?}", self.at)
+        })?;
+        Ok(claimed || closed > 0)
+    }
+
+    fn see_lives(&mut self, command: &Command) {
+        let at = self.at;
+        match command {
+            Command::WorkerUp { worker } => {
+                self.blocks.lives.entry(*worker).or_default().since.get_or_insert(at);
+            }
+            Command::WorkerSilent { worker, heard_millis } => {
+                let heard = Timestamp::from_millis(*heard_millis).min(at);
+                self.blocks.lives.entry(*worker).or_default().stop(heard);
+            }
+            Command::Retire { worker } => {
+                self.blocks.lives.remove(worker);
+            }
+            _ => {}
+        }
+    }
+
+    /// One block: it emits what the schedule says, all of that goes somewhere, and it was time.
+    fn see_block(&mut self, control: &Control, hour: Hour) -> Step {
+        let found = control.economy().blocks.closed.iter().find(|block| block.hour == hour);
+        let Some(block) = found else {
+            let seen = format!("the block of {hour} was skipped");
+            return Err(Broken { invariant: Invariant::I5Blocks, seen });
+        };
+        let emission = block.emission.units();
+        let parts = [block.worker_emission, block.safety_module_emission, block.unearned];
+        let parts = parts.map(units::Amount::units);
+        let left = u128::from(self.money.has(Asset::Io, Holder::Emission));
+        let scheduled = scheduled(control.parameters(), hour).min(left);
+        let right = u128::from(emission).abs_diff(scheduled) <= EMISSION_OFF_MAX;
+        let paid: u64 = parts.iter().sum();
+        let groups: u64 = block.groups.iter().map(|group| group.amount.units()).sum();
+        let agrees = right && paid == emission && groups == block.worker_emission.units();
+        must(agrees && hour.end() <= self.at, Invariant::I5Blocks, || {
+            format!("{hour} should emit {scheduled}: {block:?}")
+        })?;
+        self.blocks.emitted += emission;
+        let to = [Holder::Rewards, Holder::SafetyModule, Holder::Treasury];
+        let mut flows = to.into_iter().zip(parts);
+        flows.try_for_each(|(to, units)| self.money.flow(Asset::Io, Holder::Emission, to, units))
+    }
+
+    /// The rows of the newest block: what machines are paid, and for which minutes. With one block at a time, its
+    /// payouts are exactly what has come to the accounts.
+    fn see_rows(&mut self, control: &Control, alone: bool) -> Step {
+        let economy = control.economy();
+        let Some((hour, block)) = &economy.blocks.last else { return Ok(()) };
+        let mut paid: BTreeMap<AccountId, u64> = BTreeMap::new();
+        for row in &block.rows {
+            let worker = row.device.worker;
+            let units = row.outcome.payout().units();
+            let life = self.blocks.lives.get(&worker);
+            let minutes = life.map_or(0, |life| life.minutes(*hour, self.at));
+            let agrees = minutes == u64::from(row.device.proofs.up_minutes)
+                && (units == 0 || (minutes > 0 && row.device.missing.is_empty()));
+            must(agrees, Invariant::I5Blocks, || {
+                format!("{worker} was up for {minutes} minutes of {hour}: {row:?}")
+            })?;
+            if let Some(known) = control.worker(worker) {
+                *paid.entry(known.owner).or_default() += units;
+            }
+        }
+        let all: u64 = paid.values().sum();
+        must(all == block.worker_emission.units(), Invariant::I5Blocks, || {
+            format!("the rows of {hour} come to {all}, not {}", block.worker_emission)
+        })?;
+        for (account, units) in paid {
+            *self.blocks.unclaimed.entry(account).or_default() += units;
+        }
+        if !alone {
+            self.trust_accruals(control);
+        }
+        Ok(())
+    }
+
+    /// Rows of blocks that closed together with a later one are not kept: the accounts are taken as they are.
+    fn trust_accruals(&mut self, control: &Control) {
+        for (account, units) in &mut self.blocks.unclaimed {
+            *units = control.economy().accruals.account_total(*account).units();
+        }
+    }
+
+    /// What is claimed is what was there; whether anything was.
+    fn see_claim(&mut self, control: &Control, command: &Command) -> Result<bool, Broken> {
+        let Command::ClaimRewards { account, .. } = command else { return Ok(false) };
+        let left = control.economy().accruals.account_total(*account).units();
+        let had = self.blocks.unclaimed.insert(*account, left).unwrap_or(0);
+        must(left < had, Invariant::I5Blocks, || {
+            format!("{account} had {had} to claim, and has {left}")
+        })?;
+        self.money.flow(Asset::Io, Holder::Rewards, Holder::Account(*account), had - left)?;
+        Ok(true)
+    }
+
+    /// Purses of blocks hold what is accounted for.
+    pub(super) fn blocks_agree(&self, control: &Control) -> Step {
+        let economy = control.economy();
+        let rewards = self.money.has(Asset::Io, Holder::Rewards);
+        let unclaimed: u64 = self.blocks.unclaimed.values().sum();
+        let accrued = economy.accruals.total().units();
+        must(rewards == unclaimed && rewards == accrued, Invariant::I5Blocks, || {
+            format!("{rewards} wait to be claimed: {unclaimed} by rows, {accrued} by accounts")
+        })?;
+        let emitted = economy.blocks.emitted.units();
+        must(emitted == self.blocks.emitted, Invariant::I5Blocks, || {
+            format!("{} were emitted, not {emitted}", self.blocks.emitted)
+        })?;
+        let whose =
+            self.blocks.unclaimed.iter().find(|(account, units)| {
+                economy.accruals.account_total(**account).units() != **units
+            });
+        must(whose.is_none(), Invariant::I5Blocks, || format!("{whose:?} may be claimed"))
+    }
+}
+
+/// What the schedule has for an hour: a month's part, each month a little less than the one before.
+fn scheduled(parameters: &Parameters, hour: Hour) -> u128 {
+    /// Digits behind the point while months are reckoned.
+    const FINE: u128 = 1_000;
+    let rules = &parameters.emission;
+    let month = hour.month();
+    let months = month.since(rules.first_month);
+    if month < rules.first_month || months >= rules.months {
+        return 0;
+    }
+    let genesis = u128::from(rules.genesis.units()) * FINE;
+    let first = genesis * u128::from(rules.first_year_bp) / 120_000;
+    let retained = |of: u128, _| of * u128::from(rules.retained_e18) / 1_000_000_000_000_000_000;
+    (0..months).fold(first, retained) / FINE / u128::from(month.hours())
+}

@@ -26,6 +26,7 @@ mod limits;
 mod machine;
 mod people;
 mod plan;
+mod pricing_study;
 mod rates;
 mod ray;
 mod seeds;
@@ -37,6 +38,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use broken::{Broken, Invariant};
+pub use pricing_study::report as pricing_report;
 pub use seeds::{NotASeed, parse_seed, parse_seeds};
 pub use trace::Detail;
 

@@ -4,11 +4,12 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sim::{Detail, Outcome, parse_seed, parse_seeds, run, run_twice};
+use sim::{Detail, Outcome, parse_seed, parse_seeds, pricing_report, run, run_twice};
 
 const USAGE: &str =
-    "usage: sim [--seeds FROM..TO | --seed X [--trace] | --seconds N [--base X] | --file PATH]
-without arguments: the committed seeds, and fresh ones for 20 seconds";
+    "usage: sim [--seeds FROM..TO | --seed X [--trace] | --seconds N [--base X] | --file PATH | pricing]
+without arguments: the committed seeds, and fresh ones for 20 seconds
+pricing: the study of how prices are made, in some minutes";
 
 /// The committed seeds, as seen from the root of the repository.
 const COMMITTED: &str = "sim/seeds.txt";
@@ -18,6 +19,8 @@ const FRESH: Duration = Duration::from_secs(20);
 const BASE: u64 = 0x1_0000;
 /// One seed in so many is played twice, and must go the same way.
 const TWICE_EVERY: u64 = 16;
+/// On how many seeds prices are studied: enough that profits settle to a percent or so.
+const PRICING_SEEDS: u64 = 6;
 
 /// Which seeds.
 enum Choice {
@@ -29,6 +32,10 @@ enum Choice {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == ["pricing"] {
+        say(&pricing_report(PRICING_SEEDS));
+        return ExitCode::SUCCESS;
+    }
     let (choice, trace) = match read(&arguments) {
         Ok(read) => read,
         Err(why) => {

@@ -188,7 +188,8 @@ impl PricingRules {
     }
 
     /// The most by which one supplier raises a price when it takes its usual supply off the market, in ten-thousandths of
-    /// the price at rest, for as long as that supply is remembered; whatever all others do.
+    /// the price at rest, for as long as that supply is remembered and whatever the others show. When they fill up
+    /// afterwards, that is demand like any other.
     ///
     /// Counted supply falls from at least `rest + swing` to `rest`, which is at least what all together may leave; and
     /// pressure is at most everything and all refused requests.

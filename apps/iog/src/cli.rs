@@ -46,6 +46,8 @@ pub(crate) enum Verb {
     Whoami(verb::login::WhoamiArgs),
     /// Show what can be rented now.
     Offers(verb::offers::Args),
+    /// Show what devices cost.
+    Prices(verb::parameters::ListArgs),
     /// Ask for a price without renting.
     Quote(verb::quote::Args),
     /// Rent machines as a Ray cluster, and wait until it runs.
@@ -54,6 +56,8 @@ pub(crate) enum Verb {
     Rentals(verb::rentals::ListArgs),
     /// Show one rental.
     Rental(verb::rentals::ShowArgs),
+    /// Book more hours of a rental that runs.
+    Extend(verb::rentals::ExtendArgs),
     /// End a rental.
     End(verb::rentals::EndArgs),
     /// Run work on a rental.

@@ -91,6 +91,15 @@ impl Client {
         json(self.send(&Method::POST, path, &Sent::Nothing)?)
     }
 
+    /// Changes parts of one thing.
+    pub(crate) fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        json(self.send(&Method::PATCH, path, &written(body)?)?)
+    }
+
     /// Sets one thing.
     pub(crate) fn put<T: DeserializeOwned>(
         &self,

@@ -15,7 +15,7 @@ use wire::{NodeView, RentalView};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
-use crate::show::usd;
+use crate::show::money;
 
 /// How often a rental is looked at: often enough to look alive, rare enough to cost nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
@@ -73,10 +73,10 @@ pub(crate) fn until_ended(
 
 fn not_running(rental: &RentalView) -> Failure {
     let why = rental.reason.as_deref().or(rental.ending.as_deref()).unwrap_or("it was ended");
-    let charged = rental.receipt.as_ref().map(|receipt| usd(receipt.charged));
+    let charged = rental.receipt.as_ref().map(|receipt| money(receipt.paid.charged));
     let hint = match charged {
         Some(charged) => {
-            format!("{charged} USD were charged; `iog receipt {}` says why", rental.id)
+            format!("{charged} were charged; `iog receipt {}` says why", rental.id)
         }
         None => format!("`iog rental {}` shows how it stands", rental.id),
     };
@@ -87,7 +87,7 @@ fn not_running(rental: &RentalView) -> Failure {
 pub(crate) fn stage(rental: &RentalView) -> String {
     match rental.state.as_str() {
         "awaiting-payment" => {
-            format!("waiting for payment of {} USD", usd(rental.price.hold))
+            format!("waiting for payment of {}", money(rental.price.held))
         }
         "deploying" => "starting the cluster".to_owned(),
         "running" => "running".to_owned(),

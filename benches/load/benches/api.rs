@@ -35,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     let project = ProjectRequest { name: "bench".parse()?, owner: Some(me.account.id) };
     let project: ProjectView =
         connection.ask(("POST", "/v1/projects"), &server.operator, &project)?;
-    let quote = QuoteRequest { project: project.id, order: order()?, hours: 1 };
+    let quote = QuoteRequest { project: project.id, order: order()?, hours: 1, pay: None };
     let quoted: RentalView = connection.ask(("POST", "/v1/quotes"), &server.operator, &quote)?;
 
     println!("| request | connections | per second | p50 ms | p99 ms | server CPU µs each |");

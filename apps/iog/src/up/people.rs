@@ -6,10 +6,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use serde_json::{Map, Value, json};
 use units::{Credits, Name, ProjectId};
 use wire::{
-    AccountRequest, AccountView, KeyIssued, KeyRequest, MeView, ParametersBody, ProjectRequest,
-    ProjectView, RentalView, Scope, TopUpRequest,
+    AccountRequest, AccountView, KeyIssued, KeyRequest, MeView, ParametersPatch, ParametersView,
+    ProjectRequest, ProjectView, RentalView, Scope, TopUpRequest, VersionView,
 };
 
 use crate::client::Client;
@@ -79,10 +80,12 @@ impl People {
     /// Credit for the renter, and parameters for a small network.
     fn settle(&self) -> Result<(), Failure> {
         let path = "/v1/network/parameters";
-        let now: ParametersBody = self.operator.get(path)?;
-        let wanted = ParametersBody { minimum_minutes: MINIMUM_MINUTES, ..now };
-        if wanted != now {
-            let _: ParametersBody = self.operator.put(path, &wanted)?;
+        let now: ParametersView<Value> = self.operator.get(path)?;
+        if now.parameters["fees"]["nonrefundable_minutes"] != MINIMUM_MINUTES {
+            let fees = json!({ "nonrefundable_minutes": MINIMUM_MINUTES });
+            let patch = Map::from_iter([("fees".to_owned(), fees)]);
+            let request = ParametersPatch { patch, from: None };
+            let _: VersionView = self.operator.patch(path, &request)?;
         }
         let project: ProjectView = self.renter.get(&format!("/v1/projects/{}", self.project))?;
         if project.available < CREDIT_MIN {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use serde::Serialize;
-use units::{Credits, JobId, RentalId};
+use units::{Asset, Credits, JobId, RentalId};
 use wire::{BookView, JobView, OfferView, ReceiptView, RentRequest, RentalView};
 
 use crate::client::Client;
@@ -159,6 +159,7 @@ impl Story<'_> {
             certification: Vec::new(),
             max_price: None,
             pack: false,
+            pay: Asset::Usd,
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod money;
 pub(crate) mod network;
 pub(crate) mod offers;
 pub(crate) mod operator;
+pub(crate) mod parameters;
 pub(crate) mod projects;
 pub(crate) mod quote;
 pub(crate) mod rent;

@@ -1,17 +1,13 @@
 //! `iog operator`: what only the operator of a network may do.
 
-use units::{Asset, Credits, GpuModel, Money, Name, ProjectId};
-use wire::{
-    AccountRequest, AccountView, AssetBook, BookView, ParametersBody, PricesBody, ProjectView,
-    TopUpRequest,
-};
+use units::{Asset, Credits, Money, Name, ProjectId};
+use wire::{AccountRequest, AccountView, AssetBook, BookView, ProjectView, TopUpRequest};
 
 use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
-use crate::show::{count, money, percent, usd};
-use crate::table::Table;
-use crate::verb::login;
+use crate::show::money;
+use crate::verb::{login, parameters};
 
 /// Purses that are shown of dollars even when nothing is in them: where the money of rentals goes.
 const DOLLAR_PURSES: [&str; 4] = ["projects", "escrow", "accounts", "fees"];
@@ -42,17 +38,12 @@ enum Verb {
         #[arg(long, default_value = "")]
         note: String,
     },
-    /// Show fees and minimums, or change them for quotes from then on.
-    #[command(
-        after_help = "Examples:\n  iog operator parameters\n  iog operator parameters --minimum-minutes 1"
-    )]
-    Parameters(ParametersArgs),
-    /// Show hourly prices, or change them for quotes from then on.
-    #[command(after_help = "\
-Examples:
-  iog operator prices
-  iog operator prices --vcpu 0.02 --gpu 'NVIDIA H100 PCIe=0.95'")]
-    Prices(PricesArgs),
+    /// Show what the network goes by, or change it.
+    Parameters(parameters::Args),
+    /// Show what the network takes, or change it for quotes from then on.
+    Fees(parameters::FeesArgs),
+    /// Show what devices cost, or change it for quotes from then on.
+    Prices(parameters::PricesArgs),
     /// Show where all the money is, and whether it adds up.
     #[command(
         after_help = "Examples:\n  iog operator book\n  iog operator book --json | jq .balanced"
@@ -79,32 +70,6 @@ enum AccountVerb {
     },
 }
 
-#[derive(Debug, clap::Args)]
-struct ParametersArgs {
-    /// The renter's fee, in ten-thousandths.
-    #[arg(long, value_name = "BP")]
-    renter_fee_bp: Option<u16>,
-    /// The supplier's fee, in ten-thousandths.
-    #[arg(long, value_name = "BP")]
-    supplier_fee_bp: Option<u16>,
-    /// Minutes charged even when the renter ends earlier.
-    #[arg(long, value_name = "N")]
-    minimum_minutes: Option<u32>,
-}
-
-#[derive(Debug, clap::Args)]
-struct PricesArgs {
-    /// USD an hour for one vCPU of a machine rented without GPUs.
-    #[arg(long, value_name = "USD")]
-    vcpu: Option<Credits>,
-    /// USD an hour for one GPU of a model that has no price of its own.
-    #[arg(long, value_name = "USD")]
-    other_gpu: Option<Credits>,
-    /// USD an hour for one GPU of this model.
-    #[arg(long, value_name = "MODEL=USD", value_parser = gpu_price)]
-    gpu: Vec<(GpuModel, Credits)>,
-}
-
 impl Args {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let (client, screen) = (session.client()?, session.screen);
@@ -122,72 +87,15 @@ impl Args {
                     login::projects(std::slice::from_ref(project), screen)
                 })
             }
-            Verb::Parameters(args) => {
-                let path = "/v1/network/parameters";
-                let now: ParametersBody = client.get(path)?;
-                let wanted = args.over(now);
-                let set = if wanted == now { now } else { client.put(path, &wanted)? };
-                session.show(&set, parameters)
-            }
-            Verb::Prices(args) => {
-                let path = "/v1/network/prices";
-                let now: PricesBody = client.get(path)?;
-                let wanted = args.over(now.clone());
-                let set = if wanted == now { now } else { client.put(path, &wanted)? };
-                session.show(&set, |prices| price_table(prices, screen))
-            }
+            Verb::Parameters(args) => args.run(session, &client),
+            Verb::Fees(args) => args.run(session, &client),
+            Verb::Prices(args) => args.run(session, &client),
             Verb::Book => {
                 let view: BookView = client.get("/v1/network/book")?;
                 session.show(&view, |view| book(view, screen))
             }
         }
     }
-}
-
-impl ParametersArgs {
-    fn over(&self, now: ParametersBody) -> ParametersBody {
-        ParametersBody {
-            renter_fee_bp: self.renter_fee_bp.unwrap_or(now.renter_fee_bp),
-            supplier_fee_bp: self.supplier_fee_bp.unwrap_or(now.supplier_fee_bp),
-            minimum_minutes: self.minimum_minutes.unwrap_or(now.minimum_minutes),
-        }
-    }
-}
-
-impl PricesArgs {
-    fn over(&self, mut now: PricesBody) -> PricesBody {
-        now.gpus.extend(self.gpu.iter().cloned());
-        PricesBody {
-            gpus: now.gpus,
-            other_gpu: self.other_gpu.unwrap_or(now.other_gpu),
-            vcpu: self.vcpu.unwrap_or(now.vcpu),
-        }
-    }
-}
-
-fn gpu_price(text: &str) -> Result<(GpuModel, Credits), String> {
-    let (model, price) = text.rsplit_once('=').ok_or("write it as MODEL=USD")?;
-    let model = model.parse().map_err(|why: units::NotHardware| why.to_string())?;
-    Ok((model, price.parse().map_err(|why: units::NotAnAmount| why.to_string())?))
-}
-
-fn parameters(parameters: &ParametersBody) -> String {
-    format!(
-        "renter's fee    {:>8}\nsupplier's fee  {:>8}\nat least        {:>8}\n",
-        percent(parameters.renter_fee_bp),
-        percent(parameters.supplier_fee_bp),
-        count(u64::from(parameters.minimum_minutes), "minute"),
-    )
-}
-
-fn price_table(prices: &PricesBody, screen: Screen) -> String {
-    let mut table = Table::new(&["FOR", ">USD/HOUR"]);
-    for (model, price) in &prices.gpus {
-        table.row([model.to_string(), usd(*price)]);
-    }
-    table.row(["any other GPU".to_owned(), usd(prices.other_gpu)]);
-    table.row(["one vCPU without GPUs".to_owned(), usd(prices.vcpu)]);
-    table.text(screen)
 }
 
 /// The book, an asset after the other; its last line says whether it adds up.
@@ -355,12 +263,5 @@ mod tests {
             change(&mut whole.assets[1]);
             assert!(!adds_up(&whole), "change {at}");
         }
-    }
-
-    #[test]
-    fn a_price_of_a_model_is_read() {
-        let (model, price) = gpu_price("NVIDIA H100 PCIe=0.95").unwrap();
-        assert_eq!((model.text(), price.to_string().as_str()), ("NVIDIA H100 PCIe", "0.950000"));
-        assert!(gpu_price("0.95").is_err() && gpu_price("x=").is_err());
     }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use units::{AccountId, Certification, Country, Credits, GpuModel, ProjectId, Resources, Tier};
+use units::{
+    AccountId, Asset, Certification, Country, Credits, GpuModel, ProjectId, Resources, Tier,
+};
 use wire::{Order, QuoteRequest, RentalView};
 
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
-use crate::show::{clock, count, mib, percent, usd};
+use crate::show::{clock, count, mib, money, percent, usd};
 use crate::size::Mebibytes;
 use crate::table::Table;
 
@@ -56,12 +58,16 @@ pub(crate) struct OrderArgs {
     /// Let nodes share a machine.
     #[arg(long)]
     pub(crate) pack: bool,
+    /// What to pay in: USD, USDC or IO.
+    #[arg(long, default_value = "USD", value_name = "ASSET")]
+    pub(crate) pay: Asset,
 }
 
 impl OrderArgs {
     /// Asks for the price of it.
     pub(crate) fn quote(&self, client: &Client, project: ProjectId) -> Result<RentalView, Failure> {
-        let request = QuoteRequest { project, order: self.order(), hours: self.hours };
+        let (order, hours, pay) = (self.order(), self.hours, Some(self.pay));
+        let request = QuoteRequest { project, order, hours, pay };
         client.post("/v1/quotes", &request)
     }
 
@@ -91,6 +97,7 @@ impl OrderArgs {
 Examples:
   iog quote --nodes 3 --vcpus 1 --memory 1GiB --hours 1
   iog quote --nodes 2 --gpus 8 --gpu-model 'NVIDIA H100 80GB HBM3' --tier-min high --hours 24
+  iog quote --nodes 3 --pay IO
   iog quote --nodes 3 --json | jq -r .quote")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -140,22 +147,62 @@ fn nodes(rental: &RentalView, screen: Screen) -> String {
 /// How the price comes about, a step a line.
 pub(crate) fn price(rental: &RentalView, screen: Screen) -> String {
     let price = &rental.price;
-    let fee = price.hold.checked_sub(price.subtotal).unwrap_or(Credits::ZERO);
     let nodes = count(u64::from(rental.order.nodes), "node");
-    let steps = [
+    let share = |basis_points| price.subtotal.share_ceil(basis_points).unwrap_or(Credits::ZERO);
+    let mut steps = vec![
         (format!("{nodes}, one hour"), usd(price.hourly)),
         (format!("× {}", count(u64::from(price.hours), "hour")), usd(price.subtotal)),
-        (format!("+ fee of {}", percent(price.renter_fee_bp)), usd(fee)),
+        (format!("+ fee of {}", percent(price.renter_fee_bp)), usd(share(price.renter_fee_bp))),
     ];
+    if price.facilitation_bp > 0 {
+        let step = format!("+ {} for {}", percent(price.facilitation_bp), price.pay);
+        steps.push((step, usd(share(price.facilitation_bp))));
+    }
     let mut text = String::new();
     for (step, amount) in &steps {
         text.push_str(&format!("  {step:<24}{amount:>12}\n"));
     }
-    let amount = format!("{:>12} USD", usd(price.hold));
-    text.push_str(&format!("  {:<24}{}\n", "= set aside", screen.paint(Ink::Strong, &amount)));
+    let mut total = |label: &str, amount: &str| {
+        text.push_str(&format!("  {label:<24}{}\n", screen.paint(Ink::Strong, amount)));
+    };
+    total("= set aside", &format!("{:>12} USD", usd(price.hold)));
+    if let Some(rate) = price.usd_per_coin {
+        let label = format!("  at {} USD a coin", usd(rate));
+        total(&label, &format!("{:>15}", money(price.held)));
+    } else if price.pay != Asset::Usd {
+        total("  paid as", &format!("{:>15}", money(price.held)));
+    }
     let minutes = count(u64::from(price.minimum_minutes), "minute");
     text.push_str(&format!(
         "  Charged by the minute, at least {minutes}; what is not used goes back.\n"
     ));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::verb::testing;
+
+    #[test]
+    fn a_price_is_shown_step_by_step() {
+        assert_snapshot!(price(&testing::quoted(), Screen::PLAIN), @r"
+        3 nodes, one hour               0.03
+        × 1 hour                        0.03
+        + fee of 0.25 %             0.000075
+        + 2 % for USD                 0.0006
+        = set aside                 0.030675 USD
+        Charged by the minute, at least 1 minute; what is not used goes back.
+        ");
+        assert_snapshot!(price(&testing::settled_in_coins().0, Screen::PLAIN), @r"
+        3 nodes, one hour               0.03
+        × 1 hour                        0.03
+        + fee of 0.25 %             0.000075
+        = set aside                 0.030075 USD
+          at 0.25 USD a coin          0.1203 IO
+        Charged by the minute, at least 1 minute; what is not used goes back.
+        ");
+    }
 }

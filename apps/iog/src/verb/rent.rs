@@ -9,7 +9,7 @@ use wire::{RentRequest, RentalView};
 use crate::failure::Failure;
 use crate::screen::Ink;
 use crate::session::Session;
-use crate::show::usd;
+use crate::show::money;
 use crate::verb::quote::{self, OrderArgs};
 use crate::verb::rentals;
 use crate::watch;
@@ -20,13 +20,14 @@ use crate::watch;
 Examples:
   iog rent --nodes 3 --vcpus 1 --memory 1GiB --hours 1
   iog rent --gpus 1 --gpu-model 'NVIDIA GeForce RTX 4090' --hours 8 --name training --yes
+  iog rent --nodes 3 --pay IO
   iog rent --quote quo_… --no-wait --json")]
 pub(crate) struct Args {
     #[command(flatten)]
     order: OrderArgs,
     /// Take this quote; what is ordered is in it.
     #[arg(long, value_name = "ID", conflicts_with_all = ["nodes", "vcpus", "memory", "disk", "gpus",
-        "hours", "gpu_model", "supplier", "country", "tier_min", "certification", "max_price", "pack"])]
+        "hours", "gpu_model", "supplier", "country", "tier_min", "certification", "max_price", "pack", "pay"])]
     quote: Option<QuoteId>,
     /// What to call the rental.
     #[arg(long, default_value = "rental", value_name = "NAME")]
@@ -76,7 +77,7 @@ fn agreed(session: &Session, quote: &RentalView) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage("nobody is there to agree to the price", "say --yes"));
     }
-    session.screen.note(&format!("Set aside {} USD and rent? [y/N]", usd(quote.price.hold)));
+    session.screen.note(&format!("Set aside {} and rent? [y/N]", money(quote.price.held)));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context("read the answer")?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -1,12 +1,12 @@
-//! `iog rentals`, `iog rental`, `iog end`: what was rented, and ending it.
+//! `iog rentals`, `iog rental`, `iog extend`, `iog end`: what was rented, for longer, and ending it.
 
 use units::RentalId;
-use wire::RentalView;
+use wire::{ExtendRequest, ExtensionPrice, RentalView};
 
 use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
 use crate::session::{Named, Session};
-use crate::show::{count, mib, moment, resources, usd};
+use crate::show::{count, mib, moment, money, resources, usd};
 use crate::table::Table;
 use crate::watch;
 
@@ -49,6 +49,37 @@ impl ShowArgs {
         let client = session.client()?;
         let id = session.rental(&client, &self.rental)?;
         let rental: RentalView = client.get(&format!("/v1/rentals/{id}"))?;
+        session.show(&rental, |rental| text(rental, session.screen))
+    }
+}
+
+/// Book more hours of a rental that runs, at the price of its quote.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  iog extend training 3\n  iog extend rnt_… 24 --price")]
+pub(crate) struct ExtendArgs {
+    /// Its id, or its name.
+    rental: Named<RentalId>,
+    /// How many more hours.
+    hours: u32,
+    /// Only show what they would cost.
+    #[arg(long)]
+    price: bool,
+}
+
+impl ExtendArgs {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        let client = session.client()?;
+        let id = session.rental(&client, &self.rental)?;
+        if self.price {
+            let path = format!("/v1/rentals/{id}/extension-price?hours={}", self.hours);
+            let price: ExtensionPrice = client.get(&path)?;
+            return session.show(&price, |price| {
+                let hours = count(u64::from(price.hours), "hour");
+                format!("{hours} more would set aside {}\n", money(price.held))
+            });
+        }
+        let request = ExtendRequest { hours: self.hours };
+        let rental: RentalView = client.post(&format!("/v1/rentals/{id}/extend"), &request)?;
         session.show(&rental, |rental| text(rental, session.screen))
     }
 }
@@ -118,8 +149,8 @@ pub(crate) fn text(rental: &RentalView, screen: Screen) -> String {
     line(
         "set aside",
         format!(
-            "{} USD for {}",
-            usd(rental.price.hold),
+            "{} for {}",
+            money(rental.price.held),
             count(u64::from(rental.price.hours), "hour")
         ),
     );
@@ -135,7 +166,7 @@ pub(crate) fn text(rental: &RentalView, screen: Screen) -> String {
     if let Some(receipt) = &rental.receipt {
         line(
             "charged",
-            format!("{} USD, {} USD went back", usd(receipt.charged), usd(receipt.returned)),
+            format!("{}, {} went back", money(receipt.paid.charged), money(receipt.paid.returned)),
         );
     }
     text.push('\n');

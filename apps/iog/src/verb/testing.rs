@@ -1,7 +1,11 @@
 //! A rental for tests: three nodes for an hour, ended after a few minutes.
 
-use units::{AccountId, Credits, ProjectId, QuoteId, RentalId, Resources, Timestamp, WorkerId};
-use wire::{NodeView, Order, Price, ReceiptLine, ReceiptView, RentalView, Time};
+use units::{
+    AccountId, Asset, Credits, Money, ProjectId, QuoteId, RentalId, Resources, Timestamp, WorkerId,
+};
+use wire::{
+    NodeView, Order, PaidView, PayoutView, Price, ReceiptLine, ReceiptView, RentalView, Time,
+};
 
 fn usd(text: &str) -> Credits {
     text.parse().unwrap()
@@ -50,7 +54,13 @@ pub(crate) fn quoted() -> RentalView {
             hours: 1,
             subtotal: usd("0.03"),
             renter_fee_bp: 25,
-            hold: usd("0.030075"),
+            facilitation_bp: 200,
+            supplier_fee_bp: 25,
+            payout_bp: 0,
+            hold: usd("0.030675"),
+            pay: Asset::Usd,
+            usd_per_coin: None,
+            held: usd("0.030675").into(),
             minimum_minutes: 1,
         },
         quoted_at: at(0),
@@ -86,16 +96,28 @@ pub(crate) fn settled() -> (RentalView, ReceiptView) {
         minutes_charged: 7,
         charge: usd("0.001166"),
         supplier_fee: usd("0.000002"),
+        payout_fee: usd("0"),
         payout: usd("0.001164"),
     };
     let receipt = ReceiptView {
         lines: (0..3).map(line).collect(),
         subtotal: usd("0.003498"),
         renter_fee: usd("0.000008"),
-        charged: usd("0.003506"),
-        held: usd("0.030075"),
-        returned: usd("0.026569"),
-        fees: usd("0.000014"),
+        facilitation_fee: usd("0.000069"),
+        charged: usd("0.003575"),
+        held: usd("0.030675"),
+        returned: usd("0.027100"),
+        fees: usd("0.000083"),
+        paid: PaidView {
+            held: usd("0.030675").into(),
+            charged: usd("0.003575").into(),
+            payouts: vec![PayoutView {
+                supplier: AccountId::from_bits(3),
+                amount: usd("0.003492").into(),
+            }],
+            fees: usd("0.000083").into(),
+            returned: usd("0.027100").into(),
+        },
     };
     let rental = RentalView {
         state: "ended".to_owned(),
@@ -106,4 +128,35 @@ pub(crate) fn settled() -> (RentalView, ReceiptView) {
         ..running()
     };
     (rental, receipt)
+}
+
+/// The same, paid in coins at a quarter of a dollar each: no facilitation fee.
+pub(crate) fn settled_in_coins() -> (RentalView, ReceiptView) {
+    let io = |text: &str| format!("{text} IO").parse::<Money>().unwrap();
+    let (rental, receipt) = settled();
+    let paid = PaidView {
+        held: io("0.1203"),
+        charged: io("0.014024"),
+        payouts: vec![PayoutView { supplier: AccountId::from_bits(3), amount: io("0.013968") }],
+        fees: io("0.000056"),
+        returned: io("0.106276"),
+    };
+    let receipt = ReceiptView {
+        facilitation_fee: usd("0"),
+        charged: usd("0.003506"),
+        held: usd("0.030075"),
+        returned: usd("0.026569"),
+        fees: usd("0.000014"),
+        paid,
+        ..receipt
+    };
+    let price = Price {
+        facilitation_bp: 0,
+        hold: usd("0.030075"),
+        pay: Asset::Io,
+        usd_per_coin: Some(usd("0.25")),
+        held: io("0.1203"),
+        ..rental.price.clone()
+    };
+    (RentalView { price, receipt: Some(receipt.clone()), ..rental }, receipt)
 }

@@ -230,6 +230,7 @@ impl From<Refusal> for Refused {
             | Refusal::Stake(_)
             | Refusal::Offer(_)
             | Refusal::Slash(_)
+            | Refusal::Safety(_)
             | Refusal::Insufficient { .. } => {}
         }
         refused
@@ -258,7 +259,7 @@ fn answer(refusal: &Refusal) -> (&'static str, StatusCode) {
         Refusal::Fallen { .. } => ("rate-fallen", StatusCode::CONFLICT),
         Refusal::NotOutside { .. } => ("not-outside", StatusCode::CONFLICT),
         Refusal::NoLiquidity { .. } => ("no-liquidity", StatusCode::CONFLICT),
-        Refusal::Stake(_) => ("stake-refused", StatusCode::CONFLICT),
+        Refusal::Stake(_) | Refusal::Safety(_) => ("stake-refused", StatusCode::CONFLICT),
         Refusal::Offer(_) => ("offer-refused", StatusCode::CONFLICT),
         Refusal::Slash(_) => ("slash-refused", StatusCode::CONFLICT),
         Refusal::Insufficient { .. } => ("insufficient-balance", StatusCode::PAYMENT_REQUIRED),
@@ -301,6 +302,7 @@ fn hint(refusal: &Refusal) -> Option<String> {
         | Refusal::Stake(_)
         | Refusal::Offer(_)
         | Refusal::Slash(_)
+        | Refusal::Safety(_)
         | Refusal::TooMuch => return None,
     };
     Some(hint.to_owned())

@@ -2,8 +2,8 @@
 
 use ledger::Kind;
 use units::{
-    AccountId, GrantId, Hour, InviteId, JobId, KeyId, OfferId, ProjectId, RentalId, SlashId,
-    TransferId, WorkerId,
+    AccountId, GrantId, Hour, InviteId, JobId, KeyId, OfferId, ProjectId, ProposalId, RentalId,
+    SlashId, TransferId, WorkerId,
 };
 
 /// One thing to do.
@@ -24,6 +24,8 @@ pub enum Effect {
 pub enum Subject {
     /// A person or company.
     Account(AccountId),
+    /// The emergency brake.
+    Brake,
     /// The coin: its supply or its rate.
     Coin,
     /// Coins set aside for somebody.
@@ -40,6 +42,8 @@ pub enum Subject {
     Parameters(u32),
     /// A project, its members or its balance.
     Project(ProjectId),
+    /// Something put to the vote.
+    Proposal(ProposalId),
     /// A rental, its nodes or its receipt.
     Rental(RentalId),
     /// A slash.

@@ -44,9 +44,9 @@ pub use limits::{
 };
 pub use parameters::{PATCH_BYTES_MAX, VERSIONS_WAITING_MAX, Version};
 pub use record::{
-    Actor, Body, Command, Digest, Entry, ExemptionRecord, FiltersRecord, GrantRecord, JobSaid,
-    MachineRecord, NodeSaid, OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid, Purse,
-    Role, Scope, SlashRecord, VerdictRecord,
+    Actor, Body, BrakeRecord, Command, Digest, Entry, ExemptionRecord, FiltersRecord, GrantRecord,
+    JobSaid, MachineRecord, NodeSaid, OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid,
+    ProposalRecord, Purse, Role, Scope, SlashRecord, VerdictRecord,
 };
 pub use refusal::{Needs, Noun, Refusal};
 pub use roll::{Beat, Roll};

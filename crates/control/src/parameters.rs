@@ -78,6 +78,11 @@ impl Versions {
         self.waiting.iter()
     }
 
+    /// The version that was decided last, in effect or not.
+    pub(crate) fn newest(&self) -> &Version {
+        self.waiting.back().unwrap_or(&self.current)
+    }
+
     /// When the next one takes effect.
     pub(crate) fn next_from(&self) -> Option<Hour> {
         self.waiting.front().map(|next| next.from)
@@ -86,7 +91,7 @@ impl Versions {
     /// Adds a version that takes effect in an hour that is not over, nor before the ones that wait.
     pub(crate) fn add(&mut self, patch: &str, from: Hour, now: Hour) -> Result<u32, Refusal> {
         let invalid = |field, why| Refusal::Invalid { field, why };
-        let last = self.waiting.back().unwrap_or(&self.current);
+        let last = self.newest();
         if from < now || from < last.from {
             let earliest = last.from.max(now);
             return Err(invalid("from", format!("not before {earliest}")));
@@ -131,6 +136,18 @@ pub(crate) fn patched(parameters: &Parameters, patch: &str) -> Result<Parameters
     let changed: Parameters = serde_json::from_value(all).map_err(|why| why.to_string())?;
     changed.check()?;
     Ok(changed)
+}
+
+/// A patch as the one text that all patches of the same meaning have: names in order, no blanks.
+pub(crate) fn canonical(patch: &str) -> Result<String, String> {
+    let patch: Value = serde_json::from_str(patch).map_err(|why| why.to_string())?;
+    Ok(patch.to_string())
+}
+
+/// Whether a patch is about the registry and nothing else.
+pub(crate) fn is_of_registry(patch: &str) -> bool {
+    let patch: Value = serde_json::from_str(patch).unwrap_or_default();
+    patch.as_object().is_some_and(|all| all.keys().eq(["registry"]))
 }
 
 /// RFC 7386, section 2.

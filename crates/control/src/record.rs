@@ -4,6 +4,7 @@
 //! what is new is optional. Commands carry every id, time and chance they need, so that a replay needs nothing else.
 
 mod parameters;
+mod votes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use units::{
     AccountId, Asset, BlobId, Certification, Coins, CommandId, Country, Credits, GpuModel, GrantId,
-    Hour, InviteId, JobId, KeyId, Money, Month, Name, OfferId, ProjectId, RentalId, Resources,
-    SlashId, Tier, Timestamp, WorkerId,
+    Hour, InviteId, JobId, KeyId, Money, Month, Name, OfferId, ProjectId, ProposalId, RentalId,
+    Resources, SlashId, Tier, Timestamp, WorkerId,
 };
 
 pub use parameters::Parameters;
+pub use votes::{BrakeRecord, ProposalRecord};
 
 /// A SHA-256.
 pub type Digest = BlobId;
@@ -156,6 +158,22 @@ pub enum Command {
     StateOnSlash { side: stakes::Side, slash: SlashId, text: String, blob: Option<BlobId> },
     /// The operator decides a slash.
     Judge { slash: SlashId, uphold: bool, reason: String },
+    /// A holder puts something to the vote.
+    Propose { proposal: ProposalRecord },
+    /// A holder casts or changes a ballot.
+    Vote { proposal: ProposalId, account: AccountId, choice: stakes::votes::Choice },
+    /// A holder lets somebody vote for it from the next proposal on, or nobody.
+    Delegate { account: AccountId, to: Option<AccountId> },
+    /// The proposer takes a proposal back.
+    CancelProposal { proposal: ProposalId, account: AccountId },
+    /// A holder objects to a proposal.
+    VetoProposal { proposal: ProposalId, account: AccountId },
+    /// The operator stops parts of the network for a short time.
+    PullBrake { brake: BrakeRecord },
+    /// The operator lets go of the brake.
+    LiftBrake {},
+    /// A holder objects to the brake.
+    VetoBrake { account: AccountId },
     /// What sources outside say a coin is worth.
     ObserveRate { readings: Vec<market::Reading> },
     /// An account invites one machine.

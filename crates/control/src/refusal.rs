@@ -3,7 +3,8 @@
 use std::fmt;
 
 use market::{NoRate, StageRefusal};
-use units::Money;
+use stakes::votes;
+use units::{Hour, Money, Timestamp};
 
 /// A kind of thing, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,8 @@ pub enum Noun {
     Offer,
     /// A project.
     Project,
+    /// A proposal.
+    Proposal,
     /// A quote.
     Quote,
     /// A rental.
@@ -46,6 +49,7 @@ impl Noun {
             Self::Key => "key",
             Self::Offer => "offer",
             Self::Project => "project",
+            Self::Proposal => "proposal",
             Self::Quote => "quote",
             Self::Rental => "rental",
             Self::Slash => "slash",
@@ -84,6 +88,14 @@ pub enum Refusal {
     /// The id was used for another command.
     #[error("this idempotency key was used before for another request")]
     IdReused,
+    /// The brake stops this part of the network.
+    #[error("the emergency brake stops {} until {} UTC: try again then", .what.text(), full_hour(*.until))]
+    Braked {
+        /// Which part.
+        what: votes::Switch,
+        /// Until when, unless the brake is lifted before.
+        until: Timestamp,
+    },
     /// Something named does not exist, or not for the one who asks.
     #[error("there is no such {0}")]
     NotFound(Noun),
@@ -176,6 +188,21 @@ pub enum Refusal {
     /// Nobody is slashed so, and nothing said about a slash.
     #[error("{0}")]
     Slash(#[from] stakes::SlashRefusal),
+    /// A proposal is not put to the vote.
+    #[error("{0}")]
+    Propose(#[from] votes::ProposeRefusal),
+    /// A ballot or a veto does not count.
+    #[error("{0}")]
+    Ballot(#[from] votes::BallotRefusal),
+    /// A proposal cannot be taken back.
+    #[error("{0}")]
+    Proposal(#[from] votes::ProposalRefusal),
+    /// A delegate stays who it is.
+    #[error("{0}")]
+    Delegate(#[from] votes::DelegateRefusal),
+    /// The brake is not pulled, lifted or objected to.
+    #[error("{0}")]
+    Brake(#[from] votes::BrakeRefusal),
     /// The exchange has not enough.
     #[error("the exchange has {available}, {wanted} needed: change less, or later")]
     NoLiquidity {
@@ -192,6 +219,12 @@ pub enum Refusal {
         /// What it takes.
         wanted: Money,
     },
+}
+
+/// The first full hour that is not before a moment.
+fn full_hour(moment: Timestamp) -> Hour {
+    let hour = Hour::of(moment);
+    if hour.start() < moment { hour.next() } else { hour }
 }
 
 impl Needs {

@@ -15,6 +15,7 @@ impl Control {
         self.parameters_on(now);
         self.move_prices(now);
         self.close_blocks(now);
+        self.wake_votes(now);
         self.wake_stakes(now);
         while let Some((at, rental)) = self.due.first().copied() {
             if at > now {

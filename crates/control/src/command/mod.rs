@@ -3,6 +3,7 @@
 //! Every function here checks everything first and changes things after, so that a refusal changes nothing.
 
 mod block;
+mod brake;
 mod clock;
 mod coin;
 mod grant;
@@ -15,6 +16,7 @@ mod rental;
 mod safety;
 mod stake;
 mod supply;
+mod vote;
 
 use units::{AccountId, ProjectId};
 

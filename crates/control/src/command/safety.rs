@@ -37,6 +37,7 @@ impl Control {
         Self::only_account(by, account)?;
         let rules = self.parameters().safety.clone();
         self.economy.stakes.safety.unstake(account, coins, now, &rules)?;
+        self.power_shrank(&[account], now);
         self.changed(Subject::Account(account));
         Ok(Reply::Done)
     }

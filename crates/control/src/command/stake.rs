@@ -2,7 +2,8 @@
 
 use ledger::Holder;
 use rewards::accruals::Taken as TakenRewards;
-use stakes::{Beyond, Charge, Device, NewOffer, Side, Statement, Taken, Verdict};
+use stakes::votes::Switch;
+use stakes::{Beyond, Charge, Device, NewOffer, Side, Statement, Taken, Unstaked, Verdict};
 use units::{AccountId, Asset, Coins, Money, OfferId, SlashId, Timestamp, WorkerId};
 
 use super::coin::io;
@@ -37,7 +38,8 @@ impl Control {
     ) -> Result<Reply, Refusal> {
         Self::only_account(by, account)?;
         let (device, rules) = (self.staked(id), self.parameters().stakes.clone());
-        self.economy.stakes.unstake(&device, account, now, &rules)?;
+        let unstaked = self.economy.stakes.unstake(&device, account, now, &rules)?;
+        self.were_unstaked(account, &unstaked, now);
         self.changed(Subject::Worker(id));
         Ok(Reply::Done)
     }
@@ -55,8 +57,11 @@ impl Control {
         let beyond = if unstake { Beyond::Unstake } else { Beyond::Refuse };
         let stakes = &mut self.economy.stakes;
         match stakes.withdraw_overflow(&device, account, (coins, beyond), now, &rules)? {
-            Taken::Overflow(coins) => self.stakes_give(account, coins),
-            Taken::Unstaked(_) => {}
+            Taken::Overflow(coins) => {
+                self.stakes_give(account, coins);
+                self.power_shrank(&[account], now);
+            }
+            Taken::Unstaked(unstaked) => self.were_unstaked(account, &unstaked, now),
         }
         self.changed(Subject::Worker(id));
         Ok(Reply::Done)
@@ -168,6 +173,10 @@ impl Control {
         };
         self.move_coins(&[(io(Holder::Rewards), io(Holder::Stakes), locked.rewards)])
             .expect("what is not claimed lies with the rewards");
+        let pieces = self.economy.stakes.slash(slash).map(|slash| slash.pieces.iter());
+        let touched: Vec<AccountId> =
+            pieces.into_iter().flatten().map(|piece| piece.account).collect();
+        self.power_shrank(&touched, now);
         self.slash_changed(slash, worker);
         Ok(Reply::Slash(slash))
     }
@@ -240,9 +249,23 @@ impl Control {
 
     /// What stakes have to do because time passes.
     pub(crate) fn wake_stakes(&mut self, now: Timestamp) {
+        // While slashing is stopped nothing is burned for want of an appeal: what is due waits for the brake.
+        if self.is_braked(Switch::Slashing, now) {
+            return;
+        }
         for effect in self.economy.stakes.on_wake(now) {
+            if let stakes::Effect::CoStakeCools { account, .. } = &effect {
+                self.power_shrank(&[*account], now);
+            }
             self.stakes_did(effect);
         }
+    }
+
+    /// Coins that an owner unstaked, and a co-staker's with them, have no vote from here on.
+    fn were_unstaked(&mut self, owner: AccountId, unstaked: &Unstaked, now: Timestamp) {
+        let co = unstaked.co.map(|(account, _)| account);
+        let accounts: Vec<AccountId> = std::iter::once(owner).chain(co).collect();
+        self.power_shrank(&accounts, now);
     }
 
     /// Moves the coins of what happened to stakes.

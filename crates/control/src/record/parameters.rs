@@ -7,6 +7,7 @@ use rewards::emission::EmissionRules;
 use rewards::rule::{Rule, RuleSet};
 use rewards::vesting::GenesisRules;
 use serde::{Deserialize, Serialize};
+use stakes::votes::VoteRules;
 use stakes::{SafetyRules, SlashRules, StakeRules};
 use units::Tier;
 
@@ -38,6 +39,8 @@ pub struct Parameters {
     pub safety: SafetyRules,
     /// What offences cost, and how they are judged.
     pub slashing: SlashRules,
+    /// How holders decide, and how long the brake holds.
+    pub votes: VoteRules,
 }
 
 impl Default for Parameters {
@@ -68,6 +71,7 @@ impl Default for Parameters {
             stakes: StakeRules::default(),
             safety: SafetyRules::default(),
             slashing: SlashRules::default(),
+            votes: VoteRules::default(),
         }
     }
 }
@@ -97,6 +101,7 @@ impl Parameters {
         }
         named("stakes", self.stakes.check())?;
         named("safety", self.safety.check())?;
-        named("slashing", self.slashing.check())
+        named("slashing", self.slashing.check())?;
+        named("votes", self.votes.check())
     }
 }

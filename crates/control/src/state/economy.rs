@@ -8,6 +8,7 @@ use rewards::block::{Block, Counts, Group};
 use rewards::vesting::Schedule;
 use serde::{Deserialize, Serialize};
 use stakes::Stakes;
+use stakes::votes::Votes;
 use units::{AccountId, Coins, GrantId, Hour, Month, Timestamp, WorkerId};
 
 use crate::record::Digest;
@@ -28,6 +29,8 @@ pub struct Economy {
     pub market: Market,
     /// Stakes on machines, and the safety module.
     pub stakes: Stakes,
+    /// What holders decide, and the brake.
+    pub votes: Votes,
     /// What blocks have paid and nobody has claimed.
     pub accruals: Accruals,
     /// The hour whose block is open, and the blocks before it.
@@ -127,6 +130,7 @@ impl Economy {
         self.oracle.audit().map_err(|why| format!("the oracle: {why}"))?;
         self.market.pricing.audit().map_err(|why| format!("prices: {why}"))?;
         self.stakes.audit().map_err(|why| format!("stakes: {why}"))?;
+        self.votes.audit().map_err(|why| format!("votes: {why}"))?;
         self.accruals.audit().map_err(|why| format!("rewards: {why}"))
     }
 

@@ -11,7 +11,7 @@ use ledger::{Account, AccountKey, Book, Holder, Kind, Transfer};
 use scheduler::Inventory;
 use units::{
     AccountId, Asset, CommandId, GrantId, Hour, InviteId, JobId, KeyId, Money, OfferId, ProjectId,
-    RentalId, SlashId, Timestamp, TransferId, WorkerId,
+    ProposalId, RentalId, SlashId, Timestamp, TransferId, WorkerId,
 };
 
 pub use economy::{BLOCKS_KEPT, BlockSummary, Blocks, Economy, Genesis, Grant, Market};
@@ -59,6 +59,8 @@ pub enum Reply {
     Offer(OfferId),
     /// A project.
     Project(ProjectId),
+    /// A proposal.
+    Proposal(ProposalId),
     /// A quote or a rental.
     Rental(RentalId),
     /// A slash.
@@ -155,9 +157,9 @@ impl Control {
     pub fn wake_at(&self) -> Option<Timestamp> {
         let rental = self.due.first().map(|(at, _)| *at);
         let version = self.versions.next_from().map(Hour::start);
-        let stakes = self.economy.stakes.wake_at();
         let hourly = [self.block_due(), self.prices_due()];
-        [rental, version, stakes].into_iter().chain(hourly).flatten().min()
+        let holders = [self.stakes_due(), self.votes_due()];
+        [rental, version].into_iter().chain(hourly).chain(holders).flatten().min()
     }
 
     /// The next thing the shell must do once the entries told so far are durable.
@@ -177,6 +179,7 @@ impl Control {
 
     fn dispatch(&mut self, by: Actor, command: Command, now: Timestamp) -> Result<Reply, Refusal> {
         use Command as C;
+        self.unbraked(&command, now)?;
         match command {
             C::OpenAccount { account, name, email } => self.open_account(by, account, name, email),
             C::OpenProject { project, owner, name } => self.open_project(by, project, owner, name),
@@ -227,6 +230,16 @@ impl Control {
                 self.state_on_slash(by, side, slash, (text, blob), now)
             }
             C::Judge { slash, uphold, reason } => self.judge(by, slash, (uphold, reason), now),
+            C::Propose { proposal } => self.propose(by, proposal, now),
+            C::Vote { proposal, account, choice } => self.vote(by, proposal, account, choice, now),
+            C::Delegate { account, to } => self.delegate(by, account, to, now),
+            C::CancelProposal { proposal, account } => {
+                self.cancel_proposal(by, proposal, account, now)
+            }
+            C::VetoProposal { proposal, account } => self.veto_proposal(by, proposal, account, now),
+            C::PullBrake { brake } => self.pull_brake(by, brake, now),
+            C::LiftBrake {} => self.lift_brake(by, now),
+            C::VetoBrake { account } => self.veto_brake(by, account, now),
             C::ObserveRate { readings } => self.observe_rate(by, &readings, now),
             C::Invite { invite, account, secret_sha256, expires_millis } => {
                 let expires = Timestamp::from_millis(expires_millis);

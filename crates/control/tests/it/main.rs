@@ -21,3 +21,5 @@ mod rentals;
 mod town;
 #[cfg(test)]
 mod trouble;
+#[cfg(test)]
+mod votes;

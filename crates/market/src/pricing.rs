@@ -102,8 +102,8 @@ pub enum UnsoundPrices {
 }
 
 impl Pricing {
-    /// An hour has passed, and this is what it showed. Hours that nobody observed are left out; then the next step is as
-    /// long as any other. Answers with every price that moved.
+    /// An hour has passed, and this is what it showed. Hours that nobody observed are left out; then the next step is
+    /// as long as any other. Answers with every price that moved.
     ///
     /// # Errors
     /// [`PricingRefusal`]; then nothing has changed.

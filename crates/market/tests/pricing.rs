@@ -142,7 +142,8 @@ proptest! {
             let quote = quote(&pricing, &rules);
             let price = quote.price.units();
             let of_base = |bp: u16| BASE.share_floor(bp).units();
-            prop_assert!((of_base(rules.floor_bp)..=BASE.units() / 10_000 * u64::from(rules.ceiling_bp)).contains(&price));
+            let ceiling = BASE.units() / 10_000 * u64::from(rules.ceiling_bp);
+            prop_assert!((of_base(rules.floor_bp)..=ceiling).contains(&price));
             prop_assert!(quote.spot_price <= quote.price);
             if let Some(last) = last.filter(|_| pricing.keys().next().is_some()) {
                 let part = |bp: u16| u128::from(last) * u128::from(bp) / 10_000;

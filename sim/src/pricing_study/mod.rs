@@ -1,9 +1,9 @@
 //! Which way of making prices serves renters and suppliers, and what a supplier can gain by bending it.
 //!
-//! [`report`] plays a market of a thousand cards of one model over half a year, hour by hour: demand with days, weeks, a
-//! season and shocks, of people to whom a card is worth more or less; suppliers who leave when it does not pay and come
-//! when it does; and one supplier under watch that is honest or not. Each way of making prices meets the same seeds. It
-//! prints three tables; a seed decides all of them.
+//! [`report`] plays a market of a thousand cards of one model over half a year, hour by hour: demand with days, weeks,
+//! a season and shocks, of people to whom a card is worth more or less; suppliers who leave when it does not pay and
+//! come when it does; and one supplier under watch that is honest or not. Each way of making prices meets the same
+//! seeds. It prints three tables; seeds decide all of them.
 //!
 //! Absent on purpose: everything but prices. There is no journal here, no ledger, and nothing ever fails but supply.
 

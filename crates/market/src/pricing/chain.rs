@@ -117,23 +117,27 @@ impl Chain {
                 },
             ),
         ];
-        let spot = [
-            (
-                self.discounted,
-                Why::SpotDiscount {
-                    idle_bp: idle_ppm(pressure) / 100,
-                    discount_bp: discount_bp(pressure, rules),
-                },
-            ),
-            (self.spot, Why::SpotFloor { floor: money(ppm(rules.spot_floor_bp)) }),
-        ];
         let (price, spot_price) = (money(self.limited), money(self.spot));
         PriceQuote {
             on_demand: steps(base, base, on_demand),
-            spot: steps(base, price, spot),
+            spot: steps(base, price, self.spot_rows(base, pressure, rules)),
             price,
             spot_price,
         }
+    }
+
+    fn spot_rows(
+        &self,
+        base: Credits,
+        pressure: Pressure,
+        rules: &PricingRules,
+    ) -> [(u64, Why); 2] {
+        let discount = Why::SpotDiscount {
+            idle_bp: idle_ppm(pressure) / 100,
+            discount_bp: discount_bp(pressure, rules),
+        };
+        let floor = Why::SpotFloor { floor: amount(base, ppm(rules.spot_floor_bp)) };
+        [(self.discounted, discount), (self.spot, floor)]
     }
 }
 

@@ -10,7 +10,8 @@
 //! # Invariants
 //! - Usual supply is memory: nothing that an hour shows changes by how much that same hour may count.
 //! - No more counts as rented than as offered, so pressure is at most everything and the cap of refused requests.
-//! - More free cards never raise the pressure; a free card that is rented, or one more request refused, never lowers it.
+//! - More free cards never raise the pressure; a free card that is rented, or one more request refused, never lowers
+//!   it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -180,15 +180,15 @@ impl PricingRules {
         }
     }
 
-    /// The most by which one account moves a price as a renter, whatever it rents and asks for, in ten-thousandths of the
-    /// price at rest: its caps times the gain.
+    /// The most by which one account moves a price as a renter, whatever it rents and asks for, in ten-thousandths of
+    /// the price at rest: its caps times the gain.
     pub fn renter_influence_max_bp(&self) -> u64 {
         let caps = u64::from(self.renter_share_max_bp) + u64::from(self.refused_each_max_bp);
         caps * u64::from(self.gain_bp) / u64::from(WHOLE_BP)
     }
 
-    /// The most by which one supplier raises a price when it takes its usual supply off the market, in ten-thousandths of
-    /// the price at rest, for as long as that supply is remembered and whatever the others show. When they fill up
+    /// The most by which one supplier raises a price when it takes its usual supply off the market, in ten-thousandths
+    /// of the price at rest, for as long as that supply is remembered and whatever the others show. When they fill up
     /// afterwards, that is demand like any other.
     ///
     /// Counted supply falls from at least `rest + swing` to `rest`, which is at least what all together may leave; and

@@ -82,6 +82,8 @@ pub(crate) enum Verb {
     Network(verb::network::Args),
     /// Offer this machine, and look after machines you offer.
     Worker(verb::worker::Args),
+    /// Work out what coins, scores, stakes, earnings and prices come to; needs no server.
+    Calc(verb::calc::Args),
     /// Run a control plane.
     Server(role::server::Args),
     /// Run a network: for its operator.

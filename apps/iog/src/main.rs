@@ -63,6 +63,7 @@ fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failu
         Verb::Up(args) => args.run(screen, cli.json),
         Verb::Server(args) => args.run(screen),
         Verb::Completions(args) => args.run(screen),
+        Verb::Calc(args) => args.run(screen, cli.json),
         Verb::ExitCodes => screen.data(&format!("{}\n", exit::TEXT)),
         Verb::Login(args) => args.run(cli, environment, screen),
         Verb::Whoami(args) => args.run(&session()?),

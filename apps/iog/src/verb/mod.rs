@@ -1,5 +1,6 @@
 //! The client's verbs, one file each.
 
+pub(crate) mod calc;
 pub(crate) mod completions;
 pub(crate) mod events;
 pub(crate) mod files;

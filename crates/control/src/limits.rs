@@ -17,6 +17,11 @@ pub const INVITE_VALID: Duration = Duration::from_secs(24 * 3600);
 /// After this long without a beat a worker counts as silent. It beats every ten seconds: two may get lost.
 pub const SILENCE_MAX: Duration = Duration::from_secs(35);
 
+/// After this long it is known of everyone who had fallen silent: [`SILENCE_MAX`], and what it takes to tell.
+pub(crate) const HEARD_FROM_BY: Duration = Duration::from_secs(45);
+
+const _: () = assert!(SILENCE_MAX.as_secs() < HEARD_FROM_BY.as_secs(), "silence is told in time");
+
 /// Jobs of one rental that are not over.
 pub const JOBS_OPEN_MAX: usize = 1_000;
 

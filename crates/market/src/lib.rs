@@ -22,7 +22,6 @@ mod currency;
 mod exchange;
 mod fees;
 mod limits;
-mod meter;
 mod oracle;
 mod price;
 mod pricing;
@@ -41,7 +40,6 @@ pub use fees::{Asked, DurationRules, DurationType, FeeFault, FeeRules, Payout, T
 pub use limits::{
     BOOKED_HOURS_MAX, CLEARING_MAX, DEPLOYING_MAX, NODE_SILENCE_MAX, PAYMENT_MAX, QUOTE_VALID,
 };
-pub use meter::Meter;
 pub use oracle::{
     Doubt, NoRate, Oracle, OracleFault, OracleRules, RATE_MAX, Rate, Reading, Rejected,
     SOURCES_MAX, median,
@@ -58,4 +56,4 @@ pub use registry::{
 };
 pub use rental::{Ending, Event, Stage, StageRefusal};
 pub use terms::{Terms, TooMuch};
-pub use worked::{HourMeter, Overdrawn, Recorded, Worked, WorkedFault, WorkedRules};
+pub use worked::{Earned, HourMeter, Overdrawn, Worked, WorkedFault, WorkedRules};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use units::{AccountId, Credits, MINUTE, Money, WorkerId};
 
+use crate::currency::Currency;
 use crate::terms::{Terms, TooMuch};
 
 /// What one node served and what that is worth.
@@ -16,7 +17,7 @@ pub struct Line {
     pub supplier: AccountId,
     /// What its hour costs.
     pub node_hour: Credits,
-    /// Whole minutes it served.
+    /// Whole minutes it served, without the hours its supplier broke.
     pub minutes_served: u64,
     /// Minutes that are charged: those served, and what the renter cut off of the terms' minimum; never more than
     /// booked.
@@ -74,10 +75,11 @@ pub struct Served {
     pub worker: WorkerId,
     /// Whose machine it is.
     pub supplier: AccountId,
-    /// How long it served.
+    /// How long it served, without the hours its supplier broke.
     pub span: Duration,
-    /// How long the rental had run when the renter's side ended it, if this node was up then. What the terms'
-    /// minimum has beyond that is charged as if it had been served; an outage before it is not.
+    /// How long the rental had run when the renter's side ended it, or until the end of the hour if the node broke in
+    /// it; if this node was up then. What the terms' minimum has beyond that is charged as if it had been served; an
+    /// outage before it is not.
     pub cut_off_after: Option<Duration>,
 }
 
@@ -123,16 +125,8 @@ impl Receipt {
     /// [`TooMuch`] as [`Receipt::compute`].
     pub fn paid(&self, terms: &Terms) -> Result<Paid, TooMuch> {
         let currency = terms.currency;
-        let mut owed: BTreeMap<AccountId, Credits> = BTreeMap::new();
-        for line in &self.lines {
-            let sum = owed.entry(line.supplier).or_insert(Credits::ZERO);
-            *sum = sum.checked_add(line.payout).ok_or(TooMuch)?;
-        }
-        let floor = |amount| currency.floor(amount).ok_or(TooMuch);
-        let payouts: BTreeMap<AccountId, Money> = owed
-            .into_iter()
-            .map(|(supplier, amount)| Ok((supplier, floor(amount)?)))
-            .collect::<Result<_, _>>()?;
+        let owed = self.lines.iter().map(|line| (line.supplier, line.payout));
+        let payouts = payouts(currency, owed)?;
         let held = terms.held()?;
         let charged = currency.ceil(self.charged).ok_or(TooMuch)?;
         let paid_out: u64 = payouts.values().map(|payout| payout.units).sum();
@@ -147,6 +141,20 @@ impl Receipt {
             payouts,
         })
     }
+}
+
+/// What each supplier gets for all of its nodes, rounded down once.
+pub(crate) fn payouts(
+    currency: Currency,
+    parts: impl Iterator<Item = (AccountId, Credits)>,
+) -> Result<BTreeMap<AccountId, Money>, TooMuch> {
+    let mut owed: BTreeMap<AccountId, Credits> = BTreeMap::new();
+    for (supplier, part) in parts {
+        let sum = owed.entry(supplier).or_insert(Credits::ZERO);
+        *sum = sum.checked_add(part).ok_or(TooMuch)?;
+    }
+    let floor = |amount| currency.floor(amount).ok_or(TooMuch);
+    owed.into_iter().map(|(supplier, amount)| Ok((supplier, floor(amount)?))).collect()
 }
 
 fn line(terms: &Terms, node: &Served, node_hour: Credits) -> Result<Line, TooMuch> {
@@ -176,7 +184,7 @@ fn line(terms: &Terms, node: &Served, node_hour: Credits) -> Result<Line, TooMuc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::currency::Currency;
+    use crate::{DurationType, WorkedRules};
     use proptest::prelude::*;
 
     /// Served from the beginning until the renter ended it, or until it failed.
@@ -198,6 +206,9 @@ mod tests {
             payout_bp: 0,
             minimum_minutes,
             currency: Currency::Usd,
+            duration: DurationType::Hourly,
+            duration_bp: 10_000,
+            worked: WorkedRules::default(),
         }
     }
 
@@ -251,7 +262,8 @@ mod tests {
                 usd_micros_per_coin => Currency::Io { usd_micros_per_coin },
             };
             let terms = Terms {
-                hours, node_hours, renter_fee_bp, facilitation_bp, supplier_fee_bp, payout_bp, minimum_minutes, currency,
+                hours, node_hours, renter_fee_bp, facilitation_bp, supplier_fee_bp, payout_bp, currency,
+                ..terms(0, &[], minimum_minutes)
             };
             prop_assume!(terms.held().is_ok());
             let served: Vec<_> = nodes.iter().map(|node| served(node.1, node.2)).collect();

@@ -3,13 +3,15 @@
 use units::{Credits, HOUR, Money};
 
 use crate::currency::Currency;
+use crate::fees::DurationType;
+use crate::worked::WorkedRules;
 
 /// The terms of one rental.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Terms {
     /// Booked hours, paid up front into a hold.
     pub hours: u32,
-    /// What one hour of each node costs, in the order of the nodes.
+    /// What one hour of each node costs in such a booking, in the order of the nodes.
     pub node_hours: Vec<Credits>,
     /// The renter's reservation fee, in ten-thousandths of what is charged (io.net: 25).
     pub renter_fee_bp: u16,
@@ -24,6 +26,12 @@ pub struct Terms {
     pub minimum_minutes: u32,
     /// What it is paid in.
     pub currency: Currency,
+    /// The unit that the booking was priced by. More hours are booked at the same price.
+    pub duration: DurationType,
+    /// What an hour costs by that unit, in ten-thousandths of an hour booked alone: `node_hours` have it in them.
+    pub duration_bp: u16,
+    /// How worked time counts and is recorded.
+    pub worked: WorkedRules,
 }
 
 /// A price that cannot be written down.

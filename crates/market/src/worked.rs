@@ -1,26 +1,29 @@
-//! What a node has worked: which of its time counts, and the records that pay for it day by day.
+//! What the nodes of a rental have worked: which of their time counts, and the records that pay for it day by day.
 //!
 //! A supplier is not paid for an hour it broke. The hours are those of the node: the first begins when it first came
 //! up. Each record covers what has become certain since the last, and the last one what is left to the receipt, so
-//! the records of a node add up to its line of the receipt.
+//! the records of a rental add up to its receipt.
 //!
 //! # Invariants
-//! - What is firm never shrinks, and is never more than the total at the end.
-//! - A node's records follow on each other without a gap, and their amounts sum to its receipt's, to the unit.
+//! - What is firm never shrinks, and is never more than the total at the end; what was settled is firm, whatever is
+//!   told later of the time before.
+//! - No supplier's receipt comes to less than what it was paid before.
+//! - A rental's records follow on each other without a gap, and their amounts sum to its receipt's, to the unit.
 //!
-//! Absent on purpose: when a silent node is given up.
+//! Absent on purpose: when a silent node is given up, and the purses.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use units::{Credits, HOUR, MINUTE, Timestamp};
+use units::{AccountId, Credits, HOUR, Money, Timestamp};
 use utoipa::ToSchema;
 
-use crate::receipt::Line;
+use crate::receipt::{Paid, Receipt, Served, payouts};
 use crate::terms::{Terms, TooMuch};
 
-/// Units of a supplier's pay that wait for the last record: two fees, each rounded down, may grow by a unit each where
-/// the charge grows by one.
+/// Units of a node's pay that wait for the last record where two fees are taken: each is rounded down, and both may
+/// grow by a unit where the charge grows by one.
 const KEPT_BACK: u64 = 1;
 
 /// How worked time counts.
@@ -57,13 +60,18 @@ impl WorkedRules {
         }
     }
 
+    /// How long a record covers at most.
+    pub fn every(&self) -> Duration {
+        HOUR * self.record_every_hours.max(1)
+    }
+
     /// The spans that the records of a rental cover which ran from `since` until `until`: at least one.
     pub fn spans(
         &self,
         since: Timestamp,
         until: Timestamp,
     ) -> impl Iterator<Item = (Timestamp, Timestamp)> {
-        let every = HOUR * self.record_every_hours.max(1);
+        let every = self.every();
         let ends = move |from: Timestamp| from.after(every).min(until.max(from));
         let first = Some((since, ends(since)));
         std::iter::successors(first, move |(_, from)| (*from < until).then(|| (*from, ends(*from))))
@@ -78,7 +86,7 @@ pub struct HourMeter {
     first: Option<Timestamp>,
     /// Since when it serves, if it does.
     since: Option<Timestamp>,
-    /// The last moment it served: nothing before it counts again.
+    /// Until when it was told or settled: nothing before it counts again.
     told: Timestamp,
     /// Served in the hours before the present one, as far as it counts.
     settled: Duration,
@@ -126,7 +134,8 @@ impl HourMeter {
     /// It served until `at`, the last moment it was known to, and then its supplier broke. The hour that `at` lies in
     /// counts for nothing: neither what was served of it, nor what will be.
     ///
-    /// Nothing happens to a node that does not serve.
+    /// An hour that is settled stays so: then the one after it counts for nothing. Nothing happens to a node that does
+    /// not serve.
     pub fn broken(&mut self, at: Timestamp) {
         if self.runs() {
             self.run_to(at);
@@ -140,23 +149,42 @@ impl HourMeter {
         self.since.is_some()
     }
 
+    /// Since when it serves, if it does.
+    pub const fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// How much of what it had served counts when it last stopped.
+    pub fn served(&self) -> Duration {
+        self.settled.saturating_add(self.counted())
+    }
+
+    /// From how long after it first served time counts again, `ran` after: not before the end of a broken hour.
+    pub fn counts_from(&self, ran: Duration) -> Duration {
+        let hour_ends = Duration::from_secs((self.hour + 1).saturating_mul(HOUR.as_secs()));
+        if self.void { ran.max(hour_ends) } else { ran }
+    }
+
     /// How much of what it has served by `now` counts, if nothing breaks.
     pub fn total(&self, now: Timestamp) -> Duration {
         let mut then = *self;
         then.run_to(now);
-        then.settled.saturating_add(then.counted())
+        then.served()
     }
 
     /// How much of what it has served by `known` counts whatever happens: the hours that are over. `known` is the last
     /// moment it was known to serve; a later one would make an hour firm that may yet turn out broken.
     pub fn firm(&self, known: Timestamp) -> Duration {
-        if !self.void_broken_hour {
-            return self.total(known);
-        }
         let mut then = *self;
-        then.run_to(known);
-        then.turn_to(then.hour_of(known));
-        then.settled
+        then.settle(known)
+    }
+
+    /// As [`HourMeter::firm`], and from now on it counts whatever is told of the time before `known`.
+    pub fn settle(&mut self, known: Timestamp) -> Duration {
+        self.run_to(known);
+        self.told = self.told.max(known);
+        self.turn_to(self.hour_of(known));
+        if self.void_broken_hour { self.settled } else { self.served() }
     }
 
     /// What counts of the present hour.
@@ -188,23 +216,63 @@ impl HourMeter {
 
     /// It has served until `at`, if it serves.
     fn run_to(&mut self, at: Timestamp) {
-        let Some(since) = self.since.filter(|since| *since < at) else { return };
+        let Some(from) = self.since.map(|since| since.max(self.told)).filter(|from| *from < at)
+        else {
+            return;
+        };
         let hour = self.hour_of(at);
         if hour > self.hour {
-            let rest = self.begins().after(HOUR).since(since);
+            let rest = self.begins().after(HOUR).since(from);
             self.in_hour = self.in_hour.saturating_add(rest);
             self.turn_to(hour);
-            let whole = at.since(since).saturating_sub(rest);
+            let whole = at.since(from).saturating_sub(rest);
             self.in_hour = at.since(self.begins());
             self.settled = self.settled.saturating_add(whole.saturating_sub(self.in_hour));
         } else {
-            self.in_hour = self.in_hour.saturating_add(at.since(since));
+            self.in_hour = self.in_hour.saturating_add(at.since(from));
         }
-        (self.since, self.told) = (Some(at), at);
+        self.told = at;
     }
 }
 
-/// One record of worked time.
+/// What the nodes of a rental have earned so far: for certain while it runs, by the receipt in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earned {
+    /// Minutes of all nodes that are charged.
+    pub minutes: u64,
+    /// What they cost, without fees.
+    pub amount: Credits,
+    /// What each supplier gets of it, in what the rental is paid in.
+    pub payouts: BTreeMap<AccountId, Money>,
+}
+
+impl Earned {
+    /// What is certain once each node has served so long for certain. Nobody's receipt will come to less.
+    ///
+    /// # Errors
+    /// [`TooMuch`] as [`Receipt::compute`].
+    pub fn firm(terms: &Terms, served: &[Served]) -> Result<Self, TooMuch> {
+        let firm = |node: &Served| Served { cut_off_after: None, ..*node };
+        let receipt = Receipt::compute(terms, &served.iter().map(firm).collect::<Vec<_>>())?;
+        let two_fees = terms.supplier_fee_bp > 0 && terms.payout_bp > 0;
+        let kept = if two_fees { KEPT_BACK } else { 0 };
+        let less = |payout: Credits| Credits::from_units(payout.units().saturating_sub(kept));
+        let owed = receipt.lines.iter().map(|line| (line.supplier, less(line.payout)));
+        Ok(Self { payouts: payouts(terms.currency, owed)?, ..Self::of(&receipt) })
+    }
+
+    /// What it came to in the end.
+    pub fn last(receipt: &Receipt, paid: &Paid) -> Self {
+        Self { payouts: paid.payouts.clone(), ..Self::of(receipt) }
+    }
+
+    fn of(receipt: &Receipt) -> Self {
+        let minutes = receipt.lines.iter().map(|line| line.minutes_charged).sum();
+        Self { minutes, amount: receipt.subtotal, payouts: BTreeMap::new() }
+    }
+}
+
+/// One record of worked time: what all nodes of a rental have worked in it, and what their suppliers were paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Worked {
@@ -214,89 +282,45 @@ pub struct Worked {
     /// Where it ends.
     #[schema(value_type = u64)]
     pub until: Timestamp,
-    /// The minutes it pays for: those that became firm in it.
+    /// The minutes it pays for, of all nodes: those that became firm in it.
     pub minutes: u64,
-    /// What they cost.
+    /// What they cost, without fees.
     pub amount: Credits,
-    /// What the supplier gets of it. The last unit comes with the last record.
-    pub payout: Credits,
+    /// What the suppliers were paid with it, in what the rental is paid in.
+    pub paid: Money,
 }
 
 /// A receipt that comes to less than was already recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("records of {recorded} USD are more than the receipt's {receipt} USD")]
+#[error("records of {recorded} USD are more than the {earned} USD that were earned")]
 pub struct Overdrawn {
     /// What the records came to.
     pub recorded: Credits,
-    /// What the receipt comes to.
-    pub receipt: Credits,
+    /// What was earned in all.
+    pub earned: Credits,
 }
 
-/// How far the records of one node go, and what they come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recorded {
-    /// Until when.
-    pub until: Timestamp,
-    /// Minutes.
-    pub minutes: u64,
-    /// What they cost.
-    pub amount: Credits,
-    /// What the supplier got of it.
-    pub payout: Credits,
-}
-
-impl Recorded {
-    /// Nothing of a rental that began then.
-    pub const fn new(since: Timestamp) -> Self {
-        Self { until: since, minutes: 0, amount: Credits::ZERO, payout: Credits::ZERO }
-    }
-
-    /// When the next record is due, unless the rental ends before.
-    pub fn due_at(&self, rules: &WorkedRules) -> Timestamp {
-        self.until.after(HOUR * rules.record_every_hours)
-    }
-
-    /// Records until `until` a node that has served `firm` for certain, at this price of its hour.
+impl Worked {
+    /// The record after those of the rental so far: what was earned in all by `until`, less what they say.
     ///
     /// # Errors
-    /// [`TooMuch`] when it cannot be written down; terms that were quoted can.
-    pub fn record(
-        &mut self,
-        until: Timestamp,
-        firm: Duration,
-        node_hour: Credits,
-        terms: &Terms,
-    ) -> Result<Worked, TooMuch> {
-        let firm = firm.as_secs() / MINUTE.as_secs();
-        let minutes = firm.min(u64::from(terms.hours) * 60).max(self.minutes);
-        let span = Duration::from_secs(minutes * MINUTE.as_secs());
-        let amount = node_hour.for_span_floor(span).ok_or(TooMuch)?;
-        let fees = [terms.supplier_fee_bp, terms.payout_bp].map(|fee| amount.share_floor(fee));
-        let kept = fees[0].units().saturating_add(fees[1].units()).saturating_add(KEPT_BACK);
-        let payout = Credits::from_units(amount.units().saturating_sub(kept)).max(self.payout);
-        self.on(Self { until, minutes, amount, payout }).ok_or(TooMuch)
-    }
-
-    /// The last record: what is left to the node's line of the receipt.
-    ///
-    /// # Errors
-    /// [`Overdrawn`] when the records came to more than the line; then something was recorded that was not firm.
-    pub fn close(&mut self, until: Timestamp, line: &Line) -> Result<Worked, Overdrawn> {
-        let overdrawn = Overdrawn { recorded: self.amount, receipt: line.charge };
-        let (minutes, amount, payout) = (line.minutes_charged, line.charge, line.payout);
-        self.on(Self { until, minutes, amount, payout }).ok_or(overdrawn)
-    }
-
-    fn on(&mut self, next: Self) -> Option<Worked> {
-        let worked = Worked {
-            from: self.until,
-            until: next.until.max(self.until),
-            minutes: next.minutes.checked_sub(self.minutes)?,
-            amount: next.amount.checked_sub(self.amount)?,
-            payout: next.payout.checked_sub(self.payout)?,
-        };
-        *self = Self { until: worked.until, ..next };
-        Some(worked)
+    /// [`Overdrawn`] when they say more; then something was recorded that was not firm.
+    pub fn after(
+        records: &[Self],
+        (from, until): (Timestamp, Timestamp),
+        earned: &Earned,
+        paid: Money,
+    ) -> Result<Self, Overdrawn> {
+        let recorded: u64 = records.iter().map(|record| record.amount.units()).sum();
+        let minutes: u64 = records.iter().map(|record| record.minutes).sum();
+        let recorded = Credits::from_units(recorded);
+        let overdrawn = Overdrawn { recorded, earned: earned.amount };
+        Ok(Self {
+            from,
+            until: until.max(from),
+            minutes: earned.minutes.checked_sub(minutes).ok_or(overdrawn)?,
+            amount: earned.amount.checked_sub(recorded).ok_or(overdrawn)?,
+            paid,
+        })
     }
 }

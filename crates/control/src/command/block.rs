@@ -199,7 +199,7 @@ impl Control {
         let Stage::Running { .. } = rental.stage else { return false };
         let node = usize::try_from(index).ok().and_then(|index| rental.nodes.get(index));
         node.is_some_and(|node| {
-            node.meter.since.is_some_and(|since| since < hour.end())
+            node.meter.since().is_some_and(|since| since < hour.end())
                 && self.is_stranger(rental.project, node.supplier)
         })
     }

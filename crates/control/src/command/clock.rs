@@ -29,6 +29,7 @@ impl Control {
 
     fn look_at(&mut self, id: RentalId, now: Timestamp) {
         self.give_up_silent(id, now);
+        self.look_at_worked(id, now);
         let Some(rental) = self.rentals.get(&id) else { return };
         match rental.stage {
             Stage::Ended { at, .. } if now >= at.after(ENDED_KEPT_FOR) => self.forget(id),

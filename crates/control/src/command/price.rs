@@ -115,7 +115,7 @@ impl Control {
             .filter(|rental| matches!(rental.stage, Stage::Running { .. }))
             .flat_map(|rental| {
                 let nodes = (0_u32..).zip(&rental.nodes);
-                nodes.filter_map(|(index, node)| Some((rental.id, index, node.meter.since?)))
+                nodes.filter_map(|(index, node)| Some((rental.id, index, node.meter.since()?)))
             });
         let running: Vec<(RentalId, u32, Timestamp)> = running.collect();
         for (id, index, since) in running {

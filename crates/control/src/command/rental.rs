@@ -8,9 +8,11 @@ pub(crate) use nodes::Sight;
 use std::collections::BTreeMap;
 
 use ledger::Holder;
-use market::{Currency, Ending, Event, QUOTE_VALID, Stage, StageRefusal, Terms};
+use market::{
+    Currency, DurationType, Ending, Event, QUOTE_VALID, Stage, StageRefusal, Terms, WorkedRules,
+};
 use scheduler::{Filters, Order, Placement, Seat, Spread};
-use units::{Asset, HOUR, Money, Name, ProjectId, RentalId, Tier, Timestamp};
+use units::{Asset, Credits, HOUR, Money, Name, ProjectId, RentalId, Tier, Timestamp};
 
 use super::Standing;
 use super::job::hide;
@@ -19,6 +21,8 @@ use crate::limits::RENTALS_OPEN_MAX;
 use crate::record::{Actor, OrderRecord};
 use crate::refusal::{Noun, Refusal};
 use crate::state::{Control, Node, Project, Rental, Reply};
+
+const WHOLE_BP: u128 = 10_000;
 
 /// What a renter wants a price for.
 pub(crate) struct Booking {
@@ -54,7 +58,9 @@ impl Control {
             return Err(Refusal::TooMany { what: "quotes and rentals", max: RENTALS_OPEN_MAX });
         }
         let currency = self.currency(pay, now)?;
-        let placement = self.inventory.place(&asked(&order)).map_err(Refusal::NoOffer)?;
+        let factor = self.parameters().durations.factor_bp(DurationType::of_hours(hours));
+        let wanted = asked_at(&order, factor);
+        let placement = self.inventory.place(&wanted).map_err(Refusal::NoOffer)?;
         let terms = self.terms(&placement.seats, hours, currency);
         terms.held().map_err(|_| Refusal::TooMuch)?;
         let rental = Rental {
@@ -62,14 +68,16 @@ impl Control {
             project,
             name: None,
             order,
-            terms,
             stage: Stage::Quoted { until: now.after(QUOTE_VALID) },
             quoted_at: now,
-            nodes: self.nodes(placement),
+            nodes: self.nodes(placement, &terms.worked),
+            terms,
             holds: Vec::new(),
             escrowed: false,
             paid_out: BTreeMap::new(),
             worked_until: None,
+            day_seen_at: None,
+            worked: Vec::new(),
             settled: None,
             reason: None,
             jobs: Vec::new(),
@@ -117,7 +125,7 @@ impl Control {
             return Err(Refusal::Insufficient { available, wanted });
         }
         let (seats, terms) = self.take_as_promised(id)?;
-        let nodes = self.nodes(Placement { seats });
+        let nodes = self.nodes(Placement { seats }, &terms.worked);
         for (index, node) in (0_u32..).zip(&nodes) {
             if let Some(worker) = self.workers.get_mut(&node.seat.worker) {
                 worker.nodes.insert((id, index));
@@ -139,13 +147,14 @@ impl Control {
     fn take_as_promised(&mut self, id: RentalId) -> Result<(Vec<Seat>, Terms), Refusal> {
         let rental = self.known_rental(id)?;
         let quoted: Vec<Seat> = rental.nodes.iter().map(|node| node.seat.clone()).collect();
-        let (mut terms, order) = (rental.terms.clone(), asked(&rental.order));
+        let mut terms = rental.terms.clone();
+        let order = asked_at(&rental.order, terms.duration_bp);
         if self.are_as_quoted(rental) && self.inventory.take(&quoted).is_ok() {
             return Ok((quoted, terms));
         }
         let seats = self.inventory.place(&order).map_err(Refusal::NoOffer)?.seats;
         let promised = terms.hourly();
-        terms.node_hours = seats.iter().map(|seat| seat.node_hour).collect();
+        terms.node_hours = node_hours(&seats, terms.duration_bp);
         match (promised, terms.hourly()) {
             (Ok(promised), Ok(found)) if found <= promised => {}
             (_, _) => return Err(Refusal::Expired(Noun::Quote)),
@@ -215,24 +224,30 @@ impl Control {
     }
 
     fn terms(&self, seats: &[Seat], hours: u32, currency: Currency) -> Terms {
-        let fees = &self.parameters().fees;
+        let parameters = self.parameters();
+        let fees = &parameters.fees;
+        let duration = DurationType::of_hours(hours);
+        let duration_bp = parameters.durations.factor_bp(duration);
         Terms {
             hours,
-            node_hours: seats.iter().map(|seat| seat.node_hour).collect(),
+            node_hours: node_hours(seats, duration_bp),
             renter_fee_bp: fees.renter_reservation_bp,
             facilitation_bp: fees.facilitation_bp(currency.asset()),
             supplier_fee_bp: fees.supplier_reservation_bp,
             payout_bp: fees.payout_bp(currency.asset()),
             minimum_minutes: fees.nonrefundable_minutes,
             currency,
+            duration,
+            duration_bp,
+            worked: parameters.worked.clone(),
         }
     }
 
-    fn nodes(&self, placement: Placement) -> Vec<Node> {
+    fn nodes(&self, placement: Placement, rules: &WorkedRules) -> Vec<Node> {
         let node = |seat: Seat| {
             let owner =
                 self.workers.get(&seat.worker).expect("a machine on offer has joined").owner;
-            Node::new(seat, owner)
+            Node::new(seat, owner, rules)
         };
         placement.seats.into_iter().map(node).collect()
     }
@@ -254,6 +269,23 @@ impl Control {
             self.changed(Subject::Worker(worker));
         }
     }
+}
+
+/// What an hour of each seat costs in a booking whose unit has this factor, in ten-thousandths.
+fn node_hours(seats: &[Seat], duration_bp: u16) -> Vec<Credits> {
+    seats.iter().map(|seat| seat.node_hour.share_floor(duration_bp)).collect()
+}
+
+/// The order as the matcher takes it for such a booking: what a node may cost at most is what is paid for it.
+fn asked_at(order: &OrderRecord, duration_bp: u16) -> Order {
+    let mut order = asked(order);
+    let most = |max: Credits| {
+        let above = u128::from(max.units()) + 1;
+        let list = (above * WHOLE_BP - 1) / u128::from(duration_bp.max(1));
+        Credits::from_units(u64::try_from(list).unwrap_or(u64::MAX))
+    };
+    order.filters.node_hour_max = order.filters.node_hour_max.map(most);
+    order
 }
 
 /// The order as the matcher takes it.

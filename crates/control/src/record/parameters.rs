@@ -1,6 +1,6 @@
 //! Everything that the network goes by and that its people may change.
 
-use market::{FeeRules, OracleRules, PricingRules, Registry};
+use market::{BurnRules, ConversionRules, DurationRules, FeeRules, OracleRules, PricingRules, Registry, WorkedRules};
 use rewards::block::BlockRules;
 use rewards::checklist::ChecklistRules;
 use rewards::emission::EmissionRules;
@@ -17,6 +17,14 @@ use units::Tier;
 pub struct Parameters {
     /// What the network takes for its services.
     pub fees: FeeRules,
+    /// What an hour costs in a longer booking.
+    pub durations: DurationRules,
+    /// How worked time counts, and how often it is paid for.
+    pub worked: WorkedRules,
+    /// How assets are changed for each other.
+    pub conversions: ConversionRules,
+    /// How revenue becomes burned coins.
+    pub burn: BurnRules,
     /// The models of devices: what they cost, what they count for, what they may do while idle.
     pub registry: Registry,
     /// How prices follow supply and demand.
@@ -60,6 +68,10 @@ impl Default for Parameters {
         pricing.tier_bp.insert(Tier::None, 10_000);
         Self {
             fees: FeeRules::default(),
+            durations: DurationRules::default(),
+            worked: WorkedRules::default(),
+            conversions: ConversionRules::default(),
+            burn: BurnRules::default(),
             registry: Registry::default(),
             pricing,
             oracle: OracleRules::default(),
@@ -86,6 +98,10 @@ impl Parameters {
             checked.map_err(|why| format!("{group}: {why}"))
         }
         named("fees", self.fees.check())?;
+        named("durations", self.durations.check())?;
+        named("worked", self.worked.check())?;
+        named("conversions", self.conversions.check())?;
+        named("burn", self.burn.check())?;
         named("registry", self.registry.check())?;
         named("pricing", self.pricing.check())?;
         named("oracle", self.oracle.check())?;

@@ -1,10 +1,9 @@
 //! Types of other brains, as a snapshot writes them.
 
 use ledger::{Account, AccountKey, Closing, Hold, HoldState};
-use market::{Ending, Meter, Stage};
+use market::{Ending, Stage};
 use scheduler::{GpuSet, Seat};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use units::{Asset, Credits, Resources, Timestamp, TransferId, WorkerId};
 
 /// An account of the book: its purse in words, and its asset.
@@ -178,22 +177,6 @@ impl From<StagePart> for Stage {
             StageWord::Ending => Self::Ending { why, until },
             StageWord::Ended => Self::Ended { at: until, why },
         }
-    }
-}
-
-/// A node's clock: milliseconds served, and since when it runs.
-#[derive(Serialize, Deserialize)]
-pub(super) struct MeterPart(u64, Option<Timestamp>);
-
-impl From<Meter> for MeterPart {
-    fn from(meter: Meter) -> Self {
-        Self(u64::try_from(meter.served.as_millis()).unwrap_or(u64::MAX), meter.since)
-    }
-}
-
-impl From<MeterPart> for Meter {
-    fn from(MeterPart(served, since): MeterPart) -> Self {
-        Self { served: Duration::from_millis(served), since }
     }
 }
 

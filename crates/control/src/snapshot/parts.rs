@@ -13,7 +13,7 @@ use units::{
 };
 
 use super::NotAState;
-use super::foreign::{AccountPart, HoldPart, MeterPart, SeatPart, StagePart, ToldPart};
+use super::foreign::{AccountPart, HoldPart, SeatPart, StagePart, ToldPart};
 use crate::parameters::Versions;
 use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
 use crate::state::{
@@ -77,6 +77,8 @@ struct RentalPart {
     holds: Vec<TransferId>,
     escrowed: bool,
     paid_out: BTreeMap<AccountId, u64>,
+    day_seen_at: Option<Timestamp>,
+    worked: Vec<Worked>,
     worked_until: Option<Timestamp>,
     settled: Option<Settled>,
     reason: Option<String>,
@@ -90,7 +92,7 @@ struct NodePart {
     supplier: AccountId,
     stage: NodeStage,
     listens: Option<SocketAddr>,
-    meter: MeterPart,
+    meter: HourMeter,
     silent_since: Option<Timestamp>,
     seen_at: Option<u64>,
     cleared_from: Option<u64>,
@@ -327,6 +329,8 @@ impl From<&Rental> for RentalPart {
             paid_out: rental.paid_out.clone(),
             worked_until: rental.worked_until,
             settled: rental.settled,
+            day_seen_at: rental.day_seen_at,
+            worked: rental.worked.clone(),
             reason: rental.reason.clone(),
             jobs: rental.jobs.clone(),
             due: rental.due,
@@ -350,6 +354,8 @@ impl From<RentalPart> for Rental {
             paid_out: part.paid_out,
             worked_until: part.worked_until,
             settled: part.settled,
+            day_seen_at: part.day_seen_at,
+            worked: part.worked,
             reason: part.reason,
             jobs: part.jobs,
             due: part.due,
@@ -364,7 +370,7 @@ impl From<&Node> for NodePart {
             supplier: node.supplier,
             stage: node.stage,
             listens: node.listens,
-            meter: node.meter.into(),
+            meter: node.meter,
             silent_since: node.silent_since,
             seen_at: node.seen_at,
             cleared_from: node.cleared_from,
@@ -380,7 +386,7 @@ impl From<NodePart> for Node {
             supplier: part.supplier,
             stage: part.stage,
             listens: part.listens,
-            meter: part.meter.into(),
+            meter: part.meter,
             silent_since: part.silent_since,
             seen_at: part.seen_at,
             cleared_from: part.cleared_from,

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use market::{Meter, Paid, Receipt, Served, Stage, Terms};
+use market::{
+    Earned, HourMeter, Paid, Receipt, Served, Stage, Terms, Worked, WorkedRules,
+};
 use rewards::checklist::WorkProof;
 use rewards::rule::RuleSet;
 use scheduler::Seat;
@@ -192,8 +194,8 @@ pub struct Node {
     pub stage: NodeStage,
     /// Where it listens, if it is the head.
     pub listens: Option<SocketAddr>,
-    /// How long it has served.
-    pub meter: Meter,
+    /// How long it has served, without the hours its supplier broke.
+    pub meter: HourMeter,
     /// Since when its machine is silent, while the rental runs.
     pub silent_since: Option<Timestamp>,
     /// The newest revision at which its machine has said that it is there.
@@ -205,13 +207,13 @@ pub struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(seat: Seat, supplier: AccountId) -> Self {
+    pub(crate) fn new(seat: Seat, supplier: AccountId, rules: &WorkedRules) -> Self {
         Self {
             seat,
             supplier,
             stage: NodeStage::Waiting,
             listens: None,
-            meter: Meter::default(),
+            meter: HourMeter::new(rules),
             silent_since: None,
             seen_at: None,
             cleared_from: None,
@@ -234,12 +236,12 @@ pub enum Settled {
 }
 
 impl Settled {
-    const fn cut_off_after(self, node: &Node) -> Option<Duration> {
+    fn cut_off_after(self, node: &Node) -> Option<Duration> {
         match self {
             Self::ByRenter { ran_millis }
                 if matches!(node.stage, NodeStage::Ready) && node.silent_since.is_none() =>
             {
-                Some(Duration::from_millis(ran_millis))
+                Some(node.meter.counts_from(Duration::from_millis(ran_millis)))
             }
             Self::ByRenter { .. } | Self::BySupply => None,
         }
@@ -271,7 +273,7 @@ pub struct Rental {
     pub escrowed: bool,
     /// What suppliers were paid of it so far, in the smallest unit of what it is paid in.
     pub paid_out: BTreeMap<AccountId, u64>,
-    /// Until when worked time is paid out.
+    /// Until when worked time is recorded and paid out: from the beginning of its running on.
     pub worked_until: Option<Timestamp>,
     /// How it was settled, from its ending on. What it came to follows: [`Rental::receipt`].
     pub settled: Option<Settled>,
@@ -301,7 +303,7 @@ impl Rental {
         let served = |node: &Node| Served {
             worker: node.seat.worker,
             supplier: node.supplier,
-            span: self.bounded(node.meter.served),
+            span: self.bounded(node.meter.served()),
             cut_off_after: settled.cut_off_after(node),
         };
         self.nodes.iter().map(served).collect()
@@ -312,6 +314,11 @@ impl Rental {
     }
 
     /// When something about it must be looked at next.
+    /// When the clock saw that the next record's time is over, until it is made: who had fallen silent by then is
+    /// known a little later.
+    pub day_seen_at: Option<Timestamp>,
+    /// The records of worked time, oldest first.
+    pub worked: Vec<Worked>,
     pub(crate) fn due_at(&self) -> Option<Timestamp> {
         let silent = self.nodes.iter().filter_map(|node| node.silent_since);
         let silent = silent
@@ -323,7 +330,11 @@ impl Rental {
         } else {
             self.stage.expires_at()
         };
-        [stage, silent].into_iter().flatten().min()
+        let record = match (self.next_record(), self.day_seen_at) {
+            (Some(_), Some(seen)) => Some(seen.after(crate::limits::HEARD_FROM_BY)),
+            (record, _) => record,
+        };
+        [stage, silent, record].into_iter().flatten().min()
     }
 }
 
@@ -346,6 +357,26 @@ pub enum JobStage {
 }
 
 impl JobStage {
+    /// What its nodes have served for certain by `known`, and from now on that is certain.
+    pub(crate) fn firm(&mut self, known: Timestamp) -> Earned {
+        let booked = self.terms.booked();
+        let served = |node: &mut Node| Served {
+            worker: node.seat.worker,
+            supplier: node.supplier,
+            span: node.meter.settle(known).min(booked),
+            cut_off_after: None,
+        };
+        let served: Vec<Served> = self.nodes.iter_mut().map(served).collect();
+        Earned::firm(&self.terms, &served).expect("terms that were quoted can be settled")
+    }
+
+    /// When the next record of worked time is due, unless the rental ends before.
+    pub(crate) fn next_record(&self) -> Option<Timestamp> {
+        let Stage::Running { until, .. } = self.stage else { return None };
+        let due = self.worked_until?.after(self.terms.worked.every());
+        (due < until).then_some(due)
+    }
+
     /// Whether nothing more will happen to it.
     pub const fn is_over(&self) -> bool {
         match self {

@@ -86,7 +86,7 @@ pub(crate) struct Town {
 }
 
 impl Town {
-    /// Ann and Bob with a hundred dollars each; no fees and no minimum, so that stories can be reckoned.
+    /// Ann and Bob with a hundred dollars each; no fees, no minimum and no rebates, so that stories can be reckoned.
     pub(crate) fn new() -> Self {
         let mut town = Self {
             control: Control::new(),
@@ -99,6 +99,7 @@ impl Town {
         town.prices("1", "0.01");
         town.patch(r#"{"pricing":{"tier_bp":{"high":10000}}}"#);
         town.fees(0, 0, 0);
+        town.patch(r#"{"durations":{"daily_bp":10000,"weekly_bp":10000,"monthly_bp":10000}}"#);
         for person in ["ann", "bob", "sue"] {
             let command =
                 Command::OpenAccount { account: account(person), name: name(person), email: None };

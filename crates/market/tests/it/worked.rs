@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use market::{
-    Currency, HourMeter, Overdrawn, Receipt, Recorded, Served, Terms, WorkedFault, WorkedRules,
+    Currency, DurationType, Earned, HourMeter, Overdrawn, Receipt, Served, Terms, Worked,
+    WorkedFault, WorkedRules,
 };
 use proptest::prelude::*;
-use units::{AccountId, Credits, HOUR, MINUTE, Timestamp, WorkerId};
+use units::{AccountId, Asset, Credits, HOUR, MINUTE, Money, Timestamp, WorkerId};
 
 fn at(minutes: u64) -> Timestamp {
     let minutes = u32::try_from(minutes).expect("a short story");
@@ -113,37 +114,74 @@ fn terms(node_hour: u64, hours: u32, supplier_fee_bp: u16) -> Terms {
         payout_bp: supplier_fee_bp / 2,
         minimum_minutes: 60,
         currency: Currency::Usd,
+        duration: DurationType::Hourly,
+        duration_bp: 10_000,
+        worked: WorkedRules::default(),
     }
 }
 
-fn receipt(terms: &Terms, span: Duration) -> Receipt {
-    let (worker, supplier) = (WorkerId::from_bits(1), AccountId::from_bits(1));
-    Receipt::compute(terms, &[Served { worker, supplier, span, cut_off_after: None }])
-        .expect("terms that were quoted")
+/// A node of somebody who has one for each name.
+fn served(supplier: u128, span: Duration) -> Served {
+    let (worker, supplier) = (WorkerId::from_bits(supplier), AccountId::from_bits(supplier));
+    Served { worker, supplier, span, cut_off_after: None }
+}
+
+fn last(terms: &Terms, served: &[Served]) -> Earned {
+    let receipt = Receipt::compute(terms, served).expect("terms that were quoted");
+    Earned::last(&receipt, &receipt.paid(terms).expect("terms that were quoted"))
+}
+
+fn all(earned: &Earned) -> u64 {
+    earned.payouts.values().map(|money| money.units).sum()
 }
 
 #[test]
 fn what_was_not_firm_is_not_taken_back() {
     let terms = terms(600_000, 48, 25);
-    let mut recorded = Recorded::new(at(0));
-    recorded.record(at(60), HOUR, terms.node_hours[0], &terms).unwrap();
-    let receipt = receipt(&terms, MINUTE * 30);
-    let before = recorded;
-    let (recorded_usd, receipt_usd) = (before.amount, receipt.lines[0].charge);
-    let refused = Overdrawn { recorded: recorded_usd, receipt: receipt_usd };
-    assert_eq!(recorded.close(at(90), &receipt.lines[0]), Err(refused));
-    assert_eq!(recorded, before);
+    let nothing = Money::new(Asset::Usd, 0);
+    let hour = Earned::firm(&terms, &[served(1, HOUR)]).unwrap();
+    let first = Worked::after(&[], (at(0), at(60)), &hour, nothing).unwrap();
+    let less = last(&terms, &[served(1, MINUTE * 30)]);
+    let overdrawn = Overdrawn { recorded: first.amount, earned: less.amount };
+    assert_eq!(Worked::after(&[first], (at(60), at(90)), &less, nothing), Err(overdrawn));
 }
 
 #[test]
 fn two_fees_that_grow_at_once_take_nothing_back() {
     // 60 units are free of fees, 61 cost two: the last minute's unit is less than what it adds in fees.
-    let terms = Terms { payout_bp: 164, ..terms(60, 48, 164) };
-    let mut recorded = Recorded::new(at(0));
-    let first = recorded.record(at(60), HOUR, terms.node_hours[0], &terms).unwrap();
-    let last = recorded.close(at(61), &receipt(&terms, MINUTE * 61).lines[0]).unwrap();
-    assert_eq!((first.amount.units(), first.payout.units()), (60, 59));
-    assert_eq!((last.amount.units(), last.payout.units()), (1, 0));
+    let two = Terms { payout_bp: 164, ..terms(60, 48, 164) };
+    let one = Terms { payout_bp: 0, ..two.clone() };
+    for (terms, kept) in [(two, 1), (one, 0)] {
+        let firm = Earned::firm(&terms, &[served(1, HOUR)]).unwrap();
+        assert_eq!((firm.amount.units(), all(&firm)), (60, 60 - kept));
+        let last = last(&terms, &[served(1, MINUTE * 61)]);
+        assert_eq!((last.amount.units(), all(&last)), (61, 60 - kept));
+    }
+}
+
+#[test]
+fn a_break_that_is_told_after_the_hour_was_settled_voids_the_next() {
+    let mut meter = HourMeter::new(&WorkedRules::default());
+    meter.start(at(0));
+    assert_eq!(meter.settle(at(120)), HOUR * 2);
+    assert_eq!(meter.since(), Some(at(0)));
+    meter.broken(at(119));
+    assert_eq!((meter.served(), meter.firm(at(130))), (HOUR * 2, HOUR * 2));
+    meter.start(at(130));
+    meter.stop_by_renter(at(190));
+    assert_eq!(minutes(meter.served()), 130, "ten minutes of the fourth hour, none of the third");
+}
+
+#[test]
+fn time_counts_again_when_the_broken_hour_is_over() {
+    let mut meter = HourMeter::new(&WorkedRules::default());
+    meter.start(at(0));
+    assert_eq!(meter.counts_from(MINUTE * 10), MINUTE * 10);
+    meter.broken(at(10));
+    meter.start(at(12));
+    assert_eq!(meter.counts_from(MINUTE * 20), HOUR);
+    meter.stop_by_renter(at(70));
+    assert_eq!(meter.counts_from(MINUTE * 70), MINUTE * 70);
 }
 
 /// Minutes from one event to the next, and what happens: 0 starts, 1 the renter stops, 2 the supplier breaks.
@@ -219,36 +257,76 @@ proptest! {
     }
 
     #[test]
-    fn the_records_of_a_node_sum_to_its_receipt(
-        story in story(), node_hour in prop_oneof![0_u64..400, 0_u64..10_000_000], hours in 1_u32..60,
-        supplier_fee_bp in 0_u16..=3_333, record_every_hours in 1_u32..30,
+    fn what_was_settled_is_never_taken_back(
+        story in story(), void_broken_hour: bool, every in 1_u64..200, late in 0_u64..200,
     ) {
-        let rules = WorkedRules { record_every_hours, void_broken_hour: true };
-        let terms = terms(node_hour, hours, supplier_fee_bp);
-        let (mut meter, mut recorded) = (HourMeter::new(&rules), Recorded::new(at(0)));
-        let (mut now, mut records) = (0, Vec::new());
+        let mut meter = HourMeter::new(&WorkedRules { void_broken_hour, ..WorkedRules::default() });
+        let (mut now, mut firm) = (0_u64, Duration::ZERO);
         for (gap, what) in story {
             for _ in 0..gap {
                 now += 1;
-                if at(now) >= recorded.due_at(&rules) {
-                    let firm = meter.firm(at(now));
-                    records.push(recorded.record(at(now), firm, terms.node_hours[0], &terms).unwrap());
+                if now.is_multiple_of(every) {
+                    let settled = meter.settle(at(now));
+                    prop_assert!(firm <= settled);
+                    firm = settled;
                 }
             }
             match what {
                 0 => meter.start(at(now)),
                 1 => meter.stop_by_renter(at(now)),
-                _ => meter.broken(at(now)),
+                // It is told late that it broke.
+                _ => meter.broken(at(now.saturating_sub(late))),
             }
+            prop_assert!(firm <= meter.served() && firm <= meter.total(at(now)));
         }
-        let receipt = receipt(&terms, meter.total(at(now)));
-        let line = &receipt.lines[0];
-        records.push(recorded.close(at(now), line).unwrap());
-        let sum = |pick: fn(&market::Worked) -> u64| records.iter().map(pick).sum::<u64>();
-        prop_assert_eq!(sum(|worked| worked.amount.units()), line.charge.units());
-        prop_assert_eq!(sum(|worked| worked.payout.units()), line.payout.units());
-        prop_assert_eq!(sum(|worked| worked.minutes), line.minutes_charged);
-        prop_assert!(records.windows(2).all(|pair| pair[0].until == pair[1].from));
-        prop_assert_eq!((records[0].from, records[records.len() - 1].until), (at(0), at(now)));
+    }
+
+    #[test]
+    fn the_records_of_a_rental_sum_to_its_receipt_and_no_payout_falls(
+        steps in prop::collection::vec((0_u64..400, 0_u64..400, 0_u32..3), 0..12),
+        node_hours in (0_u64..400, prop_oneof![0_u64..400, 0_u64..10_000_000]),
+        supplier_fee_bp in 0_u16..=3_333, payout_bp in 0_u16..=3_333, same: bool,
+        rate in prop_oneof![Just(0_u64), 1_u64..100_000_000],
+    ) {
+        let node_hours = [node_hours.0, node_hours.1].map(Credits::from_units).to_vec();
+        let currency = match rate {
+            0 => Currency::Usdc,
+            usd_micros_per_coin => Currency::Io { usd_micros_per_coin },
+        };
+        let mut terms = Terms { node_hours, currency, payout_bp, ..terms(0, 1, supplier_fee_bp) };
+        let (mut spans, mut records) = ([Duration::ZERO; 2], Vec::new());
+        let mut paid: std::collections::BTreeMap<AccountId, u64> = std::collections::BTreeMap::new();
+        let mut pay = |earned: &Earned| {
+            let mut sum = 0;
+            for (supplier, money) in &earned.payouts {
+                let before = paid.entry(*supplier).or_default();
+                let due = money.units.saturating_sub(*before);
+                *before += due;
+                sum += due;
+            }
+            Money::new(currency.asset(), sum)
+        };
+        let nodes = |spans: [Duration; 2]| {
+            [served(1, spans[0]), served(if same { 1 } else { 2 }, spans[1])]
+        };
+        let mut from = 0;
+        for (one, two, more) in steps {
+            spans = [spans[0] + MINUTE * u32::try_from(one).unwrap(), spans[1] + MINUTE * u32::try_from(two).unwrap()];
+            terms.hours += more;
+            let earned = Earned::firm(&terms, &nodes(spans)).unwrap();
+            let paid = pay(&earned);
+            records.push(Worked::after(&records, (at(from), at(from + 60)), &earned, paid).unwrap());
+            from += 60;
+        }
+        let earned = last(&terms, &nodes(spans));
+        let paid_now = pay(&earned);
+        records.push(Worked::after(&records, (at(from), at(from + 1)), &earned, paid_now).unwrap());
+        for (supplier, money) in &earned.payouts {
+            prop_assert_eq!(paid[supplier], money.units, "nobody was paid more than the receipt says");
+        }
+        let sum = |pick: fn(&Worked) -> u64| records.iter().map(pick).sum::<u64>();
+        prop_assert_eq!(sum(|worked| worked.amount.units()), earned.amount.units());
+        prop_assert_eq!(sum(|worked| worked.minutes), earned.minutes);
+        prop_assert_eq!(sum(|worked| worked.paid.units), all(&earned));
     }
 }

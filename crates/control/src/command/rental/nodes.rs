@@ -22,6 +22,15 @@ pub(crate) struct Sight {
     pub(crate) jobs: Vec<JobSaid>,
 }
 
+/// Why a node serves no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Its own supplier did not keep it up.
+    Broken,
+    /// The rental is over, for whatever reason.
+    Over,
+}
+
 impl Control {
     /// A machine says what runs on it. Whatever it says is taken for what it is worth: unknown nodes and jobs are
     /// passed over, and it hears from what is wanted of it that they should stop.
@@ -61,7 +70,7 @@ impl Control {
     fn node_said(&mut self, said: NodeSaid, revision: Option<u64>, now: Timestamp) {
         let id = said.rental;
         if !matches!(said.phase, PhaseSaid::Ready) {
-            self.stop_meter(id, said.node, now);
+            self.stop_meter(id, said.node, Stop::Broken, now);
         }
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         let runs = matches!(rental.stage, Stage::Running { .. });
@@ -104,6 +113,7 @@ impl Control {
         for node in &mut rental.nodes {
             node.meter.start(now);
         }
+        rental.worked_until = Some(now);
         let until = now.after(rental.terms.booked());
         self.advance(id, Event::Ready { until }, now);
     }
@@ -135,7 +145,7 @@ impl Control {
         heard: Timestamp,
         now: Timestamp,
     ) {
-        self.stop_meter(id, index, heard);
+        self.stop_meter(id, index, Stop::Broken, heard);
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         let Some(node) = node_mut(&mut rental.nodes, index) else { return };
         match rental.stage {
@@ -159,7 +169,7 @@ impl Control {
         if !rental.stage.wants_nodes() {
             return;
         }
-        self.stop_meter(id, index, now);
+        self.stop_meter(id, index, Stop::Broken, now);
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         let deploying = matches!(rental.stage, Stage::Deploying { .. });
         let reason = format!("node {index}: {reason}");
@@ -240,12 +250,12 @@ impl Control {
     }
 
     /// A node serves no longer: its clock stands, and its machine was hired in the hours it served a stranger.
-    pub(super) fn stop_meter(&mut self, id: RentalId, index: u32, at: Timestamp) {
+    pub(super) fn stop_meter(&mut self, id: RentalId, index: u32, stop: Stop, at: Timestamp) {
         let now = self.head.at.max(at);
         let first_open = self.first_open_hour(now);
         let Some(rental) = self.rentals.get(&id) else { return };
         let Some(node) = node_at(&rental.nodes, index) else { return };
-        let Some(since) = node.meter.since else { return };
+        let Some(since) = node.meter.since() else { return };
         self.see_served(id, index, since, at);
         let Some(rental) = self.rentals.get(&id) else { return };
         let Some(node) = node_at(&rental.nodes, index) else { return };
@@ -261,7 +271,10 @@ impl Control {
         }
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         if let Some(node) = node_mut(&mut rental.nodes, index) {
-            node.meter.stop(at);
+            match stop {
+                Stop::Broken => node.meter.broken(at),
+                Stop::Over => node.meter.stop_by_renter(at),
+            }
         }
     }
 

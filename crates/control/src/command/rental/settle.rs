@@ -1,12 +1,15 @@
 //! Where a rental moves on, and the money with it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ledger::{AccountKey, Holder, Kind};
-use market::{Ending, Event, Stage};
+use market::{Earned, Ending, Event, Stage, Worked};
 use units::{AccountId, Money, RentalId, Timestamp};
 
+use super::nodes::Stop;
 use crate::effect::Subject;
+use crate::limits::HEARD_FROM_BY;
 use crate::refusal::Refusal;
 use crate::state::{Control, Node, Settled};
 
@@ -86,8 +89,10 @@ impl Control {
 
     /// Turns what is held into payouts, fees and change. The rental has just left `before`.
     fn settle(&mut self, id: RentalId, before: Stage, now: Timestamp) {
+        let end = before.expires_at().map_or(now, |until| until.min(now));
+        self.record_days(id, end);
         for index in 0..self.node_count(id) {
-            self.stop_meter(id, index, now);
+            self.stop_meter(id, index, Stop::Over, now);
         }
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         rental.settled = Some(match (before, rental.stage.ending()) {
@@ -97,23 +102,23 @@ impl Control {
             }
             (_, _) => Settled::BySupply,
         });
+        let receipt = rental.receipt().expect("it was settled just now");
         let paid = rental.paid().expect("it was settled just now");
         let project = rental.project;
-        if paid.charged.units == 0 && !rental.escrowed {
-            let voids: Vec<Kind> = std::mem::take(&mut rental.holds)
-                .into_iter()
-                .map(|hold| Kind::Void { hold })
-                .collect();
-            self.move_money(&voids, Some(id)).expect("its holds are open");
+        self.record(id, end, &Earned::last(&receipt, &paid));
+        if paid.charged.units == 0 {
+            self.release(id);
         } else {
-            self.pay_out(id, &paid.payouts);
             let purse = |holder| AccountKey { holder, asset: paid.charged.asset };
             let from = purse(Holder::Escrow(id));
             let rest = [(Holder::Fees, paid.fees), (Holder::Project(project), paid.returned)];
             let rest = rest.into_iter().filter(|(_, money)| money.units > 0);
-            let moves: Vec<Kind> = rest
-                .map(|(to, money)| Kind::Move { from, to: purse(to), units: money.units })
-                .collect();
+            let mut moves = self.posts(id);
+            moves.extend(rest.map(|(to, money)| Kind::Move {
+                from,
+                to: purse(to),
+                units: money.units,
+            }));
             self.move_money(&moves, Some(id))
                 .expect("a receipt comes to no more than what is held");
             self.book.close(from).expect("all of the escrow was paid out");
@@ -121,29 +126,95 @@ impl Control {
         self.changed(Subject::Project(project));
     }
 
-    /// Pays suppliers what they have earned of this rental and were not paid yet.
-    pub(super) fn pay_out(&mut self, id: RentalId, earned: &BTreeMap<AccountId, Money>) {
+    /// Gives back what is held for a rental that comes to nothing.
+    fn release(&mut self, id: RentalId) {
         let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let holds = std::mem::take(&mut rental.holds);
+        let voids: Vec<Kind> = holds.into_iter().map(|hold| Kind::Void { hold }).collect();
+        self.move_money(&voids, Some(id)).expect("its holds are open");
+    }
+
+    /// The clock looks at a rental that runs. The end of a day is seen first; its record is made when everyone who
+    /// had fallen silent by then is known, so that a supplier that broke is not paid.
+    pub(crate) fn look_at_worked(&mut self, id: RentalId, now: Timestamp) {
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        if rental.next_record().is_none_or(|due| now < due) {
+            return;
+        }
+        let seen = *rental.day_seen_at.get_or_insert(now);
+        if now < seen.after(HEARD_FROM_BY) {
+            return;
+        }
+        let until = rental.stage.expires_at().unwrap_or(seen);
+        self.record_days(id, until.min(seen.after(Duration::from_millis(1))));
+        self.changed(Subject::Rental(id));
+    }
+
+    /// Makes the records that end before `end`.
+    fn record_days(&mut self, id: RentalId, end: Timestamp) {
+        while let Some(rental) = self.rentals.get_mut(&id) {
+            let day = rental.worked_until.map(|from| from.after(rental.terms.worked.every()));
+            let Some(day) = day.filter(|day| *day < end) else { break };
+            let earned = rental.firm(day);
+            self.record(id, day, &earned);
+        }
+    }
+
+    /// Pays for what was earned until then and was not recorded yet. What never ran has no records.
+    fn record(&mut self, id: RentalId, until: Timestamp, earned: &Earned) {
+        let paid = self.pay_out(id, &earned.payouts);
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let Some(from) = rental.worked_until else { return };
+        let paid = Money::new(rental.terms.currency.asset(), paid);
+        let record = Worked::after(&rental.worked, (from, until), earned, paid)
+            .expect("what is firm is in every later sum");
+        rental.worked_until = Some(record.until);
+        rental.day_seen_at = None;
+        rental.worked.push(record);
+    }
+
+    /// Pays suppliers what they have earned of this rental and were not paid yet. Returns what that was in all.
+    fn pay_out(&mut self, id: RentalId, earned: &BTreeMap<AccountId, Money>) -> u64 {
+        let Some(rental) = self.rentals.get_mut(&id) else { return 0 };
         let asset = rental.terms.currency.asset();
-        let mut moves = Vec::new();
-        for hold in std::mem::take(&mut rental.holds) {
-            let held = self.book.hold(hold).expect("its holds are open").units;
-            moves.push(Kind::Post { hold, units: held });
-        }
-        rental.escrowed = true;
-        let from = AccountKey { holder: Holder::Escrow(id), asset };
+        let mut due: Vec<(AccountId, u64)> = Vec::new();
         for (supplier, earned) in earned {
-            let paid = rental.paid_out.entry(*supplier).or_default();
-            let units = earned.units.saturating_sub(*paid);
-            if units > 0 {
-                *paid += units;
-                let to = AccountKey { holder: Holder::Account(*supplier), asset };
-                moves.push(Kind::Move { from, to, units });
-            }
+            let paid = rental.paid_out.get(supplier).copied().unwrap_or_default();
+            due.push((*supplier, earned.units.saturating_sub(paid)));
         }
+        due.retain(|(_, units)| *units > 0);
+        if due.is_empty() {
+            return 0;
+        }
+        for (supplier, units) in &due {
+            *rental.paid_out.entry(*supplier).or_default() += units;
+        }
+        let purse = |holder| AccountKey { holder, asset };
+        let from = purse(Holder::Escrow(id));
+        let mut moves = self.posts(id);
+        let to = |supplier: AccountId| purse(Holder::Account(supplier));
+        moves.extend(due.iter().map(|(who, units)| Kind::Move {
+            from,
+            to: to(*who),
+            units: *units,
+        }));
         self.move_money(&moves, Some(id)).expect("what was earned is no more than what is held");
-        for supplier in earned.keys() {
+        for (supplier, _) in &due {
             self.changed(Subject::Account(*supplier));
         }
+        due.iter().map(|(_, units)| units).sum()
+    }
+
+    /// The transfers that move what is held into the escrow, if they were not made before.
+    fn posts(&mut self, id: RentalId) -> Vec<Kind> {
+        let Some(rental) = self.rentals.get_mut(&id) else { return Vec::new() };
+        rental.escrowed = true;
+        let (project, holds) = (rental.project, std::mem::take(&mut rental.holds));
+        self.changed(Subject::Project(project));
+        let post = |hold| {
+            let units = self.book.hold(hold).expect("its holds are open").units;
+            Kind::Post { hold, units }
+        };
+        holds.into_iter().map(post).collect()
     }
 }

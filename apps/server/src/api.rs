@@ -1,5 +1,6 @@
 //! The HTTP API. Every handler here is in the OpenAPI document, because both are made from one list.
 
+mod coin;
 mod docs;
 mod door;
 mod events;
@@ -11,6 +12,7 @@ mod network;
 mod parameters;
 mod people;
 mod problem;
+mod purses;
 mod rentals;
 mod service;
 mod supply;
@@ -43,7 +45,9 @@ use crate::limits::BODY_BYTES_MAX;
         (name = "market", description = "Offers and quotes"),
         (name = "rentals", description = "Rentals and receipts"),
         (name = "jobs", description = "Jobs, logs, files"),
-        (name = "people", description = "Accounts, projects, keys, money"),
+        (name = "people", description = "Accounts, projects, keys, statements"),
+        (name = "money", description = "Deposits, withdrawals, transfers, conversions"),
+        (name = "coin", description = "The network's coin: supply and rate"),
         (name = "supply", description = "Invitations and machines, for their owners"),
         (name = "network", description = "The network as a whole"),
         (name = "machines", description = "What agents say and are told"),
@@ -59,6 +63,8 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(rentals::routes())
         .merge(jobs::routes())
         .merge(people::routes())
+        .merge(purses::routes())
+        .merge(coin::routes())
         .merge(supply::routes())
         .merge(network::routes())
         .merge(parameters::routes())

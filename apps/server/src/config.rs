@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::oracle::RateSource;
+
 /// How to run a server.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -19,6 +21,9 @@ pub struct Config {
     pub take_over: bool,
     /// Requests per second of one key or one unknown caller, in the long run. `iog server --rate`.
     pub rate_per_second: u32,
+    /// Who says what a coin is worth; with none, only the operator does. `iog server --oracle-source`, none by
+    /// default. A rate takes as many sources as the parameter `oracle.sources_min` says.
+    pub oracle: Vec<RateSource>,
 }
 
 impl Config {

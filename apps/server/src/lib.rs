@@ -17,6 +17,7 @@ pub mod journal;
 pub mod limits;
 mod metrics;
 mod news;
+mod oracle;
 mod rates;
 mod secrets;
 mod sessions;
@@ -38,6 +39,7 @@ use tokio::task::JoinHandle;
 
 pub use api::openapi;
 pub use config::Config;
+pub use oracle::{NotASource, RateSource};
 
 use crate::app::{App, Readers};
 use crate::beats::Beats;
@@ -206,6 +208,8 @@ async fn serve(
         writer.tell(command).await.context("make the operator")?;
     }
     let (stop, stopping) = watch::channel(false);
+    let sources = config.oracle.clone();
+    tokio::spawn(oracle::run(sources, writer.clone(), Arc::clone(&news), stopping.clone()));
     let app = Arc::new(App {
         beats: Beats::start(&roll_of, writer.clone(), metrics.clone()),
         writer: writer.clone(),

@@ -28,6 +28,7 @@ pub(crate) struct News {
     roles: RwLock<BTreeMap<ProjectId, BTreeMap<AccountId, Role>>>,
     workers: RwLock<BTreeMap<WorkerId, Known>>,
     bell: watch::Sender<u64>,
+    parameters: watch::Sender<u32>,
     metrics: Metrics,
 }
 
@@ -39,6 +40,7 @@ impl News {
             roles: RwLock::default(),
             workers: RwLock::default(),
             bell: watch::channel(0).0,
+            parameters: watch::channel(0).0,
             metrics,
         };
         news.renew(state);
@@ -81,6 +83,11 @@ impl News {
         self.bell.subscribe()
     }
 
+    /// Rings when there is another version of the parameters.
+    pub(crate) fn parameters(&self) -> watch::Receiver<u32> {
+        self.parameters.subscribe()
+    }
+
     /// Rings now: a log has grown.
     pub(crate) fn ring(&self) {
         self.bell.send_modify(|rings| *rings += 1);
@@ -94,18 +101,22 @@ impl News {
         for (_, _, effect) in effects {
             match effect {
                 Effect::Changed(Subject::Key(id)) => self.key_changed(state, *id),
+                Effect::Changed(Subject::Parameters(number)) => {
+                    self.parameters.send_replace(*number);
+                }
                 Effect::Changed(Subject::Project(id)) => self.project_changed(state, *id),
                 Effect::Changed(Subject::Worker(id)) | Effect::Nudge(id) => {
                     self.worker_changed(state, *id)
                 }
                 Effect::Changed(
                     Subject::Account(_)
+                    | Subject::Brake
                     | Subject::Coin
                     | Subject::Grant(_)
                     | Subject::Invite(_)
                     | Subject::Job(_)
                     | Subject::Offer(_)
-                    | Subject::Parameters(_)
+                    | Subject::Proposal(_)
                     | Subject::Rental(_)
                     | Subject::Slash(_),
                 )

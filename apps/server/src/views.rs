@@ -1,5 +1,6 @@
 //! From the brain's nouns to what clients see.
 
+mod coin;
 mod money;
 mod nouns;
 mod parameters;
@@ -8,6 +9,7 @@ use control::{Control, Subject};
 use serde::Serialize;
 use units::WorkerId;
 
+pub(crate) use coin::{coin_rate, conversion, purse, purse_of, rate, supply};
 pub(crate) use money::{NETWORK, book, transfer_rows};
 pub(crate) use nouns::{
     account, extension_price, invite, key, machine_record, offer, order_record, project, role_of,
@@ -61,12 +63,14 @@ pub(crate) fn change(
             Some((None, event(owner, body)))
         }
         Subject::Account(_)
+        | Subject::Brake
         | Subject::Coin
         | Subject::Grant(_)
         | Subject::Invite(_)
         | Subject::Key(_)
         | Subject::Offer(_)
         | Subject::Parameters(_)
+        | Subject::Proposal(_)
         | Subject::Slash(_) => None,
     }
 }
@@ -76,6 +80,7 @@ pub(crate) fn row_at_once(state: &Control, subject: Subject) -> Option<Row> {
     match subject {
         Subject::Parameters(number) => version_row(state, number),
         Subject::Account(_)
+        | Subject::Brake
         | Subject::Coin
         | Subject::Grant(_)
         | Subject::Invite(_)
@@ -83,6 +88,7 @@ pub(crate) fn row_at_once(state: &Control, subject: Subject) -> Option<Row> {
         | Subject::Key(_)
         | Subject::Offer(_)
         | Subject::Project(_)
+        | Subject::Proposal(_)
         | Subject::Rental(_)
         | Subject::Slash(_)
         | Subject::Worker(_) => None,

@@ -37,6 +37,7 @@ fn serve(mut words: impl Iterator<Item = String>) -> anyhow::Result<bool> {
         store_max_bytes: None,
         take_over: false,
         rate_per_second: RATE_UNLIMITED,
+        oracle: Vec::new(),
     };
     server::run(&config, |address| {
         let mut out = std::io::stdout();

@@ -5,6 +5,7 @@
 //!
 //! Absent on purpose: rules. What a request means is decided by `control`.
 
+mod coin;
 mod job;
 mod market;
 mod network;
@@ -16,6 +17,11 @@ mod rental;
 mod time;
 mod worker;
 
+pub use coin::{
+    CoinRate, ConversionQuote, ConversionRequest, DepositRequest, GenesisRequest, GenesisView,
+    NotAPurse, PurseName, PurseView, RateView, ReadingBody, ReadingsRequest, SupplyFigure,
+    SupplyView, TransferRequest, WithdrawalRequest,
+};
 pub use job::{FileView, JobRequest, JobView};
 pub use market::{ExtensionPrice, OfferView, Order, Price, QuoteRequest};
 pub use network::{AssetBook, BookView, NetworkView, PurseSum};

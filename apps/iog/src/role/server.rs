@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use server::RateSource;
 
 use crate::config::write_secret;
 use crate::failure::Failure;
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Requests a second of one key, in the long run.
     #[arg(long, value_name = "N", default_value_t = 100)]
     rate: u32,
+    /// Who says what a coin is worth: fixed:USD, or file:PATH with such a number in it; may be repeated.
+    #[arg(long, value_name = "SOURCE")]
+    oracle_source: Vec<RateSource>,
     /// Write the API's address into this file once it answers.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -57,6 +61,7 @@ impl Args {
             store_max_bytes: self.store_max_bytes,
             take_over: self.take_over,
             rate_per_second: self.rate,
+            oracle: self.oracle_source.clone(),
         };
         let ready_file = self.ready_file.clone();
         server::run(&config, |address| {

@@ -77,6 +77,7 @@ macro_rules! page {
 pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("already-exists", StatusCode::CONFLICT, "It exists already", page!("already-exists")),
     ("bad-request", StatusCode::BAD_REQUEST, "The request cannot be read", page!("bad-request")),
+    ("braked", StatusCode::CONFLICT, "The emergency brake is pulled", page!("braked")),
     (
         "disk-full",
         StatusCode::INSUFFICIENT_STORAGE,
@@ -131,6 +132,7 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("rate-fallen", StatusCode::CONFLICT, "The coin has fallen", page!("rate-fallen")),
     ("rate-limited", StatusCode::TOO_MANY_REQUESTS, "Too many requests", page!("rate-limited")),
     ("rate-moved", StatusCode::CONFLICT, "The rate has moved", page!("rate-moved")),
+    ("rate-rejected", StatusCode::CONFLICT, "The readings make no rate", page!("rate-rejected")),
     ("same-machine", StatusCode::CONFLICT, "The machine has joined before", page!("same-machine")),
     (
         "session-unknown",
@@ -145,6 +147,7 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("unauthenticated", StatusCode::UNAUTHORIZED, "Who are you?", page!("unauthenticated")),
     ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Not just now", page!("unavailable")),
     ("used", StatusCode::CONFLICT, "Used before", page!("used")),
+    ("vote-refused", StatusCode::CONFLICT, "Not with this vote", page!("vote-refused")),
     ("wrong-state", StatusCode::CONFLICT, "Not in its present state", page!("wrong-state")),
 ];
 
@@ -201,37 +204,11 @@ impl From<Refusal> for Refused {
         let (code, status) = answer(&refusal);
         let mut refused = Self::new(code, status, refusal.to_string());
         refused.hint = hint(&refusal);
-        match &refusal {
-            Refusal::Invalid { field, why } => {
-                refused.fields =
-                    vec![FieldProblem { field: (*field).to_owned(), why: why.clone() }];
-            }
-            Refusal::NoOffer(scheduler::Refusal::NoCapacity(explanation)) => {
-                refused.relaxations =
-                    explanation.relaxations.iter().map(ToString::to_string).collect();
-            }
-            Refusal::IdReused
-            | Refusal::NotFound(_)
-            | Refusal::Forbidden(_)
-            | Refusal::Exists(_)
-            | Refusal::TooMany { .. }
-            | Refusal::Expired(_)
-            | Refusal::Used(_)
-            | Refusal::SameMachine
-            | Refusal::Stage(_)
-            | Refusal::InUse { .. }
-            | Refusal::NoOffer(_)
-            | Refusal::TooMuch
-            | Refusal::NoRate(_)
-            | Refusal::RateMoved { .. }
-            | Refusal::Fallen { .. }
-            | Refusal::NotOutside { .. }
-            | Refusal::NoLiquidity { .. }
-            | Refusal::Stake(_)
-            | Refusal::Offer(_)
-            | Refusal::Slash(_)
-            | Refusal::Safety(_)
-            | Refusal::Insufficient { .. } => {}
+        if let Refusal::Invalid { field, why } = &refusal {
+            refused.fields = vec![FieldProblem { field: (*field).to_owned(), why: why.clone() }];
+        }
+        if let Refusal::NoOffer(scheduler::Refusal::NoCapacity(explanation)) = &refusal {
+            refused.relaxations = explanation.relaxations.iter().map(ToString::to_string).collect();
         }
         refused
     }
@@ -262,6 +239,12 @@ fn answer(refusal: &Refusal) -> (&'static str, StatusCode) {
         Refusal::Stake(_) | Refusal::Safety(_) => ("stake-refused", StatusCode::CONFLICT),
         Refusal::Offer(_) => ("offer-refused", StatusCode::CONFLICT),
         Refusal::Slash(_) => ("slash-refused", StatusCode::CONFLICT),
+        Refusal::Braked { .. } => ("braked", StatusCode::CONFLICT),
+        Refusal::Propose(_)
+        | Refusal::Ballot(_)
+        | Refusal::Proposal(_)
+        | Refusal::Delegate(_)
+        | Refusal::Brake(_) => ("vote-refused", StatusCode::CONFLICT),
         Refusal::Insufficient { .. } => ("insufficient-balance", StatusCode::PAYMENT_REQUIRED),
     }
 }
@@ -303,6 +286,12 @@ fn hint(refusal: &Refusal) -> Option<String> {
         | Refusal::Offer(_)
         | Refusal::Slash(_)
         | Refusal::Safety(_)
+        | Refusal::Braked { .. }
+        | Refusal::Propose(_)
+        | Refusal::Ballot(_)
+        | Refusal::Proposal(_)
+        | Refusal::Delegate(_)
+        | Refusal::Brake(_)
         | Refusal::TooMuch => return None,
     };
     Some(hint.to_owned())

@@ -148,6 +148,65 @@ const WHO_MAY: &[(&str, &str, &str, [u16; 7])] = &[
     ),
     ("GET /v1/network/prices", "/v1/network/prices", "", [200; 7]),
     ("GET /v1/network/registry", "/v1/network/registry?name=H100", "", [200; 7]),
+    (
+        "POST /v1/io-token/genesis",
+        "/v1/io-token/genesis",
+        "{}",
+        [401, 403, 403, 403, 403, 201, 401],
+    ),
+    ("GET /v1/io-token/supply", "/v1/io-token/supply", "", [200; 7]),
+    ("GET /v1/io-token/supply/total", "/v1/io-token/supply/total", "", [200; 7]),
+    ("GET /v1/io-token/supply/circulating", "/v1/io-token/supply/circulating", "", [200; 7]),
+    (
+        "GET /v1/io-token/supply/total/plaintext",
+        "/v1/io-token/supply/total/plaintext",
+        "",
+        [200; 7],
+    ),
+    (
+        "GET /v1/io-token/supply/circulating/plaintext",
+        "/v1/io-token/supply/circulating/plaintext",
+        "",
+        [200; 7],
+    ),
+    ("GET /v1/io-token/rate", "/v1/io-token/rate", "", [200; 7]),
+    // Before the conversions, which need a rate.
+    (
+        "POST /v1/io-token/rate/readings",
+        "/v1/io-token/rate/readings",
+        r#"{"readings":[{"source":"a","usd_per_coin":"0.25"}]}"#,
+        [401, 403, 403, 403, 403, 200, 401],
+    ),
+    (
+        "POST /v1/deposits",
+        "/v1/deposits",
+        r#"{"to":"{project}","money":"1 USDC"}"#,
+        [401, 403, 403, 403, 403, 200, 401],
+    ),
+    (
+        "POST /v1/withdrawals",
+        "/v1/withdrawals",
+        r#"{"account":"{renter}","money":"1 USD","to":"bank"}"#,
+        [401, 403, 403, 403, 200, 200, 401],
+    ),
+    (
+        "POST /v1/transfers",
+        "/v1/transfers",
+        r#"{"from":"{project}","to":"{renter}","money":"1 USD"}"#,
+        [401, 403, 404, 404, 200, 200, 401],
+    ),
+    (
+        "GET /v1/conversions/quote",
+        "/v1/conversions/quote?give=1%20USD&take=IO",
+        "",
+        [401, 200, 200, 200, 200, 200, 401],
+    ),
+    (
+        "POST /v1/conversions",
+        "/v1/conversions",
+        r#"{"purse":"{project}","give":"1 USD","take":"USDC"}"#,
+        [401, 403, 404, 404, 200, 200, 401],
+    ),
     ("GET /healthz", "/healthz", "", [200, 200, 200, 200, 200, 200, 200]),
     ("GET /readyz", "/readyz", "", [200, 200, 200, 200, 200, 200, 200]),
     ("GET /metrics", "/metrics", "", [200, 200, 200, 200, 200, 200, 200]),
@@ -249,6 +308,32 @@ const TOLD_TWICE: &[(&str, &str, &str, Once)] = &[
         Once::Key,
     ),
     ("POST /v1/rentals/{id}/extend", "/v1/rentals/{rental}/extend", r#"{"hours":1}"#, Once::Key),
+    ("POST /v1/io-token/genesis", "/v1/io-token/genesis", "{}", Once::Key),
+    (
+        "POST /v1/io-token/rate/readings",
+        "/v1/io-token/rate/readings",
+        r#"{"readings":[{"source":"a","usd_per_coin":"0.25"}]}"#,
+        Once::Key,
+    ),
+    ("POST /v1/deposits", "/v1/deposits", r#"{"to":"treasury","money":"1 USDC"}"#, Once::Key),
+    (
+        "POST /v1/withdrawals",
+        "/v1/withdrawals",
+        r#"{"account":"{renter}","money":"1 USD","to":"bank"}"#,
+        Once::Key,
+    ),
+    (
+        "POST /v1/transfers",
+        "/v1/transfers",
+        r#"{"from":"treasury","to":"fees","money":"1 USDC"}"#,
+        Once::Key,
+    ),
+    (
+        "POST /v1/conversions",
+        "/v1/conversions",
+        r#"{"purse":"{project}","give":"1 USD","take":"USDC"}"#,
+        Once::Key,
+    ),
     ("POST /v1/rentals/{id}/end", "/v1/rentals/{rental}/end", "", Once::Key),
     ("PUT /v1/blobs/{sha256}", "", "", Once::Otherwise("its name is its contents")),
     ("POST /v1/worker/join", "", "", Once::Otherwise("the worker's id follows from its key")),
@@ -465,6 +550,9 @@ impl Stage {
         let body = json!({ "label": "old", "scopes": ["read"] });
         let key = town.post(&town.renter, "/v1/keys", &body).expect(201).json();
         town.renter.person.project(&town.client, "third");
+        town.patch(&json!({ "oracle": { "sources_min": 1 } }));
+        town.deposit(&town.renter.person.account, "10 USD");
+        town.deposit("exchange", "100 USDC");
         (1..=2).for_each(|minutes| {
             town.patch(&json!({ "fees": { "nonrefundable_minutes": minutes * 30 } }))
         });
@@ -525,6 +613,8 @@ fn a_key_for_reading_reads_and_no_more() {
         let body =
             if body.starts_with("{order") { town.order(1).to_string() } else { (*body).to_owned() };
         let path = path.replace("{project}", &town.renter.project);
+        let body = body.replace("{project}", &town.renter.project);
+        let body = body.replace("{renter}", &town.renter.person.account);
         if path.contains('{') || body.contains("{quote}") {
             continue;
         }

@@ -50,6 +50,7 @@ pub(crate) fn config(folder: &Path) -> Config {
         store_max_bytes: None,
         take_over: false,
         rate_per_second: 10_000,
+        oracle: Vec::new(),
     }
 }
 
@@ -120,6 +121,19 @@ impl Town {
     pub(crate) fn patch(&self, patch: &Value) {
         let ask = Ask::patch("/v1/network/parameters").json(&json!({ "patch": patch }));
         self.send(ask.by(&self.operator)).expect(200);
+    }
+
+    /// Says what has arrived in a purse.
+    pub(crate) fn deposit(&self, to: &str, money: &str) {
+        self.post(&self.operator, "/v1/deposits", &json!({ "to": to, "money": money })).expect(200);
+    }
+
+    /// Lets one source be enough for a rate, and tells of one.
+    pub(crate) fn tell_rate(&self, usd_per_coin: &str) {
+        self.patch(&json!({ "oracle": { "sources_min": 1 } }));
+        let reading = json!({ "source": "test", "usd_per_coin": usd_per_coin });
+        let body = json!({ "readings": [reading] });
+        self.post(&self.operator, "/v1/io-token/rate/readings", &body).expect(200);
     }
 
     /// A machine of the supplier's that has joined and speaks. Machines of one town differ in `number`.

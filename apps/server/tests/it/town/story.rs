@@ -94,7 +94,7 @@ impl Names {
                 for (name, field) in fields.iter_mut() {
                     match (name.as_str(), &*field) {
                         ("request_id" | "version" | "journal_hash", Value::String(_))
-                        | ("journal_seq" | "beats_from", Value::Number(_)) => {
+                        | ("journal_seq" | "beats_from" | "age_s", Value::Number(_)) => {
                             *field = Value::String(format!("[{name}]"));
                         }
                         (_, _) => self.walk(field),

@@ -250,7 +250,7 @@ impl World {
             "answers would leave before their entries are durable".to_owned()
         })?;
         while let Some(effect) = control.next_effect() {
-            self.auditor.effect(effect);
+            self.auditor.effect(&effect);
             if let Effect::Nudge(worker) = effect {
                 deeds.push(Deed::Nudge(worker));
             }

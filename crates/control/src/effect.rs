@@ -1,22 +1,39 @@
 //! What the shell must do once an entry is durable.
 
+use std::sync::Arc;
+
 use ledger::Kind;
+use rewards::block::Row;
+use rewards::statement::Header;
 use units::{
-    AccountId, GrantId, Hour, InviteId, JobId, KeyId, OfferId, ProjectId, ProposalId, RentalId,
-    SlashId, TransferId, WorkerId,
+    AccountId, GrantId, InviteId, JobId, KeyId, OfferId, ProjectId, ProposalId, RentalId, SlashId,
+    Timestamp, TransferId, WorkerId,
 };
 
 /// One thing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// This is other than it was: its row in the read tables is written anew, and whoever watches is told.
     Changed(Subject),
     /// Money moved: one line more in the statements.
     Moved(Movement),
     /// The block of an hour was closed: it and its rows are written down.
-    Closed(Hour),
+    Closed(Arc<Closed>),
     /// What is wanted of this worker is other than it was: it is woken if it waits.
     Nudge(WorkerId),
+}
+
+/// A block that was just closed, whole: only what it came to stays in the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// When it was closed.
+    pub at: Timestamp,
+    /// The version of the parameters it went by.
+    pub version: u32,
+    /// What is signed of it.
+    pub header: Header,
+    /// Every machine once, by id.
+    pub rows: Vec<Row>,
 }
 
 /// What can change.

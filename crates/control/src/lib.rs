@@ -36,7 +36,7 @@ mod state;
 mod wanted;
 
 pub use command::Listing;
-pub use effect::{Effect, Movement, Subject};
+pub use effect::{Closed, Effect, Movement, Subject};
 pub use limits::{
     COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,
     EXEMPTIONS_MAX, INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX, REASON_BYTES_MAX,

@@ -128,9 +128,9 @@ impl Auditor {
     }
 
     /// An effect is about to be done.
-    pub(crate) fn effect(&mut self, effect: Effect) {
+    pub(crate) fn effect(&mut self, effect: &Effect) {
         if let Effect::Changed(Subject::Rental(rental)) = effect {
-            self.announced.insert(rental);
+            self.announced.insert(*rental);
         }
     }
 

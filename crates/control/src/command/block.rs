@@ -1,5 +1,7 @@
 //! Blocks: machines nominated when an hour begins, judged and paid when it is over.
 
+use std::sync::Arc;
+
 use ledger::Holder;
 use market::Stage;
 use rewards::accruals::Wanted;
@@ -14,7 +16,7 @@ use rewards::statement;
 use units::{AccountId, Coins, DeviceKind, Hour, Multiplier, Pool, Timestamp, WorkerId};
 
 use super::coin::io;
-use crate::effect::{Effect, Subject};
+use crate::effect::{Closed, Effect, Subject};
 use crate::limits::EXEMPTIONS_MAX;
 use crate::record::{Actor, ExemptionRecord, ProofSaid, VerdictRecord};
 use crate::refusal::{Noun, Refusal};
@@ -134,8 +136,9 @@ impl Control {
         if blocks.closed.len() > BLOCKS_KEPT {
             blocks.closed.pop_front();
         }
+        let closed = Closed { at: now, version, header, rows: block.rows.clone() };
         blocks.last = Some((hour, block));
-        self.effects.push_back(Effect::Closed(hour));
+        self.effects.push_back(Effect::Closed(Arc::new(closed)));
         self.changed(Subject::Coin);
     }
 

@@ -6,6 +6,7 @@ mod told;
 mod uptime;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use ledger::{Account, AccountKey, Book, Holder, Kind, Transfer};
 use scheduler::Inventory;
@@ -23,7 +24,7 @@ pub use told::Told;
 pub use uptime::Uptime;
 
 use crate::command::{Booking, Sight};
-use crate::effect::{Effect, Movement, Subject};
+use crate::effect::{Closed, Effect, Movement, Subject};
 use crate::parameters::{Version, Versions};
 use crate::record::{Actor, Body, Command, Digest, Entry, Parameters};
 use crate::refusal::{Noun, Refusal};
@@ -134,6 +135,14 @@ impl Control {
     /// # Errors
     /// What does not fit: the journal was altered, or was written by a program that decided otherwise.
     pub fn replay(&mut self, entry: &Entry) -> Result<(), Broken> {
+        self.replay_closing(entry).map(drop)
+    }
+
+    /// As [`Control::replay`], with the blocks that the entry closed, for auditors.
+    ///
+    /// # Errors
+    /// As [`Control::replay`].
+    pub fn replay_closing(&mut self, entry: &Entry) -> Result<Vec<Arc<Closed>>, Broken> {
         let broken = |why| Broken { seq: entry.seq, why };
         if entry.seq != self.head.seq + 1 || entry.previous != self.head.hash {
             return Err(broken("it does not follow the one before"));
@@ -149,8 +158,8 @@ impl Control {
         let at = Timestamp::from_millis(entry.at_millis);
         self.apply(body, at).map_err(|_| broken("this program would have refused it"))?;
         self.head = Head { seq: entry.seq, hash: entry.hash, at };
-        self.effects.clear();
-        Ok(())
+        let closed = |effect| if let Effect::Closed(closed) = effect { Some(closed) } else { None };
+        Ok(self.effects.drain(..).filter_map(closed).collect())
     }
 
     /// When [`Command::Wake`] next has something to do.

@@ -348,7 +348,8 @@ fn read_group(lines: &mut Lines<'_>) -> Result<Group, NotAStatement> {
     group().ok_or_else(|| lines.wrong(pattern))
 }
 
-fn read_row(line: &str) -> Option<Row> {
+/// Reads a machine's line, without its newline.
+pub fn read_row(line: &str) -> Option<Row> {
     let mut words = line.split(' ');
     let mut word = || words.next();
     let device = Device {

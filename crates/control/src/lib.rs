@@ -35,7 +35,6 @@ mod snapshot;
 mod state;
 mod wanted;
 
-pub use command::Listing;
 pub use effect::{Closed, Effect, Movement, Subject};
 pub use limits::{
     COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,
@@ -52,8 +51,9 @@ pub use refusal::{Needs, Noun, Refusal};
 pub use roll::{Beat, Roll};
 pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
-    BLOCKS_KEPT, BlockSummary, Blocks, Broken, Checks, Control, Economy, Genesis, Grant, Head,
-    Invite, Job, JobStage, Key, Market, Node, NodeStage, Outcome, Person, Project, Rental, Reply,
+    BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checks,
+    Control, Economy, Genesis, Grant, Head, Revenue,
+    Invite, Job, JobStage, Key, Listing, Market, Node, NodeStage, Nomination, Outcome, Person, Project, Rental, Reply,
     Settled, Told, Uptime, Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

@@ -116,8 +116,15 @@ pub enum Command {
     Withdraw { account: AccountId, money: Money, to: String },
     /// Somebody moves money between purses of the network.
     Transfer { from: Purse, to: Purse, money: Money },
-    /// Somebody changes one asset for another at the rate of the moment, if it comes to at least so many units.
-    Convert { purse: Purse, give: Money, take: Asset, at_least: u64 },
+    /// Somebody changes one asset for another at the rate of the moment, if it comes to at least so many units, and
+    /// not after the quote that promised it.
+    Convert {
+        purse: Purse,
+        give: Money,
+        take: Asset,
+        at_least: u64,
+        quoted_until_millis: Option<u64>,
+    },
     /// A verifier says what came of a machine's proof.
     RecordProof { worker: WorkerId, verdict: VerdictRecord },
     /// The operator excuses a machine from rules for rewards.
@@ -387,6 +394,10 @@ pub struct OrderRecord {
     pub filters: FiltersRecord,
     /// Whether nodes may share a machine.
     pub pack: bool,
+    /// As a spot rental: the most that its renter pays for a card's hour. It is cheaper, and its machines may be wanted
+    /// back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot: Option<Credits>,
 }
 
 /// Which machines will do. Empty means any.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use market::{NoRate, StageRefusal};
 use stakes::votes;
-use units::{Hour, Money, Timestamp};
+use units::{Credits, Hour, Money, Timestamp};
 
 /// A kind of thing, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,6 +138,16 @@ pub enum Refusal {
     InUse {
         /// How many.
         rentals: usize,
+    },
+    /// A spot rental costs more than its renter bids.
+    #[error(
+        "the spot price is {price} USD for a card's hour, above the bid of {bid}: bid more, or rent on demand"
+    )]
+    Outbid {
+        /// The price.
+        price: Credits,
+        /// The bid.
+        bid: Credits,
     },
     /// No machines for it.
     #[error("{0}")]

@@ -54,6 +54,8 @@ pub enum Ending {
     Cancelled,
     /// The supply side could not keep it up.
     Failed,
+    /// It was a spot rental, and its machines were wanted back.
+    Reclaimed,
     /// It was never paid.
     Unpaid,
     /// The quote was not taken up in time.
@@ -67,6 +69,7 @@ impl Ending {
             Self::Completed => "completed",
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
+            Self::Reclaimed => "reclaimed",
             Self::Unpaid => "unpaid",
             Self::Lapsed => "lapsed",
         }
@@ -90,6 +93,13 @@ pub enum Event {
         /// Until when the booked time runs now.
         until: Timestamp,
     },
+    /// Its machines are wanted back: the renter has a little time to go.
+    Warned {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// That time is over.
+    Reclaimed,
     /// The renter wants no more of it.
     Cancelled,
     /// The supply side cannot keep it up.
@@ -132,6 +142,12 @@ impl Stage {
             (S::Running { since, until }, E::Extended { until: later }) if now < until => {
                 S::Running { since, until: until.max(later) }
             }
+            (S::Running { since, until }, E::Warned { until: earlier }) => {
+                S::Running { since, until: until.min(earlier.max(now)) }
+            }
+            (S::Running { until, .. }, E::Reclaimed) if now >= until => {
+                S::clearing(now, Ending::Reclaimed)
+            }
             (S::Running { .. }, E::Cancelled) => S::clearing(now, Ending::Cancelled),
             (S::Running { .. }, E::Failed) => S::clearing(now, Ending::Failed),
             (S::Running { until, .. }, E::Expired) if now >= until => {
@@ -151,6 +167,8 @@ impl Stage {
                 | E::Paid
                 | E::Ready { .. }
                 | E::Extended { .. }
+                | E::Warned { .. }
+                | E::Reclaimed
                 | E::Cancelled
                 | E::Failed
                 | E::Expired
@@ -256,6 +274,8 @@ mod tests {
                 "accepted" => Event::Accepted,
                 "paid" => Event::Paid,
                 "ready" => Event::Ready { until: now.after(HOUR) },
+                "warned" => Event::Warned { until: now.after(MINUTE * 5) },
+                "reclaimed" => Event::Reclaimed,
                 "extended" => Event::Extended { until: now.after(HOUR * 3) },
                 "cancelled" => Event::Cancelled,
                 "failed" => Event::Failed,
@@ -288,6 +308,11 @@ mod tests {
         check("paid ready extended", "running");
         check("paid ready extended later later expired", "refused: running");
         check("paid ready extended later later later expired", "ending completed");
+        check("paid ready warned", "running");
+        check("paid ready warned reclaimed", "refused: running");
+        check("paid ready warned later reclaimed", "ending reclaimed");
+        check("paid ready warned later extended", "refused: running");
+        check("paid warned", "refused: deploying");
         check("paid extended", "refused: deploying");
         check("paid ready later extended", "refused: running");
         check("paid ready cancelled", "ending cancelled");

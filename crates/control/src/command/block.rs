@@ -13,33 +13,18 @@ use rewards::checklist::{
 use rewards::emission::Emission;
 use rewards::rule::{Rule, RuleSet};
 use rewards::statement;
-use units::{AccountId, Coins, DeviceKind, Hour, Multiplier, Pool, Timestamp, WorkerId};
+use units::{AccountId, Coins, DeviceKind, Hour, Pool, Timestamp, WorkerId};
 
 use super::coin::io;
 use crate::effect::{Closed, Effect, Subject};
 use crate::limits::EXEMPTIONS_MAX;
-use crate::record::{Actor, ExemptionRecord, ProofSaid, VerdictRecord};
+use crate::record::{Actor, ExemptionRecord, MachineRecord, ProofSaid, VerdictRecord};
 use crate::refusal::{Noun, Refusal};
-use crate::state::{BLOCKS_KEPT, BlockSummary, Control, Reply, Worker};
+use crate::state::{BLOCKS_KEPT, BlockSummary, Control, Listing, Nomination, Reply, Worker};
 
 /// The longest reason of an exemption or a block, in bytes.
 const NOTE_BYTES_MAX: usize = 500;
 const MINUTE_MILLIS: u64 = 60_000;
-
-/// What a machine is to the economy: its model by the registry of the day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// Whether its cards or its processor are offered.
-    pub kind: DeviceKind,
-    /// How much one chip counts for; zero unless its model is listed.
-    pub multiplier: Multiplier,
-    /// The pool its model is in.
-    pub pool: Pool,
-    /// How many chips it has.
-    pub quantity: u32,
-    /// What must be staked on it.
-    pub stake_needed: Coins,
-}
 
 impl Control {
     /// Closes the blocks whose time has come, in order: an hour may be paid late, but none is skipped.
@@ -69,7 +54,7 @@ impl Control {
             let missing = self.missing(id, now);
             nominated += u32::from(missing.is_empty());
             if let Some(worker) = self.workers.get_mut(&id) {
-                worker.nominated = Some((hour, missing));
+                worker.nominated = Some(Nomination { hour, missing, listing: worker.listing });
             }
         }
         self.economy.blocks.nominated = nominated;
@@ -167,8 +152,8 @@ impl Control {
         now: Timestamp,
     ) -> Option<Device> {
         let worker = self.workers.get(&id)?;
-        let (_, missing) = worker.nominated.filter(|(nominated, _)| *nominated == hour)?;
-        let listing = self.listing(worker);
+        let Nomination { missing, listing, .. } =
+            worker.nominated.filter(|nomination| nomination.hour == hour)?;
         let hired = self.is_hired(worker, hour);
         let minutes = worker.uptime.millis_in(hour, now.min(hour.end())) / MINUTE_MILLIS;
         let evidence = Evidence {
@@ -213,9 +198,9 @@ impl Control {
     }
 
     /// A machine's model by the registry of the day, and what must be staked on it.
-    pub fn listing(&self, worker: &Worker) -> Listing {
+    pub(crate) fn listing_of(&self, machine: &MachineRecord) -> Listing {
         let parameters = self.parameters();
-        let (machine, registry) = (&worker.machine, &parameters.registry);
+        let registry = &parameters.registry;
         let (kind, quantity, found) = match &machine.gpu_model {
             Some(model) => (
                 DeviceKind::Gpu,
@@ -239,7 +224,7 @@ impl Control {
 
     /// What is known of a machine now.
     fn standing(&self, id: WorkerId, worker: &Worker, now: Timestamp) -> Standing {
-        let listing = self.listing(worker);
+        let listing = worker.listing;
         let checks = &worker.checks;
         let status = match (&checks.blocked, worker.paused) {
             (Some(_), _) => Status::Blocked,

@@ -24,6 +24,7 @@ impl Control {
             self.due.pop_first();
             self.look_at(rental, now);
         }
+        self.wake_burn(now);
         Ok(Reply::Done)
     }
 
@@ -52,7 +53,8 @@ impl Control {
         if let (Stage::Deploying { .. }, None) = (rental.stage, &rental.reason) {
             rental.reason = Some("the machines did not come up in time".to_owned());
         }
-        self.advance(id, Event::Expired, now);
+        let over = if rental.wanted_back.is_some() { Event::Reclaimed } else { Event::Expired };
+        self.advance(id, over, now);
     }
 
     fn give_up_silent(&mut self, id: RentalId, now: Timestamp) {

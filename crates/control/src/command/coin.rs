@@ -1,8 +1,8 @@
 //! The coin: brought into the world once, moved between purses, changed for other assets, in and out.
 
 use ledger::{AccountKey, Holder, Kind};
-use market::{Currency, Rate, Reading};
-use units::{AccountId, Asset, Coins, Credits, Hour, Money, Month, Timestamp};
+use market::{Currency, Exactly, Rate, Reading};
+use units::{AccountId, Asset, Coins, Hour, Money, Month, Timestamp};
 
 use super::Standing;
 use crate::effect::Subject;
@@ -126,7 +126,7 @@ impl Control {
         by: Actor,
         purse: Purse,
         (give, take): (Money, Asset),
-        at_least: u64,
+        (at_least, until): (u64, Option<Timestamp>),
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         self.may_spend(by, purse)?;
@@ -134,8 +134,10 @@ impl Control {
             let why = "the exchange changes nothing with itself".to_owned();
             return Err(Refusal::Invalid { field: "purse", why });
         }
-        let rate = self.rate(now)?;
-        let got = converted(rate, give, take).ok_or(Refusal::TooMuch)?;
+        if until.is_some_and(|until| now >= until) {
+            return Err(Refusal::Expired(Noun::Quote));
+        }
+        let got = self.conversion(Exactly::Give(give), take, now)?.get;
         if got.units < at_least {
             return Err(Refusal::RateMoved { got, wanted: Money::new(take, at_least) });
         }
@@ -213,7 +215,7 @@ impl Control {
         Ok(())
     }
 
-    fn move_between(&mut self, from: Holder, to: Holder, money: Money) -> Result<(), Refusal> {
+    pub(crate) fn move_between(&mut self, from: Holder, to: Holder, money: Money) -> Result<(), Refusal> {
         let key = |holder| AccountKey { holder, asset: money.asset };
         let kind = Kind::Move { from: key(from), to: key(to), units: money.units };
         self.move_money(&[kind], None).map(|_| ())
@@ -276,22 +278,4 @@ fn short(field: &'static str, text: &str) -> Result<(), Refusal> {
         return Err(Refusal::Invalid { field, why });
     }
     Ok(())
-}
-
-/// What an amount comes to in another asset, rounded down. `None` when that cannot be written down, and when nothing
-/// would change.
-pub(crate) fn converted(rate: Rate, give: Money, take: Asset) -> Option<Money> {
-    let units = match (give.asset, take) {
-        (Asset::Usd | Asset::Usdc, Asset::Io) => {
-            rate.coins_to_pay(Credits::from_units(give.units))?.units()
-        }
-        (Asset::Io, Asset::Usd | Asset::Usdc) => {
-            rate.usd_to_pay(Coins::from_units(give.units))?.units()
-        }
-        (Asset::Usd, Asset::Usdc) | (Asset::Usdc, Asset::Usd) => give.units,
-        (Asset::Usd, Asset::Usd) | (Asset::Usdc, Asset::Usdc) | (Asset::Io, Asset::Io) => {
-            return None;
-        }
-    };
-    Some(Money::new(take, units))
 }

@@ -3,6 +3,7 @@
 //! Every function here checks everything first and changes things after, so that a refusal changes nothing.
 
 mod block;
+mod burn;
 mod brake;
 mod clock;
 mod coin;
@@ -20,7 +21,6 @@ mod vote;
 
 use units::{AccountId, ProjectId};
 
-pub use block::Listing;
 pub(crate) use rental::{Booking, Sight};
 
 use crate::record::{Actor, Role};

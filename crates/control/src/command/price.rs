@@ -84,6 +84,7 @@ impl Control {
             self.list(worker);
             self.changed(Subject::Worker(worker));
         }
+        self.outbid_spots(now);
     }
 
     /// Notes that a node has served from `since` until `at`, as far as that lies in the hour that is observed.
@@ -166,6 +167,7 @@ impl Control {
             return Ok(Reply::Done);
         }
         let renter = self.payer(project);
+        self.reclaim_for(project, order, now);
         let card_minutes = u64::from(order.nodes) * u64::from(order.each.gpus) * HOUR_MINUTES;
         let payable = self.payable(project, card_minutes);
         let is_asked = |worker: &&Worker| worker.machine.gpu_model.as_ref() == Some(&model);
@@ -180,6 +182,14 @@ impl Control {
             self.economy.market.seen.entry(key).or_default().refused(renter, each);
         }
         Ok(Reply::Done)
+    }
+
+    /// Wants back what spot rentals hold, as far as the project could pay for it.
+    fn reclaim_for(&mut self, project: ProjectId, order: &OrderRecord, now: Timestamp) {
+        let cards = u64::from(order.nodes) * u64::from(order.each.gpus);
+        let payable = self.payable(project, cards * HOUR_MINUTES) / HOUR_MINUTES;
+        let cards = u32::try_from(payable).unwrap_or(u32::MAX);
+        self.reclaim_spots(project, (order, cards), now);
     }
 
     /// As many of these card-minutes as the project has money for, at a dollar an hour at least.

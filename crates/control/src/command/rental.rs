@@ -2,6 +2,7 @@
 
 mod nodes;
 mod settle;
+mod spot;
 
 pub(crate) use nodes::Sight;
 
@@ -58,10 +59,11 @@ impl Control {
             return Err(Refusal::TooMany { what: "quotes and rentals", max: RENTALS_OPEN_MAX });
         }
         let currency = self.currency(pay, now)?;
-        let factor = self.parameters().durations.factor_bp(DurationType::of_hours(hours));
-        let wanted = asked_at(&order, factor);
+        let duration_bp = self.duration_bp(&order, hours);
+        let wanted = asked_at(&order, duration_bp);
         let placement = self.inventory.place(&wanted).map_err(Refusal::NoOffer)?;
-        let terms = self.terms(&placement.seats, hours, currency);
+        self.is_bid_enough(&order, &placement.seats)?;
+        let terms = self.terms(&placement.seats, &order, hours, currency);
         terms.held().map_err(|_| Refusal::TooMuch)?;
         let rental = Rental {
             id,
@@ -79,6 +81,7 @@ impl Control {
             day_seen_at: None,
             worked: Vec::new(),
             settled: None,
+            wanted_back: None,
             reason: None,
             jobs: Vec::new(),
             due: None,
@@ -147,14 +150,15 @@ impl Control {
     fn take_as_promised(&mut self, id: RentalId) -> Result<(Vec<Seat>, Terms), Refusal> {
         let rental = self.known_rental(id)?;
         let quoted: Vec<Seat> = rental.nodes.iter().map(|node| node.seat.clone()).collect();
-        let mut terms = rental.terms.clone();
-        let order = asked_at(&rental.order, terms.duration_bp);
+        let (mut terms, record) = (rental.terms.clone(), rental.order.clone());
+        let order = asked_at(&record, terms.duration_bp);
         if self.are_as_quoted(rental) && self.inventory.take(&quoted).is_ok() {
             return Ok((quoted, terms));
         }
         let seats = self.inventory.place(&order).map_err(Refusal::NoOffer)?.seats;
         let promised = terms.hourly();
-        terms.node_hours = node_hours(&seats, terms.duration_bp);
+        self.is_bid_enough(&record, &seats)?;
+        terms.node_hours = self.node_hours(&seats, &record, terms.duration_bp);
         match (promised, terms.hourly()) {
             (Ok(promised), Ok(found)) if found <= promised => {}
             (_, _) => return Err(Refusal::Expired(Noun::Quote)),
@@ -223,14 +227,23 @@ impl Control {
         Ok(Reply::Rental(id))
     }
 
-    fn terms(&self, seats: &[Seat], hours: u32, currency: Currency) -> Terms {
+    /// What a longer booking saves. A spot rental saves otherwise: it may end any time.
+    fn duration_bp(&self, order: &OrderRecord, hours: u32) -> u16 {
+        let unit = match order.spot {
+            Some(_) => DurationType::Hourly,
+            None => DurationType::of_hours(hours),
+        };
+        self.parameters().durations.factor_bp(unit)
+    }
+
+    fn terms(&self, seats: &[Seat], order: &OrderRecord, hours: u32, currency: Currency) -> Terms {
         let parameters = self.parameters();
         let fees = &parameters.fees;
         let duration = DurationType::of_hours(hours);
-        let duration_bp = parameters.durations.factor_bp(duration);
+        let duration_bp = self.duration_bp(order, hours);
         Terms {
             hours,
-            node_hours: node_hours(seats, duration_bp),
+            node_hours: self.node_hours(seats, order, duration_bp),
             renter_fee_bp: fees.renter_reservation_bp,
             facilitation_bp: fees.facilitation_bp(currency.asset()),
             supplier_fee_bp: fees.supplier_reservation_bp,
@@ -271,14 +284,14 @@ impl Control {
     }
 }
 
-/// What an hour of each seat costs in a booking whose unit has this factor, in ten-thousandths.
-fn node_hours(seats: &[Seat], duration_bp: u16) -> Vec<Credits> {
-    seats.iter().map(|seat| seat.node_hour.share_floor(duration_bp)).collect()
-}
-
 /// The order as the matcher takes it for such a booking: what a node may cost at most is what is paid for it.
 fn asked_at(order: &OrderRecord, duration_bp: u16) -> Order {
+    let spot = order.spot.is_some();
     let mut order = asked(order);
+    // A spot rental has a bid of its own, and the matcher knows prices on demand only.
+    if spot {
+        order.filters.node_hour_max = None;
+    }
     let most = |max: Credits| {
         let above = u128::from(max.units()) + 1;
         let list = (above * WHOLE_BP - 1) / u128::from(duration_bp.max(1));

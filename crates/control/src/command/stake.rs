@@ -300,7 +300,7 @@ impl Control {
     /// A machine as the stakes know it. One that is gone needs nothing.
     fn staked(&self, id: WorkerId) -> Device {
         let worker = self.workers.get(&id);
-        let need = worker.map_or(Coins::ZERO, |worker| self.listing(worker).stake_needed);
+        let need = worker.map_or(Coins::ZERO, |worker| worker.listing.stake_needed);
         let hired = worker.is_some_and(|worker| !worker.nodes.is_empty());
         Device { worker: id, need, hired }
     }

@@ -81,6 +81,8 @@ impl Control {
         let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
         worker.machine = machine;
         worker.described = now;
+        // What it was judged as is no more.
+        worker.nominated = None;
         self.list(id);
         self.changed(Subject::Worker(id));
         Ok(Reply::Done)
@@ -149,6 +151,11 @@ impl Control {
 
     /// Puts a machine on offer at the prices of the day. Rentals keep the price they were quoted.
     pub(crate) fn list(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let listing = self.listing_of(&worker.machine);
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.listing = listing;
+        }
         let Some(worker) = self.workers.get(&id) else { return };
         let machine = &worker.machine;
         let prices = self.prices_of(machine);

@@ -110,6 +110,7 @@ enum EndingPart {
     Completed,
     Cancelled,
     Failed,
+    Reclaimed,
     Unpaid,
     Lapsed,
 }
@@ -120,6 +121,7 @@ impl From<Ending> for EndingPart {
             Ending::Completed => Self::Completed,
             Ending::Cancelled => Self::Cancelled,
             Ending::Failed => Self::Failed,
+            Ending::Reclaimed => Self::Reclaimed,
             Ending::Unpaid => Self::Unpaid,
             Ending::Lapsed => Self::Lapsed,
         }
@@ -132,6 +134,7 @@ impl From<EndingPart> for Ending {
             EndingPart::Completed => Self::Completed,
             EndingPart::Cancelled => Self::Cancelled,
             EndingPart::Failed => Self::Failed,
+            EndingPart::Reclaimed => Self::Reclaimed,
             EndingPart::Unpaid => Self::Unpaid,
             EndingPart::Lapsed => Self::Lapsed,
         }

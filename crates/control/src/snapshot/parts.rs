@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use ledger::Book;
-use market::Terms;
-use rewards::rule::RuleSet;
+use market::{HourMeter, Terms, Worked};
 use serde::{Deserialize, Serialize};
 use units::{
     AccountId, BlobId, CommandId, Hour, InviteId, JobId, KeyId, Name, ProjectId, RentalId,
@@ -17,7 +16,7 @@ use super::foreign::{AccountPart, HoldPart, SeatPart, StagePart, ToldPart};
 use crate::parameters::Versions;
 use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
 use crate::state::{
-    Checks, Control, Economy, Head, Invite, Job, JobStage, Key, Node, NodeStage, Person, Project,
+    Checks, Control, Economy, Head, Invite, Job, JobStage, Key, Listing, Node, NodeStage, Nomination, Person, Project,
     Rental, Reply, Settled, Told, Uptime, Worker,
 };
 
@@ -58,7 +57,7 @@ struct WorkerPart {
     up: bool,
     uptime: Uptime,
     hired_in: BTreeSet<Hour>,
-    nominated: Option<(Hour, RuleSet)>,
+    nominated: Option<Nomination>,
     checks: Checks,
     paused: bool,
     revision: u64,
@@ -77,10 +76,11 @@ struct RentalPart {
     holds: Vec<TransferId>,
     escrowed: bool,
     paid_out: BTreeMap<AccountId, u64>,
+    worked_until: Option<Timestamp>,
     day_seen_at: Option<Timestamp>,
     worked: Vec<Worked>,
-    worked_until: Option<Timestamp>,
     settled: Option<Settled>,
+    wanted_back: Option<Timestamp>,
     reason: Option<String>,
     jobs: Vec<JobId>,
     due: Option<Timestamp>,
@@ -253,6 +253,7 @@ impl From<&Worker> for WorkerPart {
             up,
             uptime,
             hired_in,
+            listing: _,
             nominated,
             checks,
             paused,
@@ -304,6 +305,7 @@ impl From<WorkerPart> for Worker {
             up,
             uptime,
             hired_in,
+            listing: Listing::default(),
             nominated,
             checks,
             paused,
@@ -328,9 +330,10 @@ impl From<&Rental> for RentalPart {
             escrowed: rental.escrowed,
             paid_out: rental.paid_out.clone(),
             worked_until: rental.worked_until,
-            settled: rental.settled,
             day_seen_at: rental.day_seen_at,
             worked: rental.worked.clone(),
+            settled: rental.settled,
+            wanted_back: rental.wanted_back,
             reason: rental.reason.clone(),
             jobs: rental.jobs.clone(),
             due: rental.due,
@@ -353,9 +356,10 @@ impl From<RentalPart> for Rental {
             escrowed: part.escrowed,
             paid_out: part.paid_out,
             worked_until: part.worked_until,
-            settled: part.settled,
             day_seen_at: part.day_seen_at,
             worked: part.worked,
+            settled: part.settled,
+            wanted_back: part.wanted_back,
             reason: part.reason,
             jobs: part.jobs,
             due: part.due,

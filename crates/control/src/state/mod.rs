@@ -15,10 +15,13 @@ use units::{
     ProposalId, RentalId, SlashId, Timestamp, TransferId, WorkerId,
 };
 
-pub use economy::{BLOCKS_KEPT, BlockSummary, Blocks, Economy, Genesis, Grant, Market};
+pub use economy::{
+    BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, BurnRecord, BurnStep, Burning, Economy, Genesis,
+    Grant, Market, Revenue,
+};
 use nouns::Work;
 pub use nouns::{
-    Checks, Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
+    Checks, Invite, Job, JobStage, Key, Listing, Node, NodeStage, Nomination, Person, Project, Rental, Settled, Worker,
 };
 pub use told::Told;
 pub use uptime::Uptime;
@@ -166,7 +169,7 @@ impl Control {
     pub fn wake_at(&self) -> Option<Timestamp> {
         let rental = self.due.first().map(|(at, _)| *at);
         let version = self.versions.next_from().map(Hour::start);
-        let hourly = [self.block_due(), self.prices_due()];
+        let hourly = [self.block_due(), self.prices_due(), self.burn_due()];
         let holders = [self.stakes_due(), self.votes_due()];
         [rental, version].into_iter().chain(hourly).chain(holders).flatten().min()
     }
@@ -210,8 +213,9 @@ impl Control {
             C::Deposit { to, money, reference } => self.deposit(by, to, money, &reference, now),
             C::Withdraw { account, money, to } => self.withdraw(by, account, money, &to),
             C::Transfer { from, to, money } => self.transfer(by, from, to, money, now),
-            C::Convert { purse, give, take, at_least } => {
-                self.convert(by, purse, (give, take), at_least, now)
+            C::Convert { purse, give, take, at_least, quoted_until_millis } => {
+                let until = quoted_until_millis.map(Timestamp::from_millis);
+                self.convert(by, purse, (give, take), (at_least, until), now)
             }
             C::RecordProof { worker, verdict } => self.verdict(by, worker, &verdict),
             C::Exempt { worker, exemption } => self.exempt_worker(by, worker, exemption),
@@ -305,6 +309,7 @@ impl Control {
             .map_err(|(index, refusal)| refused_by_the_book(refusal, asset_of(&batch, index)))?;
         self.transfers += u32::try_from(batch.len()).expect("a batch is bounded by the book");
         for transfer in &batch {
+            self.see_revenue(&transfer.kind);
             self.effects.push_back(Effect::Moved(Movement {
                 id: transfer.id,
                 kind: transfer.kind,

@@ -10,9 +10,7 @@ use market::{
 use rewards::checklist::WorkProof;
 use rewards::rule::RuleSet;
 use scheduler::Seat;
-use units::{
-    AccountId, BlobId, Hour, JobId, Name, ProjectId, RentalId, Timestamp, TransferId, WorkerId,
-};
+use units::{AccountId, BlobId, Coins, DeviceKind, Hour, JobId, Multiplier, Name, Pool, ProjectId, RentalId, Timestamp, TransferId, WorkerId,};
 
 use super::uptime::Uptime;
 use crate::record::{Digest, ExemptionRecord, MachineRecord, OrderRecord, Role, Scope};
@@ -74,6 +72,44 @@ pub struct Invite {
     pub used_by: Option<WorkerId>,
 }
 
+/// What a machine is to the economy: its model by the registry of the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Listing {
+    /// Whether its cards or its processor are offered.
+    pub kind: DeviceKind,
+    /// How much one chip counts for; zero unless its model is listed.
+    pub multiplier: Multiplier,
+    /// The pool its model is in.
+    pub pool: Pool,
+    /// How many chips it has.
+    pub quantity: u32,
+    /// What must be staked on it.
+    pub stake_needed: Coins,
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Self {
+            kind: DeviceKind::Cpu,
+            multiplier: Multiplier::default(),
+            pool: Pool::Community,
+            quantity: 0,
+            stake_needed: Coins::ZERO,
+        }
+    }
+}
+
+/// How a machine was judged as an hour began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Nomination {
+    /// The hour.
+    pub hour: Hour,
+    /// The rules it missed: nominated if there are none.
+    pub missing: RuleSet,
+    /// What it was then: what its score is reckoned from.
+    pub listing: Listing,
+}
+
 /// What verifiers and the operator have said of a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Checks {
@@ -112,8 +148,10 @@ pub struct Worker {
     pub uptime: Uptime,
     /// In which hours it served somebody else; only hours that no block has counted yet.
     pub hired_in: BTreeSet<Hour>,
-    /// The hour it was last judged for a nomination in, and the rules it missed: nominated if there are none.
-    pub nominated: Option<(Hour, RuleSet)>,
+    /// What it is to the economy, by the registry of the day. Follows from the rest.
+    pub listing: Listing,
+    /// How it was judged when the open hour began.
+    pub nominated: Option<Nomination>,
     /// What verifiers and the operator have said of it.
     pub checks: Checks,
     /// Whether its owner wants no new rentals on it.
@@ -142,6 +180,7 @@ impl Worker {
             up: false,
             uptime: Uptime::default(),
             hired_in: BTreeSet::new(),
+            listing: Listing::default(),
             nominated: None,
             checks: Checks::default(),
             paused: false,
@@ -275,9 +314,16 @@ pub struct Rental {
     pub paid_out: BTreeMap<AccountId, u64>,
     /// Until when worked time is recorded and paid out: from the beginning of its running on.
     pub worked_until: Option<Timestamp>,
+    /// When the clock saw that the next record's time is over, until it is made: who had fallen silent by then is
+    /// known a little later.
+    pub day_seen_at: Option<Timestamp>,
+    /// The records of worked time, oldest first.
+    pub worked: Vec<Worked>,
     /// How it was settled, from its ending on. What it came to follows: [`Rental::receipt`].
     pub settled: Option<Settled>,
-    /// Why it failed, in words for the renter.
+    /// When it must be gone, for a spot rental whose machines are wanted back.
+    pub wanted_back: Option<Timestamp>,
+    /// Why it failed or has to go, in words for the renter.
     pub reason: Option<String>,
     /// Its jobs, in the order they came.
     pub jobs: Vec<JobId>,
@@ -309,16 +355,31 @@ impl Rental {
         self.nodes.iter().map(served).collect()
     }
 
+    /// What its nodes have served for certain by `known`, and from now on that is certain.
+    pub(crate) fn firm(&mut self, known: Timestamp) -> Earned {
+        let booked = self.terms.booked();
+        let served = |node: &mut Node| Served {
+            worker: node.seat.worker,
+            supplier: node.supplier,
+            span: node.meter.settle(known).min(booked),
+            cut_off_after: None,
+        };
+        let served: Vec<Served> = self.nodes.iter_mut().map(served).collect();
+        Earned::firm(&self.terms, &served).expect("terms that were quoted can be settled")
+    }
+
+    /// When the next record of worked time is due, unless the rental ends before.
+    pub(crate) fn next_record(&self) -> Option<Timestamp> {
+        let Stage::Running { until, .. } = self.stage else { return None };
+        let due = self.worked_until?.after(self.terms.worked.every());
+        (due < until).then_some(due)
+    }
+
     fn bounded(&self, span: Duration) -> Duration {
         span.min(self.terms.booked())
     }
 
     /// When something about it must be looked at next.
-    /// When the clock saw that the next record's time is over, until it is made: who had fallen silent by then is
-    /// known a little later.
-    pub day_seen_at: Option<Timestamp>,
-    /// The records of worked time, oldest first.
-    pub worked: Vec<Worked>,
     pub(crate) fn due_at(&self) -> Option<Timestamp> {
         let silent = self.nodes.iter().filter_map(|node| node.silent_since);
         let silent = silent
@@ -357,26 +418,6 @@ pub enum JobStage {
 }
 
 impl JobStage {
-    /// What its nodes have served for certain by `known`, and from now on that is certain.
-    pub(crate) fn firm(&mut self, known: Timestamp) -> Earned {
-        let booked = self.terms.booked();
-        let served = |node: &mut Node| Served {
-            worker: node.seat.worker,
-            supplier: node.supplier,
-            span: node.meter.settle(known).min(booked),
-            cut_off_after: None,
-        };
-        let served: Vec<Served> = self.nodes.iter_mut().map(served).collect();
-        Earned::firm(&self.terms, &served).expect("terms that were quoted can be settled")
-    }
-
-    /// When the next record of worked time is due, unless the rental ends before.
-    pub(crate) fn next_record(&self) -> Option<Timestamp> {
-        let Stage::Running { until, .. } = self.stage else { return None };
-        let due = self.worked_until?.after(self.terms.worked.every());
-        (due < until).then_some(due)
-    }
-
     /// Whether nothing more will happen to it.
     pub const fn is_over(&self) -> bool {
         match self {

@@ -371,6 +371,7 @@ fn assets_are_changed_at_the_rate_as_far_as_the_exchange_goes() {
         give,
         take,
         at_least,
+        quoted_until_millis: None,
     };
     let ten = Money::from(coins("10"));
     assert!(matches!(

@@ -1,6 +1,8 @@
 //! The control plane's brain, told stories. Every step of every story is also replayed and read back from a snapshot.
 
 #[cfg(test)]
+mod burn;
+#[cfg(test)]
 mod economy;
 mod jobs;
 #[cfg(test)]
@@ -23,3 +25,5 @@ mod town;
 mod trouble;
 #[cfg(test)]
 mod votes;
+#[cfg(test)]
+mod worked;

@@ -81,3 +81,61 @@ fn only_what_is_really_missing_counts_as_turned_away() {
     town.ok("ann", turned_away(&asked));
     assert_eq!(town.control.economy().market.seen.len(), 1);
 }
+
+/// Ann rents a card as spot, for at most so much an hour.
+fn spot(town: &mut Town, id: &str, bid: &str) -> Result<control::Reply, Refusal> {
+    let (rental, project) = (crate::town::rental(id), project("ann"));
+    let mut order = order(1, 1);
+    order.spot = Some(bid.parse().unwrap());
+    town.tell("ann", Command::Quote { rental, project, order, hours: 2, pay: None })
+}
+
+#[test]
+fn a_spot_rental_is_cheaper_and_goes_when_its_machine_is_wanted_on_demand() {
+    let mut town = market(&[1]);
+    assert!(matches!(spot(&mut town, "a", "0.01"), Err(Refusal::Outbid { .. })));
+    spot(&mut town, "a", "0.9").unwrap();
+    town.rent("ann", "a", false).unwrap();
+    town.says("m0", "a0 ready");
+    assert_eq!(town.stage("a"), "running");
+    let hour = town.control.rental(crate::town::rental("a")).unwrap().terms.node_hours[0];
+    assert!(hour < price(&town, "m0"), "{hour}");
+    // Bob finds nothing, and can pay for it.
+    let mut asked = order(1, 1);
+    asked.filters.gpu_model = Some("Dollar 1".parse().unwrap());
+    town.ok("bob", Command::TurnedAway { project: project("bob"), order: asked });
+    let told = town.control.rental(crate::town::rental("a")).unwrap();
+    assert!(told.wanted_back.is_some() && told.reason.is_some());
+    town.minutes(4);
+    assert_eq!(town.stage("a"), "running", "five minutes to go");
+    town.minutes(1);
+    assert_eq!(town.stage("a"), "ending reclaimed");
+    town.says("m0", "");
+    town.quote("bob", "b", 1).unwrap();
+    // She pays for what she had, and no minimum.
+    let receipt = town.control.rental(crate::town::rental("a")).unwrap().receipt().unwrap();
+    assert_eq!(receipt.lines[0].minutes_charged, 5);
+}
+
+#[test]
+fn nobody_drives_spot_rentals_out_without_the_money_or_twice_in_an_hour() {
+    let mut town = market(&[1, 1]);
+    for (id, machine) in [("a", 0), ("b", 1)] {
+        spot(&mut town, id, "0.9").unwrap();
+        town.rent("ann", id, false).unwrap();
+        let seated = town.machine_of(id, 0);
+        town.says(&seated, &format!("{id}0 ready"));
+        assert_eq!(town.stage(id), "running", "{machine}");
+    }
+    let mut asked = order(1, 1);
+    asked.filters.gpu_model = Some("Dollar 1".parse().unwrap());
+    let going = |town: &Town| town.control.rentals().filter(|it| it.wanted_back.is_some()).count();
+    let (id, owner) = (project("poor"), account("bob"));
+    let name = crate::town::name("poor");
+    town.ok("bob", Command::OpenProject { project: id, owner, name });
+    town.ok("bob", Command::TurnedAway { project: id, order: asked.clone() });
+    assert_eq!(going(&town), 0);
+    town.ok("bob", Command::TurnedAway { project: project("bob"), order: asked.clone() });
+    town.ok("bob", Command::TurnedAway { project: project("bob"), order: asked });
+    assert_eq!(going(&town), 1);
+}

@@ -139,13 +139,21 @@ pub enum NotNow {
     /// The coin has no rate to buy at.
     #[error(transparent)]
     NoRate(#[from] NoRate),
-    /// Too little was set aside, or the purse sells too little.
-    #[error("{there} USD could be spent, {least} USD is the least")]
+    /// Too little was set aside.
+    #[error("{there} USD are set aside, {least} USD is the least")]
     TooLittle {
-        /// What could be spent.
+        /// What is set aside.
         there: Credits,
         /// The least.
         least: Credits,
+    },
+    /// The purse sells too few coins for the least that is spent.
+    #[error("{there} coins are for sale, {wanted} would be bought")]
+    TooFewCoins {
+        /// What the purse has.
+        there: Coins,
+        /// What would be bought with all that is set aside.
+        wanted: Coins,
     },
     /// The purchase cannot be written down.
     #[error(transparent)]
@@ -282,13 +290,16 @@ impl Burns {
 /// the purse cannot give them all, it gives what it has, at a price rounded up.
 ///
 /// # Errors
-/// [`NotNow::TooLittle`] and [`NotNow::TooMuch`].
+/// [`NotNow::TooLittle`], [`NotNow::TooFewCoins`] and [`NotNow::TooMuch`].
 pub fn plan_burn(
     budget: Credits,
     purse: Coins,
     rate: Rate,
     rules: &BurnRules,
 ) -> Result<Burn, NotNow> {
+    if budget < rules.minimum {
+        return Err(NotNow::TooLittle { there: budget, least: rules.minimum });
+    }
     let wanted = rate.coins_to_pay(budget).unwrap_or(Coins::from_units(u64::MAX));
     let (spend, coins) = if wanted <= purse {
         (budget, wanted)
@@ -296,7 +307,7 @@ pub fn plan_burn(
         (rate.usd_to_charge(purse).ok_or(TooMuch)?.min(budget), purse)
     };
     if spend < rules.minimum || coins.is_zero() {
-        return Err(NotNow::TooLittle { there: spend, least: rules.minimum });
+        return Err(NotNow::TooFewCoins { there: purse, wanted });
     }
     let slippage = coins.share_floor(rules.slippage_max_bp);
     let coins_min = coins.checked_sub(slippage).expect("a share is at most the whole");

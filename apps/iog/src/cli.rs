@@ -72,6 +72,14 @@ pub(crate) enum Verb {
     Statement(verb::money::StatementArgs),
     /// Show what a rental cost, and recompute it.
     Receipt(verb::money::ReceiptArgs),
+    /// Move money between purses.
+    Transfer(verb::purses::TransferArgs),
+    /// Change an asset for another.
+    Convert(verb::purses::ConvertArgs),
+    /// Take money out.
+    Withdraw(verb::purses::WithdrawArgs),
+    /// The network's coin: supply and rate.
+    Coin(verb::coin::Args),
     /// API keys.
     Keys(verb::keys::Args),
     /// Projects and their members.

@@ -1,6 +1,7 @@
 //! The HTTP API. Every handler here is in the OpenAPI document, because both are made from one list.
 
 mod coin;
+mod devices;
 mod docs;
 mod door;
 mod events;
@@ -67,6 +68,7 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(coin::routes())
         .merge(supply::routes())
         .merge(network::routes())
+        .merge(devices::routes())
         .merge(parameters::routes())
         .merge(machines::routes())
         .merge(events::routes())

@@ -13,6 +13,7 @@ use crate::news::News;
 use crate::rates::Rates;
 use crate::secrets::Secret;
 use crate::sessions::Sessions;
+use crate::statements::Signature;
 use crate::streams::Streams;
 use crate::writer::{Failure, Writer};
 
@@ -29,6 +30,9 @@ pub(crate) struct App {
     pub(crate) secret: Secret,
     pub(crate) metrics: Metrics,
     pub(crate) readers: Readers,
+    pub(crate) signature: Signature,
+    /// Places for those who walk a whole block.
+    pub(crate) statements: Arc<Semaphore>,
     pub(crate) stopping: tokio::sync::watch::Receiver<bool>,
 }
 

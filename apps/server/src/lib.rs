@@ -21,6 +21,7 @@ mod oracle;
 mod rates;
 mod secrets;
 mod sessions;
+mod statements;
 mod streams;
 mod views;
 mod writer;
@@ -34,7 +35,7 @@ use control::{Body, Control};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use api::openapi;
@@ -51,6 +52,7 @@ use crate::news::News;
 use crate::rates::Rates;
 use crate::secrets::Secret;
 use crate::sessions::Sessions;
+use crate::statements::{NETWORK_KEY, READ_AT_ONCE_MAX, Signature};
 use crate::streams::Streams;
 use crate::writer::Writer;
 
@@ -210,7 +212,10 @@ async fn serve(
     let (stop, stopping) = watch::channel(false);
     let sources = config.oracle.clone();
     tokio::spawn(oracle::run(sources, writer.clone(), Arc::clone(&news), stopping.clone()));
+    let signature = Signature::open(&config.data.join(NETWORK_KEY))?;
     let app = Arc::new(App {
+        signature,
+        statements: Arc::new(Semaphore::new(READ_AT_ONCE_MAX)),
         beats: Beats::start(&roll_of, writer.clone(), metrics.clone()),
         writer: writer.clone(),
         news,

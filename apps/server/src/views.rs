@@ -62,16 +62,28 @@ pub(crate) fn change(
             let (owner, body) = worker_event(state, id);
             Some((None, event(owner, body)))
         }
+        Subject::Grant(id) => {
+            let view = grants::grant(id, state.economy().grants.get(&id)?, state.head().at);
+            Some((None, event(view.account.to_string(), told("grant", &id, Some(view)))))
+        }
+        Subject::Offer(id) => {
+            let offer = state.economy().stakes.offer(id)?;
+            let side = wire::OfferSide::Owner;
+            let view = staking::co_stake(state, (id, offer), side, state.head().at);
+            Some((None, event(offer.owner.to_string(), told("offer", &id, Some(view)))))
+        }
+        Subject::Slash(id) => {
+            let slash = state.economy().stakes.slash(id)?;
+            let view = slashing::slash(id, slash, Some(slash.owner));
+            Some((None, event(slash.owner.to_string(), told("slash", &id, Some(view)))))
+        }
         Subject::Account(_)
         | Subject::Brake
         | Subject::Coin
-        | Subject::Grant(_)
         | Subject::Invite(_)
         | Subject::Key(_)
-        | Subject::Offer(_)
         | Subject::Parameters(_)
-        | Subject::Proposal(_)
-        | Subject::Slash(_) => None,
+        | Subject::Proposal(_) => None,
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use units::{BlobId, CommandId, Timestamp};
 
 use crate::clock::{fresh_bits, now};
+use crate::journal::limits::BATCH_ROWS_MAX;
 use crate::journal::{Batch, Entry, Event, Journal, JournalError, Row};
 use crate::limits::{BATCH_COMMANDS_MAX, SNAPSHOT_EVERY, WRITER_QUEUE_MAX};
 use crate::news::News;
@@ -27,6 +28,8 @@ use crate::views;
 const IDLE: Duration = Duration::from_secs(1);
 /// How long it waits before it tries a store again that failed.
 const STORE_RETRY: Duration = Duration::from_millis(300);
+/// Rows of one commit: half of what the journal takes at once, in rows and, at a few hundred bytes each, in bytes.
+const ROWS_TOGETHER_MAX: usize = BATCH_ROWS_MAX / 2;
 /// Entries read at once in a replay.
 const REPLAY_PAGE: usize = 10_000;
 
@@ -263,8 +266,12 @@ impl Thread {
         let (mut rows, events) = self.render(&made.effects);
         rows.append(&mut made.rows);
         let begun = std::time::Instant::now();
-        let batch = Batch { entries: &made.entries, rows: &rows, events: &events };
-        match self.journal.append(&batch) {
+        let ahead = rows_ahead(&mut rows);
+        let mut batches =
+            ahead.chunks(ROWS_TOGETHER_MAX).map(|rows| Batch { rows, ..Batch::default() });
+        let last = Batch { entries: &made.entries, rows: &rows, events: &events };
+        let stored = batches.try_for_each(|batch| self.journal.append(&batch));
+        match stored.and_then(|()| self.journal.append(&last)) {
             Ok(()) => {
                 self.news.committed(made.entries.len(), begun.elapsed());
                 self.news.tell(&self.state, &made.effects, !events.is_empty());
@@ -330,7 +337,8 @@ impl Thread {
                 Effect::Moved(movement) => {
                     rows.extend(views::transfer_rows(&self.state, movement, *at))
                 }
-                Effect::Changed(_) | Effect::Closed(_) | Effect::Nudge(_) => {}
+                Effect::Closed(closed) => rows.extend(views::block_rows(closed)),
+                Effect::Changed(_) | Effect::Nudge(_) => {}
             }
         }
         (rows, events)
@@ -347,6 +355,19 @@ impl Thread {
             Err(why) => tracing::warn!(error = %why, hint = why.hint(), "no snapshot was kept"),
         }
     }
+}
+
+/// Takes out what does not fit into one commit: rows of machines in a large block. They are stored ahead of the block's
+/// own row, by which alone they are found; after a crash between the two the block is closed again as it was, for
+/// nothing happened in between, and its rows are written over themselves.
+fn rows_ahead(rows: &mut Vec<Row>) -> Vec<Row> {
+    if rows.len() <= ROWS_TOGETHER_MAX {
+        return Vec::new();
+    }
+    let (ahead, rest) =
+        std::mem::take(rows).into_iter().partition(|row| row.kind == views::REWARD_ROWS);
+    *rows = rest;
+    ahead
 }
 
 impl Round {

@@ -5,7 +5,6 @@
 //!
 //! Absent on purpose: rules. What a request means is decided by `control`.
 
-mod blocks;
 mod coin;
 mod job;
 mod market;
@@ -18,11 +17,6 @@ mod rental;
 mod time;
 mod worker;
 
-pub use blocks::{
-    BlockGroup, BlockProof, BlockView, BlockWorker, BlockedRequest, BlocksSummary, ClaimAnswer,
-    ClaimRequest, DayRewards, ExemptionRequest, MachineRewards, NetworkKey, ProofRequest,
-    ReadyRule, ReadyView, RewardsView, WorkerRewards,
-};
 pub use coin::{
     CoinRate, ConversionQuote, ConversionRequest, DepositRequest, GenesisRequest, GenesisView,
     NotAPurse, PurseName, PurseView, RateView, ReadingBody, ReadingsRequest, SupplyFigure,

@@ -69,6 +69,9 @@ pub struct Order {
     /// Whether nodes may share a machine.
     #[serde(default)]
     pub pack: bool,
+    /// As a spot rental: the most to pay for one card's hour. It is cheaper, and its machines may be wanted back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot: Option<Credits>,
 }
 
 /// Asks for a price.
@@ -89,8 +92,12 @@ pub struct QuoteRequest {
 /// What a booking costs, step by step. Prices and fees are reckoned in US dollars; what moves is `held`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Price {
-    /// All nodes, for one hour.
+    /// All nodes, for one hour of such a booking.
     pub hourly: Credits,
+    /// The unit it was priced by: `hourly`, `daily`, `weekly` or `monthly`.
+    pub duration: String,
+    /// What an hour costs by that unit, in ten-thousandths of an hour booked alone; `hourly` has it in it.
+    pub duration_bp: u16,
     /// Booked hours.
     pub hours: u32,
     /// `hourly` times `hours`.

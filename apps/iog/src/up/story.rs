@@ -159,6 +159,7 @@ impl Story<'_> {
             certification: Vec::new(),
             max_price: None,
             pack: false,
+            spot: None,
             pay: Asset::Usd,
         }
     }

@@ -1,6 +1,7 @@
 //! The client's verbs, one file each.
 
 pub(crate) mod calc;
+pub(crate) mod coin;
 pub(crate) mod completions;
 pub(crate) mod events;
 pub(crate) mod files;
@@ -14,6 +15,7 @@ pub(crate) mod offers;
 pub(crate) mod operator;
 pub(crate) mod parameters;
 pub(crate) mod projects;
+pub(crate) mod purses;
 pub(crate) mod quote;
 pub(crate) mod rent;
 pub(crate) mod rentals;

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
 use crate::show::money;
-use crate::verb::{login, parameters};
+use crate::verb::{coin, login, parameters, purses};
 
 /// Purses that are shown of dollars even when nothing is in them: where the money of rentals goes.
 const DOLLAR_PURSES: [&str; 4] = ["projects", "escrow", "accounts", "fees"];
@@ -44,6 +44,10 @@ enum Verb {
     Fees(parameters::FeesArgs),
     /// Show what devices cost, or change it for quotes from then on.
     Prices(parameters::PricesArgs),
+    /// Say what has arrived for somebody from outside.
+    Deposit(purses::DepositArgs),
+    /// Say what sources outside tell of the coin.
+    Rate(coin::RateArgs),
     /// Show where all the money is, and whether it adds up.
     #[command(
         after_help = "Examples:\n  iog operator book\n  iog operator book --json | jq .balanced"
@@ -90,6 +94,8 @@ impl Args {
             Verb::Parameters(args) => args.run(session, &client),
             Verb::Fees(args) => args.run(session, &client),
             Verb::Prices(args) => args.run(session, &client),
+            Verb::Deposit(args) => args.run(session, &client),
+            Verb::Rate(args) => args.run(session, &client),
             Verb::Book => {
                 let view: BookView = client.get("/v1/network/book")?;
                 session.show(&view, |view| book(view, screen))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use units::{
     AccountId, Asset, Certification, Country, Credits, GpuModel, ProjectId, Resources, Tier,
 };
-use wire::{Order, QuoteRequest, RentalView};
+use wire::{Order, Price, QuoteRequest, RentalView};
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -58,6 +58,9 @@ pub(crate) struct OrderArgs {
     /// Let nodes share a machine.
     #[arg(long)]
     pub(crate) pack: bool,
+    /// Rent cheaper, and have to go when others want the machines: at most so many USD for a card's hour.
+    #[arg(long, value_name = "USD")]
+    pub(crate) spot: Option<Credits>,
     /// What to pay in: USD, USDC or IO.
     #[arg(long, default_value = "USD", value_name = "ASSET")]
     pub(crate) pay: Asset,
@@ -87,6 +90,7 @@ impl OrderArgs {
             certifications: self.certification.iter().copied().collect::<BTreeSet<_>>(),
             node_hour_max: self.max_price,
             pack: self.pack,
+            spot: self.spot,
         }
     }
 }
@@ -150,7 +154,7 @@ pub(crate) fn price(rental: &RentalView, screen: Screen) -> String {
     let nodes = count(u64::from(rental.order.nodes), "node");
     let share = |basis_points| price.subtotal.share_ceil(basis_points).unwrap_or(Credits::ZERO);
     let mut steps = vec![
-        (format!("{nodes}, one hour"), usd(price.hourly)),
+        (format!("{nodes}, one hour{}", saving(price)), usd(price.hourly)),
         (format!("× {}", count(u64::from(price.hours), "hour")), usd(price.subtotal)),
         (format!("+ fee of {}", percent(price.renter_fee_bp)), usd(share(price.renter_fee_bp))),
     ];
@@ -177,6 +181,14 @@ pub(crate) fn price(rental: &RentalView, screen: Screen) -> String {
         "  Charged by the minute, at least {minutes}; what is not used goes back.\n"
     ));
     text
+}
+
+/// What a longer booking saves by the hour, in words.
+fn saving(price: &Price) -> String {
+    match 10_000_u16.checked_sub(price.duration_bp) {
+        None | Some(0) => String::new(),
+        Some(saved) => format!(", {}: −{}", price.duration, percent(saved)),
+    }
 }
 
 #[cfg(test)]

@@ -48,9 +48,12 @@ pub(crate) fn quoted() -> RentalView {
             certifications: std::collections::BTreeSet::new(),
             node_hour_max: None,
             pack: false,
+            spot: None,
         },
         price: Price {
             hourly: usd("0.03"),
+            duration: "hourly".to_owned(),
+            duration_bp: 10_000,
             hours: 1,
             subtotal: usd("0.03"),
             renter_fee_bp: 25,

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use control::{Needs, Noun, Refusal};
+use units::Asset;
 use wire::{FieldProblem, Problem};
 
 use crate::files::FileFailure;
@@ -129,6 +130,7 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
         "Not with this co-staking offer",
         page!("offer-refused"),
     ),
+    ("outbid", StatusCode::CONFLICT, "The bid is too low", page!("outbid")),
     ("rate-fallen", StatusCode::CONFLICT, "The coin has fallen", page!("rate-fallen")),
     ("rate-limited", StatusCode::TOO_MANY_REQUESTS, "Too many requests", page!("rate-limited")),
     ("rate-moved", StatusCode::CONFLICT, "The rate has moved", page!("rate-moved")),
@@ -231,6 +233,7 @@ fn answer(refusal: &Refusal) -> (&'static str, StatusCode) {
         Refusal::NoOffer(
             scheduler::Refusal::NothingAsked | scheduler::Refusal::TooManyNodes { .. },
         ) => ("invalid", StatusCode::UNPROCESSABLE_ENTITY),
+        Refusal::Outbid { .. } => ("outbid", StatusCode::CONFLICT),
         Refusal::NoRate(_) => ("no-rate", StatusCode::CONFLICT),
         Refusal::RateMoved { .. } => ("rate-moved", StatusCode::CONFLICT),
         Refusal::Fallen { .. } => ("rate-fallen", StatusCode::CONFLICT),
@@ -251,6 +254,9 @@ fn answer(refusal: &Refusal) -> (&'static str, StatusCode) {
 
 fn hint(refusal: &Refusal) -> Option<String> {
     let hint = match refusal {
+        Refusal::Insufficient { wanted, .. } if wanted.asset == Asset::Io => {
+            "put more coins there: transfer, convert or claim some"
+        }
         Refusal::Insufficient { .. } => {
             "have the operator top up the project, or rent with `may_wait` to keep the machines for 20 minutes"
         }
@@ -267,6 +273,7 @@ fn hint(refusal: &Refusal) -> Option<String> {
             return explanation.relaxations.first().map(ToString::to_string);
         }
         Refusal::Forbidden(Needs::Operator) => "use the operator's key",
+        Refusal::Outbid { .. } => "raise the bid, or leave it out to rent on demand",
         Refusal::NoRate(_) => "pay in USD, or try again when sources agree on a rate",
         Refusal::RateMoved { .. } => "ask for the rate again, and say what you accept at least",
         Refusal::Fallen { .. } => "ask for a new quote: it goes by the rate of the moment",

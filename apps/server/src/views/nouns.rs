@@ -5,7 +5,7 @@ use control::{
     Project, Rental, Worker,
 };
 use ledger::Holder;
-use market::{Currency, Stage, Terms};
+use market::{Currency, DurationType, Stage, Terms};
 use units::{
     AccountId, Credits, InviteId, KeyId, Money, Name, ProjectId, QuoteId, Timestamp, WorkerId,
 };
@@ -158,6 +158,7 @@ pub(crate) fn order_record(order: Order) -> OrderRecord {
             node_hour_max: order.node_hour_max,
         },
         pack: order.pack,
+        spot: order.spot,
     }
 }
 
@@ -173,6 +174,7 @@ fn order(record: &OrderRecord) -> Order {
         certifications: filters.certifications,
         node_hour_max: filters.node_hour_max,
         pack: record.pack,
+        spot: record.spot,
     }
 }
 
@@ -180,6 +182,8 @@ fn price(terms: &Terms) -> Price {
     let hourly = terms.hourly().unwrap_or(Credits::ZERO);
     Price {
         hourly,
+        duration: duration(terms.duration).to_owned(),
+        duration_bp: terms.duration_bp,
         hours: terms.hours,
         subtotal: hourly.checked_times(u64::from(terms.hours)).unwrap_or(Credits::ZERO),
         renter_fee_bp: terms.renter_fee_bp,
@@ -191,6 +195,15 @@ fn price(terms: &Terms) -> Price {
         usd_per_coin: usd_per_coin(terms.currency),
         held: held(terms),
         minimum_minutes: terms.minimum_minutes,
+    }
+}
+
+const fn duration(unit: DurationType) -> &'static str {
+    match unit {
+        DurationType::Hourly => "hourly",
+        DurationType::Daily => "daily",
+        DurationType::Weekly => "weekly",
+        DurationType::Monthly => "monthly",
     }
 }
 

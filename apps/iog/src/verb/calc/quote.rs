@@ -103,7 +103,7 @@ impl Args {
             if self.durations { DurationRules::default().factor_bp(unit) } else { 10_000 };
         let hour = found.hour.share_floor(duration_bp);
         let hour = hour.checked_times(u64::from(self.gpus)).ok_or(TooMuch).map_err(too_much)?;
-        let terms = self.terms(parameters, hour)?;
+        let terms = self.terms(parameters, hour, (unit, duration_bp))?;
         let subtotal =
             hour.checked_times(u64::from(self.hours)).ok_or(TooMuch).map_err(too_much)?;
         let fee = |bp| subtotal.share_ceil(bp).ok_or(TooMuch).map_err(too_much);
@@ -126,7 +126,12 @@ impl Args {
         })
     }
 
-    fn terms(&self, parameters: &Parameters, hour: Credits) -> Result<Terms, Failure> {
+    fn terms(
+        &self,
+        parameters: &Parameters,
+        hour: Credits,
+        (duration, duration_bp): (DurationType, u16),
+    ) -> Result<Terms, Failure> {
         let fees = &parameters.fees;
         let rate = self.rate.map_or(0, Credits::units);
         if self.pay == Asset::Io && rate == 0 {
@@ -145,6 +150,9 @@ impl Args {
                 Asset::Usdc => Currency::Usdc,
                 Asset::Io => Currency::Io { usd_micros_per_coin: rate },
             },
+            duration,
+            duration_bp,
+            worked: parameters.worked.clone(),
         })
     }
 }

@@ -123,6 +123,17 @@ impl Town {
         self.send(ask.by(&self.operator)).expect(200);
     }
 
+    /// Brings the coin into the world.
+    pub(crate) fn genesis(&self) {
+        self.post(&self.operator, "/v1/io-token/genesis", &json!({})).expect(201);
+    }
+
+    /// Gives coins of the treasury to an account.
+    pub(crate) fn give_coins(&self, account: &str, money: &str) {
+        let body = json!({ "from": "treasury", "to": account, "money": money });
+        self.post(&self.operator, "/v1/transfers", &body).expect(200);
+    }
+
     /// Says what has arrived in a purse.
     pub(crate) fn deposit(&self, to: &str, money: &str) {
         self.post(&self.operator, "/v1/deposits", &json!({ "to": to, "money": money })).expect(200);

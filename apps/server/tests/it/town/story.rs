@@ -113,6 +113,7 @@ impl Names {
         if is_hour(text) {
             return "[hour]".to_owned();
         }
+        let text = without_dates(text);
         let mut shown = String::new();
         let mut word = String::new();
         for char in text.chars().chain(['\0']) {
@@ -150,6 +151,19 @@ impl Names {
 /// `2026-11-22T16:10:00.000Z`
 fn is_time(text: &str) -> bool {
     text.len() == 24 && text.ends_with('Z') && text.as_bytes()[10] == b'T'
+}
+
+/// Dates within a sentence, as `2026-11-22T16:00:00 UTC`, are hidden.
+fn without_dates(text: &str) -> String {
+    let mut parts = text.split(" UTC").map(str::to_owned).collect::<Vec<_>>();
+    let last = parts.len() - 1;
+    for part in &mut parts[..last] {
+        let at = part.len().saturating_sub(19);
+        if part.is_char_boundary(at) && is_hour(&part[at..]) {
+            part.replace_range(at.., "[hour]");
+        }
+    }
+    parts.join(" UTC")
 }
 
 /// `2026-11-22T16:00:00`

@@ -52,8 +52,8 @@ pub use roll::{Beat, Roll};
 pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
     BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checks,
-    Control, Economy, Genesis, Grant, Head, Revenue,
-    Invite, Job, JobStage, Key, Listing, Market, Node, NodeStage, Nomination, Outcome, Person, Project, Rental, Reply,
-    Settled, Told, Uptime, Worker,
+    Control, Economy, Genesis, Grant, Head, Invite, Job, JobStage, Key, Listing, Market, Node,
+    NodeStage, Nomination, Outcome, Person, Project, Rental, Reply, Revenue, Settled, Told, Uptime,
+    Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

@@ -254,7 +254,8 @@ mod tests {
         fn the_renter_pays_what_suppliers_get_and_the_network_keeps(
             nodes in prop::collection::vec((0_u64..1 << 40, 0_u64..10_000, any::<bool>()), 0..6),
             hours in 0_u32..9_000, renter_fee_bp in 0_u16..=10_000, supplier_fee_bp in 0_u16..=10_000,
-            minimum_minutes in 0_u32..120, facilitation_bp in 0_u16..=10_000, payout_bp in 0_u16..=10_000, rate in 0_u64..5_000_000,
+            minimum_minutes in 0_u32..120, facilitation_bp in 0_u16..=10_000,
+            payout_bp in 0_u16..=10_000, rate in 0_u64..5_000_000,
         ) {
             let node_hours = nodes.iter().map(|node| Credits::from_units(node.0)).collect();
             let currency = match rate {

@@ -215,7 +215,12 @@ impl Control {
         Ok(())
     }
 
-    pub(crate) fn move_between(&mut self, from: Holder, to: Holder, money: Money) -> Result<(), Refusal> {
+    pub(crate) fn move_between(
+        &mut self,
+        from: Holder,
+        to: Holder,
+        money: Money,
+    ) -> Result<(), Refusal> {
         let key = |holder| AccountKey { holder, asset: money.asset };
         let kind = Kind::Move { from: key(from), to: key(to), units: money.units };
         self.move_money(&[kind], None).map(|_| ())

@@ -3,8 +3,8 @@
 //! Every function here checks everything first and changes things after, so that a refusal changes nothing.
 
 mod block;
-mod burn;
 mod brake;
+mod burn;
 mod clock;
 mod coin;
 mod grant;

@@ -1,6 +1,9 @@
 //! Everything that the network goes by and that its people may change.
 
-use market::{BurnRules, ConversionRules, DurationRules, FeeRules, OracleRules, PricingRules, Registry, WorkedRules};
+use market::{
+    BurnRules, ConversionRules, DurationRules, FeeRules, OracleRules, PricingRules, Registry,
+    WorkedRules,
+};
 use rewards::block::BlockRules;
 use rewards::checklist::ChecklistRules;
 use rewards::emission::EmissionRules;

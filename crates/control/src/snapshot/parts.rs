@@ -16,8 +16,8 @@ use super::foreign::{AccountPart, HoldPart, SeatPart, StagePart, ToldPart};
 use crate::parameters::Versions;
 use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
 use crate::state::{
-    Checks, Control, Economy, Head, Invite, Job, JobStage, Key, Listing, Node, NodeStage, Nomination, Person, Project,
-    Rental, Reply, Settled, Told, Uptime, Worker,
+    Checks, Control, Economy, Head, Invite, Job, JobStage, Key, Listing, Node, NodeStage,
+    Nomination, Person, Project, Rental, Reply, Settled, Told, Uptime, Worker,
 };
 
 #[derive(Serialize, Deserialize)]

@@ -9,7 +9,9 @@ use rewards::vesting::Schedule;
 use serde::{Deserialize, Serialize};
 use stakes::Stakes;
 use stakes::votes::Votes;
-use units::{AccountId, Asset, Coins, Credits, GrantId, Hour, Money, Month, ProjectId, Timestamp, WorkerId,};
+use units::{
+    AccountId, Asset, Coins, Credits, GrantId, Hour, Money, Month, ProjectId, Timestamp, WorkerId,
+};
 
 use crate::record::Digest;
 
@@ -226,9 +228,8 @@ pub enum BurnStep {
 impl Burning {
     /// What waited to be finished, or a new record.
     pub(crate) fn take_open(&mut self, now: Timestamp) -> BurnRecord {
-        let waits = |record: &mut BurnRecord| {
-            matches!(record.steps.last(), Some(BurnStep::Waits { .. }))
-        };
+        let waits =
+            |record: &mut BurnRecord| matches!(record.steps.last(), Some(BurnStep::Waits { .. }));
         if let Some(mut open) = self.records.pop_back_if(waits) {
             open.steps.pop();
             return open;

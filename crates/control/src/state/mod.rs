@@ -21,7 +21,8 @@ pub use economy::{
 };
 use nouns::Work;
 pub use nouns::{
-    Checks, Invite, Job, JobStage, Key, Listing, Node, NodeStage, Nomination, Person, Project, Rental, Settled, Worker,
+    Checks, Invite, Job, JobStage, Key, Listing, Node, NodeStage, Nomination, Person, Project,
+    Rental, Settled, Worker,
 };
 pub use told::Told;
 pub use uptime::Uptime;

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use market::{
-    Earned, HourMeter, Paid, Receipt, Served, Stage, Terms, Worked, WorkedRules,
-};
+use market::{Earned, HourMeter, Paid, Receipt, Served, Stage, Terms, Worked, WorkedRules};
 use rewards::checklist::WorkProof;
 use rewards::rule::RuleSet;
 use scheduler::Seat;
-use units::{AccountId, BlobId, Coins, DeviceKind, Hour, JobId, Multiplier, Name, Pool, ProjectId, RentalId, Timestamp, TransferId, WorkerId,};
+use units::{
+    AccountId, BlobId, Coins, DeviceKind, Hour, JobId, Multiplier, Name, Pool, ProjectId, RentalId,
+    Timestamp, TransferId, WorkerId,
+};
 
 use super::uptime::Uptime;
 use crate::record::{Digest, ExemptionRecord, MachineRecord, OrderRecord, Role, Scope};

@@ -97,7 +97,10 @@ fn half_of_the_revenue_buys_coins_that_are_burned_once_a_day() {
     assert_eq!(has(&town, Holder::Exchange, Asset::Io), "920.00000000");
     let burning = town.control.economy().burning.clone();
     assert!(burning.records[0].is_done());
-    assert_eq!((burning.burns.burned, burning.directly.to_string()), (coins("80"), "0.50000000".to_owned()));
+    assert_eq!(
+        (burning.burns.burned, burning.directly.to_string()),
+        (coins("80"), "0.50000000".to_owned())
+    );
     day(&mut town, Some(250_000));
     assert_eq!(town.control.economy().burning.records.len(), 1, "revenue is set aside once");
 }
@@ -138,7 +141,8 @@ fn it_waits_for_a_rate_and_for_coins_and_says_so() {
 fn too_little_is_collected_until_it_is_enough() {
     let mut town = born(&[]);
     moved(&mut town, Purse::Treasury, Purse::Exchange, "1000 IO");
-    for expected in ["6.000000 USD are set aside, 10.000000 USD is the least", "12.00000000 burned"] {
+    for expected in ["6.000000 USD are set aside, 10.000000 USD is the least", "12.00000000 burned"]
+    {
         earn(&mut town, "12 USD");
         day(&mut town, Some(1_000_000));
         assert_eq!(steps(&town).last().unwrap(), expected);
@@ -208,7 +212,13 @@ fn the_last_records_are_kept() {
 
 fn convert(give: &str, quoted_until_millis: Option<u64>) -> Command {
     let purse = Purse::Account(account("ann"));
-    Command::Convert { purse, give: money(give), take: Asset::Usd, at_least: 0, quoted_until_millis }
+    Command::Convert {
+        purse,
+        give: money(give),
+        take: Asset::Usd,
+        at_least: 0,
+        quoted_until_millis,
+    }
 }
 
 #[test]

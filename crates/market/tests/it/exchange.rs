@@ -37,7 +37,12 @@ fn a_purchase_is_planned() {
         ("10", "1000", 1_000_000, "10.000000 10.00000000 9.90000000"),
         ("9.999999", "1000", 1_000_000, "9.999999 USD are set aside, 10.000000 USD is the least"),
         ("100", "0", 250_000, "0.00000000 coins are for sale, 400.00000000 would be bought"),
-        ("18446744073709", "1000", 1, "1000.00000000 coins are for sale, 184467440737.09551615 would be bought"),
+        (
+            "18446744073709",
+            "1000",
+            1,
+            "1000.00000000 coins are for sale, 184467440737.09551615 would be bought",
+        ),
     ];
     for (budget, purse, price, expected) in rows {
         let plan = plan_burn(usd(budget), coins(purse), rate(price), &BurnRules::default());

@@ -64,18 +64,6 @@ impl WorkedRules {
     pub fn every(&self) -> Duration {
         HOUR * self.record_every_hours.max(1)
     }
-
-    /// The spans that the records of a rental cover which ran from `since` until `until`: at least one.
-    pub fn spans(
-        &self,
-        since: Timestamp,
-        until: Timestamp,
-    ) -> impl Iterator<Item = (Timestamp, Timestamp)> {
-        let every = self.every();
-        let ends = move |from: Timestamp| from.after(every).min(until.max(from));
-        let first = Some((since, ends(since)));
-        std::iter::successors(first, move |(_, from)| (*from < until).then(|| (*from, ends(*from))))
-    }
 }
 
 /// A clock that runs while a node serves, and takes back the hour in which its supplier broke.

@@ -89,18 +89,13 @@ fn time_told_out_of_order_counts_as_none() {
     assert_eq!(serde_json::from_str::<HourMeter>(&text).unwrap(), meter);
 }
 
-/// Hours that a rental ran → how many records it has.
 #[test]
-fn a_record_is_made_every_day_and_at_the_end() {
-    let rules = WorkedRules::default();
-    assert_eq!(rules.check(), Ok(()));
-    let never = WorkedRules { record_every_hours: 0, void_broken_hour: true };
-    assert_eq!(never.check(), Err(WorkedFault));
-    for (hours, records) in [(0, 1), (3, 1), (24, 1), (25, 2), (48, 2), (49, 3), (8_760, 365)] {
-        let spans: Vec<_> = rules.spans(at(0), at(hours * 60)).collect();
-        assert_eq!(spans.len(), records, "{hours} h");
-        assert_eq!((spans[0].0, spans[records - 1].1), (at(0), at(hours * 60)));
-        assert!(spans.windows(2).all(|pair| pair[0].1 == pair[1].0));
+fn rules_of_worked_time_are_checked() {
+    assert_eq!(WorkedRules::default().check(), Ok(()));
+    assert_eq!(WorkedRules::default().every(), HOUR * 24);
+    for record_every_hours in [0, market::BOOKED_HOURS_MAX + 1] {
+        let wrong = WorkedRules { record_every_hours, void_broken_hour: true };
+        assert_eq!(wrong.check(), Err(WorkedFault));
     }
 }
 

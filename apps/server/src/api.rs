@@ -2,11 +2,13 @@
 
 mod coin;
 mod devices;
+mod costaking;
 mod docs;
 mod door;
 mod events;
 mod extract;
 mod jobs;
+mod grants;
 mod machines;
 mod market;
 mod network;
@@ -16,7 +18,10 @@ mod problem;
 mod purses;
 mod rentals;
 mod service;
+mod safety;
 mod supply;
+mod slashing;
+mod staking;
 mod uploads;
 
 use std::sync::Arc;
@@ -53,6 +58,8 @@ use crate::limits::BODY_BYTES_MAX;
         (name = "network", description = "The network as a whole"),
         (name = "machines", description = "What agents say and are told"),
         (name = "service", description = "Health, metrics, this document"),
+        (name = "staking", description = "Coins at stake: on machines, beside others, in the safety module"),
+        (name = "slashing", description = "What is punished, charges, appeals"),
     ),
 )]
 struct Document;
@@ -73,6 +80,11 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(machines::routes())
         .merge(events::routes())
         .merge(service::routes());
+        .merge(staking::routes())
+        .merge(costaking::routes())
+        .merge(safety::routes())
+        .merge(slashing::routes())
+        .merge(grants::routes())
     let (router, mut document) = all.split_for_parts();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = document.components.get_or_insert_with(Default::default);

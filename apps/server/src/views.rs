@@ -2,9 +2,12 @@
 
 mod coin;
 mod money;
+mod grants;
 mod nouns;
 mod parameters;
 
+mod slashing;
+mod staking;
 use control::{Control, Subject};
 use serde::Serialize;
 use units::WorkerId;
@@ -15,6 +18,7 @@ pub(crate) use nouns::{
     account, extension_price, invite, key, machine_record, offer, order_record, project, role_of,
     scope_of, worker,
 };
+pub(crate) use grants::grant;
 pub(crate) use parameters::{
     VERSION_ROWS, newest_version, parameters, prices, registry_answer, version_id, version_row,
     whole_version,
@@ -24,6 +28,11 @@ use crate::journal::{Event, Row};
 
 /// What is told of a change: what kind of thing it is, its id, and how it is now.
 #[derive(Serialize)]
+pub(crate) use slashing::{of_word, offences, slash};
+pub(crate) use staking::{
+    MarketFilter, co_stake, device_stake, marketplace, safety, safety_metrics, side,
+    staked_devices, staker, staking_metrics,
+};
 struct Told<T> {
     kind: &'static str,
     id: String,

@@ -74,17 +74,35 @@ impl Schedule {
         let later = rest.mul_div_floor(u64::from(done), u64::from(parts));
         later.and_then(|later| at_start.checked_add(later)).expect("parts of the total")
     }
+
+    /// When the next part after `now` is released; `None` once all of it is.
+    pub fn next(&self, start: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let last = (self.cliff_months + self.parts.max(1)).saturating_sub(1);
+        if now < start && (self.start_bp > 0 || self.cliff_months == 0) {
+            return Some(start);
+        }
+        let next = if now < start { 0 } else { months_between(start, now) + 1 };
+        let next = next.max(self.cliff_months);
+        let is_over = self.start_bp >= 10_000 || next > last;
+        (!is_over).then(|| months_after(start, next))
+    }
 }
 
 /// How many months have passed: the same day and time of a later month, or its last day where it has no such day.
 fn months_between(start: Timestamp, now: Timestamp) -> u32 {
-    let (first, month) = (Hour::of(start).month(), Hour::of(now).month());
+    let months = Hour::of(now).month().since(Hour::of(start).month());
+    months.saturating_sub(u32::from(now < months_after(start, months)))
+}
+
+/// The same day and time so many months later, or the last day of that month where it has no such day.
+fn months_after(start: Timestamp, months: u32) -> Timestamp {
+    let first = Hour::of(start).month();
+    let month = first.later(months);
     let into = start.since(first.first_hour().start());
     let (days, time) = (into.as_secs() / DAY.as_secs(), into.as_secs() % DAY.as_secs());
     let days = days.min(u64::from(month.days()) - 1);
     let seconds = days * DAY.as_secs() + time;
-    let due = month.first_hour().start().after(std::time::Duration::from_secs(seconds));
-    month.since(first).saturating_sub(u32::from(now < due))
+    month.first_hour().start().after(std::time::Duration::from_secs(seconds))
 }
 
 /// What one class of holders is given at genesis.
@@ -220,6 +238,27 @@ mod tests {
     }
 
     #[test]
+    fn every_part_has_its_date() {
+        let start = moment("2024-06-11T12");
+        let seed = GenesisRules::default().seed.schedule;
+        let community = GenesisRules::default().community.schedule;
+        let rows = [
+            (seed, "2024-06-11T11", Some("2025-06-11T12")),
+            (seed, "2025-06-11T12", Some("2025-07-11T12")),
+            (seed, "2027-05-11T11", Some("2027-05-11T12")),
+            (seed, "2027-05-11T12", None),
+            (community, "2024-06-11T11", Some("2024-06-11T12")),
+            (community, "2024-06-11T12", Some("2024-07-11T12")),
+            (community, "2027-11-11T12", None),
+            (Schedule::AT_ONCE, "2024-06-11T11", Some("2024-06-11T12")),
+            (Schedule::AT_ONCE, "2024-06-11T12", None),
+        ];
+        for (schedule, now, next) in rows {
+            assert_eq!(schedule.next(start, moment(now)), next.map(moment), "{schedule:?} {now}");
+        }
+    }
+
+    #[test]
     fn a_day_that_a_month_lacks_is_its_last() {
         let start = moment("2024-08-31T00");
         let months = |now| months_between(start, moment(now));
@@ -252,6 +291,29 @@ mod tests {
             }
             let end = start.after(DAY * 31 * (cliff_months + parts + 1));
             prop_assert_eq!(schedule.released(total, start, end), total);
+        }
+
+        #[test]
+        fn nothing_is_released_between_one_date_and_the_next(
+            start_bp in 0_u16..=10_000,
+            cliff_months in 0_u32..40,
+            parts in 0_u32..40,
+            start in 10_000_000_u64..4_000_000_000_000,
+            minutes in 0_u32..3_000_000,
+        ) {
+            let schedule = Schedule { start_bp, cliff_months, parts };
+            let (total, start) = (coins("1000000"), Timestamp::from_millis(start));
+            let now = Timestamp::from_millis(start.millis() - 10_000_000).after(MINUTE * minutes);
+            let released = |at| schedule.released(total, start, at);
+            match schedule.next(start, now) {
+                Some(next) => {
+                    prop_assert!(next > now);
+                    prop_assert!(released(now) < released(next));
+                    let before = Timestamp::from_millis(next.millis() - 1);
+                    prop_assert_eq!(released(now), released(before));
+                }
+                None => prop_assert_eq!(released(now), total),
+            }
         }
     }
 }

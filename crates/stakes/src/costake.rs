@@ -296,6 +296,21 @@ impl Stakes {
         self.offers.get(&id)
     }
 
+    /// Every offer that is remembered, by id.
+    pub fn offers(&self) -> impl Iterator<Item = (OfferId, &Offer)> {
+        self.offers.iter().map(|(id, offer)| (*id, offer))
+    }
+
+    /// How many of an offer's coins are counting or cooling down.
+    pub fn coins_of_offer(&self, id: OfferId) -> Coins {
+        let Some(holding) = self.offers.get(&id).and_then(|of| self.devices.get(&of.worker)) else {
+            return Coins::ZERO;
+        };
+        let counting = holding.co.iter().filter(|co| co.offer == id).map(|co| co.lots.total());
+        let cooling = holding.cooling.iter().filter(|cooling| cooling.offer == Some(id));
+        sum(counting.chain(cooling.map(|cooling| cooling.amount)))
+    }
+
     /// What the marketplace calls an offer's state, for a device that needs this much.
     pub fn offer_status(&self, offer: &Offer, need: Coins, now: Timestamp) -> OfferStatus {
         let own = self.devices.get(&offer.worker).map_or(Coins::ZERO, |own| own.own.total());
@@ -325,13 +340,7 @@ impl Stakes {
 
     /// Whether any coins staked by an offer are left.
     pub(crate) fn offer_has_coins(&self, id: OfferId) -> bool {
-        let Some(holding) = self.offers.get(&id).and_then(|of| self.devices.get(&of.worker)) else {
-            return false;
-        };
-        let counting = holding.co.iter().filter(|co| co.offer == id).map(|co| co.lots.total());
-        let cooling = holding.cooling.iter().filter(|cooling| cooling.offer == Some(id));
-        let cooling = cooling.map(|cooling| cooling.amount);
-        !sum(counting.chain(cooling)).is_zero() || self.locks_coins_of(id)
+        !self.coins_of_offer(id).is_zero() || self.locks_coins_of(id)
     }
 
     fn forget_old_offers(&mut self, worker: WorkerId) {

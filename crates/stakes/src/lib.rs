@@ -63,5 +63,5 @@ pub use slash::{
     SlashEvent, SlashRefusal, SlashRules, SlashStage, SlashStands, Statement, Step, StepKind,
     Verdict,
 };
-pub use stakes::{Beyond, StakeRefusal, Stakes, Taken, Unstaked};
+pub use stakes::{Beyond, StakeRefusal, Stakes, Sums, Taken, Unstaked};
 pub use yields::{Mark, Yields};

@@ -35,6 +35,8 @@ pub struct OfferFilter {
     pub amount_max: Option<Coins>,
     /// What state it is in.
     pub status: Option<OfferStatus>,
+    /// Without those that are over.
+    pub live: bool,
     /// The least reliability, in ten-thousandths.
     pub reliability_min_bp: Option<u16>,
     /// The last offer of the page before.
@@ -83,7 +85,8 @@ impl Stakes {
 
 impl OfferFilter {
     fn wants_terms(&self, offer: &Offer) -> bool {
-        self.worker.is_none_or(|worker| worker == offer.worker)
+        (!self.live || !offer.state.is_over())
+            && self.worker.is_none_or(|worker| worker == offer.worker)
             && self.share_min_bp.is_none_or(|min| offer.share_bp >= min)
             && self.amount_min.is_none_or(|min| offer.amount >= min)
             && self.amount_max.is_none_or(|max| offer.amount <= max)

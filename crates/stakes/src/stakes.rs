@@ -62,6 +62,17 @@ pub struct Unstaked {
     pub withdrawable_at: Timestamp,
 }
 
+/// Where everything that is held is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sums {
+    /// What counts for devices.
+    pub counting: Coins,
+    /// What cools down, or has and was not withdrawn.
+    pub cooling: Coins,
+    /// What slashes lock.
+    pub locked: Coins,
+}
+
 /// What became of a wish to take coins out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -276,6 +287,19 @@ impl Stakes {
     pub fn owner(&self, worker: WorkerId) -> Option<AccountId> {
         let holding = self.devices.get(&worker)?;
         (!self.is_vacant(worker)).then_some(holding.owner)
+    }
+
+    /// Every device that was ever staked, and who staked it last.
+    pub fn devices(&self) -> impl Iterator<Item = (WorkerId, AccountId)> {
+        self.devices.iter().map(|(worker, holding)| (*worker, holding.owner))
+    }
+
+    /// Where all that is held is at `now`. Each device is looked at once.
+    pub fn sums(&self, now: Timestamp) -> Sums {
+        let counting = sum(self.devices.keys().map(|worker| self.have(*worker, now)));
+        let locked = sum(self.slashes.values().map(Slash::locked));
+        let rest = self.held.checked_sub(sum([counting, locked]));
+        Sums { counting, cooling: rest.expect("it is all in one of three places"), locked }
     }
 
     /// Everything that is held: counting, cooling down or locked.

@@ -7,6 +7,7 @@
 
 mod coin;
 mod job;
+mod grants;
 mod market;
 mod network;
 mod page;
@@ -15,6 +16,8 @@ mod people;
 mod problem;
 mod rental;
 mod time;
+mod slashing;
+mod staking;
 mod worker;
 
 pub use coin::{
@@ -28,6 +31,7 @@ pub use network::{AssetBook, BookView, NetworkView, PurseSum};
 pub use page::Page;
 pub use parameters::{
     ClassPrice, ModelPrice, ParametersPatch, ParametersView, PricesView, RegistryAnswer,
+pub use grants::{GrantRequest, GrantView};
     VersionView, WholeVersion,
 };
 pub use people::{
@@ -36,7 +40,7 @@ pub use people::{
 };
 pub use problem::{FieldProblem, Problem};
 pub use rental::{
-    ExtendRequest, NodeView, PaidView, PayoutView, ReceiptLine, ReceiptView, RentRequest,
+    ExtendRequest, NodeView, PaidView, PayoutView, PriceStepView, ReceiptLine, ReceiptView, RentRequest,
     RentalView,
 };
 pub use time::Time;
@@ -44,4 +48,12 @@ pub use worker::{
     Beat, BeatAnswer, Challenge, ChallengeRequest, InviteIssued, InviteRequest, InviteView,
     JobPhase, JobSeen, JobWanted, JoinAnswer, JoinRequest, Machine, NodePhase, NodeSeen,
     NodeWanted, PauseRequest, Session, SessionRequest, Wanted, WorkerView,
+};
+pub use slashing::{
+    DecisionRequest, EvidenceItem, OffenceView, OffencesView, SlashRequest, SlashStep, SlashView,
+    StatementRequest, StatementView,
+};
+pub use staking::{
+    CoStakeOffer, CoStakeRequest, CoStakeView, CoolingView, DeviceStakeView, OfferSide,
+    OverflowRequest, SafetyMetrics, SafetyView, StakeRequest, StakingMetrics,
 };

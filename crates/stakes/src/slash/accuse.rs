@@ -81,7 +81,7 @@ pub enum SlashRefusal {
     BadSummary,
     /// The evidence does not prove the offence.
     #[error(
-        "{} takes evidence of at least {wanted} of these kinds, and has {found}: {takes:?}", .offence.text()
+        "{} takes evidence of at least {wanted} of these kinds, and has {found}: {}", .offence.text(), listed(.takes)
     )]
     NotProven {
         /// What is charged.
@@ -324,6 +324,10 @@ fn step_kind(event: SlashEvent, next: SlashStage) -> StepKind {
         SlashEvent::TimeUp if next.is_burned() => StepKind::Expired,
         SlashEvent::TimeUp => StepKind::Undecided,
     }
+}
+
+fn listed(kinds: &BTreeSet<EvidenceKind>) -> String {
+    kinds.iter().map(|kind| kind.text()).collect::<Vec<_>>().join(", ")
 }
 
 /// Refuses unless the evidence is what the rule asks for.

@@ -82,6 +82,21 @@ pub enum EvidenceKind {
     OperatorReport,
 }
 
+impl EvidenceKind {
+    /// How it is written.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::ProofTranscript => "proof-transcript",
+            Self::TimeLockRecord => "time-lock-record",
+            Self::FingerprintClash => "fingerprint-clash",
+            Self::RentalRecord => "rental-record",
+            Self::FileMismatch => "file-mismatch",
+            Self::RenterClaim => "renter-claim",
+            Self::OperatorReport => "operator-report",
+        }
+    }
+}
+
 /// What one offence costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::coverage_stakes as stakes;
+use super::blocks::Past;
 use crate::town::{Anonymous, Ask, Caller, Machine, Story, Town, a_machine};
 
 /// Method and path, filled in, body, and the statuses of [`WHO_MAY`].
@@ -214,6 +215,79 @@ const WHO_MAY: &[MayRow] = &[
         r#"{"purse":"{project}","give":"1 USD","take":"USDC"}"#,
         [401, 403, 404, 404, 200, 200, 401],
     ),
+    ("GET /v1/network/key", "/v1/network/key", "", [200; 7]),
+    ("GET /v1/io-blocks/blocks/summary", "/v1/io-blocks/blocks/summary", "", [200; 7]),
+    ("GET /v1/io-blocks/blocks", "/v1/io-blocks/blocks", "", [200; 7]),
+    // No block has closed here; `api/blocks.rs` shows those that have.
+    ("GET /v1/io-blocks/blocks/{hour}", "/v1/io-blocks/blocks/{hour}", "", [404; 7]),
+    ("GET /v1/io-blocks/blocks/{hour}/workers", "/v1/io-blocks/blocks/{hour}/workers", "", [404; 7]),
+    (
+        "GET /v1/io-blocks/blocks/{hour}/workers/{worker}",
+        "/v1/io-blocks/blocks/{hour}/workers/{worker}",
+        "",
+        [404; 7],
+    ),
+    (
+        "GET /v1/io-blocks/blocks/{hour}/statement",
+        "/v1/io-blocks/blocks/{hour}/statement",
+        "",
+        [404; 7],
+    ),
+    (
+        "GET /v1/io-blocks/blocks/{hour}/proof/{worker}",
+        "/v1/io-blocks/blocks/{hour}/proof/{worker}",
+        "",
+        [404; 7],
+    ),
+    (
+        "GET /v1/io-blocks/devices/{id}/ready",
+        "/v1/io-blocks/devices/{worker}/ready",
+        "",
+        [401, 404, 404, 200, 404, 200, 401],
+    ),
+    (
+        "GET /v1/io-blocks/devices/{id}/block-rewards",
+        "/v1/io-blocks/devices/{worker}/block-rewards",
+        "",
+        [200; 7],
+    ),
+    (
+        "GET /v1/io-blocks/devices/{id}/block-rewards-summary",
+        "/v1/io-blocks/devices/{worker}/block-rewards-summary?from=2025-03-05T00&to=2025-03-06T00",
+        "",
+        [200; 7],
+    ),
+    (
+        "POST /v1/io-blocks/devices/{id}/proofs",
+        "/v1/io-blocks/devices/{worker}/proofs",
+        r#"{"proof":"cluster","passed":true}"#,
+        [401, 403, 403, 403, 403, 204, 401],
+    ),
+    (
+        "POST /v1/io-blocks/devices/{id}/exemptions",
+        "/v1/io-blocks/devices/{worker}/exemptions",
+        r#"{"rules":["uptime"],"reason":"a test"}"#,
+        [401, 403, 403, 403, 403, 204, 401],
+    ),
+    (
+        "POST /v1/io-blocks/devices/{id}/blocked",
+        "/v1/io-blocks/devices/{worker}/blocked",
+        r#"{"reason":null}"#,
+        [401, 403, 403, 403, 403, 204, 401],
+    ),
+    (
+        "GET /v1/io-blocks/users/me/rewards",
+        "/v1/io-blocks/users/me/rewards",
+        "",
+        [401, 200, 200, 200, 200, 200, 401],
+    ),
+    // Nobody has earned anything.
+    (
+        "POST /v1/io-blocks/users/me/rewards/claim",
+        "/v1/io-blocks/users/me/rewards/claim",
+        "{}",
+        [401, 422, 422, 422, 422, 422, 401],
+    ),
     ("GET /healthz", "/healthz", "", [200, 200, 200, 200, 200, 200, 200]),
     ("GET /readyz", "/readyz", "", [200, 200, 200, 200, 200, 200, 200]),
     ("GET /metrics", "/metrics", "", [200, 200, 200, 200, 200, 200, 200]),
@@ -342,6 +416,30 @@ const TOLD_TWICE: &[TwiceRow] = &[
         Once::Key,
     ),
     ("POST /v1/rentals/{id}/end", "/v1/rentals/{rental}/end", "", Once::Key),
+    (
+        "POST /v1/io-blocks/devices/{id}/proofs",
+        "/v1/io-blocks/devices/{worker}/proofs",
+        r#"{"proof":"cluster","passed":true}"#,
+        Once::Key,
+    ),
+    (
+        "POST /v1/io-blocks/devices/{id}/exemptions",
+        "/v1/io-blocks/devices/{worker}/exemptions",
+        r#"{"rules":["uptime"],"reason":"a test"}"#,
+        Once::Key,
+    ),
+    (
+        "POST /v1/io-blocks/devices/{id}/blocked",
+        "/v1/io-blocks/devices/{worker}/blocked",
+        r#"{"reason":"a test"}"#,
+        Once::Key,
+    ),
+    (
+        "POST /v1/io-blocks/users/me/rewards/claim",
+        "",
+        "",
+        Once::Otherwise("by the key too, which is tried where blocks have paid somebody"),
+    ),
     ("PUT /v1/blobs/{sha256}", "", "", Once::Otherwise("its name is its contents")),
     ("POST /v1/worker/join", "", "", Once::Otherwise("the worker's id follows from its key")),
     ("POST /v1/worker/challenge", "", "", Once::Otherwise("a second challenge does no harm")),
@@ -371,6 +469,12 @@ const LISTS: &[(&str, &str)] = &[
     ("GET /v1/invites", "/v1/invites?"),
     ("GET /v1/workers", "/v1/workers?"),
     ("GET /v1/network/parameters/versions", "/v1/network/parameters/versions?"),
+    ("GET /v1/io-blocks/blocks", "/v1/io-blocks/blocks?"),
+    ("GET /v1/io-blocks/blocks/{hour}/workers", "/v1/io-blocks/blocks/{hour}/workers?"),
+    (
+        "GET /v1/io-blocks/devices/{id}/block-rewards",
+        "/v1/io-blocks/devices/{rewarded}/block-rewards?",
+    ),
     ("GET /v1/network/transfers", "/v1/network/transfers?"),
 ];
 
@@ -385,7 +489,7 @@ fn told_twice() -> impl Iterator<Item = &'static TwiceRow> {
     TOLD_TWICE.iter().chain(stakes::TOLD_TWICE)
 }
 
-fn lists() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+fn paged() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     LISTS.iter().chain(stakes::LISTS)
 }
 
@@ -476,9 +580,13 @@ fn two_operators_never_share_an_idempotency_key() {
 
 #[test]
 fn a_list_read_page_by_page_is_the_whole_list() {
-    let stage = Stage::new();
+    let (town, past) = Past::town();
+    let mut stage = Stage::in_town(town);
+    stage.names.retain(|(name, _)| *name != "hour");
+    stage.names.push(("hour", past.first_hour.to_string()));
+    stage.names.push(("rewarded", past.machines[0].to_string()));
     let town = &stage.town;
-    for (endpoint, path) in lists() {
+    for (endpoint, path) in paged() {
         let path = stage.fill(path);
         let whole = town.get(&town.operator, &format!("{path}limit=200")).expect(200).json();
         let whole = whole["items"].as_array().unwrap().clone();
@@ -505,7 +613,7 @@ fn a_list_read_page_by_page_is_the_whole_list() {
         let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
         answer["$ref"].as_str().is_some_and(|name| name.contains("/Page"))
     });
-    let rows = lists().chain(WHOLE).map(|(endpoint, _)| (*endpoint).to_owned()).collect();
+    let rows = paged().chain(WHOLE).map(|(endpoint, _)| (*endpoint).to_owned()).collect();
     assert_covers("LISTS", &lists, &rows);
 }
 
@@ -541,7 +649,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let town = Town::new();
+        Self::in_town(Town::new())
+    }
+
+    fn in_town(town: Town) -> Self {
         (0..3).for_each(|_| town.top_up("100"));
         let mut machine = town.machine(1, &a_machine(4));
         let [ended, ..] = [0; 3].map(|_| {
@@ -581,6 +692,7 @@ impl Stage {
         }
         let mut names = stakes::prepare(&town, &package);
         names.extend([
+            ("hour", "2025-03-05T10:00:00".to_owned()),
             ("renter", town.renter.person.account.clone()),
             ("viewer", town.viewer.person.account.clone()),
             ("stranger", town.stranger.person.account.clone()),

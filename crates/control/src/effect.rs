@@ -6,8 +6,8 @@ use ledger::Kind;
 use rewards::block::Row;
 use rewards::statement::Header;
 use units::{
-    AccountId, GrantId, InviteId, JobId, KeyId, OfferId, ProjectId, ProposalId, RentalId, SlashId,
-    Timestamp, TransferId, WorkerId,
+    AccountId, GrantId, InviteId, JobId, KeyId, OfferId, ProjectId, ProposalId, RentalId, SeasonId,
+    SlashId, Timestamp, TransferId, WorkerId,
 };
 
 /// One thing to do.
@@ -63,6 +63,8 @@ pub enum Subject {
     Proposal(ProposalId),
     /// A rental, its nodes or its receipt.
     Rental(RentalId),
+    /// A reward program.
+    Season(SeasonId),
     /// A slash.
     Slash(SlashId),
     /// A worker.

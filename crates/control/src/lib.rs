@@ -45,15 +45,15 @@ pub use parameters::{PATCH_BYTES_MAX, VERSIONS_WAITING_MAX, Version};
 pub use record::{
     Actor, Body, BrakeRecord, Command, Digest, Entry, ExemptionRecord, FiltersRecord, GrantRecord,
     JobSaid, MachineRecord, NodeSaid, OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid,
-    ProposalRecord, Purse, Role, Scope, SlashRecord, VerdictRecord,
+    ProposalRecord, Purse, Role, Scope, SeasonRecord, SlashRecord, VerdictRecord,
 };
 pub use refusal::{Needs, Noun, Refusal};
 pub use roll::{Beat, Roll};
 pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
     BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checks,
-    Control, Economy, Genesis, Grant, Head, Invite, Job, JobStage, Key, Listing, Market, Node,
-    NodeStage, Nomination, Outcome, Person, Project, Rental, Reply, Revenue, Settled, Told, Uptime,
-    Worker,
+    Control, Economy, Genesis, Grant, Head, Hired, Invite, Job, JobStage, Key, Listing, Market,
+    Node, NodeStage, Nomination, Outcome, Person, Project, Rental, Reply, Revenue, Settled, Told,
+    Uptime, Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

@@ -4,6 +4,7 @@
 //! what is new is optional. Commands carry every id, time and chance they need, so that a replay needs nothing else.
 
 mod parameters;
+mod season;
 mod votes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +15,11 @@ use sha2::{Digest as _, Sha256};
 use units::{
     AccountId, Asset, BlobId, Certification, Coins, CommandId, Country, Credits, GpuModel, GrantId,
     Hour, InviteId, JobId, KeyId, Money, Month, Name, OfferId, ProjectId, ProposalId, RentalId,
-    Resources, SlashId, Tier, Timestamp, WorkerId,
+    Resources, SeasonId, SlashId, Tier, Timestamp, WorkerId,
 };
 
 pub use parameters::Parameters;
+pub use season::SeasonRecord;
 pub use votes::{BrakeRecord, ProposalRecord};
 
 /// A SHA-256.
@@ -181,6 +183,12 @@ pub enum Command {
     LiftBrake {},
     /// A holder objects to the brake.
     VetoBrake { account: AccountId },
+    /// The operator plans a reward program.
+    OpenSeason { season: SeasonRecord },
+    /// The operator takes a season back that has not begun.
+    WithdrawSeason { season: SeasonId },
+    /// An account did a quest of a season, as was verified elsewhere: `proof` names that.
+    CompleteQuest { season: SeasonId, quest: Name, account: AccountId, proof: String },
     /// What sources outside say a coin is worth.
     ObserveRate { readings: Vec<market::Reading> },
     /// An account invites one machine.

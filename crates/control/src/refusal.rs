@@ -3,6 +3,7 @@
 use std::fmt;
 
 use market::{NoRate, StageRefusal};
+use rewards::season;
 use stakes::votes;
 use units::{Credits, Hour, Money, Timestamp};
 
@@ -31,6 +32,8 @@ pub enum Noun {
     Quote,
     /// A rental.
     Rental,
+    /// A reward program.
+    Season,
     /// A slash.
     Slash,
     /// A worker.
@@ -52,6 +55,7 @@ impl Noun {
             Self::Proposal => "proposal",
             Self::Quote => "quote",
             Self::Rental => "rental",
+            Self::Season => "season",
             Self::Slash => "slash",
             Self::Worker => "worker",
         }
@@ -213,6 +217,15 @@ pub enum Refusal {
     /// The brake is not pulled, lifted or objected to.
     #[error("{0}")]
     Brake(#[from] votes::BrakeRefusal),
+    /// A season is not planned so.
+    #[error("{0}")]
+    Plan(#[from] season::PlanRefusal),
+    /// A season is not taken back.
+    #[error("{0}")]
+    Season(#[from] season::SeasonRefusal),
+    /// A quest does not count.
+    #[error("{0}")]
+    Quest(#[from] season::QuestRefusal),
     /// The exchange has not enough.
     #[error("the exchange has {available}, {wanted} needed: change less, or later")]
     NoLiquidity {

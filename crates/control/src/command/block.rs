@@ -84,10 +84,11 @@ impl Control {
         for row in &block.rows {
             self.credit(row.device.worker, row.outcome.payout(), hour);
         }
+        self.record_activity(hour, now);
         self.write_down(hour, number, &rules, block, now);
         for worker in self.workers.values_mut() {
             worker.uptime.forget_before(hour.next());
-            worker.hired_in = worker.hired_in.split_off(&hour.next());
+            worker.hired.forget_before(hour.next());
         }
     }
 
@@ -177,19 +178,21 @@ impl Control {
 
     /// Whether somebody who does not own the machine had it in the hour.
     fn is_hired(&self, worker: &Worker, hour: Hour) -> bool {
-        worker.hired_in.contains(&hour)
-            || worker.nodes.iter().any(|(rental, index)| self.serves(*rental, *index, hour))
+        worker.hired.millis_in(hour, self.hired_since(worker), hour.end()) > 0
     }
 
-    /// Whether a node serves a stranger now, and did in that hour.
-    fn serves(&self, rental: units::RentalId, index: u32, hour: Hour) -> bool {
-        let Some(rental) = self.rentals.get(&rental) else { return false };
-        let Stage::Running { .. } = rental.stage else { return false };
+    /// Since when a machine serves strangers without a break, if it does.
+    pub(crate) fn hired_since(&self, worker: &Worker) -> Option<Timestamp> {
+        let nodes = worker.nodes.iter();
+        nodes.filter_map(|(rental, index)| self.serves_since(*rental, *index)).min()
+    }
+
+    /// Since when a node serves a stranger, if it does.
+    fn serves_since(&self, rental: units::RentalId, index: u32) -> Option<Timestamp> {
+        let rental = self.rentals.get(&rental)?;
+        let Stage::Running { .. } = rental.stage else { return None };
         let node = usize::try_from(index).ok().and_then(|index| rental.nodes.get(index));
-        node.is_some_and(|node| {
-            node.meter.since().is_some_and(|since| since < hour.end())
-                && self.is_stranger(rental.project, node.supplier)
-        })
+        node.filter(|node| self.is_stranger(rental.project, node.supplier))?.meter.since()
     }
 
     /// Whether an account has no part in a project: who rents from himself is not hired.

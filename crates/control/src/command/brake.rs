@@ -123,6 +123,9 @@ fn stopped_by(command: &Command) -> Option<Switch> {
         | C::PullBrake { .. }
         | C::LiftBrake {}
         | C::VetoBrake { .. }
+        | C::OpenSeason { .. }
+        | C::WithdrawSeason { .. }
+        | C::CompleteQuest { .. }
         | C::ObserveRate { .. }
         | C::Invite { .. }
         | C::Join { .. }

@@ -14,6 +14,7 @@ impl Control {
         only_clock(by)?;
         self.parameters_on(now);
         self.move_prices(now);
+        self.wake_seasons(now);
         self.close_blocks(now);
         self.wake_votes(now);
         self.wake_stakes(now);

@@ -15,6 +15,7 @@ mod people;
 mod price;
 mod rental;
 mod safety;
+mod season;
 mod stake;
 mod supply;
 mod vote;

@@ -8,6 +8,7 @@ use rewards::block::BlockRules;
 use rewards::checklist::ChecklistRules;
 use rewards::emission::EmissionRules;
 use rewards::rule::{Rule, RuleSet};
+use rewards::season::SeasonRules;
 use rewards::vesting::GenesisRules;
 use serde::{Deserialize, Serialize};
 use stakes::votes::VoteRules;
@@ -52,6 +53,8 @@ pub struct Parameters {
     pub slashing: SlashRules,
     /// How holders decide, and how long the brake holds.
     pub votes: VoteRules,
+    /// What reward programs go by.
+    pub seasons: SeasonRules,
 }
 
 impl Default for Parameters {
@@ -87,6 +90,7 @@ impl Default for Parameters {
             safety: SafetyRules::default(),
             slashing: SlashRules::default(),
             votes: VoteRules::default(),
+            seasons: SeasonRules::default(),
         }
     }
 }
@@ -121,6 +125,7 @@ impl Parameters {
         named("stakes", self.stakes.check())?;
         named("safety", self.safety.check())?;
         named("slashing", self.slashing.check())?;
-        named("votes", self.votes.check())
+        named("votes", self.votes.check())?;
+        named("seasons", self.seasons.check())
     }
 }

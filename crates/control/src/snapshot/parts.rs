@@ -7,8 +7,8 @@ use ledger::Book;
 use market::{HourMeter, Terms, Worked};
 use serde::{Deserialize, Serialize};
 use units::{
-    AccountId, BlobId, CommandId, Hour, InviteId, JobId, KeyId, Name, ProjectId, RentalId,
-    Timestamp, TransferId, WorkerId,
+    AccountId, BlobId, CommandId, InviteId, JobId, KeyId, Name, ProjectId, RentalId, Timestamp,
+    TransferId, WorkerId,
 };
 
 use super::NotAState;
@@ -16,7 +16,7 @@ use super::foreign::{AccountPart, HoldPart, SeatPart, StagePart, ToldPart};
 use crate::parameters::Versions;
 use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
 use crate::state::{
-    Checks, Control, Economy, Head, Invite, Job, JobStage, Key, Listing, Node, NodeStage,
+    Checks, Control, Economy, Head, Hired, Invite, Job, JobStage, Key, Listing, Node, NodeStage,
     Nomination, Person, Project, Rental, Reply, Settled, Told, Uptime, Worker,
 };
 
@@ -56,7 +56,7 @@ struct WorkerPart {
     described: Timestamp,
     up: bool,
     uptime: Uptime,
-    hired_in: BTreeSet<Hour>,
+    hired: Hired,
     nominated: Option<Nomination>,
     checks: Checks,
     paused: bool,
@@ -183,6 +183,7 @@ impl Parts {
         };
         state.derive()?;
         state.economy.audit().map_err(NotAState::Economy)?;
+        state.economy.audit_purses(&state.book).map_err(NotAState::Economy)?;
         Ok(state)
     }
 }
@@ -252,7 +253,7 @@ impl From<&Worker> for WorkerPart {
             described,
             up,
             uptime,
-            hired_in,
+            hired,
             listing: _,
             nominated,
             checks,
@@ -269,7 +270,7 @@ impl From<&Worker> for WorkerPart {
             described,
             up,
             uptime,
-            hired_in,
+            hired,
             nominated,
             checks,
             paused,
@@ -289,7 +290,7 @@ impl From<WorkerPart> for Worker {
             described,
             up,
             uptime,
-            hired_in,
+            hired,
             nominated,
             checks,
             paused,
@@ -304,7 +305,7 @@ impl From<WorkerPart> for Worker {
             described,
             up,
             uptime,
-            hired_in,
+            hired,
             listing: Listing::default(),
             nominated,
             checks,

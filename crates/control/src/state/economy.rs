@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use ledger::{AccountKey, Book, Holder};
 use market::{Burns, Observation, Oracle, PriceKey, Pricing, Rate};
 use rewards::accruals::Accruals;
 use rewards::block::{Block, Counts, Group};
+use rewards::season::Seasons;
 use rewards::vesting::Schedule;
 use serde::{Deserialize, Serialize};
 use stakes::Stakes;
@@ -36,6 +38,8 @@ pub struct Economy {
     pub stakes: Stakes,
     /// What holders decide, and the brake.
     pub votes: Votes,
+    /// Reward programs.
+    pub seasons: Seasons,
     /// What blocks have paid and nobody has claimed.
     pub accruals: Accruals,
     /// The hour whose block is open, and the blocks before it.
@@ -287,11 +291,40 @@ impl Economy {
         self.market.pricing.audit().map_err(|why| format!("prices: {why}"))?;
         self.stakes.audit().map_err(|why| format!("stakes: {why}"))?;
         self.votes.audit().map_err(|why| format!("votes: {why}"))?;
+        self.seasons.audit().map_err(|why| format!("seasons: {why}"))?;
         self.burning.burns.audit().map_err(|why| format!("burns: {why}"))?;
         if self.burning.records.len() > BURNS_KEPT {
             return Err(format!("more than {BURNS_KEPT} records of burns"));
         }
         self.accruals.audit().map_err(|why| format!("rewards: {why}"))
+    }
+
+    /// Whether the purses of the coin hold what is accounted for, to the unit.
+    pub(crate) fn audit_purses(&self, book: &Book) -> Result<(), String> {
+        let mut purses = BTreeMap::from([
+            (Holder::Stakes, self.stakes.total()),
+            (Holder::SafetyModule, self.stakes.safety_total()),
+            (Holder::Rewards, self.accruals.total()),
+        ]);
+        // A purse without a season is one too many, and one of a paid season is empty.
+        let holders = book.accounts().map(|(key, _)| key.holder);
+        purses.extend(
+            holders.filter(|one| matches!(one, Holder::Season(_))).map(|one| (one, Coins::ZERO)),
+        );
+        let unpaid = self.seasons.seasons().filter(|(_, season)| season.stage.owes_prizes());
+        purses.extend(
+            unpaid.map(|(id, season)| {
+                (Holder::Season(id), season.plan.prizes().unwrap_or(Coins::ZERO))
+            }),
+        );
+        for (holder, wanted) in purses {
+            let found = book.account(AccountKey { holder, asset: Asset::Io }).available();
+            if found != wanted.units() {
+                let found = Coins::from_units(found);
+                return Err(format!("{holder}: {found} IO are there, and {wanted} should be"));
+            }
+        }
+        Ok(())
     }
 
     /// A machine that earned in the newest block.

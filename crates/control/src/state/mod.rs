@@ -1,6 +1,7 @@
 //! The state, and the one way to change it.
 
 mod economy;
+mod hired;
 mod nouns;
 mod told;
 mod uptime;
@@ -12,13 +13,14 @@ use ledger::{Account, AccountKey, Book, Holder, Kind, Transfer};
 use scheduler::Inventory;
 use units::{
     AccountId, Asset, CommandId, GrantId, Hour, InviteId, JobId, KeyId, Money, OfferId, ProjectId,
-    ProposalId, RentalId, SlashId, Timestamp, TransferId, WorkerId,
+    ProposalId, RentalId, SeasonId, SlashId, Timestamp, TransferId, WorkerId,
 };
 
 pub use economy::{
     BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, BurnRecord, BurnStep, Burning, Economy, Genesis,
     Grant, Market, Revenue,
 };
+pub use hired::Hired;
 use nouns::Work;
 pub use nouns::{
     Checks, Invite, Job, JobStage, Key, Listing, Node, NodeStage, Nomination, Person, Project,
@@ -68,6 +70,8 @@ pub enum Reply {
     Proposal(ProposalId),
     /// A quote or a rental.
     Rental(RentalId),
+    /// A reward program.
+    Season(SeasonId),
     /// A slash.
     Slash(SlashId),
     /// A worker.
@@ -171,7 +175,7 @@ impl Control {
         let rental = self.due.first().map(|(at, _)| *at);
         let version = self.versions.next_from().map(Hour::start);
         let hourly = [self.block_due(), self.prices_due(), self.burn_due()];
-        let holders = [self.stakes_due(), self.votes_due()];
+        let holders = [self.stakes_due(), self.votes_due(), self.seasons_due()];
         [rental, version].into_iter().chain(hourly).chain(holders).flatten().min()
     }
 
@@ -254,6 +258,11 @@ impl Control {
             C::PullBrake { brake } => self.pull_brake(by, brake, now),
             C::LiftBrake {} => self.lift_brake(by, now),
             C::VetoBrake { account } => self.veto_brake(by, account, now),
+            C::OpenSeason { season } => self.open_season(by, season, now),
+            C::WithdrawSeason { season } => self.withdraw_season(by, season, now),
+            C::CompleteQuest { season, quest, account, proof } => {
+                self.complete_quest(by, season, (&quest, account), &proof, now)
+            }
             C::ObserveRate { readings } => self.observe_rate(by, &readings, now),
             C::Invite { invite, account, secret_sha256, expires_millis } => {
                 let expires = Timestamp::from_millis(expires_millis);

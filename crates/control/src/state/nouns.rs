@@ -13,6 +13,7 @@ use units::{
     Timestamp, TransferId, WorkerId,
 };
 
+use super::hired::Hired;
 use super::uptime::Uptime;
 use crate::record::{Digest, ExemptionRecord, MachineRecord, OrderRecord, Role, Scope};
 
@@ -147,8 +148,8 @@ pub struct Worker {
     pub up: bool,
     /// Since when, and for how long in each hour.
     pub uptime: Uptime,
-    /// In which hours it served somebody else; only hours that no block has counted yet.
-    pub hired_in: BTreeSet<Hour>,
+    /// For how long it served somebody else in each hour.
+    pub hired: Hired,
     /// What it is to the economy, by the registry of the day. Follows from the rest.
     pub listing: Listing,
     /// How it was judged when the open hour began.
@@ -180,7 +181,7 @@ impl Worker {
             described,
             up: false,
             uptime: Uptime::default(),
-            hired_in: BTreeSet::new(),
+            hired: Hired::default(),
             listing: Listing::default(),
             nominated: None,
             checks: Checks::default(),

@@ -49,7 +49,8 @@ impl Uptime {
     }
 }
 
-fn overlap(from: Timestamp, until: Timestamp, hour: Hour) -> u64 {
+/// Milliseconds of an hour between two moments.
+pub(super) fn overlap(from: Timestamp, until: Timestamp, hour: Hour) -> u64 {
     let (from, until) = (from.max(hour.start()), until.min(hour.end()));
     until.millis().saturating_sub(from.millis())
 }

@@ -20,6 +20,8 @@ mod properties;
 #[cfg(test)]
 mod rentals;
 #[cfg(test)]
+mod seasons;
+#[cfg(test)]
 mod town;
 #[cfg(test)]
 mod trouble;

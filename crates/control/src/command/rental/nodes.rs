@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use market::{Event, Stage};
-use units::{Hour, RentalId, Timestamp, WorkerId};
+use units::{RentalId, Timestamp, WorkerId};
 
 use super::super::job::cut;
 use super::super::supply::only_worker;
@@ -261,13 +261,10 @@ impl Control {
         let Some(node) = node_at(&rental.nodes, index) else { return };
         let (worker, stranger) =
             (node.seat.worker, self.is_stranger(rental.project, node.supplier));
+        let others = self.workers.get(&worker).and_then(|worker| self.hired_since(worker));
+        let since = others.map_or(since, |others| others.min(since));
         if let Some(worker) = self.workers.get_mut(&worker).filter(|_| stranger) {
-            worker.hired_in = worker.hired_in.split_off(&first_open);
-            let mut hour = Hour::of(since).max(first_open);
-            while hour.start() < at {
-                worker.hired_in.insert(hour);
-                hour = hour.next();
-            }
+            worker.hired.add(since, at, first_open);
         }
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         if let Some(node) = node_mut(&mut rental.nodes, index) {

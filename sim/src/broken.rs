@@ -17,6 +17,10 @@ pub enum Invariant {
     I4Receipts,
     /// An hour emits what the schedule says, all of it goes somewhere, and what waits is claimed once.
     I5Blocks,
+    /// What is at stake is what was put in less what was taken out or burned.
+    Stakes,
+    /// Revenue is set aside once, and coins are burned for no more than that.
+    Burns,
     /// Effects follow durable entries, replay gives the live state, and the chain of hashes holds.
     I7Journal,
     /// No rental stays in a stage beyond its time.
@@ -58,6 +62,8 @@ impl fmt::Display for Invariant {
             Self::I5Blocks => {
                 "I5 an hour's payouts sum to its emission, and wait to be claimed once"
             }
+            Self::Stakes => "what is at stake is what was put in and neither taken out nor burned",
+            Self::Burns => "revenue is set aside once, and coins are burned for no more than that",
             Self::I7Journal => "I7 effects follow durable entries, and replay gives the live state",
             Self::I10Waits => "I10 no rental stays in a stage beyond its time",
             Self::I11Queues => "I11 every queue is bounded",

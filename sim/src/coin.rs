@@ -37,6 +37,12 @@ impl World {
                 let purse = *self.dice.pick(&[Purse::Fees, Purse::Treasury]).expect("two");
                 self.convert(operator, purse, Purpose::Other);
             }
+            8..=9 if self.dice.chance(700) => {
+                let account = self.any_account();
+                let money = Money::new(Asset::Io, self.dice.between(1, 50_000) * 100_000_000);
+                let (from, to) = (Purse::Treasury, Purse::Account(account));
+                self.ask(operator, Command::Transfer { from, to, money }, Purpose::Other);
+            }
             8 => self.convert(operator, Purse::Exchange, Purpose::Theft),
             _ => self.genesis(),
         }
@@ -94,7 +100,10 @@ impl World {
         let give = self.some_of_any();
         let take = *self.dice.pick(&ASSETS).expect("three");
         let at_least = if self.dice.chance(700) { 0 } else { self.some(take).units };
-        self.ask(by, Command::Convert { purse, give, take, at_least }, purpose);
+        let until = self.server_clock().after(self.dice.millis(0, 60_000)).millis();
+        let quoted_until_millis = self.dice.chance(400).then_some(until);
+        let command = Command::Convert { purse, give, take, at_least, quoted_until_millis };
+        self.ask(by, command, purpose);
     }
 
     /// What must be refused, whoever tries: more than there is, nothing, from others, to oneself.
@@ -115,7 +124,13 @@ impl World {
             4 => Command::Transfer { from, to: purse, money },
             5 => Command::Withdraw { account: victim, money, to },
             6 => Command::Deposit { to: purse, money, reference: String::new() },
-            _ => Command::Convert { purse: Purse::Exchange, give: money, take: asset, at_least: 0 },
+            _ => Command::Convert {
+                purse: Purse::Exchange,
+                give: money,
+                take: asset,
+                at_least: 0,
+                quoted_until_millis: None,
+            },
         };
         self.ask(by, command, Purpose::Theft);
     }

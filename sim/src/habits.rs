@@ -315,7 +315,7 @@ fn order(dice: &mut Dice, suppliers: &[AccountId]) -> OrderRecord {
         filters.node_hour_max = Some(Credits::from_units(dice.between(10_000, 900_000)));
     }
     let each = Resources { gpus, vcpus, memory_mib: 2_048, disk_mib: 10_000 };
-    OrderRecord { nodes, each, filters, pack: dice.chance(500) }
+    OrderRecord { nodes, each, filters, pack: dice.chance(500), spot: None }
 }
 
 /// Other fees, or other prices; some of them nothing.
@@ -336,7 +336,17 @@ fn patch(dice: &mut Dice) -> String {
     let mut price =
         || Credits::from_units(if dice.chance(200) { 0 } else { dice.between(1, 2_000_000) });
     let (listed, class, cpu) = (price(), price(), price());
+    let strict = [
+        r#""checklist":{"up_hours_min":0,"time_lock_minutes_min":10}"#,
+        r#""checklist":{"up_hours_min":0,"time_lock_required":false,"proof_of_work_required":false}"#,
+        r#""stakes":{"cooldown_days":0,"wait_days":0,"stake_per_unit":"1"}"#,
+        r#""stakes":{"cooldown_days":1},"safety":{"cooldown_days":0},"slashing":{"appeal_days":1}"#,
+        r#""oracle":{"staleness_max_s":120},"blocks":{"close_delay_secs":5}"#,
+        r#""worked":{"record_every_hours":1},"burn":{"interval_hours":1,"minimum":"0.01"}"#,
+        r#""worked":{"void_broken_hour":false},"burn":{"share_of_revenue_bp":10000}"#,
+    ];
+    let other = dice.pick(&strict).expect("seven");
     format!(
-        r#"{{"fees":{{{fees}{comma}{minutes}}},"registry":{{"models":{{"rtx-4090":{{"hour":"{listed}"}}}},"class_hours":{{"cpu-8":"{cpu}","cpu-16":"{cpu}","gpu-24gb":"{class}"}}}}}}"#
+        r#"{{"fees":{{{fees}{comma}{minutes}}},"registry":{{"models":{{"rtx-4090":{{"hour":"{listed}"}}}},"class_hours":{{"cpu-8":"{cpu}","cpu-16":"{cpu}","gpu-24gb":"{class}"}}}},{other}}}"#
     )
 }

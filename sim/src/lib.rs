@@ -31,6 +31,7 @@ mod rates;
 mod ray;
 mod seeds;
 mod server;
+mod stakers;
 mod trace;
 mod weather;
 mod world;

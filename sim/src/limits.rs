@@ -27,5 +27,11 @@ pub(crate) const REFUSALS_CHECKED_PERCENT: u64 = 4;
 /// longest chain is a payment awaited, a deployment, a booking, and the clearing of machines.
 pub(crate) const REST_MAX: Duration = Duration::from_secs(3600);
 
+/// How long after everything is over the last letter has been read or lost: longer than any can be stuck.
+pub(crate) const LETTERS_END: Duration = Duration::from_secs(100);
+
+/// How many wishes for what is left are told after a long silence.
+pub(crate) const HEIRS: u32 = 40;
+
 /// Lines shown of a run that failed.
 pub(crate) const LINES_SHOWN: usize = 40;

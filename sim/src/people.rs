@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use control::{Actor, Body, Command, Digest, Refusal, Reply};
-use units::{AccountId, CommandId, JobId, ProjectId, RentalId};
+use units::{AccountId, CommandId, GrantId, JobId, OfferId, ProjectId, RentalId, SlashId};
 
 use crate::broken::{Invariant, Step, must};
 use crate::letter::{Answer, Letter};
@@ -29,6 +29,8 @@ pub(crate) enum Purpose {
     Job(usize),
     Join(usize),
     Retire(usize),
+    /// What it makes is something that others act on.
+    Known,
     Theft,
     Other,
 }
@@ -45,6 +47,10 @@ struct Ask {
 pub(crate) struct People {
     pub(crate) renters: Vec<Renter>,
     pub(crate) suppliers: Vec<AccountId>,
+    /// Offers to co-stake, slashes and grants that somebody has heard of.
+    pub(crate) offers: Vec<OfferId>,
+    pub(crate) slashes: Vec<SlashId>,
+    pub(crate) grants: Vec<GrantId>,
     asks: BTreeMap<CommandId, Ask>,
 }
 
@@ -152,7 +158,10 @@ impl World {
                 self.machines[machine].brain = None;
                 self.say_of(machine, || "has left".to_owned());
             }
-            (Purpose::Quote(_) | Purpose::Rent(_) | Purpose::Job(_), _)
+            (Purpose::Known, Reply::Offer(offer)) => self.people.offers.push(offer),
+            (Purpose::Known, Reply::Slash(slash)) => self.people.slashes.push(slash),
+            (Purpose::Known, Reply::Grant(grant)) => self.people.grants.push(grant),
+            (Purpose::Quote(_) | Purpose::Rent(_) | Purpose::Job(_) | Purpose::Known, _)
             | (Purpose::Theft | Purpose::Other, _) => {}
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) two_hours: bool,
     /// Whether the network has a coin, and everything that comes with it.
     pub(crate) coin: bool,
+    /// How many hours pass in silence after everything is over, before people come for what is theirs.
+    pub(crate) silent_hours: Option<u64>,
     /// Whether deposits are sometimes larger than any economy.
     pub(crate) giants: bool,
     /// Whether renters end what still runs when the weather stops; otherwise bookings run out.
@@ -97,6 +99,10 @@ impl Plan {
             jobs: dice.chance(700),
             two_hours: dice.chance(100),
             coin: dice.chance(700),
+            silent_hours: dice
+                .pick(&[None, None, None, Some(1), Some(3), Some(26), Some(720)])
+                .copied()
+                .flatten(),
             giants: dice.chance(50),
             ends_all: dice.chance(900),
             follower: dice.once_in(12),

@@ -10,7 +10,7 @@ use crate::broken::{Broken, Invariant, Step, must};
 use crate::dice::Dice;
 use crate::habits::{morning, name};
 use crate::letter::{Answer, Letter, Parcel};
-use crate::limits::{AGENDA_MAX, REST_MAX, STEPS_MAX};
+use crate::limits::{AGENDA_MAX, HEIRS, LETTERS_END, REST_MAX, STEPS_MAX};
 use crate::machine::Machine;
 use crate::people::{People, Renter};
 use crate::plan::{Fault, Plan};
@@ -39,6 +39,9 @@ pub(crate) enum Due {
     Operator,
     Bank,
     Rates,
+    AtStake,
+    Silence(u64),
+    Heirs(u32),
     Join(usize, InviteId),
     Retry(CommandId),
     Fault,
@@ -68,6 +71,8 @@ pub(crate) struct World {
     steps: u64,
     made: u64,
     deadline: Timestamp,
+    /// How many wishes for what is left are yet to be told.
+    pub(crate) heirs: u32,
     finished: bool,
 }
 
@@ -94,6 +99,7 @@ impl World {
             steps: 0,
             made: 0,
             deadline: now,
+            heirs: 0,
             finished: false,
         }
     }
@@ -142,6 +148,9 @@ impl World {
             Due::Operator => self.operate(),
             Due::Bank => self.bank(),
             Due::Rates => self.tell_rates()?,
+            Due::AtStake => self.stake_something(),
+            Due::Silence(hours) => self.pass(hours),
+            Due::Heirs(left) => self.take_what_is_left(left),
             Due::Join(machine, invite) => self.join(machine, invite),
             Due::Retry(id) => self.retry(id),
             Due::Fault => self.fault(),
@@ -193,10 +202,14 @@ impl World {
         self.agenda.at(self.now.after(seconds(40)), Due::Fault);
         if self.plan.coin {
             self.agenda.at(self.now, Due::Rates);
+            self.agenda.at(self.now.after(seconds(60)), Due::AtStake);
             let genesis = self.dice.seconds(1, 120);
             self.agenda.at(self.now.after(genesis), Due::Bank);
             if self.dice.chance(700) {
                 self.genesis();
+            }
+            if self.dice.chance(600) {
+                self.begin_easily();
             }
         }
         self.agenda.at(self.now.after(seconds(self.plan.weather_seconds)), Due::Calm);
@@ -274,8 +287,14 @@ impl World {
     fn look(&mut self) -> Step {
         let open = self.what_is_open();
         if open.is_empty() {
-            self.finished = true;
-            return Ok(());
+            let hours = self.plan.silent_hours.take().filter(|_| self.plan.coin);
+            let Some(hours) = hours else {
+                self.finished = true;
+                return Ok(());
+            };
+            self.heirs = HEIRS;
+            self.deadline = self.now.after(REST_MAX);
+            self.agenda.at(self.now.after(LETTERS_END), Due::Silence(hours));
         }
         // What was extended ends later.
         let booked = self.auditor.booked_until().map(|until| until.after(REST_MAX));
@@ -285,10 +304,21 @@ impl World {
         Ok(())
     }
 
+    /// Hours pass in silence, for everybody at once; then people come for what is theirs.
+    fn pass(&mut self, hours: u64) {
+        self.trace.line(self.now, "clock", || format!("{hours} hours pass"));
+        let silence = std::time::Duration::from_secs(hours * 3_600);
+        self.server.ahead += i64::try_from(silence.as_millis()).expect("hours are few");
+        self.agenda.at(self.now, Due::Heirs(self.heirs));
+    }
+
     fn what_is_open(&self) -> Vec<String> {
         let mut open = self.auditor.open();
         if self.server.control.is_none() {
             open.push("the control plane is down".to_owned());
+        }
+        if self.heirs > 0 {
+            open.push(format!("{} wishes are not told", self.heirs));
         }
         if self.people.unanswered() > 0 {
             open.push(format!("{} commands are not answered", self.people.unanswered()));

@@ -1,6 +1,6 @@
 //! What the auditor believes of blocks: what an hour emits, whom it pays, and what waits to be claimed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use control::{Body, Command, Control, Parameters};
 use ledger::Holder;
@@ -20,8 +20,8 @@ pub(super) struct Blocks {
     /// The hour that closes next.
     open: Option<Hour>,
     emitted: u64,
-    /// What each account may claim.
-    unclaimed: BTreeMap<AccountId, u64>,
+    /// What each account may claim of what it earned with each machine.
+    unclaimed: BTreeMap<(WorkerId, AccountId), u64>,
     lives: BTreeMap<WorkerId, Life>,
 }
 
@@ -54,7 +54,7 @@ impl Belief {
     /// What one entry does to lives, blocks and what they pay; whether any money moved.
     pub(super) fn see_blocks(&mut self, control: &Control, body: &Body) -> Result<bool, Broken> {
         self.see_lives(&body.command);
-        let claimed = self.see_claim(control, &body.command)?;
+        let claimed = self.see_claim(control, body)?;
         let economy = control.economy();
         if let (None, Some(genesis)) = (self.blocks.open, &economy.genesis) {
             self.blocks.open = Some(genesis.first_hour);
@@ -71,7 +71,8 @@ impl Belief {
             for hour in (0..closed).map(|count| open.later(count)) {
                 self.see_block(control, hour)?;
             }
-            self.see_rows(control, closed == 1)?;
+            let alone = closed == 1 && !self.is_any_slash_over(control);
+            self.see_rows(control, alone)?;
         }
         self.blocks.open = Some(next);
         let late = matches!(body.command, Command::Wake {}) && next.end().after(HOUR) <= self.at;
@@ -118,7 +119,10 @@ impl Belief {
             format!("{hour} should emit {scheduled}: {block:?}")
         })?;
         self.blocks.emitted += emission;
-        let to = [Holder::Rewards, Holder::SafetyModule, Holder::Treasury];
+        // Without members the safety module's share is the treasury's.
+        let safety =
+            if self.at_stake.anybody_safe() { Holder::SafetyModule } else { Holder::Treasury };
+        let to = [Holder::Rewards, safety, Holder::Treasury];
         let mut flows = to.into_iter().zip(parts);
         flows.try_for_each(|(to, units)| self.money.flow(Asset::Io, Holder::Emission, to, units))
     }
@@ -128,50 +132,81 @@ impl Belief {
     fn see_rows(&mut self, control: &Control, alone: bool) -> Step {
         let economy = control.economy();
         let Some((hour, block)) = &economy.blocks.last else { return Ok(()) };
-        let mut paid: BTreeMap<AccountId, u64> = BTreeMap::new();
+        let mut all = 0;
         for row in &block.rows {
             let worker = row.device.worker;
             let units = row.outcome.payout().units();
+            all += units;
             let life = self.blocks.lives.get(&worker);
             let minutes = life.map_or(0, |life| life.minutes(*hour, self.at));
             let agrees = minutes == u64::from(row.device.proofs.up_minutes)
-                && (units == 0 || (minutes > 0 && row.device.missing.is_empty()));
+                && (units == 0 || row.device.missing.is_empty());
             must(agrees, Invariant::I5Blocks, || {
                 format!("{worker} was up for {minutes} minutes of {hour}: {row:?}")
             })?;
-            if let Some(known) = control.worker(worker) {
-                *paid.entry(known.owner).or_default() += units;
+            if alone {
+                self.see_payout(control, worker, units)?;
             }
         }
-        let all: u64 = paid.values().sum();
         must(all == block.worker_emission.units(), Invariant::I5Blocks, || {
             format!("the rows of {hour} come to {all}, not {}", block.worker_emission)
         })?;
-        for (account, units) in paid {
-            *self.blocks.unclaimed.entry(account).or_default() += units;
-        }
         if !alone {
-            self.trust_accruals(control);
+            self.take_accruals_as_they_are(control);
         }
         Ok(())
     }
 
-    /// Rows of blocks that closed together with a later one are not kept: the accounts are taken as they are.
-    fn trust_accruals(&mut self, control: &Control) {
-        for (account, units) in &mut self.blocks.unclaimed {
-            *units = control.economy().accruals.account_total(*account).units();
+    /// What a machine is paid comes to its owner, and to a co-staker if it has one.
+    fn see_payout(&mut self, control: &Control, worker: WorkerId, units: u64) -> Step {
+        let economy = control.economy();
+        let owner = control.worker(worker).map(|worker| worker.owner);
+        let mut came = 0;
+        for (account, amount) in economy.accruals.of_worker(worker) {
+            let known = self.blocks.unclaimed.entry((worker, account)).or_default();
+            let more = amount.units().saturating_sub(*known);
+            let may = more == 0 || Some(account) == owner || self.at_stake.has_put_in(account);
+            must(may, Invariant::I5Blocks, || format!("{account} was paid {more} for {worker}"))?;
+            (*known, came) = (amount.units(), came + more);
         }
+        must(came == units, Invariant::I5Blocks, || {
+            format!("{worker} was paid {units}, and {came} came to accounts")
+        })
+    }
+
+    /// What is taken by a slash, given back, or came of blocks that closed together is taken as it is: the purse of
+    /// rewards must still agree.
+    pub(super) fn take_accruals_as_they_are(&mut self, control: &Control) {
+        let accruals = &control.economy().accruals;
+        let known = self.blocks.unclaimed.keys().map(|(worker, _)| *worker);
+        let workers: BTreeSet<WorkerId> =
+            known.chain(control.workers().map(|(worker, _)| worker)).collect();
+        let of = |worker: WorkerId| {
+            let parts = accruals.of_worker(worker);
+            parts.map(move |(account, amount)| ((worker, account), amount.units()))
+        };
+        self.blocks.unclaimed = workers.into_iter().flat_map(of).collect();
     }
 
     /// What is claimed is what was there; whether anything was.
-    fn see_claim(&mut self, control: &Control, command: &Command) -> Result<bool, Broken> {
-        let Command::ClaimRewards { account, .. } = command else { return Ok(false) };
-        let left = control.economy().accruals.account_total(*account).units();
-        let had = self.blocks.unclaimed.insert(*account, left).unwrap_or(0);
-        must(left < had, Invariant::I5Blocks, || {
-            format!("{account} had {had} to claim, and has {left}")
-        })?;
-        self.money.flow(Asset::Io, Holder::Rewards, Holder::Account(*account), had - left)?;
+    fn see_claim(&mut self, control: &Control, body: &Body) -> Result<bool, Broken> {
+        let Command::ClaimRewards { account, .. } = &body.command else { return Ok(false) };
+        self.only(body, *account)?;
+        let mut claimed = 0;
+        let parts = control.economy().accruals.of_account(*account);
+        let left: BTreeMap<WorkerId, u64> =
+            parts.map(|(worker, amount)| (worker, amount.units())).collect();
+        let had = self.blocks.unclaimed.iter_mut().filter(|((_, whose), _)| whose == account);
+        for ((worker, _), units) in had {
+            let left = left.get(worker).copied().unwrap_or(0);
+            must(left <= *units, Invariant::I5Blocks, || {
+                format!("{account} had {units}, claimed, and has {left}")
+            })?;
+            claimed += *units - left;
+            *units = left;
+        }
+        must(claimed > 0, Invariant::I5Blocks, || format!("{account} claimed nothing"))?;
+        self.money.flow(Asset::Io, Holder::Rewards, Holder::Account(*account), claimed)?;
         Ok(true)
     }
 
@@ -188,11 +223,12 @@ impl Belief {
         must(emitted == self.blocks.emitted, Invariant::I5Blocks, || {
             format!("{} were emitted, not {emitted}", self.blocks.emitted)
         })?;
-        let whose =
-            self.blocks.unclaimed.iter().find(|(account, units)| {
-                economy.accruals.account_total(**account).units() != **units
-            });
-        must(whose.is_none(), Invariant::I5Blocks, || format!("{whose:?} may be claimed"))
+        let mut all = self.blocks.unclaimed.iter();
+        let wrong = all.find(|((worker, account), units)| {
+            let known = economy.accruals.of_worker(*worker).find(|(whose, _)| whose == account);
+            known.map_or(0, |(_, amount)| amount.units()) != **units
+        });
+        must(wrong.is_none(), Invariant::I5Blocks, || format!("{wrong:?} may be claimed"))
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Money {
     purses: BTreeMap<AccountKey, Pot>,
     /// Coins that genesis has made, in the smallest unit.
     minted: u64,
+    /// What came to the network's own purse from whoever pays, since there was a coin.
+    revenue: BTreeMap<Asset, u64>,
 }
 
 /// One purse: what is in it, how much of that is held, and how much is promised to it.
@@ -66,6 +68,12 @@ impl Money {
         u64::try_from(self.pot(asset, holder).has).unwrap_or(0)
     }
 
+    /// Revenue that is no longer what it was: all but what is `left`.
+    pub(super) fn use_revenue(&mut self, asset: Asset, left: u64) -> u64 {
+        let revenue = self.revenue.entry(asset).or_default();
+        std::mem::replace(revenue, left).saturating_sub(left)
+    }
+
     /// Coins come into the world.
     pub(super) fn mint(&mut self, units: u64) {
         self.minted += units;
@@ -83,6 +91,10 @@ impl Money {
         let may = payer.has >= payer.held || from == Holder::Outside;
         let payer = *payer;
         self.pot_mut(asset, to).has += i128::from(units);
+        let pays = matches!(from, Holder::Escrow(_) | Holder::Project(_) | Holder::Account(_));
+        if to == Holder::Fees && pays && self.minted > 0 {
+            *self.revenue.entry(asset).or_default() += units;
+        }
         must(may && from != Holder::Burned, Invariant::I1Book, || {
             format!("{from} gives {units} {asset:?} to {to} and is left with {payer:?}")
         })

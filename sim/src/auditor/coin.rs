@@ -60,8 +60,10 @@ impl Belief {
                 self.may_spend(body, *from)?;
                 self.money.flow(money.asset, holder(*from), holder(*to), money.units)?;
             }
-            C::Convert { purse, give, take, at_least } => {
+            C::Convert { purse, give, take, at_least, quoted_until_millis } => {
                 self.may_spend(body, *purse)?;
+                let in_time = quoted_until_millis.is_none_or(|until| self.at.millis() < until);
+                must(in_time, Invariant::Promise, || format!("{body:?} at {:?}", self.at))?;
                 self.see_conversion(control, holder(*purse), *give, Money::new(*take, *at_least))?;
             }
             _ => return Ok(false),
@@ -109,7 +111,9 @@ impl Belief {
         give: Money,
         least: Money,
     ) -> Step {
-        let rate = self.fresh_rate(control)?;
+        // A dollar of one kind is one of the other, whatever a coin is worth.
+        let coins = give.asset == Asset::Io || least.asset == Asset::Io;
+        let rate = if coins { self.fresh_rate(control)? } else { 1 };
         let got = converted(rate, give, least.asset);
         must(got >= least.units, Invariant::Promise, || {
             format!("{give} became {got}, not {least}")
@@ -119,7 +123,7 @@ impl Belief {
     }
 
     /// The rate that may be used now.
-    fn fresh_rate(&self, control: &Control) -> Result<u64, Broken> {
+    pub(super) fn fresh_rate(&self, control: &Control) -> Result<u64, Broken> {
         let most = u64::from(control.parameters().oracle.staleness_max_s);
         let fresh =
             |(_, since): &Worth| self.at.since(*since).as_millis() <= u128::from(most) * 1000;

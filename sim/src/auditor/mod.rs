@@ -6,10 +6,12 @@
 
 mod blocks;
 mod book;
+mod burns;
 mod coin;
 mod rentals;
 mod rules;
 mod seats;
+mod stakes;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,9 +21,11 @@ use units::{AccountId, CommandId, ProjectId, RentalId, Timestamp};
 
 use crate::auditor::blocks::Blocks;
 use crate::auditor::book::Money;
+use crate::auditor::burns::Burns;
 use crate::auditor::coin::Worth;
 use crate::auditor::rentals::View;
 use crate::auditor::rules::Rules;
+use crate::auditor::stakes::AtStake;
 use crate::broken::{Broken, Invariant, Step, must};
 use crate::disk::Snapshot;
 
@@ -37,6 +41,8 @@ struct Belief {
     money: Money,
     rules: Rules,
     blocks: Blocks,
+    burns: Burns,
+    at_stake: AtStake,
     owners: BTreeMap<ProjectId, AccountId>,
     /// What a coin is worth.
     worth: Option<Worth>,
@@ -83,6 +89,7 @@ impl Auditor {
         if changed || entry.seq.is_multiple_of(LOOK_AT_ALL_EVERY) {
             self.belief.money.agrees(control, &self.belief.rentals)?;
             self.belief.blocks_agree(control)?;
+            self.belief.stakes_agree(control)?;
             self.belief.seats_agree(control)?;
             self.belief.nobody_waits(control, &body.command)?;
         }
@@ -261,11 +268,13 @@ impl Belief {
         }
         let mut changed = self.see_coin(control, body)?;
         changed |= self.see_blocks(control, body)?;
+        changed |= self.see_stakes(control, body)?;
         let mut known = 0;
         for rental in control.rentals() {
             changed |= self.see_rental(control, rental, body)?;
             known += 1;
         }
+        changed |= self.see_burns(control, body)?;
         if known != self.rentals.len() {
             self.forget_ended(control)?;
         }

@@ -24,6 +24,8 @@ pub(super) struct View {
     /// Whether that lies in its escrow.
     pub(super) escrowed: bool,
     paid_out: BTreeMap<AccountId, u64>,
+    /// How many records of worked time it has.
+    records: usize,
     terms: Terms,
     nodes: Vec<NodeView>,
     /// How many of its jobs the renter sees at each stage.
@@ -35,7 +37,59 @@ struct NodeView {
     worker: WorkerId,
     stage: NodeStage,
     since: Option<Timestamp>,
-    served: Duration,
+    hours: Hours,
+}
+
+/// What a node has served in each of its own hours, and which of them its supplier broke.
+#[derive(Clone, Debug, Default)]
+struct Hours {
+    first: Option<Timestamp>,
+    /// By number: milliseconds, and whether they count for nothing.
+    served: BTreeMap<u64, (u64, bool)>,
+    /// Until when nothing changes any more.
+    told: Timestamp,
+    present: u64,
+}
+
+impl Hours {
+    const MILLIS: u64 = 3_600_000;
+
+    fn reach(&mut self, at: Timestamp) {
+        let first = *self.first.get_or_insert(at);
+        let hour = at.millis().saturating_sub(first.millis()) / Self::MILLIS;
+        self.present = self.present.max(hour);
+    }
+
+    /// It served from `since` until `until`, as far as that is not settled.
+    fn add(&mut self, since: Timestamp, until: Timestamp) {
+        let Some(first) = self.first else { return };
+        let mut from = since.max(self.told).millis();
+        while from < until.millis() {
+            let hour = from.saturating_sub(first.millis()) / Self::MILLIS;
+            let ends = (first.millis() + (hour + 1) * Self::MILLIS).min(until.millis());
+            self.served.entry(hour).or_default().0 += ends - from;
+            from = ends;
+        }
+        if since.max(self.told) < until {
+            self.reach(until);
+            self.told = until;
+        }
+    }
+
+    fn break_present(&mut self) {
+        self.served.entry(self.present).or_default().1 = true;
+    }
+
+    /// Milliseconds that count.
+    fn counted(&self) -> u64 {
+        self.served.values().filter(|(_, void)| !void).map(|(millis, _)| millis).sum()
+    }
+
+    /// From when on, in milliseconds after it first served, time counts again.
+    fn counts_from(&self, ran: u64) -> u64 {
+        let void = self.served.get(&self.present).is_some_and(|(_, void)| *void);
+        if void { ran.max((self.present + 1) * Self::MILLIS) } else { ran }
+    }
 }
 
 impl View {
@@ -54,6 +108,7 @@ impl View {
             held: 0,
             escrowed: false,
             paid_out: BTreeMap::new(),
+            records: 0,
             terms: rental.terms.clone(),
             nodes,
             jobs: BTreeMap::new(),
@@ -65,11 +120,13 @@ impl View {
     fn minutes(&self, rental: &Rental, at: Timestamp, ran: Option<Duration>) -> Vec<Minutes> {
         let booked = u128::from(self.terms.hours) * 60;
         let of = |(seen, node): (&NodeView, &Node)| {
-            let mut minutes = (seen.served_by(at).as_millis() / 60_000).min(booked);
+            let mut minutes = (u128::from(seen.served_by(at)) / 60_000).min(booked);
             let stood = node.stage == NodeStage::Ready && node.silent_since.is_none();
             if let Some(ran) = ran.filter(|_| stood) {
                 let least = u128::from(self.terms.minimum_minutes);
-                let missed = least.saturating_sub(ran.as_millis() / 60_000);
+                let ran = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
+                let counted = u128::from(seen.hours.counts_from(ran)) / 60_000;
+                let missed = least.saturating_sub(counted);
                 minutes = (minutes + missed).min(booked);
             }
             (node.supplier, minutes)
@@ -79,8 +136,8 @@ impl View {
 }
 
 impl NodeView {
-    const fn new(node: &Node) -> Self {
-        Self { worker: node.seat.worker, stage: node.stage, since: None, served: Duration::ZERO }
+    fn new(node: &Node) -> Self {
+        Self { worker: node.seat.worker, stage: node.stage, since: None, hours: Hours::default() }
     }
 
     /// When its machine was last heard, if this entry says that it has fallen silent.
@@ -89,8 +146,24 @@ impl NodeView {
         (*worker == self.worker).then_some(Timestamp::from_millis(*heard_millis))
     }
 
-    fn served_by(&self, at: Timestamp) -> Duration {
-        self.served + self.since.map_or(Duration::ZERO, |since| at.since(since))
+    /// Milliseconds that count, if nothing breaks.
+    fn served_by(&self, at: Timestamp) -> u64 {
+        let mut hours = self.hours.clone();
+        if let Some(since) = self.since {
+            hours.add(since, at);
+        }
+        hours.counted()
+    }
+
+    /// What was served until then is settled.
+    fn settle(&mut self, until: Timestamp) {
+        if let Some(since) = self.since {
+            self.hours.add(since, until);
+        }
+        self.hours.told = self.hours.told.max(until);
+        if self.hours.first.is_some() {
+            self.hours.reach(until);
+        }
     }
 
     /// What it has served by the end of this entry, given how it stands.
@@ -98,11 +171,20 @@ impl NodeView {
         let runs = matches!(rental.stage, Stage::Running { .. });
         let serves = runs && node.stage == NodeStage::Ready && node.silent_since.is_none();
         match (self.since, serves) {
-            (None, true) => self.since = Some(at),
+            (None, true) => {
+                let at = at.max(self.hours.told);
+                self.hours.reach(at);
+                self.since = Some(at);
+            }
             (Some(since), false) => {
                 let until = self.heard_last(command).unwrap_or(at).min(at);
-                self.served += until.since(since);
+                self.hours.add(since, until);
                 self.since = None;
+                // A node that stands when its rental ends has done what it should.
+                let broke = runs || node.stage != NodeStage::Ready;
+                if broke && rental.terms.worked.void_broken_hour {
+                    self.hours.break_present();
+                }
             }
             (None, false) | (Some(_), true) => {}
         }
@@ -161,8 +243,9 @@ impl Belief {
             return self.see_payouts(rental);
         }
         self.touched.insert(id);
+        let warned = is_warned(rental, before, after);
         must(
-            place(after) > place(before) && may(before, after, body),
+            warned || place(after) > place(before) && may(before, after, body),
             Invariant::Authority,
             || format!("{id} went from {before:?} to {after:?} by {:?}", body.command),
         )?;
@@ -180,7 +263,13 @@ impl Belief {
     fn see_nodes(&mut self, rental: &Rental, body: &Body) -> Step {
         let at = self.at;
         let Some(view) = self.rentals.get_mut(&rental.id) else { return Ok(()) };
+        let recorded =
+            rental.worked.len() > std::mem::replace(&mut view.records, rental.worked.len());
+        let settled = rental.worked_until.filter(|_| recorded && holds_money(rental.stage));
         for (seen, node) in view.nodes.iter_mut().zip(&rental.nodes) {
+            if let Some(until) = settled {
+                seen.settle(until);
+            }
             let foreign =
                 matches!(&body.command, Command::Observe { worker, .. } if *worker != seen.worker);
             must(!foreign || seen.stage == node.stage, Invariant::Authority, || {
@@ -342,19 +431,19 @@ impl Belief {
     fn promise(&mut self, control: &Control, rental: &Rental) -> Step {
         let Some(view) = self.rentals.get_mut(&rental.id) else { return Ok(()) };
         let (asked, filters) = (&rental.order, &rental.order.filters);
-        let fits = |node: &Node| {
+        let fits = |(node, hour): (&Node, &units::Credits)| {
             let Some(worker) = control.worker(node.seat.worker) else { return false };
             let machine = &worker.machine;
             let model = filters.gpu_model.is_none() || filters.gpu_model == machine.gpu_model;
             let owner = filters.suppliers.is_empty() || filters.suppliers.contains(&worker.owner);
-            let price = filters.node_hour_max.is_none_or(|max| node.seat.node_hour <= max);
+            let price = filters.node_hour_max.is_none_or(|max| *hour <= max);
             let tier = filters.tier_min.is_none_or(|tier| machine.tier >= tier);
             model && owner && price && tier && node.seat.resources == asked.each
         };
         let nodes = u32::try_from(rental.nodes.len()).unwrap_or(0);
         let prices = rental.terms.node_hours.clone();
         let kept = nodes == asked.nodes
-            && rental.nodes.iter().all(fits)
+            && rental.nodes.iter().zip(&rental.terms.node_hours).all(fits)
             && hourly(&rental.terms) <= hourly(&view.terms)
             && rental.terms == Terms { node_hours: prices, ..view.terms.clone() };
         must(kept, Invariant::Promise, || format!("{} got {:?}", rental.id, rental.nodes))?;
@@ -375,6 +464,17 @@ impl Belief {
         }
         Ok(())
     }
+}
+
+/// Whether a spot rental was told to go sooner than it was booked for.
+fn is_warned(rental: &Rental, before: Stage, after: Stage) -> bool {
+    let (Stage::Running { since, until }, Stage::Running { since: then, until: sooner }) =
+        (before, after)
+    else {
+        return false;
+    };
+    let told = rental.order.spot.is_some() && rental.wanted_back.is_some();
+    told && since == then && sooner < until
 }
 
 /// Which command may move a rental from where to where.

@@ -1,14 +1,14 @@
 //! The HTTP API. Every handler here is in the OpenAPI document, because both are made from one list.
 
 mod coin;
-mod devices;
 mod costaking;
+mod devices;
 mod docs;
 mod door;
 mod events;
 mod extract;
-mod jobs;
 mod grants;
+mod jobs;
 mod machines;
 mod market;
 mod network;
@@ -17,11 +17,11 @@ mod people;
 mod problem;
 mod purses;
 mod rentals;
-mod service;
 mod safety;
-mod supply;
+mod service;
 mod slashing;
 mod staking;
+mod supply;
 mod uploads;
 
 use std::sync::Arc;
@@ -56,10 +56,10 @@ use crate::limits::BODY_BYTES_MAX;
         (name = "coin", description = "The network's coin: supply and rate"),
         (name = "supply", description = "Invitations and machines, for their owners"),
         (name = "network", description = "The network as a whole"),
-        (name = "machines", description = "What agents say and are told"),
-        (name = "service", description = "Health, metrics, this document"),
         (name = "staking", description = "Coins at stake: on machines, beside others, in the safety module"),
         (name = "slashing", description = "What is punished, charges, appeals"),
+        (name = "machines", description = "What agents say and are told"),
+        (name = "service", description = "Health, metrics, this document"),
     ),
 )]
 struct Document;
@@ -77,14 +77,14 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(network::routes())
         .merge(devices::routes())
         .merge(parameters::routes())
-        .merge(machines::routes())
-        .merge(events::routes())
-        .merge(service::routes());
         .merge(staking::routes())
         .merge(costaking::routes())
         .merge(safety::routes())
         .merge(slashing::routes())
         .merge(grants::routes())
+        .merge(machines::routes())
+        .merge(events::routes())
+        .merge(service::routes());
     let (router, mut document) = all.split_for_parts();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = document.components.get_or_insert_with(Default::default);

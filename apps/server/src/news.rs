@@ -118,6 +118,7 @@ impl News {
                     | Subject::Offer(_)
                     | Subject::Proposal(_)
                     | Subject::Rental(_)
+                    | Subject::Season(_)
                     | Subject::Slash(_),
                 )
                 | Effect::Closed(_)

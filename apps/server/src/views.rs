@@ -1,38 +1,38 @@
 //! From the brain's nouns to what clients see.
 
 mod coin;
-mod money;
 mod grants;
+mod money;
 mod nouns;
 mod parameters;
-
 mod slashing;
 mod staking;
+
 use control::{Control, Subject};
 use serde::Serialize;
 use units::WorkerId;
 
 pub(crate) use coin::{coin_rate, conversion, purse, purse_of, rate, supply};
+pub(crate) use grants::grant;
 pub(crate) use money::{NETWORK, book, transfer_rows};
 pub(crate) use nouns::{
     account, extension_price, invite, key, machine_record, offer, order_record, project, role_of,
     scope_of, worker,
 };
-pub(crate) use grants::grant;
 pub(crate) use parameters::{
     VERSION_ROWS, newest_version, parameters, prices, registry_answer, version_id, version_row,
     whole_version,
+};
+pub(crate) use slashing::{of_word, offences, slash};
+pub(crate) use staking::{
+    MarketFilter, co_stake, device_stake, marketplace, safety, safety_metrics, side,
+    staked_devices, staker, staking_metrics,
 };
 
 use crate::journal::{Event, Row};
 
 /// What is told of a change: what kind of thing it is, its id, and how it is now.
 #[derive(Serialize)]
-pub(crate) use slashing::{of_word, offences, slash};
-pub(crate) use staking::{
-    MarketFilter, co_stake, device_stake, marketplace, safety, safety_metrics, side,
-    staked_devices, staker, staking_metrics,
-};
 struct Told<T> {
     kind: &'static str,
     id: String,
@@ -92,7 +92,8 @@ pub(crate) fn change(
         | Subject::Invite(_)
         | Subject::Key(_)
         | Subject::Parameters(_)
-        | Subject::Proposal(_) => None,
+        | Subject::Proposal(_)
+        | Subject::Season(_) => None,
     }
 }
 
@@ -111,6 +112,7 @@ pub(crate) fn row_at_once(state: &Control, subject: Subject) -> Option<Row> {
         | Subject::Project(_)
         | Subject::Proposal(_)
         | Subject::Rental(_)
+        | Subject::Season(_)
         | Subject::Slash(_)
         | Subject::Worker(_) => None,
     }

@@ -5,9 +5,10 @@
 //!
 //! Absent on purpose: rules. What a request means is decided by `control`.
 
+mod blocks;
 mod coin;
-mod job;
 mod grants;
+mod job;
 mod market;
 mod network;
 mod page;
@@ -15,23 +16,28 @@ mod parameters;
 mod people;
 mod problem;
 mod rental;
-mod time;
 mod slashing;
 mod staking;
+mod time;
 mod worker;
 
+pub use blocks::{
+    BlockGroup, BlockProof, BlockView, BlockWorker, BlockedRequest, BlocksSummary, ClaimAnswer,
+    ClaimRequest, DayRewards, ExemptionRequest, MachineRewards, NetworkKey, ProofRequest,
+    ReadyRule, ReadyView, RewardsView, WorkerRewards,
+};
 pub use coin::{
     CoinRate, ConversionQuote, ConversionRequest, DepositRequest, GenesisRequest, GenesisView,
     NotAPurse, PurseName, PurseView, RateView, ReadingBody, ReadingsRequest, SupplyFigure,
     SupplyView, TransferRequest, WithdrawalRequest,
 };
+pub use grants::{GrantRequest, GrantView};
 pub use job::{FileView, JobRequest, JobView};
 pub use market::{ExtensionPrice, OfferView, Order, Price, QuoteRequest};
 pub use network::{AssetBook, BookView, NetworkView, PurseSum};
 pub use page::Page;
 pub use parameters::{
     ClassPrice, ModelPrice, ParametersPatch, ParametersView, PricesView, RegistryAnswer,
-pub use grants::{GrantRequest, GrantView};
     VersionView, WholeVersion,
 };
 pub use people::{
@@ -43,12 +49,6 @@ pub use rental::{
     ExtendRequest, NodeView, PaidView, PayoutView, PriceStepView, ReceiptLine, ReceiptView, RentRequest,
     RentalView,
 };
-pub use time::Time;
-pub use worker::{
-    Beat, BeatAnswer, Challenge, ChallengeRequest, InviteIssued, InviteRequest, InviteView,
-    JobPhase, JobSeen, JobWanted, JoinAnswer, JoinRequest, Machine, NodePhase, NodeSeen,
-    NodeWanted, PauseRequest, Session, SessionRequest, Wanted, WorkerView,
-};
 pub use slashing::{
     DecisionRequest, EvidenceItem, OffenceView, OffencesView, SlashRequest, SlashStep, SlashView,
     StatementRequest, StatementView,
@@ -56,4 +56,10 @@ pub use slashing::{
 pub use staking::{
     CoStakeOffer, CoStakeRequest, CoStakeView, CoolingView, DeviceStakeView, OfferSide,
     OverflowRequest, SafetyMetrics, SafetyView, StakeRequest, StakingMetrics,
+};
+pub use time::Time;
+pub use worker::{
+    Beat, BeatAnswer, Challenge, ChallengeRequest, InviteIssued, InviteRequest, InviteView,
+    JobPhase, JobSeen, JobWanted, JoinAnswer, JoinRequest, Machine, NodePhase, NodeSeen,
+    NodeWanted, PauseRequest, Session, SessionRequest, Wanted, WorkerView,
 };

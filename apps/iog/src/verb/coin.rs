@@ -182,8 +182,13 @@ mod tests {
             age_s: Some(61),
             usable,
         };
-        assert_snapshot!(rate(&rate_of(true), Screen::PLAIN), @r"1 IO = 0.25 USD, 61 seconds old, good until 2026-11-22 16:20:00 UTC");
-        assert_snapshot!(rate(&rate_of(false), Screen::PLAIN), @r"1 IO = 0.25 USD, 61 seconds old: too old since 2026-11-22 16:20:00 UTC; nothing is paid in coins");
+        let [young, old] = [true, false].map(|usable| rate(&rate_of(usable), Screen::PLAIN));
+        assert_snapshot!(young, @r"1 IO = 0.25 USD, 61 seconds old, good until 2026-11-22 16:20:00 UTC");
+        assert_eq!(
+            old,
+            "1 IO = 0.25 USD, 61 seconds old: too old since 2026-11-22 16:20:00 UTC; \
+             nothing is paid in coins\n"
+        );
         let none = RateView { rate: None, age_s: None, usable: false };
         assert_snapshot!(rate(&none, Screen::PLAIN), @r"The coin has no rate yet.");
         assert!(told("a=1").is_ok() && told("a").is_err() && told("a=x").is_err());

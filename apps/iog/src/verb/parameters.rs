@@ -402,14 +402,23 @@ mod tests {
             minimum_minutes: Some(1),
             from: None,
         };
-        let fees = Value::Object(fees.patch()).to_string();
-        assert_snapshot!(fees, @r#"{"facilitation_usd_bp":100,"nonrefundable_minutes":1,"payout_usdc_bp":50,"renter_reservation_bp":30}"#);
+        let wanted = json!({
+            "renter_reservation_bp": 30,
+            "facilitation_usd_bp": 100,
+            "payout_usdc_bp": 50,
+            "nonrefundable_minutes": 1,
+        });
+        assert_eq!(Value::Object(fees.patch()), wanted);
         let prices = PricesArgs {
             model: vec![priced("h100-pcie=0.95").unwrap()],
             class: vec![priced("gpu-24gb=0.17").unwrap()],
             from: None,
         };
-        assert_snapshot!(Value::Object(prices.patch()).to_string(), @r#"{"registry":{"class_hours":{"gpu-24gb":"0.170000"},"models":{"h100-pcie":{"hour":"0.950000"}}}}"#);
+        let wanted = json!({ "registry": {
+            "models": { "h100-pcie": { "hour": "0.950000" } },
+            "class_hours": { "gpu-24gb": "0.170000" },
+        } });
+        assert_eq!(Value::Object(prices.patch()), wanted);
         assert!(priced("0.95").is_err() && priced("x=").is_err());
         assert!(asset_share("USD").is_err() && asset_share("DOGE=1").is_err());
     }

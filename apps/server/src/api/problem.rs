@@ -136,6 +136,7 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("rate-moved", StatusCode::CONFLICT, "The rate has moved", page!("rate-moved")),
     ("rate-rejected", StatusCode::CONFLICT, "The readings make no rate", page!("rate-rejected")),
     ("same-machine", StatusCode::CONFLICT, "The machine has joined before", page!("same-machine")),
+    ("season-refused", StatusCode::CONFLICT, "Not with this season", page!("season-refused")),
     (
         "session-unknown",
         StatusCode::UNAUTHORIZED,
@@ -242,6 +243,9 @@ fn answer(refusal: &Refusal) -> (&'static str, StatusCode) {
         Refusal::Stake(_) | Refusal::Safety(_) => ("stake-refused", StatusCode::CONFLICT),
         Refusal::Offer(_) => ("offer-refused", StatusCode::CONFLICT),
         Refusal::Slash(_) => ("slash-refused", StatusCode::CONFLICT),
+        Refusal::Plan(_) | Refusal::Season(_) | Refusal::Quest(_) => {
+            ("season-refused", StatusCode::CONFLICT)
+        }
         Refusal::Braked { .. } => ("braked", StatusCode::CONFLICT),
         Refusal::Propose(_)
         | Refusal::Ballot(_)
@@ -294,6 +298,9 @@ fn hint(refusal: &Refusal) -> Option<String> {
         | Refusal::Slash(_)
         | Refusal::Safety(_)
         | Refusal::Braked { .. }
+        | Refusal::Plan(_)
+        | Refusal::Season(_)
+        | Refusal::Quest(_)
         | Refusal::Propose(_)
         | Refusal::Ballot(_)
         | Refusal::Proposal(_)

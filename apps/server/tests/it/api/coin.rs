@@ -113,7 +113,11 @@ fn money_in_out_and_between() {
     let body = json!({ "from": "treasury", "to": "exchange", "money": "30 IO" });
     story.say(operator, "POST", transfers, &body);
     let conversions = "/v1/conversions";
-    let convert = |give: &str, take: &str, least: Option<&str>| json!({ "purse": project, "give": give, "take": take, "at_least": least });
+    let convert = |give: &str, take: &str, least: Option<&str>| {
+        let mut body = json!({ "purse": project, "give": give, "take": take });
+        least.into_iter().for_each(|least| body["at_least"] = json!(least));
+        body
+    };
     story.say(renter, "POST", conversions, &convert("1 USDC", "IO", None));
     town.tell_rate("0.25");
     story.ask(renter, "GET", "/v1/conversions/quote?give=5%20USDC&take=IO");

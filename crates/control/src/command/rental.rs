@@ -210,6 +210,13 @@ impl Control {
         let Stage::Running { until, .. } = rental.stage else {
             return Err(StageRefusal { stage: rental.stage.text() }.into());
         };
+        if rental.wanted_back.is_some() {
+            return Err(StageRefusal { stage: "wanted back" }.into());
+        }
+        // Its time may be over before the clock has said so.
+        if now >= until {
+            return Err(StageRefusal { stage: "over" }.into());
+        }
         let all = rental.terms.hours.saturating_add(hours);
         if hours == 0 || all > market::BOOKED_HOURS_MAX {
             let why = format!("from 1 hour to {} in all", market::BOOKED_HOURS_MAX);

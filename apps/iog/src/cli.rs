@@ -80,6 +80,18 @@ pub(crate) enum Verb {
     Withdraw(verb::purses::WithdrawArgs),
     /// The network's coin: supply and rate.
     Coin(verb::coin::Args),
+    /// Coins staked on your machines.
+    Stake(verb::stake::Args),
+    /// Stake beside others, for a share of their rewards.
+    Costake(verb::costake::Args),
+    /// The safety module: coins that share in every block.
+    Safety(verb::safety::Args),
+    /// What is punished, and charges against your machines.
+    Slash(verb::slash::Args),
+    /// Appeal against a slash.
+    Appeal(verb::slash::AppealArgs),
+    /// Coins of genesis set aside for you.
+    Grants(verb::grants::Args),
     /// API keys.
     Keys(verb::keys::Args),
     /// Projects and their members.

@@ -1,6 +1,6 @@
 //! How money, sizes, moments and hardware are written for people.
 
-use units::{Credits, Money, Resources};
+use units::{Coins, Credits, Money, Resources};
 use wire::Time;
 
 /// Mebibytes in a gibibyte.
@@ -14,6 +14,11 @@ pub(crate) fn usd(amount: Credits) -> String {
 /// An amount of any asset without the zeros that say nothing, and the asset.
 pub(crate) fn money(amount: Money) -> String {
     format!("{} {}", short(&amount.amount()), amount.asset)
+}
+
+/// Coins without the zeros that say nothing, and without their name.
+pub(crate) fn coins(amount: Coins) -> String {
+    short(&amount.to_string())
 }
 
 /// An amount with at least two decimals.

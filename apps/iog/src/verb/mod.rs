@@ -3,8 +3,10 @@
 pub(crate) mod calc;
 pub(crate) mod coin;
 pub(crate) mod completions;
+pub(crate) mod costake;
 pub(crate) mod events;
 pub(crate) mod files;
+pub(crate) mod grants;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod login;
@@ -19,6 +21,9 @@ pub(crate) mod purses;
 pub(crate) mod quote;
 pub(crate) mod rent;
 pub(crate) mod rentals;
+pub(crate) mod safety;
+pub(crate) mod slash;
+pub(crate) mod stake;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod worker;

@@ -1,0 +1,334 @@
+//! `iog costake`: a share of a machine's rewards for a part of its stake.
+
+use units::{Coins, OfferId, WorkerId};
+use wire::{CoStakeOffer, CoStakeRequest, CoStakeView, OfferSide};
+
+use crate::client::{Client, escaped};
+use crate::failure::Failure;
+use crate::screen::Screen;
+use crate::session::Session;
+use crate::show::{coins, moment, percent};
+use crate::table::{Table, cut};
+
+const OFFERS: &str = "/v1/co-staking/offers";
+/// What a machine is called at most, in a table.
+const DEVICE_WIDTH: usize = 16;
+
+/// Stake beside others: a share of a machine's rewards for a part of its stake.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List offers to co-stake. Needs no key.
+    Offers(OffersArgs),
+    /// Offer a share of your machine's rewards for a part of its stake.
+    #[command(after_help = "Example:\n  iog costake offer wkr_… --portion 25 --share 40")]
+    Offer {
+        /// The machine; you must hold its whole stake.
+        worker: WorkerId,
+        /// The part of its need that you ask for, in percent: at most 50.
+        #[arg(long, value_name = "PERCENT", value_parser = basis_points)]
+        portion: u16,
+        /// The share of its block rewards that you give for it, in percent.
+        #[arg(long, value_name = "PERCENT", value_parser = basis_points)]
+        share: u16,
+    },
+    /// Take your offer back, while nobody has taken it.
+    #[command(after_help = "Example:\n  iog costake retract off_…")]
+    Retract {
+        /// The offer.
+        offer: OfferId,
+    },
+    /// Take an offer: stakes the coins that it asks for.
+    #[command(after_help = "Example:\n  iog costake accept off_…")]
+    Accept {
+        /// The offer.
+        offer: OfferId,
+    },
+    /// Leave an offer that you have taken. Your coins wait, then cool down.
+    #[command(after_help = "Example:\n  iog costake leave off_…")]
+    Leave {
+        /// The offer.
+        offer: OfferId,
+    },
+    /// Withdraw your coins of an offer, when they have cooled down.
+    #[command(after_help = "Example:\n  iog costake withdraw off_…")]
+    Withdraw {
+        /// The offer.
+        offer: OfferId,
+    },
+    /// List your own offers, and those that you have taken.
+    #[command(after_help = "Examples:\n  iog costake mine\n  iog costake mine --json")]
+    Mine,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  iog costake offers
+  iog costake offers --model h100 --share-min 20 --most 2000")]
+struct OffersArgs {
+    /// Of machines whose model has this in its name.
+    #[arg(long)]
+    model: Option<String>,
+    /// Of this machine.
+    #[arg(long, value_name = "ID")]
+    worker: Option<WorkerId>,
+    /// Of machines with so many cards.
+    #[arg(long, value_name = "N")]
+    gpus: Option<u32>,
+    /// With at least this share of the rewards, in whole percent.
+    #[arg(long, value_name = "PERCENT")]
+    share_min: Option<u8>,
+    /// That ask for at least so many coins.
+    #[arg(long, value_name = "COINS")]
+    least: Option<Coins>,
+    /// That ask for at most so many coins.
+    #[arg(long, value_name = "COINS")]
+    most: Option<Coins>,
+    /// In this state, as `sufficient-waiting` or `closed`.
+    #[arg(long)]
+    status: Option<String>,
+}
+
+impl OffersArgs {
+    fn path(&self) -> String {
+        let text = |value: &Option<String>| value.as_deref().map(escaped);
+        let fields = [
+            ("model", text(&self.model)),
+            ("device_id", self.worker.map(|worker| worker.to_string())),
+            ("number_of_gpu", self.gpus.map(|gpus| gpus.to_string())),
+            ("block_reward_percent", self.share_min.map(|share| share.to_string())),
+            ("least_co_stake_amount", self.least.map(|least| least.to_string())),
+            ("highest_co_stake_amount", self.most.map(|most| most.to_string())),
+            ("status", text(&self.status)),
+        ];
+        let given =
+            fields.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+        let query = given.collect::<Vec<_>>().join("&");
+        if query.is_empty() { OFFERS.to_owned() } else { format!("{OFFERS}?{query}") }
+    }
+}
+
+/// Percent with at most two decimals, as ten-thousandths.
+pub(super) fn basis_points(text: &str) -> Result<u16, String> {
+    let wrong = || "percent with at most two decimals, from 0 to 100, as in 12.5".to_owned();
+    let text = text.strip_suffix('%').unwrap_or(text).trim();
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
+    if whole.is_empty() || decimals.len() > 2 || !is_number(whole) || !is_number(decimals) {
+        return Err(wrong());
+    }
+    let number: u32 = format!("{whole}{decimals:0<2}").parse().map_err(|_| wrong())?;
+    u16::try_from(number).ok().filter(|number| *number <= 10_000).ok_or_else(wrong)
+}
+
+impl Args {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        let (client, screen) = (session.client()?, session.screen);
+        let view = match &self.verb {
+            Verb::Offers(args) => {
+                let offers: Vec<CoStakeOffer> = client.pages(&args.path())?;
+                return session.list(&offers, "There is no such offer.", |it| market(it, screen));
+            }
+            Verb::Mine => {
+                let mine: Vec<CoStakeView> = client.pages("/v1/users/me/co-staking")?;
+                let nothing = "You have made and taken no offer. `iog costake offers` lists them.";
+                return session.list(&mine, nothing, |mine| text(mine, screen));
+            }
+            verb => verb.tell(&client)?,
+        };
+        session.show(&view, |view| text(std::slice::from_ref(view), screen))
+    }
+}
+
+impl Verb {
+    /// Says it to the server; the answer is the offer as it is then.
+    fn tell(&self, client: &Client) -> Result<CoStakeView, Failure> {
+        let told = |offer: &OfferId, what: &str| client.tell(&format!("{OFFERS}/{offer}/{what}"));
+        match self {
+            Self::Offer { worker, portion, share } => {
+                let (worker, portion_bp, share_bp) = (*worker, *portion, *share);
+                client.post(OFFERS, &CoStakeRequest { worker, portion_bp, share_bp })
+            }
+            Self::Retract { offer } => client.delete(&format!("{OFFERS}/{offer}")),
+            Self::Accept { offer } => told(offer, "accept"),
+            Self::Leave { offer } => told(offer, "leave"),
+            Self::Withdraw { offer } => told(offer, "withdraw"),
+            Self::Offers(_) | Self::Mine => {
+                Err(Failure::usage("a list tells nothing", "see --help"))
+            }
+        }
+    }
+}
+
+fn market(offers: &[CoStakeOffer], screen: Screen) -> String {
+    let headings = ["OFFER", "DEVICE", ">ASKS, IO", ">OF NEED", ">REWARDS", ">A WEEK, IO", "STATE"];
+    let mut table = Table::new(&headings);
+    for offer in offers {
+        let week = if offer.blocks_seen == 0 { String::new() } else { coins(offer.co_staker_week) };
+        table.row([
+            offer.id.to_string(),
+            cut(&offer.device, DEVICE_WIDTH),
+            coins(offer.coins),
+            percent(offer.portion_bp),
+            percent(offer.share_bp),
+            week,
+            short_state(&offer.status).to_owned(),
+        ]);
+    }
+    let mut text = table.text(screen);
+    if offers.iter().any(|offer| offer.blocks_seen > 0) {
+        text.push_str("\nA week like the blocks that were looked at; nothing is promised.\n");
+    }
+    text
+}
+
+/// What the marketplace calls a state, in a word.
+fn short_state(status: &str) -> &str {
+    match status {
+        "sufficient-waiting" => "open",
+        "insufficient-waiting" => "open, lacks",
+        "sufficient-active" => "taken",
+        "insufficient-active" => "taken, lacks",
+        "unstaked-covered" | "unstaked-uncovered" => "leaving",
+        "in-cooldown" => "cools down",
+        other => other,
+    }
+}
+
+fn text(views: &[CoStakeView], screen: Screen) -> String {
+    let mut table = Table::new(&["OFFER", "SIDE", "DEVICE", ">COINS, IO", ">REWARDS", "STATE"]);
+    for view in views {
+        let side = match view.side {
+            OfferSide::Owner => "owner",
+            OfferSide::CoStaker => "co-staker",
+        };
+        table.row([
+            view.offer.id.to_string(),
+            side.to_owned(),
+            cut(&view.offer.device, DEVICE_WIDTH),
+            coins(view.offer.coins),
+            percent(view.offer.share_bp),
+            short_state(&view.offer.status).to_owned(),
+        ]);
+    }
+    let mut text = table.text(screen);
+    let steps: Vec<String> = views.iter().filter_map(next).collect();
+    if !steps.is_empty() {
+        text.push_str(&format!("\n{}\n", steps.join("\n")));
+    }
+    text
+}
+
+/// What one should know or do next, by the side on which one stands.
+fn next(view: &CoStakeView) -> Option<String> {
+    let id = view.offer.id;
+    let until = view.counts_until.map(moment);
+    let withdrawable = view.withdrawable_at.map(moment);
+    Some(match (view.side, view.offer.status.as_str()) {
+        (OfferSide::Owner, "sufficient-waiting" | "insufficient-waiting") => {
+            format!("Nobody has taken it yet; to change it:\n  iog costake retract {id}")
+        }
+        (OfferSide::Owner, "unstaked-uncovered") => {
+            format!("The co-staker leaves; stake that part yourself by {}", until?)
+        }
+        (OfferSide::CoStaker, "sufficient-active" | "insufficient-active") => {
+            format!(
+                "It earns its share from the next full hour on; to stop:\n  iog costake leave {id}"
+            )
+        }
+        (OfferSide::CoStaker, "unstaked-covered" | "unstaked-uncovered" | "in-cooldown") => {
+            format!("After {}:\n  iog costake withdraw {id}", withdrawable?)
+        }
+        (OfferSide::Owner | OfferSide::CoStaker, _) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::verb::testing::at;
+
+    fn offer(number: u128, status: &str, blocks_seen: u32) -> CoStakeOffer {
+        CoStakeOffer {
+            id: OfferId::from_bits(number),
+            worker: WorkerId::from_bits(number),
+            device: "8x NVIDIA H100 80GB HBM3".to_owned(),
+            number_of_gpu: 8,
+            need: "16000".parse().unwrap(),
+            portion_bp: 2_500,
+            coins: "4000".parse().unwrap(),
+            share_bp: 1_250,
+            status: status.to_owned(),
+            status_text: String::new(),
+            alarm: false,
+            created_at: at(0),
+            reliability_bp: None,
+            device_week: "1000".parse().unwrap(),
+            co_staker_week: "125.50000001".parse().unwrap(),
+            blocks_seen,
+        }
+    }
+
+    #[test]
+    fn offers_fit_the_page() {
+        let offers = [offer(1, "sufficient-waiting", 1), offer(2, "unstaked-uncovered", 0)];
+        let text = market(&offers, Screen::PLAIN);
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert_snapshot!(text);
+    }
+
+    #[test]
+    fn each_side_is_told_what_is_next() {
+        let view = |number, side, status| CoStakeView {
+            offer: offer(number, status, 0),
+            side,
+            held: "4000".parse().unwrap(),
+            taken_at: Some(at(0)),
+            earned_until: None,
+            counts_until: Some(at(7 * 24 * 60)),
+            withdrawable_at: Some(at(21 * 24 * 60)),
+        };
+        let views = [
+            view(1, OfferSide::Owner, "sufficient-waiting"),
+            view(2, OfferSide::Owner, "unstaked-uncovered"),
+            view(3, OfferSide::CoStaker, "sufficient-active"),
+            view(4, OfferSide::CoStaker, "in-cooldown"),
+            view(5, OfferSide::CoStaker, "withdrawn"),
+        ];
+        let text = text(&views, Screen::PLAIN);
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert_snapshot!(text);
+    }
+
+    #[test]
+    fn percent_are_read_to_the_hundredth() {
+        for (text, read) in [("25", 2_500), ("12.5", 1_250), ("0.05%", 5), ("100", 10_000)] {
+            assert_eq!(basis_points(text), Ok(read), "{text}");
+        }
+        for text in ["", "x", "1.234", "100.01", "-1", "+1", "99999999999", "1.x", "."] {
+            assert!(basis_points(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn filters_become_a_query() {
+        let args = OffersArgs {
+            model: Some("h100 pcie".to_owned()),
+            worker: None,
+            gpus: Some(8),
+            share_min: Some(20),
+            least: None,
+            most: Some("10".parse().unwrap()),
+            status: None,
+        };
+        assert_snapshot!(args.path(), @"/v1/co-staking/offers?model=h100%20pcie&number_of_gpu=8&block_reward_percent=20&highest_co_stake_amount=10.00000000");
+    }
+}

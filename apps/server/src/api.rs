@@ -1,5 +1,6 @@
 //! The HTTP API. Every handler here is in the OpenAPI document, because both are made from one list.
 
+mod blocks;
 mod coin;
 mod costaking;
 mod devices;
@@ -55,6 +56,7 @@ use crate::limits::BODY_BYTES_MAX;
         (name = "money", description = "Deposits, withdrawals, transfers, conversions"),
         (name = "coin", description = "The network's coin: supply and rate"),
         (name = "supply", description = "Invitations and machines, for their owners"),
+        (name = "blocks", description = "Blocks: what each hour's coins came to, machine by machine"),
         (name = "network", description = "The network as a whole"),
         (name = "staking", description = "Coins at stake: on machines, beside others, in the safety module"),
         (name = "slashing", description = "What is punished, charges, appeals"),
@@ -75,6 +77,7 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(coin::routes())
         .merge(supply::routes())
         .merge(network::routes())
+        .merge(blocks::routes())
         .merge(devices::routes())
         .merge(parameters::routes())
         .merge(staking::routes())

@@ -1,6 +1,7 @@
 //! A machine and the blocks: what it lacks to be nominated, what it earned, and what the operator says of it.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use control::{Command, Control, ExemptionRecord, ProofSaid, VerdictRecord};
 use rewards::checklist::Exemption;
 use rewards::rule::{Rule, RuleSet};
@@ -34,11 +35,6 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(blocked))
 }
 
-async fn ready_view(app: &Shared, worker: WorkerId) -> Result<axum::Json<ReadyView>, Refused> {
-    let view = app.writer.look(move |state| views::ready(state, worker, now())).await?;
-    view.map(axum::Json).ok_or_else(|| Refused::not_found("worker"))
-}
-
 /// Whether a machine would be nominated now
 ///
 /// For its owner and the operator. Every rule, with why it is fulfilled or not, and what to do.
@@ -52,11 +48,13 @@ async fn ready(
     State(app): State<Shared>,
     Path(id): Path<WorkerId>,
 ) -> Result<axum::Json<ReadyView>, Refused> {
-    let owner = app.writer.look(move |state: &Control| state.worker(id).map(|it| it.owner)).await?;
-    if !caller.is_operator() && owner != Some(caller.account) {
-        return Err(Refused::not_found("worker"));
-    }
-    ready_view(&app, id).await
+    let look = move |state: &Control| {
+        let worker = state.worker(id)?;
+        let mine = caller.is_operator() || worker.owner == caller.account;
+        mine.then(|| views::ready(state, id, now())).flatten()
+    };
+    let view = app.writer.look(look).await?;
+    view.map(axum::Json).ok_or_else(|| Refused::not_found("worker"))
 }
 
 /// The hour that a row's id begins with.
@@ -174,7 +172,7 @@ fn sum(
 /// Operator only.
 #[utoipa::path(post, path = "/v1/io-blocks/devices/{id}/proofs", tag = "blocks", params(("id" = String, Path)),
     request_body = ProofRequest, security(("key" = [])), responses(
-        (status = 200, body = ReadyView),
+        (status = 204, description = "It is known"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn proofs(
@@ -182,7 +180,7 @@ async fn proofs(
     State(app): State<Shared>,
     Path(worker): Path<WorkerId>,
     told: Told<ProofRequest>,
-) -> Result<axum::Json<ReadyView>, Refused> {
+) -> Result<StatusCode, Refused> {
     caller.only_operator()?;
     let ProofRequest { proof, passed, at, note } = told.body.clone();
     let proof = match proof.as_str() {
@@ -194,7 +192,7 @@ async fn proofs(
     let at = at.map_or_else(now, |at| at.0);
     let verdict = VerdictRecord { proof, at, passed, note };
     app.writer.tell(told.command(&caller, Command::RecordProof { worker, verdict })).await?;
-    ready_view(&app, worker).await
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Excuse a machine from rules for a time
@@ -202,7 +200,7 @@ async fn proofs(
 /// Operator only. With no rules, all that it was excused from is taken back.
 #[utoipa::path(post, path = "/v1/io-blocks/devices/{id}/exemptions", tag = "blocks", params(("id" = String, Path)),
     request_body = ExemptionRequest, security(("key" = [])), responses(
-        (status = 200, body = ReadyView),
+        (status = 204, description = "It is known"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn exemptions(
@@ -210,7 +208,7 @@ async fn exemptions(
     State(app): State<Shared>,
     Path(worker): Path<WorkerId>,
     told: Told<ExemptionRequest>,
-) -> Result<axum::Json<ReadyView>, Refused> {
+) -> Result<StatusCode, Refused> {
     caller.only_operator()?;
     let ExemptionRequest { rules, from, until, reason } = told.body.clone();
     let named = |name: &String| Rule::ALL.iter().copied().find(|rule| rule.text() == name);
@@ -225,7 +223,7 @@ async fn exemptions(
     };
     let exemption = ExemptionRecord { exemption, reason };
     app.writer.tell(told.command(&caller, Command::Exempt { worker, exemption })).await?;
-    ready_view(&app, worker).await
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Shut a machine out, or let it in again
@@ -233,7 +231,7 @@ async fn exemptions(
 /// Operator only. What runs on it goes on; it takes nothing new, and earns in no block.
 #[utoipa::path(post, path = "/v1/io-blocks/devices/{id}/blocked", tag = "blocks", params(("id" = String, Path)),
     request_body = BlockedRequest, security(("key" = [])), responses(
-        (status = 200, body = ReadyView),
+        (status = 204, description = "It is known"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn blocked(
@@ -241,9 +239,9 @@ async fn blocked(
     State(app): State<Shared>,
     Path(worker): Path<WorkerId>,
     told: Told<BlockedRequest>,
-) -> Result<axum::Json<ReadyView>, Refused> {
+) -> Result<StatusCode, Refused> {
     caller.only_operator()?;
     let reason = told.body.reason.clone();
     app.writer.tell(told.command(&caller, Command::SetBlocked { worker, reason })).await?;
-    ready_view(&app, worker).await
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -46,7 +46,8 @@ pub use people::{
 };
 pub use problem::{FieldProblem, Problem};
 pub use rental::{
-    ExtendRequest, NodeView, PaidView, PayoutView, ReceiptLine, ReceiptView, RentRequest, RentalView,
+    ExtendRequest, NodeView, PaidView, PayoutView, PriceStepView, ReceiptLine, ReceiptView, RentRequest,
+    RentalView,
 };
 pub use slashing::{
     DecisionRequest, EvidenceItem, OffenceView, OffencesView, SlashRequest, SlashStep, SlashView,

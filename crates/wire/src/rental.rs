@@ -41,12 +41,15 @@ pub struct RentalView {
     pub name: Option<Name>,
     /// `quoted`, `awaiting-payment`, `deploying`, `running`, `ending` or `ended`.
     pub state: String,
-    /// Why it ends or ended: `completed`, `cancelled`, `failed`, `unpaid` or `lapsed`.
+    /// Why it ends or ended: `completed`, `cancelled`, `failed`, `reclaimed`, `unpaid` or `lapsed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<String>,
     /// What went wrong, if anything did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When it must be gone, for a spot rental whose machines are wanted back; the reason says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted_back: Option<Time>,
     /// What was asked for.
     pub order: Order,
     /// What it costs.
@@ -86,6 +89,23 @@ pub struct NodeView {
     pub gpus: Vec<u32>,
     /// What its hour costs.
     pub node_hour: Credits,
+    /// How the price of one of its cards came about, while that is still the price.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<PriceStepView>,
+}
+
+/// One step on the way to a card's price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PriceStepView {
+    /// `base`, `tier`, `certifications`, `region`, `utilisation`, `step-bound`, `limits`, `spot-discount` or
+    /// `spot-floor`.
+    pub name: String,
+    /// The price before it.
+    pub from: Credits,
+    /// The price after it.
+    pub to: Credits,
+    /// What made the difference, in words.
+    pub why: String,
 }
 
 /// What a rental came to. It recomputes itself: each `charge` is `node_hour` for `minutes_charged` rounded down, each

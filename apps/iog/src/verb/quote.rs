@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use units::{
     AccountId, Asset, Certification, Country, Credits, GpuModel, ProjectId, Resources, Tier,
 };
-use wire::{Order, Price, QuoteRequest, RentalView};
+use wire::{Order, Price, PriceStepView, QuoteRequest, RentalView};
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -128,6 +128,7 @@ pub(crate) fn text(quote: &RentalView, screen: Screen) -> String {
     }
     text.push_str("\n\n");
     text.push_str(&nodes(quote, screen));
+    text.push_str(&steps(quote, screen));
     text.push('\n');
     text.push_str(&price(quote, screen));
     text
@@ -146,6 +147,24 @@ fn nodes(rental: &RentalView, screen: Screen) -> String {
         ]);
     }
     table.text(screen)
+}
+
+/// How the price of a card came about: of the first machine, and of each whose price is another.
+fn steps(rental: &RentalView, screen: Screen) -> String {
+    let mut text = String::new();
+    let mut shown: Vec<&[PriceStepView]> = Vec::new();
+    for node in rental.nodes.iter().filter(|node| !node.steps.is_empty()) {
+        if shown.contains(&node.steps.as_slice()) {
+            continue;
+        }
+        shown.push(&node.steps);
+        let title = format!("A card's hour on {}", node.worker_name);
+        text.push_str(&format!("\n{}\n", screen.paint(Ink::Strong, &title)));
+        for step in &node.steps {
+            text.push_str(&format!("  {:<16}{:>12}  {}\n", step.name, usd(step.to), step.why));
+        }
+    }
+    text
 }
 
 /// How the price comes about, a step a line.

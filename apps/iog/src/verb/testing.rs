@@ -25,6 +25,7 @@ fn node(node: u32, state: &str) -> NodeView {
         resources: Resources { gpus: 0, vcpus: 1, memory_mib: 1024, disk_mib: 1024 },
         gpus: Vec::new(),
         node_hour: usd("0.01"),
+        steps: Vec::new(),
     }
 }
 
@@ -38,6 +39,7 @@ pub(crate) fn quoted() -> RentalView {
         state: "quoted".to_owned(),
         ending: None,
         reason: None,
+        wanted_back: None,
         order: Order {
             nodes: 3,
             each: node(0, "waiting").resources,

@@ -20,6 +20,7 @@ use super::rentals::found;
 use crate::app::Shared;
 use crate::clock::fresh_bits;
 use crate::views;
+use crate::writer::{Failure, own};
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(offers)).routes(routes!(quote)).routes(routes!(quoted))
@@ -124,8 +125,15 @@ async fn quote(
     let rental = RentalId::from_bits(fresh_bits());
     let QuoteRequest { project, order, hours, pay } = told.body.clone();
     let order = views::order_record(order);
+    let asked = order.clone();
     let body = told.command(&caller, Command::Quote { rental, project, order, hours, pay });
-    let Reply::Rental(id) = app.writer.tell(body).await? else {
+    let answer = app.writer.tell(body).await;
+    if let Err(Failure::Refused(Refusal::NoOffer(scheduler::Refusal::NoCapacity(_)))) = &answer {
+        // Who is turned away is demand, too. The refusal is the answer, whatever becomes of this.
+        let command = Command::TurnedAway { project, order: asked };
+        let _ = app.writer.tell(own(caller.actor(), command)).await;
+    }
+    let Reply::Rental(id) = answer? else {
         return Err(Refusal::IdReused.into());
     };
     Ok((StatusCode::CREATED, axum::Json(found(&app, &caller, id, "quote").await?)))

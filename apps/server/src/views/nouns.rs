@@ -5,13 +5,13 @@ use control::{
     Project, Rental, Worker,
 };
 use ledger::Holder;
-use market::{Currency, DurationType, Stage, Terms};
+use market::{Currency, DurationType, PriceStep, Stage, Terms};
 use units::{
     AccountId, Credits, InviteId, KeyId, Money, Name, ProjectId, QuoteId, Timestamp, WorkerId,
 };
 use wire::{
     AccountView, ExtensionPrice, InviteView, JobView, KeyView, Machine, MemberView, NodeView,
-    OfferView, Order, PaidView, PayoutView, Price, ProjectView, ReceiptLine, ReceiptView,
+    OfferView, Order, PaidView, PayoutView, PriceStepView, Price, ProjectView, ReceiptLine, ReceiptView,
     RentalView, Role, Scope, Time, WorkerView,
 };
 
@@ -240,13 +240,17 @@ pub(crate) fn rental(state: &Control, rental: &Rental) -> RentalView {
         state: rental.stage.text().to_owned(),
         ending: rental.stage.ending().map(|why| why.text().to_owned()),
         reason: rental.reason.clone(),
+        wanted_back: rental.wanted_back.map(Time),
         order: order(&rental.order),
         price: price(&rental.terms),
         quoted_at: Time(rental.quoted_at),
         running_since: running_since.map(Time),
         until: rental.stage.expires_at().map(Time),
         ended_at: ended_at.map(Time),
-        nodes: (0_u32..).zip(&rental.nodes).map(|(index, it)| node(state, index, it)).collect(),
+        nodes: (0_u32..)
+            .zip(&rental.nodes)
+            .map(|(index, it)| node(state, rental, (index, it)))
+            .collect(),
         receipt: receipt(state, rental),
     }
 }
@@ -262,7 +266,10 @@ const fn moments(stage: Stage) -> (Option<Timestamp>, Option<Timestamp>) {
     }
 }
 
-fn node(state: &Control, index: u32, node: &Node) -> NodeView {
+fn node(state: &Control, rental: &Rental, (index, node): (u32, &Node)) -> NodeView {
+    let hours = &rental.terms.node_hours;
+    let promised = usize::try_from(index).ok().and_then(|index| hours.get(index));
+    let node_hour = promised.copied().unwrap_or(node.seat.node_hour);
     NodeView {
         node: index,
         state: node.stage.text().to_owned(),
@@ -270,8 +277,42 @@ fn node(state: &Control, index: u32, node: &Node) -> NodeView {
         worker_name: worker_name(state, node.seat.worker),
         resources: node.seat.resources,
         gpus: node.seat.gpus.iter().collect(),
-        node_hour: node.seat.node_hour,
+        node_hour,
+        steps: steps(state, rental, node, node_hour),
     }
+}
+
+/// How a quote's price came about. Prices move every hour: steps that lead elsewhere than to what was promised are not
+/// shown.
+fn steps(
+    state: &Control,
+    rental: &Rental,
+    node: &Node,
+    node_hour: Credits,
+) -> Vec<PriceStepView> {
+    let Stage::Quoted { .. } = rental.stage else { return Vec::new() };
+    let machine = state.worker(node.seat.worker).map(|worker| &worker.machine);
+    let Some(quote) = machine.and_then(|machine| state.price_of(machine)) else {
+        return Vec::new();
+    };
+    let cards = u64::from(node.seat.resources.gpus);
+    let (price, spot) = match rental.order.spot {
+        Some(_) => (quote.spot_price.checked_times(cards), quote.spot.as_slice()),
+        None => {
+            let alone = quote.price.checked_times(cards);
+            (alone.map(|alone| alone.share_floor(rental.terms.duration_bp)), &[][..])
+        }
+    };
+    if price != Some(node_hour) {
+        return Vec::new();
+    }
+    let view = |step: &PriceStep| PriceStepView {
+        name: step.name.text().to_owned(),
+        from: step.from,
+        to: step.to,
+        why: step.why.to_string(),
+    };
+    quote.on_demand.iter().chain(spot).map(view).collect()
 }
 
 fn worker_name(state: &Control, id: WorkerId) -> Name {

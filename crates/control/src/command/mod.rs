@@ -7,6 +7,7 @@ mod brake;
 mod burn;
 mod clock;
 mod coin;
+mod dispatch;
 mod grant;
 mod job;
 mod money;
@@ -21,8 +22,6 @@ mod supply;
 mod vote;
 
 use units::{AccountId, ProjectId};
-
-pub(crate) use rental::{Booking, Sight};
 
 use crate::record::{Actor, Role};
 use crate::refusal::{Needs, Noun, Refusal};

@@ -62,6 +62,23 @@ pub enum StepName {
     SpotFloor,
 }
 
+impl StepName {
+    /// How it is written.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Tier => "tier",
+            Self::Certifications => "certifications",
+            Self::Region => "region",
+            Self::Utilisation => "utilisation",
+            Self::StepBound => "step-bound",
+            Self::Limits => "limits",
+            Self::SpotDiscount => "spot-discount",
+            Self::SpotFloor => "spot-floor",
+        }
+    }
+}
+
 /// What a step was taken for. Factors are in ten-thousandths.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

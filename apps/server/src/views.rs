@@ -1,5 +1,6 @@
 //! From the brain's nouns to what clients see.
 
+mod blocks;
 mod coin;
 mod grants;
 mod money;
@@ -12,6 +13,10 @@ use control::{Control, Subject};
 use serde::Serialize;
 use units::WorkerId;
 
+pub(crate) use blocks::{
+    BLOCK_ROWS, BlockRow, REWARD_ROWS, RewardRow, block_row, block_rows, block_worker,
+    blocks_summary, closed_block, open_blocks, ready, reward_id, reward_row, unclaimed,
+};
 pub(crate) use coin::{coin_rate, conversion, purse, purse_of, rate, supply};
 pub(crate) use grants::grant;
 pub(crate) use money::{NETWORK, book, transfer_rows};

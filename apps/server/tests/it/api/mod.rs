@@ -1,6 +1,7 @@
 //! The API over HTTP: what each endpoint answers to whom, and what it refuses.
 
 mod bad_input;
+mod blocks;
 mod coin;
 mod coverage;
 mod coverage_stakes;

@@ -54,6 +54,6 @@ pub use state::{
     BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checks,
     Control, Economy, Genesis, Grant, Head, Hired, Invite, Job, JobStage, Key, Listing, Market,
     Node, NodeStage, Nomination, Outcome, Person, Project, Rental, Reply, Revenue, Settled, Told,
-    Uptime, Worker,
+    Uptime, Week, Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

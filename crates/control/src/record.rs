@@ -114,6 +114,8 @@ pub enum Command {
     ClaimGrant { grant: GrantId },
     /// The operator, or an adapter to the outside, says what has arrived for somebody.
     Deposit { to: Purse, money: Money, reference: String },
+    /// A card has paid for somebody: what its provider leaves becomes credits.
+    CardPaid { to: Purse, paid: Credits, reference: String },
     /// Somebody takes money out, to an address outside.
     Withdraw { account: AccountId, money: Money, to: String },
     /// Somebody moves money between purses of the network.

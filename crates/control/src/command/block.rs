@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ledger::Holder;
 use market::Stage;
 use rewards::accruals::Wanted;
-use rewards::block::{BlockRules, Device, close};
+use rewards::block::{BlockRules, Device, Outcome, Row, close};
 use rewards::checklist::{
     Checked, ChecklistRules, Engagement, Evidence, HOUR_MINUTES, Standing, Status, check, in_force,
     missing, proofs,
@@ -82,6 +82,7 @@ impl Control {
         ])
         .expect("a block emits no more than is left");
         for row in &block.rows {
+            self.note_trial(row, hour);
             self.credit(row.device.worker, row.outcome.payout(), hour);
         }
         self.record_activity(hour, now);
@@ -126,6 +127,18 @@ impl Control {
         blocks.last = Some((hour, block));
         self.effects.push_back(Effect::Closed(Arc::new(closed)));
         self.changed(Subject::Coin);
+    }
+
+    /// What a block brought a machine is part of its record.
+    fn note_trial(&mut self, row: &Row, hour: Hour) {
+        let earned = match row.outcome {
+            Outcome::Earned { payout, .. } => Some(payout),
+            Outcome::Failed { .. } => None,
+            Outcome::Missed { .. } => return,
+        };
+        if let Some(worker) = self.workers.get_mut(&row.device.worker) {
+            worker.week.tried(hour, earned);
+        }
     }
 
     /// Credits what a machine was paid to its owner, and to its co-staker.

@@ -99,6 +99,7 @@ fn stopped_by(command: &Command) -> Option<Switch> {
         | C::Genesis { .. }
         | C::OpenGrant { .. }
         | C::Deposit { .. }
+        | C::CardPaid { .. }
         | C::Transfer { .. }
         | C::Convert { .. }
         | C::RecordProof { .. }

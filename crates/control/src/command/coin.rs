@@ -2,7 +2,7 @@
 
 use ledger::{AccountKey, Holder, Kind};
 use market::{Currency, Exactly, Rate, Reading};
-use units::{AccountId, Asset, Coins, Hour, Money, Month, Timestamp};
+use units::{AccountId, Asset, Coins, Credits, Hour, Money, Month, Timestamp};
 
 use super::Standing;
 use crate::effect::Subject;
@@ -83,6 +83,22 @@ impl Control {
         self.move_between(Holder::Outside, holder(to), money)?;
         self.paid_in(to, now);
         Ok(Reply::Done)
+    }
+
+    /// What a card has paid becomes credits, less what its provider keeps, which never comes in.
+    pub(crate) fn card_paid(
+        &mut self,
+        by: Actor,
+        to: Purse,
+        paid: Credits,
+        reference: &str,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        Self::only_operator(by)?;
+        let top_up = self.parameters().fees.card_top_up(paid);
+        let top_up =
+            top_up.map_err(|why| Refusal::Invalid { field: "paid", why: why.to_string() })?;
+        self.deposit(by, to, top_up.credits.into(), reference, now)
     }
 
     pub(crate) fn withdraw(

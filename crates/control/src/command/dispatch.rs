@@ -36,6 +36,7 @@ impl Control {
             C::OpenGrant { grant } => self.open_grant(by, grant),
             C::ClaimGrant { grant } => self.claim_grant(by, grant, now),
             C::Deposit { to, money, reference } => self.deposit(by, to, money, &reference, now),
+            C::CardPaid { to, paid, reference } => self.card_paid(by, to, paid, &reference, now),
             C::Withdraw { account, money, to } => self.withdraw(by, account, money, &to),
             C::Transfer { from, to, money } => self.transfer(by, from, to, money, now),
             C::Convert { purse, give, take, at_least, quoted_until_millis } => {

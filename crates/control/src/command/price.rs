@@ -65,6 +65,7 @@ impl Control {
         let Some(hour) = self.economy.market.hour.filter(|hour| hour.end() <= now) else { return };
         self.see_running(hour);
         self.see_free(hour, now);
+        self.see_conduct(hour, now);
         let rules = self.parameters().pricing.clone();
         let market = &mut self.economy.market;
         let seen = std::mem::take(&mut market.seen);
@@ -140,6 +141,27 @@ impl Control {
         for (key, supplier, card_minutes) in free {
             self.economy.market.seen.entry(key).or_default().free(supplier, card_minutes);
         }
+    }
+
+    /// Every machine that was there all hour was up in it, or was not, and had its stake, or had not.
+    fn see_conduct(&mut self, hour: Hour, now: Timestamp) {
+        let enough = u64::from(self.parameters().checklist.time_lock_minutes_min) * MINUTE_MILLIS;
+        let stakes = &self.economy.stakes;
+        for (id, worker) in &mut self.workers {
+            if worker.described < hour.start() {
+                let up = worker.uptime.millis_in(hour, now.min(hour.end())) >= enough;
+                let staked = stakes.have(*id, now) >= worker.listing.stake_needed;
+                worker.week.hour(hour, up, staked);
+            }
+        }
+    }
+
+    /// How reliable a machine was in its last week, in ten-thousandths.
+    pub fn reliability_bp(&self, id: WorkerId) -> Option<u16> {
+        let worker = self.workers.get(&id)?;
+        let stand = self.economy.stakes.slashes_of(id).filter(|(_, slash)| slash.stands()).count();
+        let slashes = u32::try_from(stand).unwrap_or(u32::MAX);
+        Some(stakes::reliability_bp(&worker.week.conduct(slashes), &self.parameters().reliability))
     }
 
     /// Who is taken for the renter of a project: its first owner.

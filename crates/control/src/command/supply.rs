@@ -1,7 +1,7 @@
 //! Machines: invited, joined, changed, paused, gone.
 
 use scheduler::Machine;
-use units::{InviteId, Timestamp, WorkerId};
+use units::{Hour, InviteId, Timestamp, WorkerId};
 
 use crate::effect::{Effect, Subject};
 use crate::record::{Actor, MachineRecord};
@@ -141,6 +141,7 @@ impl Control {
         let first_open = self.first_open_hour(now);
         let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
         worker.up = false;
+        worker.week.broke(Hour::of(now));
         worker.uptime.stop(heard.min(now), first_open);
         self.show_open(id);
         for (rental, node) in nodes {

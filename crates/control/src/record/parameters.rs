@@ -12,7 +12,7 @@ use rewards::season::SeasonRules;
 use rewards::vesting::GenesisRules;
 use serde::{Deserialize, Serialize};
 use stakes::votes::VoteRules;
-use stakes::{SafetyRules, SlashRules, StakeRules};
+use stakes::{ReliabilityRules, SafetyRules, SlashRules, StakeRules};
 use units::Tier;
 
 /// The parameters: one set, changed by patches, each with the hour from which it holds.
@@ -47,6 +47,8 @@ pub struct Parameters {
     pub genesis: GenesisRules,
     /// What must be staked, and how long it stays.
     pub stakes: StakeRules,
+    /// How a machine's reliability is reckoned.
+    pub reliability: ReliabilityRules,
     /// What the safety module goes by.
     pub safety: SafetyRules,
     /// What offences cost, and how they are judged.
@@ -87,6 +89,7 @@ impl Default for Parameters {
             exempt: exempt.into_iter().collect(),
             genesis: GenesisRules::default(),
             stakes: StakeRules::default(),
+            reliability: ReliabilityRules::default(),
             safety: SafetyRules::default(),
             slashing: SlashRules::default(),
             votes: VoteRules::default(),
@@ -123,6 +126,7 @@ impl Parameters {
             ));
         }
         named("stakes", self.stakes.check())?;
+        named("reliability", self.reliability.check())?;
         named("safety", self.safety.check())?;
         named("slashing", self.slashing.check())?;
         named("votes", self.votes.check())?;

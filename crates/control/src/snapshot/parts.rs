@@ -17,7 +17,7 @@ use crate::parameters::Versions;
 use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
 use crate::state::{
     Checks, Control, Economy, Head, Hired, Invite, Job, JobStage, Key, Listing, Node, NodeStage,
-    Nomination, Person, Project, Rental, Reply, Settled, Told, Uptime, Worker,
+    Nomination, Person, Project, Rental, Reply, Settled, Told, Uptime, Week, Worker,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +57,7 @@ struct WorkerPart {
     up: bool,
     uptime: Uptime,
     hired: Hired,
+    week: Week,
     nominated: Option<Nomination>,
     checks: Checks,
     paused: bool,
@@ -255,6 +256,7 @@ impl From<&Worker> for WorkerPart {
             uptime,
             hired,
             listing: _,
+            week,
             nominated,
             checks,
             paused,
@@ -271,6 +273,7 @@ impl From<&Worker> for WorkerPart {
             up,
             uptime,
             hired,
+            week,
             nominated,
             checks,
             paused,
@@ -291,6 +294,7 @@ impl From<WorkerPart> for Worker {
             up,
             uptime,
             hired,
+            week,
             nominated,
             checks,
             paused,
@@ -307,6 +311,7 @@ impl From<WorkerPart> for Worker {
             uptime,
             hired,
             listing: Listing::default(),
+            week,
             nominated,
             checks,
             paused,

@@ -1,5 +1,6 @@
 //! The state, and the one way to change it.
 
+mod conduct;
 mod economy;
 mod hired;
 mod nouns;
@@ -26,6 +27,7 @@ pub use nouns::{
     Checks, Invite, Job, JobStage, Key, Listing, Node, NodeStage, Nomination, Person, Project,
     Rental, Settled, Worker,
 };
+pub use conduct::Week;
 pub use told::Told;
 pub use uptime::Uptime;
 

@@ -13,6 +13,7 @@ use units::{
     Timestamp, TransferId, WorkerId,
 };
 
+use super::conduct::Week;
 use super::hired::Hired;
 use super::uptime::Uptime;
 use crate::record::{Digest, ExemptionRecord, MachineRecord, OrderRecord, Role, Scope};
@@ -152,6 +153,8 @@ pub struct Worker {
     pub hired: Hired,
     /// What it is to the economy, by the registry of the day. Follows from the rest.
     pub listing: Listing,
+    /// How it has behaved in the last week.
+    pub week: Week,
     /// How it was judged when the open hour began.
     pub nominated: Option<Nomination>,
     /// What verifiers and the operator have said of it.
@@ -183,6 +186,7 @@ impl Worker {
             uptime: Uptime::default(),
             hired: Hired::default(),
             listing: Listing::default(),
+            week: Week::default(),
             nominated: None,
             checks: Checks::default(),
             paused: false,

@@ -414,3 +414,42 @@ fn members_of_the_safety_module_share_in_every_block() {
     town.ok("ann", Command::SafetyWithdraw { account: ann });
     assert_eq!(of(&town, "ann"), coins("10000").checked_add(before).unwrap().to_string());
 }
+
+#[test]
+fn a_card_pays_its_provider_first() {
+    let mut town = town(&[]);
+    let paid = |amount: &str| Command::CardPaid {
+        to: Purse::Project(project("ann")),
+        paid: amount.parse().unwrap(),
+        reference: "ch_1".to_owned(),
+    };
+    assert!(town.tell("ann", paid("100")).is_err());
+    assert!(matches!(
+        town.tell("operator", paid("1.49")),
+        Err(Refusal::Invalid { field: "paid", .. })
+    ));
+    town.ok("operator", paid("100"));
+    assert_eq!(town.purse("ann"), "196.500000", "3.5 % of a hundred stay outside");
+}
+
+#[test]
+fn a_machine_that_stays_up_is_more_reliable_than_one_that_does_not() {
+    let mut town = town(&[1, 1]);
+    town.careful = false;
+    for machine in ["m0", "m1"] {
+        stake(&mut town, machine, "200");
+        town.up(machine);
+    }
+    let reliability = |town: &Town, machine| town.control.reliability_bp(worker(machine)).unwrap();
+    assert_eq!(reliability(&town, "m0"), 5_000, "nothing is known of a newcomer");
+    for _ in 0..48 {
+        town.minutes(50);
+        town.silent("m1");
+        town.minutes(10);
+        town.up("m1");
+    }
+    assert!(reliability(&town, "m0") > 6_000);
+    assert!(reliability(&town, "m1") < 5_000);
+    let week = &town.control.worker(worker("m0")).unwrap().week;
+    assert_eq!(week.earned().to_string(), claimable(&town, "sue"));
+}

@@ -154,6 +154,16 @@ pub enum StepKind {
 }
 
 impl Slash {
+    /// Whether it was upheld, or never appealed: its coins are burned.
+    pub const fn stands(&self) -> bool {
+        match self.stage {
+            SlashStage::Upheld { .. } | SlashStage::Expired { .. } => true,
+            SlashStage::Open { .. } | SlashStage::Appealed { .. } | SlashStage::Overturned { .. } => {
+                false
+            }
+        }
+    }
+
     /// What was taken of stakes.
     pub fn stake(&self) -> Coins {
         let staked = self.pieces.iter().filter(|piece| piece.home != Home::Rewards);

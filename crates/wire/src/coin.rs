@@ -203,6 +203,9 @@ pub struct DepositRequest {
     /// Where it came from, such as a transaction's id; at most 200 bytes.
     #[serde(default)]
     pub reference: String,
+    /// Whether a card paid it: then the card's provider keeps its fee first, and what is left becomes credits.
+    #[serde(default)]
+    pub by_card: bool,
 }
 
 /// Takes money out.

@@ -123,11 +123,11 @@ pub struct CoStakeOffer {
     /// How reliable the machine was, in ten-thousandths; absent where too little is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reliability_bp: Option<u16>,
-    /// What the machine would earn in a week like the blocks that are looked at.
+    /// What the machine has earned in the last seven days.
     pub device_week: Coins,
     /// What the co-staker would get of that.
     pub co_staker_week: Coins,
-    /// How many of the last 168 blocks that estimate rests on.
+    /// How many blocks of the last seven days have tried it.
     pub blocks_seen: u32,
 }
 

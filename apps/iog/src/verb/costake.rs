@@ -183,7 +183,7 @@ fn market(offers: &[CoStakeOffer], screen: Screen) -> String {
     }
     let mut text = table.text(screen);
     if offers.iter().any(|offer| offer.blocks_seen > 0) {
-        text.push_str("\nA week like the blocks that were looked at; nothing is promised.\n");
+        text.push_str("\nThe last seven days, shared by the terms; nothing is promised.\n");
     }
     text
 }

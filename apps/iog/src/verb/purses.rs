@@ -191,6 +191,7 @@ impl WithdrawArgs {
 #[command(after_help = "\
 Examples:
   iog operator deposit acc_… 20 USDC --reference 5h3k…
+  iog operator deposit prj_… 100 USD --card --reference ch_…
   iog operator deposit exchange 1000 USD")]
 pub(crate) struct DepositArgs {
     /// For which purse: an id, or fees, treasury, exchange.
@@ -200,13 +201,16 @@ pub(crate) struct DepositArgs {
     /// Where it came from, such as a transaction's id.
     #[arg(long, default_value = "", value_name = "TEXT")]
     reference: String,
+    /// A card paid it: its provider's fee is taken off first.
+    #[arg(long)]
+    card: bool,
 }
 
 impl DepositArgs {
     pub(crate) fn run(&self, session: &Session, client: &Client) -> Result<(), Failure> {
         let (to, money, reference) = (self.to, self.amount.money()?, self.reference.clone());
-        let view: PurseView =
-            client.post("/v1/deposits", &DepositRequest { to, money, reference })?;
+        let view: PurseView = client
+            .post("/v1/deposits", &DepositRequest { to, money, reference, by_card: self.card })?;
         session.show(&view, purse)
     }
 }

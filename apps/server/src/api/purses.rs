@@ -3,7 +3,7 @@
 use axum::extract::State;
 use control::{Command, Control};
 use serde::Deserialize;
-use units::{Asset, Money};
+use units::{Asset, Credits, Money};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wire::{
@@ -46,8 +46,17 @@ async fn deposit(
     told: Told<DepositRequest>,
 ) -> Result<axum::Json<PurseView>, Refused> {
     caller.only_operator()?;
-    let DepositRequest { to, money, reference } = told.body.clone();
-    let command = Command::Deposit { to: views::purse_of(to), money, reference };
+    let DepositRequest { to, money, reference, by_card } = told.body.clone();
+    let purse_of = views::purse_of(to);
+    let command = match (by_card, money.asset) {
+        (false, _) => Command::Deposit { to: purse_of, money, reference },
+        (true, Asset::Usd) => {
+            Command::CardPaid { to: purse_of, paid: Credits::from_units(money.units), reference }
+        }
+        (true, Asset::Usdc | Asset::Io) => {
+            return Err(Refused::field("money", "a card pays in USD"));
+        }
+    };
     app.writer.tell(told.command(&caller, command)).await?;
     purse(&app, to).await
 }

@@ -11,9 +11,6 @@ use wire::{
 
 use super::slashing::word;
 
-/// Blocks in a week: what an estimate is made for.
-const WEEK_BLOCKS: u64 = 168;
-
 /// Who may do something with a machine's stake: its owner, and who staked it last where it has left the network.
 pub(crate) fn staker(state: &Control, worker: WorkerId) -> Option<AccountId> {
     let owner = state.worker(worker).map(|worker| worker.owner);
@@ -160,14 +157,11 @@ fn gpus_of(worker: &Worker) -> u32 {
 }
 
 fn listed(state: &Control, id: WorkerId, worker: &Worker) -> Listed {
-    let last = state.economy().last_row(id).map(|(_, row)| row.outcome.payout());
-    let week = last.and_then(|payout| payout.checked_times(WEEK_BLOCKS));
     Listed {
         model: device_name(state, worker),
         need: worker.listing.stake_needed,
-        // Nothing is known yet: whoever asks for a least reliability asks for machines with a record.
-        reliability_bp: 0,
-        earned_week: week.unwrap_or(Coins::ZERO),
+        reliability_bp: state.reliability_bp(id).unwrap_or(0),
+        earned_week: worker.week.earned(),
     }
 }
 
@@ -186,10 +180,10 @@ fn offer_row(state: &Control, row: &OfferRow) -> CoStakeOffer {
         status_text: status.text().to_owned(),
         alarm: status.is_alarm(),
         created_at: Time(offer.created_at),
-        reliability_bp: None,
+        reliability_bp: state.reliability_bp(offer.worker),
         device_week: device.earned_week,
         co_staker_week: *simulated_week,
-        blocks_seen: u32::from(state.economy().last_row(offer.worker).is_some()),
+        blocks_seen: state.worker(offer.worker).map_or(0, |it| it.week.conduct(0).checks),
     }
 }
 

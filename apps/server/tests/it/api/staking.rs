@@ -106,7 +106,8 @@ fn a_stake_is_shared() {
         ("highest_co_stake_amount=49", 0),
         ("status=sufficient-waiting", 1),
         ("status=closed", 0),
-        ("minimum_reliability_score=1", 0),
+        ("minimum_reliability_score=50", 1),
+        ("minimum_reliability_score=51", 0),
         (format!("device_id={}", machine.worker).as_str(), 1),
     ] {
         let page = town.get(&Anonymous, &format!("{offers}?{filter}")).expect(200).json();

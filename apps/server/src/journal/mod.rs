@@ -202,6 +202,41 @@ pub trait Reader: Send {
     /// # Errors
     /// As [`Journal::read`].
     fn entries(&mut self, after_seq: u64, limit: usize) -> Result<Vec<Entry>, JournalError>;
+
+    /// As [`Journal::snapshot`], for auditors.
+    ///
+    /// # Errors
+    /// As [`Journal::snapshot`].
+    fn snapshot(&mut self) -> Result<Option<Snapshot>, JournalError>;
+}
+
+/// Opens the journal at the address for reading only: nothing of it is changed, and a server that has it goes on.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn open_to_read(url: &str) -> Result<Box<dyn Reader>, JournalError> {
+    match place(url)? {
+        Place::Postgres => Ok(Box::new(postgres::open_to_read(url)?)),
+        Place::File(path) => Ok(Box::new(sqlite::open_to_read(path.as_ref())?)),
+    }
+}
+
+/// Where a journal is.
+enum Place<'a> {
+    Postgres,
+    File(&'a str),
+}
+
+fn place(url: &str) -> Result<Place<'_>, JournalError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Place::Postgres);
+    }
+    let path = url.strip_prefix("sqlite:").unwrap_or(url);
+    if path.is_empty() || path.contains("://") {
+        let detail = "neither a path nor a postgres address".to_owned();
+        return Err(JournalError::BadAddress { detail });
+    }
+    Ok(Place::File(path))
 }
 
 /// Opens the journal at `sqlite:/path/iog.db`, a plain path, or `postgres://user@host/database?schema=iog`, and
@@ -210,13 +245,8 @@ pub trait Reader: Send {
 /// # Errors
 /// [`JournalError::Locked`] when another server has it, [`JournalError::TooNew`] when a newer program changed it.
 pub fn open(url: &str, options: &Options) -> Result<Box<dyn Journal>, JournalError> {
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok(Box::new(postgres::Postgres::open(url, options)?));
+    match place(url)? {
+        Place::Postgres => Ok(Box::new(postgres::Postgres::open(url, options)?)),
+        Place::File(path) => Ok(Box::new(sqlite::Sqlite::open(path.as_ref(), options)?)),
     }
-    let path = url.strip_prefix("sqlite:").unwrap_or(url);
-    if path.is_empty() || path.contains("://") {
-        let detail = "neither a path nor a postgres address".to_owned();
-        return Err(JournalError::BadAddress { detail });
-    }
-    Ok(Box::new(sqlite::Sqlite::open(path.as_ref(), options)?))
 }

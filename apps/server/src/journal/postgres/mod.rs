@@ -179,15 +179,7 @@ impl Journal for Postgres {
     }
 
     fn snapshot(&mut self) -> Result<Option<Snapshot>, JournalError> {
-        self.on_line(|line| {
-            for found in statements::snapshots(line).map_err(when("list snapshots"))? {
-                if let Some(whole) = whole_snapshot(line, &found)? {
-                    return Ok(Some(whole));
-                }
-                tracing::warn!(seq = found.seq, "a snapshot is damaged; taking an older one");
-            }
-            Ok(None)
-        })
+        self.on_line(newest_snapshot)
     }
 
     fn clear_rows(&mut self) -> Result<(), JournalError> {
@@ -213,7 +205,7 @@ impl Postgres {
 }
 
 /// A reader's connection, made anew on the next use after it was lost.
-struct PostgresReader {
+pub(super) struct PostgresReader {
     address: Address,
     line: Option<Line>,
 }
@@ -298,6 +290,27 @@ impl Reader for PostgresReader {
     fn entries(&mut self, after_seq: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
         self.on_line(|line| entries(line, after_seq, limit))
     }
+
+    fn snapshot(&mut self) -> Result<Option<Snapshot>, JournalError> {
+        self.on_line(newest_snapshot)
+    }
+}
+
+/// A reader of a schema that may have no writer.
+pub(super) fn open_to_read(url: &str) -> Result<PostgresReader, JournalError> {
+    let mut reader = PostgresReader { address: Address::parse(url)?, line: None };
+    reader.on_line(|_| Ok(()))?;
+    Ok(reader)
+}
+
+fn newest_snapshot(line: &mut Line) -> Result<Option<Snapshot>, JournalError> {
+    for found in statements::snapshots(line).map_err(when("list snapshots"))? {
+        if let Some(whole) = whole_snapshot(line, &found)? {
+            return Ok(Some(whole));
+        }
+        tracing::warn!(seq = found.seq, "a snapshot is damaged; taking an older one");
+    }
+    Ok(None)
 }
 
 /// A connection for the writer, and whether the lock is held on it.

@@ -113,13 +113,7 @@ impl Journal for Sqlite {
     }
 
     fn snapshot(&mut self) -> Result<Option<Snapshot>, JournalError> {
-        for found in statements::snapshots(&self.store).map_err(when("list snapshots"))? {
-            if let Some(whole) = whole_snapshot(&self.store, &found)? {
-                return Ok(Some(whole));
-            }
-            tracing::warn!(seq = found.seq, "a snapshot is damaged; taking an older one");
-        }
-        Ok(None)
+        newest_snapshot(&self.store)
     }
 
     fn clear_rows(&mut self) -> Result<(), JournalError> {
@@ -135,7 +129,7 @@ impl Journal for Sqlite {
 }
 
 /// A reader's connection. It sees each commit whole, and the writer never waits for it.
-struct SqliteReader {
+pub(super) struct SqliteReader {
     store: Connection,
 }
 
@@ -192,6 +186,25 @@ impl Reader for SqliteReader {
     fn entries(&mut self, after_seq: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
         entries(&self.store, after_seq, limit)
     }
+
+    fn snapshot(&mut self) -> Result<Option<Snapshot>, JournalError> {
+        newest_snapshot(&self.store)
+    }
+}
+
+/// A reader of a file that may have no writer.
+pub(super) fn open_to_read(path: &Path) -> Result<SqliteReader, JournalError> {
+    Ok(SqliteReader { store: connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)? })
+}
+
+fn newest_snapshot(store: &Connection) -> Result<Option<Snapshot>, JournalError> {
+    for found in statements::snapshots(store).map_err(when("list snapshots"))? {
+        if let Some(whole) = whole_snapshot(store, &found)? {
+            return Ok(Some(whole));
+        }
+        tracing::warn!(seq = found.seq, "a snapshot is damaged; taking an older one");
+    }
+    Ok(None)
 }
 
 /// Nothing when another holds it and `take_over` says that this does not matter.

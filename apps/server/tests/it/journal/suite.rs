@@ -49,6 +49,7 @@ on_both_engines! {
     events_page_by_entry_and_part
     old_events_are_dropped
     a_reader_sees_what_was_acknowledged
+    an_auditor_reads_beside_the_writer
     a_second_server_is_locked_out
     a_writer_that_was_taken_over_is_fenced
     a_journal_dropped_without_goodbye_opens_again
@@ -417,6 +418,21 @@ fn a_reader_sees_what_was_acknowledged(place: &Place) {
         assert_eq!(reader.events(None, (seq - 1, u32::MAX), 9).unwrap(), events);
         assert_eq!(reader.entries(seq - 1, 9).unwrap(), entries);
     }
+}
+
+fn an_auditor_reads_beside_the_writer(place: &Place) {
+    let mut chain = Chain::default();
+    let mut journal = place.open();
+    let all = vec![chain.next(b"a"), chain.next(b"b")];
+    journal.append(&only(&all)).unwrap();
+    journal.save_snapshot(2, chain.head.hash, 7, b"state").unwrap();
+    let mut auditor = server::journal::open_to_read(&place.address).unwrap();
+    assert_eq!(auditor.head().unwrap(), chain.head);
+    assert_eq!(auditor.entries(0, 10).unwrap(), all);
+    assert_eq!(auditor.snapshot().unwrap(), journal.snapshot().unwrap());
+    let more = chain.next(b"c");
+    journal.append(&only(std::slice::from_ref(&more))).unwrap();
+    assert_eq!(auditor.entries(2, 10).unwrap(), [more], "the writer was not disturbed");
 }
 
 fn a_second_server_is_locked_out(place: &Place) {

@@ -102,6 +102,14 @@ pub(crate) enum Verb {
     Network(verb::network::Args),
     /// Offer this machine, and look after machines you offer.
     Worker(verb::worker::Args),
+    /// Show what your machines earned in blocks, claim it, prove it.
+    Rewards(verb::rewards::Args),
+    /// Show what a machine lacks to earn in blocks.
+    Ready(verb::rewards::ReadyArgs),
+    /// Show blocks: what each hour's coins came to.
+    Blocks(verb::rewards::BlocksArgs),
+    /// Compute a statement or a journal again; needs no server.
+    Audit(verb::audit::Args),
     /// Work out what coins, scores, stakes, earnings and prices come to; needs no server.
     Calc(verb::calc::Args),
     /// Run a control plane.

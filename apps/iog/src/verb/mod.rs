@@ -1,5 +1,6 @@
 //! The client's verbs, one file each.
 
+pub(crate) mod audit;
 pub(crate) mod calc;
 pub(crate) mod coin;
 pub(crate) mod completions;
@@ -21,6 +22,7 @@ pub(crate) mod purses;
 pub(crate) mod quote;
 pub(crate) mod rent;
 pub(crate) mod rentals;
+pub(crate) mod rewards;
 pub(crate) mod safety;
 pub(crate) mod slash;
 pub(crate) mod stake;

@@ -16,9 +16,11 @@ mod parameters;
 mod people;
 mod problem;
 mod rental;
+mod seasons;
 mod slashing;
 mod staking;
 mod time;
+mod votes;
 mod worker;
 
 pub use blocks::{
@@ -46,8 +48,11 @@ pub use people::{
 };
 pub use problem::{FieldProblem, Problem};
 pub use rental::{
-    ExtendRequest, NodeView, PaidView, PayoutView, PriceStepView, ReceiptLine, ReceiptView, RentRequest,
-    RentalView,
+    ExtendRequest, NodeView, PaidView, PayoutView, PriceStepView, ReceiptLine, ReceiptView,
+    RentRequest, RentalView, WorkedView,
+};
+pub use seasons::{
+    PoolView, QuestAnswer, QuestDone, QuestView, RankView, SeasonIssued, SeasonView,
 };
 pub use slashing::{
     DecisionRequest, EvidenceItem, OffenceView, OffencesView, SlashRequest, SlashStep, SlashView,
@@ -58,6 +63,10 @@ pub use staking::{
     OverflowRequest, SafetyMetrics, SafetyView, StakeRequest, StakingMetrics,
 };
 pub use time::Time;
+pub use votes::{
+    BallotRequest, BallotView, BrakeRequest, BrakeView, BrakesView, DelegateRequest, PowerView,
+    ProposalRequest, ProposalView,
+};
 pub use worker::{
     Beat, BeatAnswer, Challenge, ChallengeRequest, InviteIssued, InviteRequest, InviteView,
     JobPhase, JobSeen, JobWanted, JoinAnswer, JoinRequest, Machine, NodePhase, NodeSeen,

@@ -67,9 +67,28 @@ pub struct RentalView {
     pub ended_at: Option<Time>,
     /// Its nodes.
     pub nodes: Vec<NodeView>,
+    /// What suppliers were paid for while it runs: a record for each day, and one for the rest at its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub worked: Vec<WorkedView>,
     /// What it came to, once it is settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<ReceiptView>,
+}
+
+/// Worked time that suppliers were paid for. What became certain of an earlier day only later is in a later record; all
+/// records together are the receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkedView {
+    /// From when.
+    pub from: Time,
+    /// Until when.
+    pub until: Time,
+    /// Minutes of all nodes that are charged.
+    pub minutes: u64,
+    /// What they are worth.
+    pub amount: Credits,
+    /// What suppliers were paid for them.
+    pub paid: Money,
 }
 
 /// One node of a rental.

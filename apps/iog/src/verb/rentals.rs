@@ -160,8 +160,18 @@ pub(crate) fn text(rental: &RentalView, screen: Screen) -> String {
     if let Some(until) = rental.until {
         line("until", moment(until));
     }
+    if let Some(back) = rental.wanted_back {
+        line("must go by", moment(back));
+    }
     if let Some(ended) = rental.ended_at {
         line("ended", moment(ended));
+    }
+    for record in &rental.worked {
+        let minutes = count(record.minutes, "minute");
+        line(
+            "paid out",
+            format!("{} for {minutes} until {}", money(record.paid), moment(record.until)),
+        );
     }
     if let Some(receipt) = &rental.receipt {
         line(

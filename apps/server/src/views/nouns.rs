@@ -5,14 +5,14 @@ use control::{
     Project, Rental, Worker,
 };
 use ledger::Holder;
-use market::{Currency, DurationType, PriceStep, Stage, Terms};
+use market::{Currency, DurationType, PriceStep, Stage, Terms, Worked};
 use units::{
     AccountId, Credits, InviteId, KeyId, Money, Name, ProjectId, QuoteId, Timestamp, WorkerId,
 };
 use wire::{
     AccountView, ExtensionPrice, InviteView, JobView, KeyView, Machine, MemberView, NodeView,
-    OfferView, Order, PaidView, PayoutView, PriceStepView, Price, ProjectView, ReceiptLine, ReceiptView,
-    RentalView, Role, Scope, Time, WorkerView,
+    OfferView, Order, PaidView, PayoutView, Price, PriceStepView, ProjectView, ReceiptLine,
+    ReceiptView, RentalView, Role, Scope, Time, WorkedView, WorkerView,
 };
 
 pub(crate) fn account(state: &Control, id: AccountId, person: &Person) -> AccountView {
@@ -251,8 +251,14 @@ pub(crate) fn rental(state: &Control, rental: &Rental) -> RentalView {
             .zip(&rental.nodes)
             .map(|(index, it)| node(state, rental, (index, it)))
             .collect(),
+        worked: rental.worked.iter().map(worked).collect(),
         receipt: receipt(state, rental),
     }
+}
+
+fn worked(record: &Worked) -> WorkedView {
+    let Worked { from, until, minutes, amount, paid } = *record;
+    WorkedView { from: Time(from), until: Time(until), minutes, amount, paid }
 }
 
 const fn moments(stage: Stage) -> (Option<Timestamp>, Option<Timestamp>) {
@@ -284,12 +290,7 @@ fn node(state: &Control, rental: &Rental, (index, node): (u32, &Node)) -> NodeVi
 
 /// How a quote's price came about. Prices move every hour: steps that lead elsewhere than to what was promised are not
 /// shown.
-fn steps(
-    state: &Control,
-    rental: &Rental,
-    node: &Node,
-    node_hour: Credits,
-) -> Vec<PriceStepView> {
+fn steps(state: &Control, rental: &Rental, node: &Node, node_hour: Credits) -> Vec<PriceStepView> {
     let Stage::Quoted { .. } = rental.stage else { return Vec::new() };
     let machine = state.worker(node.seat.worker).map(|worker| &worker.machine);
     let Some(quote) = machine.and_then(|machine| state.price_of(machine)) else {

@@ -19,11 +19,13 @@ mod problem;
 mod purses;
 mod rentals;
 mod safety;
+mod seasons;
 mod service;
 mod slashing;
 mod staking;
 mod supply;
 mod uploads;
+mod votes;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -60,6 +62,8 @@ use crate::limits::BODY_BYTES_MAX;
         (name = "network", description = "The network as a whole"),
         (name = "staking", description = "Coins at stake: on machines, beside others, in the safety module"),
         (name = "slashing", description = "What is punished, charges, appeals"),
+        (name = "governance", description = "Proposals, ballots, delegates, the brake"),
+        (name = "seasons", description = "Reward programs, leaderboards, quests"),
         (name = "machines", description = "What agents say and are told"),
         (name = "service", description = "Health, metrics, this document"),
     ),
@@ -85,6 +89,8 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(safety::routes())
         .merge(slashing::routes())
         .merge(grants::routes())
+        .merge(votes::routes())
+        .merge(seasons::routes())
         .merge(machines::routes())
         .merge(events::routes())
         .merge(service::routes());

@@ -6,8 +6,10 @@ mod grants;
 mod money;
 mod nouns;
 mod parameters;
+mod seasons;
 mod slashing;
 mod staking;
+mod votes;
 
 use control::{Control, Subject};
 use serde::Serialize;
@@ -28,11 +30,13 @@ pub(crate) use parameters::{
     VERSION_ROWS, newest_version, parameters, prices, registry_answer, version_id, version_row,
     whole_version,
 };
+pub(crate) use seasons::{rank, season};
 pub(crate) use slashing::{of_word, offences, slash};
 pub(crate) use staking::{
     MarketFilter, co_stake, device_stake, marketplace, safety, safety_metrics, side,
     staked_devices, staker, staking_metrics,
 };
+pub(crate) use votes::{ballot, brakes, power, proposal};
 
 use crate::journal::{Event, Row};
 
@@ -86,6 +90,10 @@ pub(crate) fn change(
             let view = staking::co_stake(state, (id, offer), side, state.head().at);
             Some((None, event(offer.owner.to_string(), told("offer", &id, Some(view)))))
         }
+        Subject::Proposal(id) => {
+            let view = votes::proposal(id, state.economy().votes.proposal(id)?);
+            Some((None, event(view.proposer.to_string(), told("proposal", &id, Some(view)))))
+        }
         Subject::Slash(id) => {
             let slash = state.economy().stakes.slash(id)?;
             let view = slashing::slash(id, slash, Some(slash.owner));
@@ -97,7 +105,6 @@ pub(crate) fn change(
         | Subject::Invite(_)
         | Subject::Key(_)
         | Subject::Parameters(_)
-        | Subject::Proposal(_)
         | Subject::Season(_) => None,
     }
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::coverage::{MayRow, Once, TwiceRow};
-use crate::town::{Town, a_machine};
+use super::governance::plan;
+use crate::town::{Ask, Town, a_machine};
 
 /// As [`super::coverage::WHO_MAY`].
 pub(super) const WHO_MAY: &[MayRow] = &[
@@ -157,6 +158,84 @@ pub(super) const WHO_MAY: &[MayRow] = &[
     ),
 ];
 
+/// What holders decide, and reward programs.
+pub(super) const WHO_MAY_DECIDE: &[MayRow] = &[
+    // Whoever has staked nothing has no power, and the operator has no vote.
+    (
+        "POST /v1/governance/proposals",
+        "/v1/governance/proposals",
+        r#"{"kind":"text","title":"x"}"#,
+        [401, 409, 409, 201, 201, 403, 401],
+    ),
+    ("GET /v1/governance/proposals", "/v1/governance/proposals", "", [200; 7]),
+    ("GET /v1/governance/proposals/{id}", "/v1/governance/proposals/{proposal}", "", [200; 7]),
+    (
+        "POST /v1/governance/proposals/{id}/votes",
+        "/v1/governance/proposals/{proposal}/votes",
+        r#"{"choice":"no"}"#,
+        [401, 409, 409, 200, 200, 403, 401],
+    ),
+    (
+        "GET /v1/governance/proposals/{id}/votes",
+        "/v1/governance/proposals/{proposal}/votes",
+        "",
+        [401, 404, 404, 200, 200, 404, 401],
+    ),
+    // The renter's power is enough to stop it; then it is stopped.
+    (
+        "POST /v1/governance/proposals/{id}/veto",
+        "/v1/governance/proposals/{vetoed}/veto",
+        "",
+        [401, 409, 409, 200, 200, 403, 401],
+    ),
+    (
+        "DELETE /v1/governance/proposals/{id}",
+        "/v1/governance/proposals/{proposal}",
+        "",
+        [401, 409, 409, 409, 200, 403, 401],
+    ),
+    (
+        "PUT /v1/governance/delegate",
+        "/v1/governance/delegate",
+        r#"{"to":"{stranger}"}"#,
+        [401, 409, 409, 200, 200, 403, 401],
+    ),
+    ("GET /v1/governance/power", "/v1/governance/power", "", [401, 200, 200, 200, 200, 200, 401]),
+    (
+        "POST /v1/governance/brakes",
+        "/v1/governance/brakes",
+        BRAKE,
+        [401, 403, 403, 403, 403, 200, 401],
+    ),
+    ("GET /v1/governance/brakes", "/v1/governance/brakes", "", [200; 7]),
+    // The renter's objection lifts it.
+    (
+        "POST /v1/governance/brakes/veto",
+        "/v1/governance/brakes/veto",
+        "",
+        [401, 409, 409, 200, 200, 403, 401],
+    ),
+    (
+        "DELETE /v1/governance/brakes",
+        "/v1/governance/brakes",
+        "",
+        [401, 403, 403, 403, 403, 409, 401],
+    ),
+    ("POST /v1/seasons", "/v1/seasons", "{plan}", [401, 403, 403, 403, 403, 201, 401]),
+    ("GET /v1/seasons", "/v1/seasons", "", [200; 7]),
+    ("GET /v1/seasons/{id}", "/v1/seasons/{season}", "", [200; 7]),
+    ("GET /v1/seasons/{id}/leaderboard", "/v1/seasons/{season}/leaderboard", "", [200; 7]),
+    // Nobody signs it.
+    (
+        "POST /v1/seasons/{id}/quests/{quest}/webhook",
+        "/v1/seasons/{season}/quests/join-the-forum/webhook",
+        r#"{"account":"{renter}","proof":"x"}"#,
+        [401; 7],
+    ),
+    ("DELETE /v1/seasons/{id}", "/v1/seasons/{season}", "", [401, 403, 403, 403, 403, 204, 401]),
+];
+
+const BRAKE: &str = r#"{"what":["slashing"],"reason":"a wrong verifier","hours":1}"#;
 const CHARGE: &str = r#"{"worker":"{charged}","offence":"forged-proof","offended_at":"2026-01-01T00:00:00Z",
     "evidence":[{"kind":"proof-transcript","blob":"{package}","summary":"it is wrong"}]}"#;
 const GRANT: &str = r#"{"account":"{renter}","class":"community","coins":"10"}"#;
@@ -234,6 +313,57 @@ pub(super) const TOLD_TWICE: &[TwiceRow] = &[
     ("POST /v1/io-token/grants/{id}/claim", "/v1/io-token/grants/{grant}/claim", "", Once::Key),
 ];
 
+/// What holders decide, and reward programs. The operator has no vote, so that no ballot can be told here.
+pub(super) const DECIDED_TWICE: &[TwiceRow] = &[
+    ("POST /v1/governance/proposals", "", "", Once::Otherwise(OWN)),
+    ("POST /v1/governance/proposals/{id}/votes", "", "", Once::Otherwise(OWN)),
+    ("POST /v1/governance/proposals/{id}/veto", "", "", Once::Otherwise(OWN)),
+    ("DELETE /v1/governance/proposals/{id}", "", "", Once::Otherwise(OWN)),
+    ("PUT /v1/governance/delegate", "", "", Once::Otherwise(OWN)),
+    ("POST /v1/governance/brakes", "/v1/governance/brakes", BRAKE, Once::Key),
+    ("POST /v1/governance/brakes/veto", "", "", Once::Otherwise(OWN)),
+    ("DELETE /v1/governance/brakes", "/v1/governance/brakes", "", Once::Key),
+    ("POST /v1/seasons", "/v1/seasons", "{plan}", Once::Key),
+    (
+        "POST /v1/seasons/{id}/quests/{quest}/webhook",
+        "",
+        "",
+        Once::Otherwise("a proof is good once, and a call is named by its contents"),
+    ),
+    ("DELETE /v1/seasons/{id}", "/v1/seasons/{season}", "", Once::Key),
+];
+
+const OWN: &str = "it is its holder's own, and told twice below";
+
+#[test]
+fn what_a_holder_decides_is_told_twice_and_done_once() {
+    let town = Town::new();
+    let names = prepare(&town, &super::coverage::put_package(&town, b"a package"));
+    for (endpoint, path, body, _) in WHO_MAY_DECIDE {
+        let is_own = DECIDED_TWICE.iter().any(|(known, _, _, once)| {
+            known == endpoint && matches!(once, Once::Otherwise(why) if *why == OWN)
+        });
+        if !is_own || endpoint.ends_with("brakes/veto") {
+            continue;
+        }
+        let fill = |text: &str| {
+            let stranger = ("stranger", town.stranger.person.account.clone());
+            names.iter().chain([&stranger]).fold(text.to_owned(), |text, (name, value)| {
+                text.replace(&format!("{{{name}}}"), value)
+            })
+        };
+        let method = endpoint.split(' ').next().unwrap();
+        let ask = Ask::new(method, &fill(path)).bytes(fill(body).as_bytes());
+        let ask = ask.by(&town.renter).once(endpoint);
+        let first = town.send(ask.clone());
+        assert!(first.status < 300, "{endpoint}: {}", first.text());
+        let done = town.journal_seq();
+        let second = town.send(ask);
+        assert_eq!((second.status, second.text()), (first.status, first.text()), "{endpoint}");
+        assert_eq!(town.journal_seq(), done, "{endpoint} was done twice");
+    }
+}
+
 /// As [`super::coverage::LISTS`].
 pub(super) const LISTS: &[(&str, &str)] = &[
     ("GET /v1/io-staking/devices", "/v1/io-staking/devices?"),
@@ -241,11 +371,19 @@ pub(super) const LISTS: &[(&str, &str)] = &[
     ("GET /v1/users/me/co-staking", "/v1/users/me/co-staking?"),
     ("GET /v1/slashes", "/v1/slashes?"),
     ("GET /v1/io-token/grants", "/v1/io-token/grants?"),
+    ("GET /v1/governance/proposals", "/v1/governance/proposals?"),
+    ("GET /v1/seasons", "/v1/seasons?"),
 ];
+
+/// As [`super::coverage::WHOLE`].
+pub(super) const WHOLE: &[(&str, &str)] =
+    &[("GET /v1/seasons/{id}/leaderboard", "nobody has points before a season begins")];
 
 /// Stakes five machines, offers three, charges one three times, and grants three times: what the rows call these.
 pub(super) fn prepare(town: &Town, package: &str) -> Vec<(&'static str, String)> {
-    town.genesis();
+    // A town with a past has its coin already.
+    let genesis = town.post(&town.operator, "/v1/io-token/genesis", &json!({}));
+    assert!([201, 409].contains(&genesis.status), "{}", genesis.text());
     let me = town.get(&town.operator, "/v1/me").expect(200).json();
     let operator = me["account"]["id"].as_str().unwrap().to_owned();
     for account in [&operator, &town.supplier.person.account, &town.renter.person.account] {
@@ -277,7 +415,27 @@ pub(super) fn prepare(town: &Town, package: &str) -> Vec<(&'static str, String)>
     };
     let [slash, ..] = [0; 3].map(|_| made("/v1/slashes", fill(CHARGE)));
     let [grant, ..] = [0; 3].map(|_| made("/v1/io-token/grants", fill(GRANT)));
+    let [season, ..] = [0; 3].map(|_| {
+        let made = town.post(&town.operator, "/v1/seasons", &plan()).expect(201).json();
+        made["season"]["id"].as_str().unwrap().to_owned()
+    });
+    let quick =
+        json!({ "voting_delay_hours": 0, "propose_wait_hours": 0, "open_per_account_max": 9 });
+    town.patch(&json!({ "stakes": { "vote_age_days": 0 }, "votes": quick }));
+    // Of all power, the renter's is far more than what stops anything.
+    town.give_coins(&town.renter.person.account, "50000 IO");
+    let body = json!({ "coins": "50000" });
+    town.post(&town.renter, "/v1/safety-module/stake", &body).expect(200);
+    let [proposal, vetoed, _] = [0; 3].map(|_| {
+        let body = json!({ "kind": "text", "title": "x" });
+        let made = town.post(&town.renter, "/v1/governance/proposals", &body).expect(201).json();
+        made["id"].as_str().unwrap().to_owned()
+    });
     vec![
+        ("season", season),
+        ("plan", plan().to_string()),
+        ("proposal", proposal),
+        ("vetoed", vetoed),
         ("staked", staked(25)),
         ("unstaked", staked(26)),
         ("retracted", retracted),

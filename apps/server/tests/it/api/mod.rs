@@ -6,6 +6,7 @@ mod coin;
 mod coverage;
 mod coverage_stakes;
 mod document;
+mod governance;
 mod journey;
 mod staking;
 mod stories;

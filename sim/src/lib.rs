@@ -20,6 +20,7 @@ mod broken;
 mod coin;
 mod dice;
 mod disk;
+mod economy;
 mod habits;
 mod letter;
 mod limits;
@@ -39,6 +40,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use broken::{Broken, Invariant};
+pub use economy::{Economy, attacks as economy_attacks, play as play_economy};
 pub use pricing_study::report as pricing_report;
 pub use seeds::{NotASeed, parse_seed, parse_seeds};
 pub use trace::Detail;

@@ -1,5 +1,7 @@
 //! The simulator's command line: which seeds to play, and what to show of them.
 
+mod study;
+
 use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,9 +9,12 @@ use std::time::Duration;
 use sim::{Detail, Outcome, parse_seed, parse_seeds, pricing_report, run, run_twice};
 
 const USAGE: &str =
-    "usage: sim [--seeds FROM..TO | --seed X [--trace] | --seconds N [--base X] | --file PATH | pricing]
+    "usage: sim [--seeds FROM..TO | --seed X [--trace] | --seconds N [--base X] | --file PATH | pricing | attacks |
+            economy [--years N] [--seed X] [--out FOLDER]]
 without arguments: the committed seeds, and fresh ones for 20 seconds
-pricing: the study of how prices are made, in some minutes";
+pricing: the study of how prices are made, in some minutes
+attacks: what bending the rules of the economy brings, in some seconds
+economy: twenty years of the economy, in some minutes; --out writes its tables and plots";
 
 /// The committed seeds, as seen from the root of the repository.
 const COMMITTED: &str = "sim/seeds.txt";
@@ -35,6 +40,10 @@ fn main() -> ExitCode {
     if arguments == ["pricing"] {
         say(&pricing_report(PRICING_SEEDS));
         return ExitCode::SUCCESS;
+    }
+    if let Some(told) = study::asked(&arguments) {
+        say(told.as_ref().unwrap_or_else(|why| why));
+        return if told.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) };
     }
     let (choice, trace) = match read(&arguments) {
         Ok(read) => read,

@@ -90,6 +90,29 @@ impl World {
         self.ask(Actor::Account(account), Command::Extend { rental, hours }, purpose);
     }
 
+    /// Some think of more hours when the last of them is about to end, or has just ended.
+    pub(crate) fn plan_last_moments(&mut self) {
+        let Some(control) = &self.server.control else { return };
+        let mut ends: Vec<(usize, RentalId, Timestamp)> = Vec::new();
+        for (index, renter) in self.people.renters.iter().enumerate() {
+            let known = renter.rentals.iter().filter_map(|id| control.rental(*id));
+            let until = known.filter_map(|rental| Some((rental.id, rental.stage.expires_at()?)));
+            ends.extend(until.map(|(rental, until)| (index, rental, until)));
+        }
+        for (renter, rental, until) in ends {
+            let until = until.millis().saturating_add_signed(-self.server.ahead);
+            let early = self.dice.between(0, 2 * self.plan.latency_max);
+            let at = Timestamp::from_millis(until.saturating_sub(early)).max(self.now);
+            self.agenda.at(at, Due::LastMoment(renter, rental));
+        }
+    }
+
+    pub(crate) fn extend_once(&mut self, renter: usize, rental: RentalId) {
+        let account = self.people.renters[renter].account;
+        let command = Command::Extend { rental, hours: 1 };
+        self.ask(Actor::Account(account), command, Purpose::Other);
+    }
+
     fn end(&mut self, renter: usize) {
         let known = &self.people.renters[renter];
         let Some(rental) = self.dice.pick(&known.rentals).copied() else { return };
@@ -148,9 +171,8 @@ impl World {
         self.agenda.at(self.now.after(later), Due::Operator);
         let renter = self.dice.index(self.people.renters.len());
         self.top_up(renter);
-        match self.dice.between(0, 9) {
-            0..=1 => self.set_parameters(),
-            _ => {}
+        if self.dice.chance(200) {
+            self.set_parameters();
         }
     }
 

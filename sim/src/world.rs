@@ -1,7 +1,7 @@
 //! The network: everybody in it, what is due, and the loop that lets it happen.
 
 use control::{Actor, Command};
-use units::{AccountId, CommandId, InviteId, JobId, ProjectId, Timestamp};
+use units::{AccountId, CommandId, InviteId, JobId, ProjectId, RentalId, Timestamp};
 use worker::NodeKey;
 
 use crate::agenda::Agenda;
@@ -42,6 +42,7 @@ pub(crate) enum Due {
     AtStake,
     Silence(u64),
     Heirs(u32),
+    LastMoment(usize, RentalId),
     Join(usize, InviteId),
     Retry(CommandId),
     Fault,
@@ -150,6 +151,7 @@ impl World {
             Due::Rates => self.tell_rates()?,
             Due::AtStake => self.stake_something(),
             Due::Silence(hours) => self.pass(hours),
+            Due::LastMoment(renter, rental) => self.extend_once(renter, rental),
             Due::Heirs(left) => self.take_what_is_left(left),
             Due::Join(machine, invite) => self.join(machine, invite),
             Due::Retry(id) => self.retry(id),
@@ -276,6 +278,8 @@ impl World {
         self.server.disk.full = false;
         if self.plan.ends_all {
             self.end_all();
+        } else {
+            self.plan_last_moments();
         }
         let hours = if self.plan.two_hours { 2 } else { 1 };
         let booked = std::time::Duration::from_secs(3600 * hours);

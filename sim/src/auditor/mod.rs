@@ -8,6 +8,7 @@ mod blocks;
 mod book;
 mod burns;
 mod coin;
+mod hours;
 mod rentals;
 mod rules;
 mod seats;

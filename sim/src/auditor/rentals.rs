@@ -9,6 +9,7 @@ use market::{Ending, Stage, Terms};
 use units::{AccountId, HOUR, RentalId, Timestamp, WorkerId};
 
 use super::Belief;
+use super::hours::Hours;
 use super::terms::{Sum, asset, comes_to, held, hourly, receipt_agrees};
 use crate::broken::{Broken, Invariant, Step, must};
 
@@ -38,58 +39,6 @@ struct NodeView {
     stage: NodeStage,
     since: Option<Timestamp>,
     hours: Hours,
-}
-
-/// What a node has served in each of its own hours, and which of them its supplier broke.
-#[derive(Clone, Debug, Default)]
-struct Hours {
-    first: Option<Timestamp>,
-    /// By number: milliseconds, and whether they count for nothing.
-    served: BTreeMap<u64, (u64, bool)>,
-    /// Until when nothing changes any more.
-    told: Timestamp,
-    present: u64,
-}
-
-impl Hours {
-    const MILLIS: u64 = 3_600_000;
-
-    fn reach(&mut self, at: Timestamp) {
-        let first = *self.first.get_or_insert(at);
-        let hour = at.millis().saturating_sub(first.millis()) / Self::MILLIS;
-        self.present = self.present.max(hour);
-    }
-
-    /// It served from `since` until `until`, as far as that is not settled.
-    fn add(&mut self, since: Timestamp, until: Timestamp) {
-        let Some(first) = self.first else { return };
-        let mut from = since.max(self.told).millis();
-        while from < until.millis() {
-            let hour = from.saturating_sub(first.millis()) / Self::MILLIS;
-            let ends = (first.millis() + (hour + 1) * Self::MILLIS).min(until.millis());
-            self.served.entry(hour).or_default().0 += ends - from;
-            from = ends;
-        }
-        if since.max(self.told) < until {
-            self.reach(until);
-            self.told = until;
-        }
-    }
-
-    fn break_present(&mut self) {
-        self.served.entry(self.present).or_default().1 = true;
-    }
-
-    /// Milliseconds that count.
-    fn counted(&self) -> u64 {
-        self.served.values().filter(|(_, void)| !void).map(|(millis, _)| millis).sum()
-    }
-
-    /// From when on, in milliseconds after it first served, time counts again.
-    fn counts_from(&self, ran: u64) -> u64 {
-        let void = self.served.get(&self.present).is_some_and(|(_, void)| *void);
-        if void { ran.max((self.present + 1) * Self::MILLIS) } else { ran }
-    }
 }
 
 impl View {
@@ -160,10 +109,7 @@ impl NodeView {
         if let Some(since) = self.since {
             self.hours.add(since, until);
         }
-        self.hours.told = self.hours.told.max(until);
-        if self.hours.first.is_some() {
-            self.hours.reach(until);
-        }
+        self.hours.settle(until);
     }
 
     /// What it has served by the end of this entry, given how it stands.
@@ -172,9 +118,7 @@ impl NodeView {
         let serves = runs && node.stage == NodeStage::Ready && node.silent_since.is_none();
         match (self.since, serves) {
             (None, true) => {
-                let at = at.max(self.hours.told);
-                self.hours.reach(at);
-                self.since = Some(at);
+                self.since = Some(self.hours.start(at));
             }
             (Some(since), false) => {
                 let until = self.heard_last(command).unwrap_or(at).min(at);
@@ -225,15 +169,14 @@ impl Belief {
             self.touched.insert(id);
             return Ok(true);
         };
-        match body.command {
-            Command::Rent { rental: rented, .. } if rented == id => {
-                self.promise(control, rental)?
-            }
-            Command::Extend { rental: extended, hours } if extended == id => {
-                self.extended(control, rental, hours)?;
-                return Ok(true);
-            }
-            _ => {}
+        if matches!(body.command, Command::Rent { rental: rented, .. } if rented == id) {
+            self.promise(control, rental)?;
+        }
+        if let Command::Extend { rental: extended, hours } = body.command
+            && extended == id
+        {
+            self.extended(control, rental, hours)?;
+            return Ok(true);
         }
         self.keeps_its_terms(rental)?;
         self.see_nodes(rental, body)?;
@@ -409,7 +352,8 @@ impl Belief {
             return Err(Broken { invariant: Invariant::Authority, seen });
         };
         let stage = Stage::Running { since, until: until.after(HOUR * hours) };
-        let agrees = rental.terms == terms && rental.stage == stage && at < until;
+        let agrees = rental.terms == terms && rental.stage == stage;
+        let agrees = agrees && at < until && rental.wanted_back.is_none();
         must(agrees, Invariant::Promise, || {
             format!("{hours} hours after {:?} are {:?}: {rental:?}", view.stage, rental.stage)
         })?;

@@ -21,6 +21,10 @@ impl Default for Rules {
 
 impl Rules {
     /// A version was added, if this command adds one.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "commands that are not looked at here are looked at elsewhere, or move nothing"
+    )]
     pub(super) fn see(&mut self, command: &Command, at: Timestamp) {
         let (patch, from) = match command {
             Command::SetParameters { patch, from } => (patch.as_str(), *from),

@@ -45,6 +45,10 @@ impl AtStake {
 
 impl Belief {
     /// What one entry does to stakes and grants; whether any money moved.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "commands that are not looked at here are looked at elsewhere, or move nothing"
+    )]
     pub(super) fn see_stakes(&mut self, control: &Control, body: &Body) -> Result<bool, Broken> {
         use Command as C;
         let stakes = &control.economy().stakes;
@@ -165,6 +169,10 @@ impl Belief {
         self.money.flow(Asset::Io, Holder::Stakes, Holder::Burned, all)
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "commands that are not looked at here are looked at elsewhere, or move nothing"
+    )]
     fn see_safety(&mut self, control: &Control, body: &Body) -> Result<bool, Broken> {
         use Command as C;
         let purse = Holder::SafetyModule;
@@ -194,6 +202,10 @@ impl Belief {
         Ok(true)
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "commands that are not looked at here are looked at elsewhere, or move nothing"
+    )]
     fn see_grants(&mut self, control: &Control, body: &Body) -> Result<bool, Broken> {
         match &body.command {
             Command::OpenGrant { grant } => {

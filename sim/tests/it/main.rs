@@ -1,4 +1,4 @@
-//! The simulator as an ordinary test: the committed seeds, and the first two hundred.
+//! The simulator as an ordinary test: the committed seeds, and the first of all. Thousands are for `sim` itself.
 
 use sim::{Detail, Outcome, parse_seeds, run, run_twice};
 
@@ -10,13 +10,13 @@ fn the_seeds_that_once_found_something_are_clean() {
 }
 
 #[test]
-fn two_hundred_seeds_are_clean() {
-    (0..200).for_each(|seed| check(&run(seed, Detail::Quiet)));
+fn thirty_seeds_are_clean() {
+    (0..30).for_each(|seed| check(&run(seed, Detail::Quiet)));
 }
 
 #[test]
 fn the_same_seed_is_the_same_story() {
-    (300..310).for_each(|seed| check(&run_twice(seed)));
+    (300..305).for_each(|seed| check(&run_twice(seed)));
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_story_is_the_same_whether_it_is_written_down_or_not() {
 /// A swarm in which nothing happens finds nothing.
 #[test]
 fn stories_are_eventful() {
-    let outcomes: Vec<Outcome> = (0..40).map(|seed| run(seed, Detail::Quiet)).collect();
+    let outcomes: Vec<Outcome> = (30..50).map(|seed| run(seed, Detail::Quiet)).collect();
     assert!(outcomes.iter().all(|outcome| outcome.entries > 30));
     assert!(outcomes.iter().any(|outcome| outcome.failed > 0));
 }

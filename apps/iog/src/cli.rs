@@ -92,6 +92,10 @@ pub(crate) enum Verb {
     Appeal(verb::slash::AppealArgs),
     /// Coins of genesis set aside for you.
     Grants(verb::grants::Args),
+    /// What holders of stakes decide.
+    Vote(verb::vote::Args),
+    /// Reward programs, and who is ahead.
+    Season(verb::season::Args),
     /// API keys.
     Keys(verb::keys::Args),
     /// Projects and their members.

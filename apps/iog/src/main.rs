@@ -95,6 +95,8 @@ fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failu
         Verb::Slash(args) => args.run(&session()?),
         Verb::Appeal(args) => args.run(&session()?),
         Verb::Grants(args) => args.run(&session()?),
+        Verb::Vote(args) => args.run(&session()?),
+        Verb::Season(args) => args.run(&session()?),
         Verb::Keys(args) => args.run(&session()?),
         Verb::Projects(args) => args.run(&session()?),
         Verb::Events(args) => args.run(&session()?),

@@ -167,7 +167,8 @@ impl Verb {
 }
 
 fn market(offers: &[CoStakeOffer], screen: Screen) -> String {
-    let headings = ["OFFER", "DEVICE", ">ASKS, IO", ">OF NEED", ">REWARDS", ">A WEEK, IO", "STATE"];
+    let headings =
+        ["OFFER", "DEVICE", ">ASKS, IO", ">REWARDS", ">A WEEK, IO", ">RELIABLE", "STATE"];
     let mut table = Table::new(&headings);
     for offer in offers {
         let week = if offer.blocks_seen == 0 { String::new() } else { coins(offer.co_staker_week) };
@@ -175,9 +176,9 @@ fn market(offers: &[CoStakeOffer], screen: Screen) -> String {
             offer.id.to_string(),
             cut(&offer.device, DEVICE_WIDTH),
             coins(offer.coins),
-            percent(offer.portion_bp),
             percent(offer.share_bp),
             week,
+            offer.reliability_bp.map(percent).unwrap_or_default(),
             short_state(&offer.status).to_owned(),
         ]);
     }
@@ -270,7 +271,7 @@ mod tests {
             status_text: String::new(),
             alarm: false,
             created_at: at(0),
-            reliability_bp: None,
+            reliability_bp: (blocks_seen > 0).then_some(9_950),
             device_week: "1000".parse().unwrap(),
             co_staker_week: "125.50000001".parse().unwrap(),
             blocks_seen,

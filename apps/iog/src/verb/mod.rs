@@ -24,8 +24,10 @@ pub(crate) mod rent;
 pub(crate) mod rentals;
 pub(crate) mod rewards;
 pub(crate) mod safety;
+pub(crate) mod season;
 pub(crate) mod slash;
 pub(crate) mod stake;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod vote;
 pub(crate) mod worker;

@@ -1,4 +1,4 @@
-//! `iog rewards`, `iog ready`, `iog blocks`: what machines earn in blocks, what they lack to, and the blocks themselves.
+//! `iog rewards`, `iog ready`, `iog blocks`: what machines earn in blocks, what they lack to, and the blocks.
 
 use std::io::Read;
 

@@ -96,7 +96,7 @@ impl Past {
         let issue = Command::IssueKey {
             key,
             account,
-            label: name.clone(),
+            label: name,
             scopes,
             secret_sha256,
             expires_millis: None,

@@ -132,7 +132,10 @@ impl Registry {
     /// As [`Registry::find`], with the key it is kept under.
     pub fn entry(&self, name: &str) -> Option<(&str, &Model)> {
         let wanted = name::essence(name);
-        let called = |text: &String| name::letters(text).eq(wanted.bytes());
+        let last = wanted.bytes().last();
+        // Most names end otherwise, and that is seen at once.
+        let may_be = |text: &String| last.is_none() || name::last(text) == last;
+        let called = |text: &String| may_be(text) && name::letters(text).eq(wanted.bytes());
         let mut entries = self.models.iter();
         let (key, model) =
             entries.find(|(_, model)| called(&model.name) || model.aliases.iter().any(called))?;

@@ -12,6 +12,12 @@ pub(super) fn letters(text: &str) -> impl Iterator<Item = u8> {
     rest.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
 }
 
+/// The last of them, for a text that is more than a vendor's name.
+pub(super) fn last(text: &str) -> Option<u8> {
+    let last = text.bytes().rev().find(u8::is_ascii_alphanumeric);
+    last.map(|byte| byte.to_ascii_lowercase())
+}
+
 /// The same as a text.
 pub(super) fn essence(text: &str) -> String {
     letters(text).map(char::from).collect()

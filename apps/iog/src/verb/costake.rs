@@ -25,6 +25,16 @@ pub(crate) struct Args {
 enum Verb {
     /// List offers to co-stake. Needs no key.
     Offers(OffersArgs),
+    #[command(flatten)]
+    Change(Change),
+    /// List your own offers, and those that you have taken.
+    #[command(after_help = "Examples:\n  iog costake mine\n  iog costake mine --json")]
+    Mine,
+}
+
+/// What changes an offer.
+#[derive(Debug, clap::Subcommand)]
+enum Change {
     /// Offer a share of your machine's rewards for a part of its stake.
     #[command(after_help = "Example:\n  iog costake offer wkr_… --portion 25 --share 40")]
     Offer {
@@ -61,9 +71,6 @@ enum Verb {
         /// The offer.
         offer: OfferId,
     },
-    /// List your own offers, and those that you have taken.
-    #[command(after_help = "Examples:\n  iog costake mine\n  iog costake mine --json")]
-    Mine,
 }
 
 #[derive(Debug, clap::Args)]
@@ -140,13 +147,13 @@ impl Args {
                 let nothing = "You have made and taken no offer. `iog costake offers` lists them.";
                 return session.list(&mine, nothing, |mine| text(mine, screen));
             }
-            verb => verb.tell(&client)?,
+            Verb::Change(change) => change.tell(&client)?,
         };
         session.show(&view, |view| text(std::slice::from_ref(view), screen))
     }
 }
 
-impl Verb {
+impl Change {
     /// Says it to the server; the answer is the offer as it is then.
     fn tell(&self, client: &Client) -> Result<CoStakeView, Failure> {
         let told = |offer: &OfferId, what: &str| client.tell(&format!("{OFFERS}/{offer}/{what}"));
@@ -159,9 +166,6 @@ impl Verb {
             Self::Accept { offer } => told(offer, "accept"),
             Self::Leave { offer } => told(offer, "leave"),
             Self::Withdraw { offer } => told(offer, "withdraw"),
-            Self::Offers(_) | Self::Mine => {
-                Err(Failure::usage("a list tells nothing", "see --help"))
-            }
         }
     }
 }
@@ -330,6 +334,13 @@ mod tests {
             most: Some("10".parse().unwrap()),
             status: None,
         };
-        assert_snapshot!(args.path(), @"/v1/co-staking/offers?model=h100%20pcie&number_of_gpu=8&block_reward_percent=20&highest_co_stake_amount=10.00000000");
+        let lines = args.path().replace(['?', '&'], "\n");
+        assert_snapshot!(lines, @r"
+        /v1/co-staking/offers
+        model=h100%20pcie
+        number_of_gpu=8
+        block_reward_percent=20
+        highest_co_stake_amount=10.00000000
+        ");
     }
 }

@@ -86,7 +86,7 @@ struct ProposeArgs {
     /// Why.
     #[arg(long, default_value = "")]
     body: String,
-    /// A file with a JSON merge patch over the parameters, as in {"fees":{"facilitation_usd_bp":100}}.
+    /// A file with a JSON merge patch over the parameters.
     #[arg(long, value_name = "FILE", conflicts_with = "slash")]
     patch: Option<PathBuf>,
     /// The patch is one of the registry of devices alone, which takes a smaller majority.
@@ -405,7 +405,7 @@ mod tests {
             lifted_by: Some("holders".to_owned()),
             ..brake.clone()
         };
-        let on = BrakesView { on: Some(brake), lifted: vec![lifted.clone()] };
+        let on = BrakesView { on: Some(brake), lifted: vec![lifted] };
         let off = BrakesView { on: None, lifted: vec![] };
         let text =
             format!("{}\n{}", all_brakes(&on, Screen::PLAIN), all_brakes(&off, Screen::PLAIN));

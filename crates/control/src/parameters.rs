@@ -20,6 +20,9 @@ pub const PATCH_BYTES_MAX: usize = 64 * 1024;
 /// How many versions may wait for their hour.
 pub const VERSIONS_WAITING_MAX: usize = 32;
 
+/// How far ahead a version may be told, in hours: a month.
+const AHEAD_HOURS_MAX: u32 = 31 * 24;
+
 /// How many versions that are no longer in effect stay in memory: hours that wait for their block are few.
 const VERSIONS_KEPT: usize = 64;
 
@@ -95,6 +98,13 @@ impl Versions {
         if from < now || from < last.from {
             let earliest = last.from.max(now);
             return Err(invalid("from", format!("not before {earliest}")));
+        }
+        let latest = now.later(AHEAD_HOURS_MAX);
+        if from > latest {
+            return Err(invalid(
+                "from",
+                format!("not after {latest}: a version holds up all after it"),
+            ));
         }
         if self.waiting.len() >= VERSIONS_WAITING_MAX {
             let what = "versions of the parameters that wait";

@@ -226,6 +226,16 @@ pub enum Refusal {
     /// A quest does not count.
     #[error("{0}")]
     Quest(#[from] season::QuestRefusal),
+    /// What the operator gave a project does not leave it.
+    #[error(
+        "{free} can leave this project, not {wanted}: what the operator gave it is for rentals"
+    )]
+    Granted {
+        /// What can.
+        free: Money,
+        /// What should.
+        wanted: Money,
+    },
     /// The exchange has not enough.
     #[error("the exchange has {available}, {wanted} needed: change less, or later")]
     NoLiquidity {

@@ -123,6 +123,7 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("no-offer", StatusCode::CONFLICT, "No machines for this order", page!("no-offer")),
     ("no-rate", StatusCode::CONFLICT, "The coin has no rate", page!("no-rate")),
     ("not-found", StatusCode::NOT_FOUND, "Not found", page!("not-found")),
+    ("granted", StatusCode::CONFLICT, "Given for rentals", page!("granted")),
     ("not-outside", StatusCode::CONFLICT, "More coins than are outside", page!("not-outside")),
     (
         "offer-refused",
@@ -238,6 +239,7 @@ fn answer(refusal: &Refusal) -> (&'static str, StatusCode) {
         Refusal::NoRate(_) => ("no-rate", StatusCode::CONFLICT),
         Refusal::RateMoved { .. } => ("rate-moved", StatusCode::CONFLICT),
         Refusal::Fallen { .. } => ("rate-fallen", StatusCode::CONFLICT),
+        Refusal::Granted { .. } => ("granted", StatusCode::CONFLICT),
         Refusal::NotOutside { .. } => ("not-outside", StatusCode::CONFLICT),
         Refusal::NoLiquidity { .. } => ("no-liquidity", StatusCode::CONFLICT),
         Refusal::Stake(_) | Refusal::Safety(_) => ("stake-refused", StatusCode::CONFLICT),
@@ -281,6 +283,7 @@ fn hint(refusal: &Refusal) -> Option<String> {
         Refusal::NoRate(_) => "pay in USD, or try again when sources agree on a rate",
         Refusal::RateMoved { .. } => "ask for the rate again, and say what you accept at least",
         Refusal::Fallen { .. } => "ask for a new quote: it goes by the rate of the moment",
+        Refusal::Granted { .. } => "move less, or spend it on rentals",
         Refusal::NotOutside { .. } => "deposit no more than was taken out before",
         Refusal::NoLiquidity { .. } => "change less, or try again later",
         Refusal::IdReused

@@ -13,7 +13,7 @@ use crate::state::{Control, Genesis, Reply};
 /// The longest address or reference outside, in bytes.
 const OUTSIDE_BYTES_MAX: usize = 200;
 /// How far the coin may have fallen since a quote for the quote's rate to be good for more hours, in ten-thousandths.
-const FALL_MAX_BP: u64 = 200;
+const FALL_MAX_BP: u128 = 200;
 
 impl Control {
     /// Every coin under the cap comes into the world: those of all blocks to come, and those of genesis.
@@ -32,11 +32,10 @@ impl Control {
         }
         let first_hour = Hour::of(now);
         let patch = format!(r#"{{"emission":{{"first_month":"{first_month}"}}}}"#);
-        let rules = crate::parameters::patched(self.parameters(), &patch)
-            .map_err(|why| Refusal::Invalid { field: "first_month", why })?
-            .emission;
         self.versions.add(&patch, first_hour, first_hour)?;
         self.parameters_on(now);
+        // By the rules that hold now: versions that were due and nobody had looked at are among them.
+        let rules = self.parameters().emission.clone();
         let emission = rewards::emission::Emission::new(&rules).expect("the rules were checked");
         let past =
             emission.emitted_through(Hour::from_number(first_hour.number().saturating_sub(1)));
@@ -130,6 +129,9 @@ impl Control {
             let why = "the two purses are the same".to_owned();
             return Err(Refusal::Invalid { field: "to", why });
         }
+        if to != Purse::Fees {
+            self.may_leave(from, money)?;
+        }
         self.move_between(holder(from), holder(to), money)?;
         self.purse_changed(from);
         self.paid_in(to, now);
@@ -161,6 +163,7 @@ impl Control {
         if there.units < got.units {
             return Err(Refusal::NoLiquidity { available: there, wanted: got });
         }
+        self.may_leave(purse, give)?;
         let key = |holder, money: Money| AccountKey { holder, asset: money.asset };
         let (mine, exchange) = (holder(purse), Holder::Exchange);
         let moves = [
@@ -214,8 +217,8 @@ impl Control {
     pub(crate) fn still_worth(&self, currency: Currency, now: Timestamp) -> Result<(), Refusal> {
         let Currency::Io { usd_micros_per_coin: quoted } = currency else { return Ok(()) };
         let rate = self.rate(now)?.usd_micros_per_coin;
-        let least = quoted - quoted / 10_000 * FALL_MAX_BP;
-        if rate < least { Err(Refusal::Fallen { quoted, rate }) } else { Ok(()) }
+        let least = u128::from(quoted) * (10_000 - FALL_MAX_BP) / 10_000;
+        if u128::from(rate) < least { Err(Refusal::Fallen { quoted, rate }) } else { Ok(()) }
     }
 
     /// Coins come back from where they left to, never out of nothing: all under the cap were minted at genesis.
@@ -240,6 +243,18 @@ impl Control {
         let key = |holder| AccountKey { holder, asset: money.asset };
         let kind = Kind::Move { from: key(from), to: key(to), units: money.units };
         self.move_money(&[kind], None).map(|_| ())
+    }
+
+    /// What the operator gave a project is for rentals: it does not leave. Spending it comes first.
+    fn may_leave(&self, from: Purse, money: Money) -> Result<(), Refusal> {
+        let (Purse::Project(project), Asset::Usd) = (from, money.asset) else { return Ok(()) };
+        let granted = self.projects.get(&project).map_or(0, |project| project.granted.units());
+        let free = self.available(holder(from), Asset::Usd).units.saturating_sub(granted);
+        if money.units > free {
+            let free = Money::new(Asset::Usd, free);
+            return Err(Refusal::Granted { free, wanted: money });
+        }
+        Ok(())
     }
 
     fn known_purse(&self, purse: Purse) -> Result<(), Refusal> {

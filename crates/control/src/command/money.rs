@@ -35,6 +35,9 @@ impl Control {
         }
         let (from, to) = (usd(Holder::Outside), usd(Holder::Project(project)));
         self.move_money(&[Kind::Move { from, to, units: amount.units() }], None)?;
+        if let Some(known) = self.projects.get_mut(&project) {
+            known.granted = known.granted.checked_add(amount).unwrap_or(known.granted);
+        }
         self.changed(Subject::Project(project));
         self.pay_what_waits(project, now);
         Ok(Reply::Done)

@@ -1,6 +1,8 @@
 //! Accounts, projects, members, keys.
 
-use units::{AccountId, KeyId, Name, ProjectId};
+use std::collections::BTreeSet;
+
+use units::{AccountId, Credits, KeyId, Name, ProjectId};
 
 use super::Standing;
 use crate::effect::Subject;
@@ -48,7 +50,9 @@ impl Control {
             return Err(Refusal::Exists(Noun::Project));
         }
         let members = [(owner, Role::Owner)].into();
-        self.projects.insert(project, Project { name, members, rentals: Default::default() });
+        let granted = Credits::ZERO;
+        let rentals = BTreeSet::new();
+        self.projects.insert(project, Project { name, members, granted, rentals });
         self.changed(Subject::Project(project));
         Ok(Reply::Project(project))
     }

@@ -7,8 +7,8 @@ use ledger::Book;
 use market::{HourMeter, Terms, Worked};
 use serde::{Deserialize, Serialize};
 use units::{
-    AccountId, BlobId, CommandId, InviteId, JobId, KeyId, Name, ProjectId, RentalId, Timestamp,
-    TransferId, WorkerId,
+    AccountId, BlobId, CommandId, Credits, InviteId, JobId, KeyId, Name, ProjectId, RentalId,
+    Timestamp, TransferId, WorkerId,
 };
 
 use super::NotAState;
@@ -25,7 +25,7 @@ pub(super) struct Parts {
     head: (u64, Digest, Timestamp),
     told: Vec<(Timestamp, CommandId, Digest, Reply)>,
     people: Vec<(AccountId, Name, Option<String>)>,
-    projects: Vec<(ProjectId, Name, BTreeMap<AccountId, Role>)>,
+    projects: Vec<(ProjectId, Name, BTreeMap<AccountId, Role>, Credits)>,
     keys: Vec<(KeyId, KeyPart)>,
     invites: Vec<(InviteId, AccountId, Digest, Timestamp, Option<WorkerId>)>,
     workers: Vec<(WorkerId, WorkerPart)>,
@@ -124,8 +124,10 @@ impl Parts {
             .invites
             .iter()
             .map(|(id, it)| (*id, it.account, it.secret_sha256, it.expires, it.used_by));
-        let projects =
-            state.projects.iter().map(|(id, it)| (*id, it.name.clone(), it.members.clone()));
+        let projects = state
+            .projects
+            .iter()
+            .map(|(id, it)| (*id, it.name.clone(), it.members.clone(), it.granted));
         Self {
             head: (state.head.seq, Digest::from_sha256(state.head.hash), state.head.at),
             told: told.collect(),
@@ -159,10 +161,10 @@ impl Parts {
             told: told.into_iter().map(Into::into).collect(),
         })?;
         let people = self.people.into_iter().map(|(id, name, email)| (id, Person { name, email }));
-        let projects = self
-            .projects
-            .into_iter()
-            .map(|(id, name, members)| (id, Project { name, members, rentals: BTreeSet::new() }));
+        let projects = self.projects.into_iter().map(|(id, name, members, granted)| {
+            let rentals = BTreeSet::new();
+            (id, Project { name, members, granted, rentals })
+        });
         let invites =
             self.invites.into_iter().map(|(id, account, secret_sha256, expires, used_by)| {
                 (id, Invite { account, secret_sha256, expires, used_by })

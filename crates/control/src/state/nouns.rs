@@ -8,10 +8,7 @@ use market::{Earned, HourMeter, Paid, Receipt, Served, Stage, Terms, Worked, Wor
 use rewards::checklist::WorkProof;
 use rewards::rule::RuleSet;
 use scheduler::Seat;
-use units::{
-    AccountId, BlobId, Coins, DeviceKind, Hour, JobId, Multiplier, Name, Pool, ProjectId, RentalId,
-    Timestamp, TransferId, WorkerId,
-};
+use units::{AccountId, BlobId, Coins, Credits, DeviceKind, Hour, JobId, Multiplier, Name, Pool, ProjectId, RentalId, Timestamp, TransferId, WorkerId};
 
 use super::conduct::Week;
 use super::hired::Hired;
@@ -34,6 +31,8 @@ pub struct Project {
     pub name: Name,
     /// Who may do what in it. At least one of them owns it.
     pub members: BTreeMap<AccountId, Role>,
+    /// What the operator gave it and it has not spent: that can be spent here, and not be taken out.
+    pub granted: Credits,
     /// Its rentals that are not long over.
     pub rentals: BTreeSet<RentalId>,
 }

@@ -453,3 +453,24 @@ fn a_machine_that_stays_up_is_more_reliable_than_one_that_does_not() {
     let week = &town.control.worker(worker("m0")).unwrap().week;
     assert_eq!(week.earned().to_string(), claimable(&town, "sue"));
 }
+
+#[test]
+fn what_the_operator_gave_a_project_is_spent_first_and_does_not_leave() {
+    let mut town = town(&[1]);
+    town.up("m0");
+    let (from, to) = (Purse::Project(project("ann")), Purse::Account(account("ann")));
+    let take = |amount: &str| {
+        let money = Money::from(amount.parse::<units::Credits>().unwrap());
+        Command::Transfer { from, to, money }
+    };
+    assert!(matches!(town.tell("ann", take("0.000001")), Err(Refusal::Granted { .. })));
+    let money = Money::from("5".parse::<units::Credits>().unwrap());
+    let reference = String::new();
+    town.ok("operator", Command::Deposit { to: from, money, reference });
+    town.running("ann", "a", 1);
+    town.minutes(60);
+    town.says("m0", "");
+    assert_eq!(town.purse("ann"), "104.000000", "a dollar of what was given is spent");
+    assert!(matches!(town.tell("ann", take("5.000001")), Err(Refusal::Granted { .. })));
+    town.ok("ann", take("5"));
+}

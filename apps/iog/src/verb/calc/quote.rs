@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use control::Parameters;
-use market::{Currency, DurationRules, DurationType, Receipt, Served, Terms, TooMuch};
+use market::{Currency, DurationType, Receipt, Served, Terms, TooMuch};
 use serde::Serialize;
 use units::{AccountId, Asset, Credits, MINUTE, Money, WorkerId};
 
@@ -15,8 +15,7 @@ use crate::show::{count, money, percent, usd};
 const HELP: &str = "\
 The formula (io.net's documents): cards × hours × the price of a card's hour, plus a reservation
 fee of 0.25 % and, unless paid in IO, 2 % for the way of paying. The supplier is charged 0.25 % too.
-With --durations an hour costs what io.net asks in longer bookings: 90 % by the day, 80 % by the
-week, 75 % by the month; networks of this program charge every hour alike.
+An hour costs 90 % in a booking of days, 80 % of weeks (io.net's factors) and 75 % of months.
 A card's price here is the base price; a network moves it by what is rented, step by step.
 
 Examples:
@@ -44,9 +43,6 @@ pub(super) struct Args {
     /// Show the receipt if the renter ends it after so many minutes.
     #[arg(long, value_name = "N")]
     minutes: Option<u32>,
-    /// Take io.net's factors for longer bookings into account.
-    #[arg(long)]
-    durations: bool,
 }
 
 fn asset(text: &str) -> Result<Asset, String> {
@@ -99,10 +95,9 @@ impl Args {
     pub(super) fn answer(&self, parameters: &Parameters) -> Result<Quoted, Failure> {
         let found = model(parameters, &self.model, |model| model.hour)?;
         let unit = DurationType::of_hours(self.hours);
-        let duration_bp =
-            if self.durations { DurationRules::default().factor_bp(unit) } else { 10_000 };
-        let hour = found.hour.share_floor(duration_bp);
-        let hour = hour.checked_times(u64::from(self.gpus)).ok_or(TooMuch).map_err(too_much)?;
+        let duration_bp = parameters.durations.factor_bp(unit);
+        let hour = found.hour.checked_times(u64::from(self.gpus)).ok_or(TooMuch).map_err(too_much)?;
+        let hour = hour.share_floor(duration_bp);
         let terms = self.terms(parameters, hour, (unit, duration_bp))?;
         let subtotal =
             hour.checked_times(u64::from(self.hours)).ok_or(TooMuch).map_err(too_much)?;
@@ -240,7 +235,6 @@ mod tests {
             pay,
             rate: Some("0.30".parse().unwrap()),
             minutes: Some(75),
-            durations: false,
         }
     }
 

@@ -655,6 +655,7 @@ impl Stage {
 
     fn in_town(town: Town) -> Self {
         (0..3).for_each(|_| town.top_up("100"));
+        town.deposit(&town.renter.project, "10 USD");
         let mut machine = town.machine(1, &a_machine(4));
         let [ended, ..] = [0; 3].map(|_| {
             let ended = town.running_rental(&mut machine);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ledger::{AccountKey, Holder, Kind};
 use market::{Earned, Ending, Event, Stage, Worked};
-use units::{AccountId, Money, RentalId, Timestamp};
+use units::{AccountId, Asset, Credits, Money, RentalId, Timestamp};
 
 use super::nodes::Stop;
 use crate::effect::Subject;
@@ -122,6 +122,10 @@ impl Control {
             self.move_money(&moves, Some(id))
                 .expect("a receipt comes to no more than what is held");
             self.book.close(from).expect("all of the escrow was paid out");
+        }
+        if let (Asset::Usd, Some(known)) = (paid.charged.asset, self.projects.get_mut(&project)) {
+            let left = known.granted.units().saturating_sub(paid.charged.units);
+            known.granted = Credits::from_units(left);
         }
         self.changed(Subject::Project(project));
     }

@@ -261,7 +261,8 @@ async fn pull(
     let BrakeRequest { what, reason, hours } = told.body.clone();
     let switch = |word: &String| -> Result<Switch, Refused> {
         let known = Switch::ALL.iter().map(|switch| switch.text()).collect::<Vec<_>>().join(", ");
-        views::of_word(word).ok_or_else(|| Refused::field("what", format!("one or more of {known}")))
+        views::of_word(word)
+            .ok_or_else(|| Refused::field("what", format!("one or more of {known}")))
     };
     let what = what.iter().map(switch).collect::<Result<BTreeSet<Switch>, _>>()?;
     let brake = BrakeRecord { what, reason, by: caller.account, hours };

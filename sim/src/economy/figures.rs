@@ -65,18 +65,13 @@ fn supply(economy: &Economy) -> String {
 fn burned(economy: &Economy) -> String {
     let rows: [(&str, bool, Value64); 1] =
         [("burned in all", false, |it| small(it.coins.burned / THOUSANDTH))];
-    let mut monthly = vec![0];
-    let months = economy.months.windows(2);
-    monthly
-        .extend(months.map(|two| small((two[1].coins.burned - two[0].coins.burned) / THOUSANDTH)));
-    let emitted: Vec<u64> = std::iter::once(0)
-        .chain(
-            economy
-                .months
-                .windows(2)
-                .map(|two| small((two[1].coins.emitted - two[0].coins.emitted) / THOUSANDTH)),
-        )
-        .collect();
+    let a_month = |value: fn(&Sample) -> u128| {
+        let before = std::iter::once(0).chain(economy.months.iter().map(value));
+        let both = economy.months.iter().map(value).zip(before);
+        both.map(|(now, before)| small((now - before) / THOUSANDTH)).collect()
+    };
+    let monthly = a_month(|it| it.coins.burned);
+    let emitted = a_month(|it| it.coins.emitted);
     let month = |name, values| Line { name, values, is_bound: false };
     let panels = [
         panel("Burned, millions of coins", lines(economy, &rows)),

@@ -43,7 +43,8 @@ pub(super) fn figure(panels: &[Panel], from: From) -> String {
     let all = panels.len() as u64 * (HEAD + each + FOOT);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {all}\" font-family=\"system-ui, sans-serif\" \
-         font-size=\"13\">\n<style>\n  text {{ fill: #24292f; }}\n  .grid {{ stroke: #8c959f; stroke-opacity: 0.35; }}\n  \
+         font-size=\"13\">\n<style>\n  text {{ fill: #24292f; }}\n  \
+         .grid {{ stroke: #8c959f; stroke-opacity: 0.35; }}\n  \
          .axis {{ stroke: #6e7781; }}\n  .line {{ fill: none; stroke-width: 2; stroke-linejoin: round; }}\n  \
          .bound {{ stroke-dasharray: 7 5; }}\n  .title {{ font-weight: 600; font-size: 15px; }}\n  \
          @media (prefers-color-scheme: dark) {{ text {{ fill: #d0d7de; }} .axis {{ stroke: #9aa4ae; }} }}\n</style>\n"

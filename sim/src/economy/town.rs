@@ -146,8 +146,8 @@ impl Town {
         sample
     }
 
-    /// A minute before midnight sources speak, so that what is set aside at midnight finds a rate; and whoever has coins
-    /// sells them for what was set aside the night before.
+    /// A minute before midnight sources speak, so that what is set aside at midnight finds a rate; and whoever has
+    /// coins sells them for what was set aside the night before.
     fn told(&mut self, at: u32) {
         let start = Hour::from_number(at).start();
         if !at.is_multiple_of(24) || start <= self.network.now.after(MINUTE) {

@@ -70,7 +70,8 @@ fn wash(class: Class, machines: usize, pay: Asset) -> Told {
     assert!(bonus_ppm <= 250, "the bonus is {bonus_ppm} millionths");
     Told {
         tried: format!(
-            "{HOURS} hours of one's own {} machine, one of {machines} like it, rented through a stranger who pays in {}",
+            "{HOURS} hours of one's own {} machine, one of {machines} like it, rented through a stranger who pays in \
+             {}",
             class.text(),
             pay.code(),
         ),

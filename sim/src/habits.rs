@@ -369,6 +369,17 @@ fn patch(dice: &mut Dice) -> String {
     ];
     let other = dice.pick(&strict).expect("seven");
     format!(
-        r#"{{"fees":{{{fees}{comma}{minutes}}},"registry":{{"models":{{"rtx-4090":{{"hour":"{listed}"}}}},"class_hours":{{"cpu-8":"{cpu}","cpu-16":"{cpu}","gpu-24gb":"{class}"}}}},{other}}}"#
+        concat!(
+            r#"{{"fees":{{{fees}{comma}{minutes}}},"registry":{{"#,
+            r#""models":{{"rtx-4090":{{"hour":"{listed}"}}}},"#,
+            r#""class_hours":{{"cpu-8":"{cpu}","cpu-16":"{cpu}","gpu-24gb":"{class}"}}}},{other}}}"#,
+        ),
+        fees = fees,
+        comma = comma,
+        minutes = minutes,
+        listed = listed,
+        cpu = cpu,
+        class = class,
+        other = other,
     )
 }

@@ -196,7 +196,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_leaf_is_proven_and_nothing_else(count in 1_u32..70, pick: prop::sample::Index, other: prop::sample::Index) {
+        fn every_leaf_is_proven_and_nothing_else(
+            count in 1_u32..70,
+            pick: prop::sample::Index,
+            other: prop::sample::Index,
+        ) {
             let leaves = leaves(count);
             let tree = tree(&leaves);
             let mut roots = Roots::default();

@@ -26,8 +26,19 @@ const BRAINS_AND_WIRE: &[&str] =
     &["control", "ledger", "market", "rewards", "scheduler", "stakes", "units", "wire", "worker"];
 /// Benchmarks run the real shells.
 const BENCHES: &[&str] = EVERYTHING;
-const EVERYTHING: &[&str] =
-    &["agent", "control", "ledger", "market", "rewards", "scheduler", "server", "stakes", "units", "wire", "worker"];
+const EVERYTHING: &[&str] = &[
+    "agent",
+    "control",
+    "ledger",
+    "market",
+    "rewards",
+    "scheduler",
+    "server",
+    "stakes",
+    "units",
+    "wire",
+    "worker",
+];
 
 /// What would give a brain sockets, disks, clocks or chance.
 const FORBIDDEN_IN_BRAINS: &[&str] = &[

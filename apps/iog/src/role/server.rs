@@ -41,7 +41,8 @@ pub(crate) struct Args {
     /// Requests a second of one key, in the long run.
     #[arg(long, value_name = "N", default_value_t = 100)]
     rate: u32,
-    /// Who says what a coin is worth: fixed:USD, or file:PATH with such a number in it; may be repeated.
+    /// Who says what a coin is worth: a price, as in fixed:0.25, or a file with one, as in <file:price.txt>. May be
+    /// repeated.
     #[arg(long, value_name = "SOURCE")]
     oracle_source: Vec<RateSource>,
     /// Write the API's address into this file once it answers.

@@ -52,7 +52,7 @@ Examples:
   iog operator parameters set patch.json
   iog operator parameters set patch.json --from 2026-12-01T00:00:00")]
     Set {
-        /// A file with the patch, as in {\"fees\":{\"facilitation_usd_bp\":100}}; - for standard input.
+        /// A file with the patch, an object of what is to change; - for standard input.
         patch: PathBuf,
         /// From which hour on, in UTC; else at once.
         #[arg(long, value_name = "HOUR")]

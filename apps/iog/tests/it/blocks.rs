@@ -237,7 +237,8 @@ fn a_whole_journal_is_computed_again() {
     let said = audit(&network);
     assert_eq!(said.code, 1, "{}", said.out);
     assert!(said.err.contains("the rows of block"), "{}", said.err);
-    let entry = "UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), 'past', 'post') AS BLOB)
+    let entry =
+        "UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), 'past', 'post') AS BLOB)
          WHERE seq = 1";
     store.execute(entry, []).unwrap();
     let said = audit(&network);

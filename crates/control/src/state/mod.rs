@@ -17,6 +17,7 @@ use units::{
     ProposalId, RentalId, SeasonId, SlashId, Timestamp, TransferId, WorkerId,
 };
 
+pub use conduct::Week;
 pub use economy::{
     BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, BurnRecord, BurnStep, Burning, Economy, Genesis,
     Grant, Market, Revenue,
@@ -27,7 +28,6 @@ pub use nouns::{
     Checks, Invite, Job, JobStage, Key, Listing, Node, NodeStage, Nomination, Person, Project,
     Rental, Settled, Worker,
 };
-pub use conduct::Week;
 pub use told::Told;
 pub use uptime::Uptime;
 

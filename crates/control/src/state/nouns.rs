@@ -8,7 +8,10 @@ use market::{Earned, HourMeter, Paid, Receipt, Served, Stage, Terms, Worked, Wor
 use rewards::checklist::WorkProof;
 use rewards::rule::RuleSet;
 use scheduler::Seat;
-use units::{AccountId, BlobId, Coins, Credits, DeviceKind, Hour, JobId, Multiplier, Name, Pool, ProjectId, RentalId, Timestamp, TransferId, WorkerId};
+use units::{
+    AccountId, BlobId, Coins, Credits, DeviceKind, Hour, JobId, Multiplier, Name, Pool, ProjectId,
+    RentalId, Timestamp, TransferId, WorkerId,
+};
 
 use super::conduct::Week;
 use super::hired::Hired;

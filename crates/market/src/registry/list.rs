@@ -80,7 +80,8 @@ const COMMUNITY: &[Card] = &[
     ("RTX 3050 Ti", &["NVIDIA GeForce RTX 3050 Ti Laptop GPU"], 4_096, 0, 50),
 ];
 
-/// Processors: name, threads, hundredths of multiplier, price in thousandths of a dollar. All of the community pool, ceiling 30.
+/// Processors: name, threads, hundredths of multiplier, price in thousandths of a dollar. All of the community pool,
+/// ceiling 30.
 /// The M4's prices are io.net's at their launch.
 const PROCESSORS: &[(&str, u32, u32, u64)] = &[
     ("M2 Pro", 12, 0, 80),

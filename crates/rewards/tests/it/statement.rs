@@ -54,9 +54,11 @@ machines nominated 3 succeeded 2 failed 1 missed 1
 verified cpu-workers 0 gpu-workers 2 cpus 0 gpus 9
 rows 4
 root ROOT
-wkr_00000000000000000000000001 gpu enterprise ultra-high 10.00 8 hired - passed passed 60 earned 1600205 9500000000000 3804.98171023
+wkr_00000000000000000000000001 gpu enterprise ultra-high 10.00 8 hired - passed passed 60 \
+earned 1600205 9500000000000 3804.98171023
 wkr_00000000000000000000000002 gpu community low 1.50 2 idle uptime,stake passed passed 60 missed rules
-wkr_00000000000000000000000003 gpu community medium 1.00 1 idle - passed passed 60 earned 20100 500000000000 200.26219528
+wkr_00000000000000000000000003 gpu community medium 1.00 1 idle - passed passed 60 \
+earned 20100 500000000000 200.26219528
 wkr_00000000000000000000000004 gpu community medium 1.00 4 idle - passed failed 60 failed time-lock
 ";
     let root = header.root.to_string();

@@ -158,9 +158,9 @@ impl Slash {
     pub const fn stands(&self) -> bool {
         match self.stage {
             SlashStage::Upheld { .. } | SlashStage::Expired { .. } => true,
-            SlashStage::Open { .. } | SlashStage::Appealed { .. } | SlashStage::Overturned { .. } => {
-                false
-            }
+            SlashStage::Open { .. }
+            | SlashStage::Appealed { .. }
+            | SlashStage::Overturned { .. } => false,
         }
     }
 

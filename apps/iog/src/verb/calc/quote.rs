@@ -96,7 +96,8 @@ impl Args {
         let found = model(parameters, &self.model, |model| model.hour)?;
         let unit = DurationType::of_hours(self.hours);
         let duration_bp = parameters.durations.factor_bp(unit);
-        let hour = found.hour.checked_times(u64::from(self.gpus)).ok_or(TooMuch).map_err(too_much)?;
+        let hour =
+            found.hour.checked_times(u64::from(self.gpus)).ok_or(TooMuch).map_err(too_much)?;
         let hour = hour.share_floor(duration_bp);
         let terms = self.terms(parameters, hour, (unit, duration_bp))?;
         let subtotal =

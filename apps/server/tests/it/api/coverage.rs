@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::coverage_stakes as stakes;
 use super::blocks::Past;
+use super::coverage_stakes as stakes;
 use crate::town::{Anonymous, Ask, Caller, Machine, Story, Town, a_machine};
 
 /// Method and path, filled in, body, and the statuses of [`WHO_MAY`].
@@ -220,7 +220,12 @@ const WHO_MAY: &[MayRow] = &[
     ("GET /v1/io-blocks/blocks", "/v1/io-blocks/blocks", "", [200; 7]),
     // No block has closed here; `api/blocks.rs` shows those that have.
     ("GET /v1/io-blocks/blocks/{hour}", "/v1/io-blocks/blocks/{hour}", "", [404; 7]),
-    ("GET /v1/io-blocks/blocks/{hour}/workers", "/v1/io-blocks/blocks/{hour}/workers", "", [404; 7]),
+    (
+        "GET /v1/io-blocks/blocks/{hour}/workers",
+        "/v1/io-blocks/blocks/{hour}/workers",
+        "",
+        [404; 7],
+    ),
     (
         "GET /v1/io-blocks/blocks/{hour}/workers/{worker}",
         "/v1/io-blocks/blocks/{hour}/workers/{worker}",

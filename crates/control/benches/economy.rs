@@ -29,7 +29,7 @@ const ROUNDS: u32 = 3;
 /// Machines of the network whose journal is read again, how many of them come and go in a day, and for how many days.
 const READ_MACHINES: u32 = 1_000;
 const GO_A_DAY: u32 = 20;
-const READ_DAYS: u32 = 30;
+const READ_DAYS: u32 = 365;
 /// Transfers of one batch in the book, and how many batches.
 const BATCH: u64 = 1_000;
 const BATCHES: u64 = 500;

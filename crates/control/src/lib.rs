@@ -53,7 +53,7 @@ pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
     BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checks,
     Control, Economy, Genesis, Grant, Head, Hired, Invite, Job, JobStage, Key, Listing, Market,
-    Node, NodeStage, Nomination, Outcome, Person, Project, Rental, Reply, Revenue, Settled, Told,
-    Uptime, Week, Worker,
+    Node, NodeStage, Nomination, Outcome, Person, Priced, Project, Rental, Reply, Revenue, Settled,
+    Told, Uptime, Week, Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

@@ -292,8 +292,8 @@ fn node(state: &Control, rental: &Rental, (index, node): (u32, &Node)) -> NodeVi
 /// shown.
 fn steps(state: &Control, rental: &Rental, node: &Node, node_hour: Credits) -> Vec<PriceStepView> {
     let Stage::Quoted { .. } = rental.stage else { return Vec::new() };
-    let machine = state.worker(node.seat.worker).map(|worker| &worker.machine);
-    let Some(quote) = machine.and_then(|machine| state.price_of(machine)) else {
+    let worker = state.worker(node.seat.worker);
+    let Some(quote) = worker.and_then(|worker| state.worker_price(worker)) else {
         return Vec::new();
     };
     let cards = u64::from(node.seat.resources.gpus);

@@ -1,6 +1,7 @@
 //! Prices that follow supply and demand, an hour at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use market::{PriceKey, PriceQuote, Region, Stage};
 use scheduler::Prices;
@@ -8,10 +9,9 @@ use units::{AccountId, Credits, Hour, ProjectId, RentalId, Timestamp, WorkerId};
 
 use super::Standing;
 use super::rental::asked;
-use crate::effect::Subject;
 use crate::record::{Actor, MachineRecord, OrderRecord, Role};
 use crate::refusal::Refusal;
-use crate::state::{Control, Reply, Worker};
+use crate::state::{Control, Priced, Reply, Worker};
 
 const MINUTE_MILLIS: u64 = 60_000;
 /// Minutes of an hour: what an order that was turned away could have paid for in it.
@@ -19,22 +19,36 @@ const HOUR_MINUTES: u64 = 60;
 
 impl Control {
     /// What an hour of a machine's parts costs: a card's, and a thread's as its part of the processor's.
-    pub(crate) fn prices_of(&self, machine: &MachineRecord) -> Prices {
+    pub(crate) fn prices_of(&self, priced: &Priced) -> Prices {
+        let gpu_hour = self.card_hour(priced).map_or(Credits::ZERO, |quote| quote.price);
+        Prices { gpu_hour, vcpu_hour: priced.vcpu_hour }
+    }
+
+    /// What an hour of one card of a worker costs now, step by step; `None` for a machine without cards.
+    pub fn worker_price(&self, worker: &Worker) -> Option<PriceQuote> {
+        self.card_hour(&worker.priced)
+    }
+
+    /// What an hour of one card of such a machine would cost now, whether or not one has joined.
+    pub fn price_of(&self, machine: &MachineRecord) -> Option<PriceQuote> {
+        self.card_hour(&self.priced(machine))
+    }
+
+    fn card_hour(&self, priced: &Priced) -> Option<PriceQuote> {
+        let (key, rules) = (priced.key.as_ref()?, &self.parameters().pricing);
+        Some(self.economy.market.pricing.quote(key, priced.base, rules))
+    }
+
+    /// Which prices a machine has, by the registry of the day.
+    pub(crate) fn priced(&self, machine: &MachineRecord) -> Priced {
         let registry = &self.parameters().registry;
-        let gpu_hour = self.price_of(machine).map_or(Credits::ZERO, |quote| quote.price);
         let threads = machine.offers.vcpus;
         let cpu = registry.hour(&registry.classify_cpu(&machine.cpu_model, threads));
         let vcpu_hour = cpu.mul_div_floor(1, u64::from(threads)).unwrap_or(cpu);
-        Prices { gpu_hour, vcpu_hour }
-    }
-
-    /// What an hour of one card of a machine costs now, step by step; `None` for a machine without cards.
-    pub fn price_of(&self, machine: &MachineRecord) -> Option<PriceQuote> {
-        let model = machine.gpu_model.as_ref()?;
-        let registry = &self.parameters().registry;
-        let base = registry.hour(&registry.classify(model.text(), machine.vram_mib));
-        let key = self.price_key(machine)?;
-        Some(self.economy.market.pricing.quote(&key, base, &self.parameters().pricing))
+        let base = machine.gpu_model.as_ref().map_or(Credits::ZERO, |model| {
+            registry.hour(&registry.classify(model.text(), machine.vram_mib))
+        });
+        Priced { key: self.price_key(machine).map(Arc::new), base, vcpu_hour }
     }
 
     /// Which price a machine's cards have: all that drivers call differently and is one model has one.
@@ -76,14 +90,22 @@ impl Control {
         if keys.is_empty() {
             return;
         }
-        let of_key = |worker: &Worker| {
-            self.price_key(&worker.machine).is_some_and(|key| keys.contains(&key))
-        };
+        let of_key =
+            |worker: &Worker| worker.priced.key.as_ref().is_some_and(|key| keys.contains(&**key));
         let workers = self.workers.iter().filter(|(_, worker)| of_key(worker));
         let workers: Vec<WorkerId> = workers.map(|(id, _)| *id).collect();
-        for worker in workers {
-            self.list(worker);
-            self.changed(Subject::Worker(worker));
+        // Machines of one price that begin at the same base cost the same: each is worked out once.
+        let mut known: BTreeMap<(Arc<PriceKey>, Credits), Prices> = BTreeMap::new();
+        for id in workers {
+            let Some(priced) = self.workers.get(&id).map(|worker| worker.priced.clone()) else {
+                continue;
+            };
+            let Some(key) = priced.key.clone() else { continue };
+            let same = (key, priced.base);
+            let mut prices = known.get(&same).copied().unwrap_or_else(|| self.prices_of(&priced));
+            known.insert(same, prices);
+            prices.vcpu_hour = priced.vcpu_hour;
+            self.offer(id, prices);
         }
         self.outbid_spots(now);
     }
@@ -99,8 +121,8 @@ impl Control {
         let card_minutes = minutes * u64::from(node.seat.resources.gpus);
         let (supplier, worker) = (node.supplier, node.seat.worker);
         let renter = self.payer(rental.project);
-        let machine = self.workers.get(&worker).map(|worker| &worker.machine);
-        let Some(key) = machine.and_then(|machine| self.price_key(machine)) else { return };
+        let priced = self.workers.get(&worker).and_then(|worker| worker.priced.key.as_ref());
+        let Some(key) = priced.map(|key| PriceKey::clone(key)) else { return };
         if card_minutes == 0 {
             return;
         }
@@ -127,19 +149,21 @@ impl Control {
 
     /// What was up, open and not rented was free.
     fn see_free(&mut self, hour: Hour, now: Timestamp) {
-        let mut free: Vec<(PriceKey, AccountId, u64)> = Vec::new();
+        let mut free: BTreeMap<(Arc<PriceKey>, AccountId), u64> = BTreeMap::new();
         for (id, worker) in &self.workers {
-            let Some(key) = self.price_key(&worker.machine) else { continue };
+            let Some(key) = worker.priced.key.clone() else { continue };
             if worker.paused || worker.checks.blocked.is_some() {
                 continue;
             }
             let minutes = worker.uptime.millis_in(hour, now.min(hour.end())) / MINUTE_MILLIS;
             let all = minutes * u64::from(worker.machine.offers.gpus);
             let rented = self.economy.market.rented.get(id).copied().unwrap_or_default();
-            free.push((key, worker.owner, all.saturating_sub(rented)));
+            let sum = free.entry((key, worker.owner)).or_default();
+            *sum = sum.saturating_add(all.saturating_sub(rented));
         }
-        for (key, supplier, card_minutes) in free {
-            self.economy.market.seen.entry(key).or_default().free(supplier, card_minutes);
+        let seen = &mut self.economy.market.seen;
+        for ((key, supplier), card_minutes) in free {
+            seen.entry(PriceKey::clone(&key)).or_default().free(supplier, card_minutes);
         }
     }
 
@@ -195,7 +219,7 @@ impl Control {
         let is_asked = |worker: &&Worker| worker.machine.gpu_model.as_ref() == Some(&model);
         let machines = self.workers.values().filter(is_asked);
         let keys: BTreeSet<PriceKey> =
-            machines.filter_map(|worker| self.price_key(&worker.machine)).collect();
+            machines.filter_map(|it| it.priced.key.as_deref().cloned()).collect();
         let Some(each) = u64::try_from(keys.len()).ok().and_then(|keys| payable.checked_div(keys))
         else {
             return Ok(Reply::Done);

@@ -1,6 +1,6 @@
 //! Machines: invited, joined, changed, paused, gone.
 
-use scheduler::Machine;
+use scheduler::{Machine, Prices};
 use units::{Hour, InviteId, Timestamp, WorkerId};
 
 use crate::effect::{Effect, Subject};
@@ -154,12 +154,19 @@ impl Control {
     pub(crate) fn list(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };
         let listing = self.listing_of(&worker.machine);
+        let priced = self.priced(&worker.machine);
+        let prices = self.prices_of(&priced);
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.listing = listing;
+            worker.priced = priced;
         }
+        self.offer(id, prices);
+    }
+
+    /// Puts a machine on offer at these prices.
+    pub(crate) fn offer(&mut self, id: WorkerId, prices: Prices) {
         let Some(worker) = self.workers.get(&id) else { return };
         let machine = &worker.machine;
-        let prices = self.prices_of(machine);
         let open = worker.is_open();
         self.inventory.put(Machine {
             id,

@@ -17,7 +17,7 @@ use crate::parameters::Versions;
 use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
 use crate::state::{
     Checks, Control, Economy, Head, Hired, Invite, Job, JobStage, Key, Listing, Node, NodeStage,
-    Nomination, Person, Project, Rental, Reply, Settled, Told, Uptime, Week, Worker,
+    Nomination, Person, Priced, Project, Rental, Reply, Settled, Told, Uptime, Week, Worker,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -258,6 +258,7 @@ impl From<&Worker> for WorkerPart {
             uptime,
             hired,
             listing: _,
+            priced: _,
             week,
             nominated,
             checks,
@@ -313,6 +314,7 @@ impl From<WorkerPart> for Worker {
             uptime,
             hired,
             listing: Listing::default(),
+            priced: Priced::default(),
             week,
             nominated,
             checks,

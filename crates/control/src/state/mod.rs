@@ -4,6 +4,7 @@ mod conduct;
 mod economy;
 mod hired;
 mod nouns;
+mod standing;
 mod told;
 mod uptime;
 
@@ -25,9 +26,9 @@ pub use economy::{
 pub use hired::Hired;
 pub(crate) use nouns::Work;
 pub use nouns::{
-    Checks, Invite, Job, JobStage, Key, Listing, Node, NodeStage, Nomination, Person, Project,
-    Rental, Settled, Worker,
+    Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
 };
+pub use standing::{Checks, Listing, Nomination, Priced};
 pub use told::Told;
 pub use uptime::Uptime;
 
@@ -171,7 +172,7 @@ impl Control {
         Ok(self.effects.drain(..).filter_map(closed).collect())
     }
 
-    /// When [`Command::Wake`] next has something to do.
+    /// When [`Wake`](crate::Command::Wake) next has something to do.
     pub fn wake_at(&self) -> Option<Timestamp> {
         let rental = self.due.first().map(|(at, _)| *at);
         let version = self.versions.next_from().map(Hour::start);

@@ -5,18 +5,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use market::{Earned, HourMeter, Paid, Receipt, Served, Stage, Terms, Worked, WorkedRules};
-use rewards::checklist::WorkProof;
-use rewards::rule::RuleSet;
 use scheduler::Seat;
 use units::{
-    AccountId, BlobId, Coins, Credits, DeviceKind, Hour, JobId, Multiplier, Name, Pool, ProjectId,
-    RentalId, Timestamp, TransferId, WorkerId,
+    AccountId, BlobId, Credits, JobId, Name, ProjectId, RentalId, Timestamp, TransferId, WorkerId,
 };
 
 use super::conduct::Week;
 use super::hired::Hired;
+use super::standing::{Checks, Listing, Nomination, Priced};
 use super::uptime::Uptime;
-use crate::record::{Digest, ExemptionRecord, MachineRecord, OrderRecord, Role, Scope};
+use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
 
 /// A person or a company.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,61 +75,6 @@ pub struct Invite {
     pub used_by: Option<WorkerId>,
 }
 
-/// What a machine is to the economy: its model by the registry of the day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Listing {
-    /// Whether its cards or its processor are offered.
-    pub kind: DeviceKind,
-    /// How much one chip counts for; zero unless its model is listed.
-    pub multiplier: Multiplier,
-    /// The pool its model is in.
-    pub pool: Pool,
-    /// How many chips it has.
-    pub quantity: u32,
-    /// What must be staked on it.
-    pub stake_needed: Coins,
-}
-
-impl Default for Listing {
-    fn default() -> Self {
-        Self {
-            kind: DeviceKind::Cpu,
-            multiplier: Multiplier::default(),
-            pool: Pool::Community,
-            quantity: 0,
-            stake_needed: Coins::ZERO,
-        }
-    }
-}
-
-/// How a machine was judged as an hour began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Nomination {
-    /// The hour.
-    pub hour: Hour,
-    /// The rules it missed: nominated if there are none.
-    pub missing: RuleSet,
-    /// What it was then: what its score is reckoned from.
-    pub listing: Listing,
-}
-
-/// What verifiers and the operator have said of a machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Checks {
-    /// Whether it has passed its test clusters.
-    pub clusters_passed: Option<bool>,
-    /// Its last proof of work.
-    pub work: Option<WorkProof>,
-    /// How many tests of its cards' memory it has failed in a row.
-    pub vram_failures: u32,
-    /// When it failed the last of them.
-    pub vram_failed_at: Option<Timestamp>,
-    /// What it is excused from.
-    pub exemptions: Vec<ExemptionRecord>,
-    /// Why it is shut out, if it is.
-    pub blocked: Option<String>,
-}
-
 /// A machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worker {
@@ -155,6 +98,8 @@ pub struct Worker {
     pub hired: Hired,
     /// What it is to the economy, by the registry of the day. Follows from the rest.
     pub listing: Listing,
+    /// Which prices it has, by the registry of the day. Follows from the rest.
+    pub priced: Priced,
     /// How it has behaved in the last week.
     pub week: Week,
     /// How it was judged when the open hour began.
@@ -188,6 +133,7 @@ impl Worker {
             uptime: Uptime::default(),
             hired: Hired::default(),
             listing: Listing::default(),
+            priced: Priced::default(),
             week: Week::default(),
             nominated: None,
             checks: Checks::default(),

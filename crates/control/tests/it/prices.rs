@@ -7,8 +7,7 @@ use crate::town::{Town, account, order, project, worker};
 
 /// What an hour of a card of this machine costs.
 fn price(town: &Town, machine: &str) -> Credits {
-    let machine = &town.control.worker(worker(machine)).unwrap().machine;
-    town.control.price_of(machine).unwrap().price
+    town.control.worker_price(town.control.worker(worker(machine)).unwrap()).unwrap().price
 }
 
 /// A town in which two suppliers make a market and ten cards are many.
@@ -39,8 +38,8 @@ fn a_price_rises_while_all_is_rented_and_falls_when_nothing_is() {
     town.minutes(12 * 60);
     let busy = price(&town, "m0");
     assert!(busy > before, "{busy} is not above {before}");
-    let machine = &town.control.worker(worker("m0")).unwrap().machine;
-    let quote = town.control.price_of(machine).unwrap();
+    let machine = town.control.worker(worker("m0")).unwrap();
+    let quote = town.control.worker_price(machine).unwrap();
     assert_eq!(quote.on_demand.last().unwrap().to, busy, "every quote explains itself");
     assert!(quote.spot_price <= quote.price);
     town.end("ann", "a").unwrap();

@@ -32,8 +32,11 @@ impl Control {
     }
 
     fn spot_price(&self, seat: &Seat) -> Option<Credits> {
-        let machine = &self.workers.get(&seat.worker)?.machine;
-        (seat.resources.gpus > 0).then(|| self.price_of(machine)).flatten().map(|it| it.spot_price)
+        let worker = self.workers.get(&seat.worker)?;
+        (seat.resources.gpus > 0)
+            .then(|| self.worker_price(worker))
+            .flatten()
+            .map(|it| it.spot_price)
     }
 
     /// Whether a spot order pays what its seats cost now.

@@ -1,0 +1,76 @@
+//! What a machine is to the economy, what is said of it, and how it was judged.
+
+use std::sync::Arc;
+
+use market::PriceKey;
+use rewards::checklist::WorkProof;
+use rewards::rule::RuleSet;
+use units::{Coins, Credits, DeviceKind, Hour, Multiplier, Pool, Timestamp};
+
+use crate::record::ExemptionRecord;
+
+/// What a machine is to the economy: its model by the registry of the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Listing {
+    /// Whether its cards or its processor are offered.
+    pub kind: DeviceKind,
+    /// How much one chip counts for; zero unless its model is listed.
+    pub multiplier: Multiplier,
+    /// The pool its model is in.
+    pub pool: Pool,
+    /// How many chips it has.
+    pub quantity: u32,
+    /// What must be staked on it.
+    pub stake_needed: Coins,
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Self {
+            kind: DeviceKind::Cpu,
+            multiplier: Multiplier::default(),
+            pool: Pool::Community,
+            quantity: 0,
+            stake_needed: Coins::ZERO,
+        }
+    }
+}
+
+/// Which prices a machine has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Priced {
+    /// What its cards share a price with, if it has cards.
+    pub key: Option<Arc<PriceKey>>,
+    /// What an hour of a card costs before supply and demand.
+    pub base: Credits,
+    /// What an hour of a thread costs.
+    pub vcpu_hour: Credits,
+}
+
+/// How a machine was judged as an hour began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Nomination {
+    /// The hour.
+    pub hour: Hour,
+    /// The rules it missed: nominated if there are none.
+    pub missing: RuleSet,
+    /// What it was then: what its score is reckoned from.
+    pub listing: Listing,
+}
+
+/// What verifiers and the operator have said of a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Checks {
+    /// Whether it has passed its test clusters.
+    pub clusters_passed: Option<bool>,
+    /// Its last proof of work.
+    pub work: Option<WorkProof>,
+    /// How many tests of its cards' memory it has failed in a row.
+    pub vram_failures: u32,
+    /// When it failed the last of them.
+    pub vram_failed_at: Option<Timestamp>,
+    /// What it is excused from.
+    pub exemptions: Vec<ExemptionRecord>,
+    /// Why it is shut out, if it is.
+    pub blocked: Option<String>,
+}

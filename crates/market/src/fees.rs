@@ -7,10 +7,8 @@
 //! Absent on purpose: who holds the money, and what a node has served.
 
 use serde::{Deserialize, Serialize};
-use units::{Amount, Asset, Credits, Denomination};
+use units::{Asset, Credits};
 use utoipa::ToSchema;
-
-use crate::terms::TooMuch;
 
 /// The most that a rule may take, in ten-thousandths: a third. Above it only an error is to be expected.
 const FEE_MAX_BP: u16 = 3_333;
@@ -72,32 +70,6 @@ pub struct FeeFault {
     pub field: &'static str,
     /// What it must be.
     pub expected: &'static str,
-}
-
-/// What a renter is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked<A: Denomination> {
-    /// What the machines cost.
-    pub cost: Amount<A>,
-    /// The reservation fee.
-    pub reservation: Amount<A>,
-    /// The fee for the way of paying.
-    pub facilitation: Amount<A>,
-    /// All of it.
-    pub total: Amount<A>,
-}
-
-/// What a supplier gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Payout<A: Denomination> {
-    /// What the machine earned.
-    pub earned: Amount<A>,
-    /// The reservation fee.
-    pub reservation: Amount<A>,
-    /// The fee for the way of being paid.
-    pub facilitation: Amount<A>,
-    /// What is left.
-    pub paid: Amount<A>,
 }
 
 /// What a payment by card comes to.
@@ -166,28 +138,6 @@ impl FeeRules {
             Asset::Usdc => self.payout_usdc_bp,
             Asset::Io => self.payout_io_bp,
         }
-    }
-
-    /// What a renter is asked for machines that cost this much. Each fee is a share of the cost, rounded down.
-    ///
-    /// # Errors
-    /// [`TooMuch`] when the total cannot be written down.
-    pub fn ask<A: Denomination>(&self, cost: Amount<A>) -> Result<Asked<A>, TooMuch> {
-        let reservation = cost.share_floor(self.renter_reservation_bp);
-        let facilitation = cost.share_floor(self.facilitation_bp(A::ASSET));
-        let total = cost.checked_add(reservation).and_then(|sum| sum.checked_add(facilitation));
-        Ok(Asked { cost, reservation, facilitation, total: total.ok_or(TooMuch)? })
-    }
-
-    /// What a supplier gets for machines that earned this much. Each fee is a share of what was earned, rounded
-    /// down.
-    pub fn pay_out<A: Denomination>(&self, earned: Amount<A>) -> Payout<A> {
-        let reservation = earned.share_floor(self.supplier_reservation_bp);
-        let facilitation = earned.share_floor(self.payout_bp(A::ASSET));
-        let fees = reservation.checked_add(facilitation);
-        let paid = fees.and_then(|fees| earned.checked_sub(fees));
-        let paid = paid.expect("two shares of at most a third each are less than the whole");
-        Payout { earned, reservation, facilitation, paid }
     }
 
     /// What becomes of a payment by card: its provider takes its share, rounded up, and at least its minimum; the

@@ -23,7 +23,6 @@ mod exchange;
 mod fees;
 mod limits;
 mod oracle;
-mod price;
 mod pricing;
 mod receipt;
 mod registry;
@@ -36,7 +35,7 @@ pub use exchange::{
     Burn, BurnRefusal, BurnRules, Burns, Conversion, ConversionRules, Exactly, ExchangeFault,
     Lapsed, NoConversion, NotNow, plan_burn,
 };
-pub use fees::{Asked, DurationRules, DurationType, FeeFault, FeeRules, Payout, TooLittle, TopUp};
+pub use fees::{DurationRules, DurationType, FeeFault, FeeRules, TooLittle, TopUp};
 pub use limits::{
     BOOKED_HOURS_MAX, CLEARING_MAX, DEPLOYING_MAX, NODE_SILENCE_MAX, PAYMENT_MAX, QUOTE_VALID,
 };
@@ -44,7 +43,6 @@ pub use oracle::{
     Doubt, NoRate, Oracle, OracleFault, OracleRules, RATE_MAX, Rate, Reading, Rejected,
     SOURCES_MAX, median,
 };
-pub use price::PriceList;
 pub use pricing::{
     Moved, NotAPriceKey, Observation, PriceKey, PriceQuote, PriceStep, Pricing, PricingRefusal,
     PricingRules, Region, SpotRental, StepName, UnsoundPrices, UnsoundPricing, Why, leaves_at,

@@ -2,6 +2,8 @@
 
 use units::{Asset, Credits, Money};
 
+use crate::oracle::coins_of;
+
 /// What a rental is paid in, and at which rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -16,9 +18,6 @@ pub enum Currency {
         usd_micros_per_coin: u64,
     },
 }
-
-/// Smallest units in one coin.
-const COIN: u128 = 100_000_000;
 
 impl Currency {
     /// The asset that moves.
@@ -47,10 +46,9 @@ impl Currency {
     fn of(self, amount: Credits, divide: fn(u128, u128) -> u128) -> Option<Money> {
         let units = match self {
             Self::Usd | Self::Usdc => amount.units(),
-            Self::Io { usd_micros_per_coin: 0 } => return None,
-            Self::Io { usd_micros_per_coin: rate } => {
-                let all = u128::from(amount.units()) * COIN;
-                u64::try_from(divide(all, u128::from(rate))).ok()?
+            Self::Io { usd_micros_per_coin } => {
+                let (all, rate) = coins_of(amount, usd_micros_per_coin)?;
+                u64::try_from(divide(all, rate)).ok()?
             }
         };
         Some(Money::new(self.asset(), units))

@@ -186,8 +186,7 @@ impl Rate {
     }
 
     fn coins_of(&self, usd: Credits) -> Option<(u128, u128)> {
-        let rate = u128::from(self.usd_micros_per_coin);
-        (rate > 0).then(|| (u128::from(usd.units()) * COIN, rate))
+        coins_of(usd, self.usd_micros_per_coin)
     }
 
     fn usd_of(&self, coins: Coins) -> Option<u128> {
@@ -200,6 +199,13 @@ impl Rate {
         let distance = u128::from(self.usd_micros_per_coin.abs_diff(other));
         distance * WHOLE_BP <= u128::from(other) * u128::from(share_bp)
     }
+}
+
+/// What this many dollars come to in units of the coin at a rate: the first number over the second. `None` when a coin
+/// is worth nothing.
+pub(crate) fn coins_of(usd: Credits, usd_micros_per_coin: u64) -> Option<(u128, u128)> {
+    let rate = u128::from(usd_micros_per_coin);
+    (rate > 0).then(|| (u128::from(usd.units()) * COIN, rate))
 }
 
 /// Why nothing can be paid in coins.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use units::{AccountId, Coins, WorkerId};
 
-use crate::split::split;
+use units::split;
 
 /// Unclaimed rewards.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -10,10 +10,9 @@ pub mod merkle;
 pub mod rule;
 pub mod score;
 pub mod season;
-mod split;
 pub mod stage;
 pub mod statement;
 pub mod supply;
 pub mod vesting;
 
-pub use split::split;
+pub use units::split;

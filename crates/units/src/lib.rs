@@ -13,6 +13,7 @@
 mod hardware;
 mod id;
 mod money;
+mod split;
 mod time;
 
 pub use hardware::{
@@ -26,4 +27,5 @@ pub use id::{
 pub use money::{
     Amount, Asset, Coins, Credits, Denomination, Io, Money, NotAnAmount, NotMoney, Usd, Usdc,
 };
+pub use split::split;
 pub use time::{DAY, HOUR, Hour, MINUTE, Month, NotATime, Timestamp};

@@ -173,6 +173,19 @@ async fn decide(
     Ok(axum::Json(seen(&app, &caller, slash).await?))
 }
 
+/// What somebody says about a slash that they may see, with a file that is here.
+async fn statement(
+    app: &Shared,
+    caller: &Caller,
+    slash: SlashId,
+    told: &Told<StatementRequest>,
+) -> Result<StatementRequest, Refused> {
+    caller.may_write()?;
+    seen(app, caller, slash).await?;
+    told.body.blob.map_or(Ok(()), |blob| kept(app, "blob", blob))?;
+    Ok(told.body.clone())
+}
+
 /// Appeal against a slash
 ///
 /// Once, within the time for it, by anyone whose coins it takes. They stay locked until it is decided.
@@ -187,10 +200,7 @@ async fn appeal(
     Path(slash): Path<SlashId>,
     told: Told<StatementRequest>,
 ) -> Result<axum::Json<SlashView>, Refused> {
-    caller.may_write()?;
-    seen(&app, &caller, slash).await?;
-    let StatementRequest { text, blob } = told.body.clone();
-    blob.map_or(Ok(()), |blob| kept(&app, "blob", blob))?;
+    let StatementRequest { text, blob } = statement(&app, &caller, slash, &told).await?;
     let account = caller.account;
     app.writer.tell(told.command(&caller, Command::Appeal { account, slash, text, blob })).await?;
     Ok(axum::Json(seen(&app, &caller, slash).await?))
@@ -210,10 +220,7 @@ async fn state_on(
     Path(slash): Path<SlashId>,
     told: Told<StatementRequest>,
 ) -> Result<axum::Json<SlashView>, Refused> {
-    caller.may_write()?;
-    seen(&app, &caller, slash).await?;
-    let StatementRequest { text, blob } = told.body.clone();
-    blob.map_or(Ok(()), |blob| kept(&app, "blob", blob))?;
+    let StatementRequest { text, blob } = statement(&app, &caller, slash, &told).await?;
     let account = caller.account;
     let side = if caller.is_operator() { Side::Network } else { Side::Accused(account) };
     let command = Command::StateOnSlash { side, slash, text, blob };

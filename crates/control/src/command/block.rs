@@ -20,11 +20,12 @@ use crate::effect::{Closed, Effect, Subject};
 use crate::limits::EXEMPTIONS_MAX;
 use crate::record::{Actor, ExemptionRecord, MachineRecord, ProofSaid, VerdictRecord};
 use crate::refusal::{Noun, Refusal};
-use crate::state::{BLOCKS_KEPT, BlockSummary, Control, Listing, Nomination, Reply, Worker};
+use crate::state::{
+    BLOCKS_KEPT, BlockSummary, Control, Listing, MINUTE_MILLIS, Nomination, Reply, Worker,
+};
 
 /// The longest reason of an exemption or a block, in bytes.
 const NOTE_BYTES_MAX: usize = 500;
-const MINUTE_MILLIS: u64 = 60_000;
 
 impl Control {
     /// Closes the blocks whose time has come, in order: an hour may be paid late, but none is skipped.

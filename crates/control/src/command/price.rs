@@ -11,9 +11,8 @@ use super::Standing;
 use super::rental::asked;
 use crate::record::{Actor, MachineRecord, OrderRecord, Role};
 use crate::refusal::Refusal;
-use crate::state::{Control, Priced, Reply, Worker};
+use crate::state::{Control, MINUTE_MILLIS, Priced, Reply, Worker};
 
-const MINUTE_MILLIS: u64 = 60_000;
 /// Minutes of an hour: what an order that was turned away could have paid for in it.
 const HOUR_MINUTES: u64 = 60;
 
@@ -95,17 +94,17 @@ impl Control {
         let workers = self.workers.iter().filter(|(_, worker)| of_key(worker));
         let workers: Vec<WorkerId> = workers.map(|(id, _)| *id).collect();
         // Machines of one price that begin at the same base cost the same: each is worked out once.
-        let mut known: BTreeMap<(Arc<PriceKey>, Credits), Prices> = BTreeMap::new();
+        let mut known: BTreeMap<(Arc<PriceKey>, Credits), Credits> = BTreeMap::new();
         for id in workers {
             let Some(priced) = self.workers.get(&id).map(|worker| worker.priced.clone()) else {
                 continue;
             };
-            let Some(key) = priced.key.clone() else { continue };
-            let same = (key, priced.base);
-            let mut prices = known.get(&same).copied().unwrap_or_else(|| self.prices_of(&priced));
-            known.insert(same, prices);
-            prices.vcpu_hour = priced.vcpu_hour;
-            self.offer(id, prices);
+            let Priced { key: Some(key), base, vcpu_hour } = priced else { continue };
+            let gpu_hour = *known.entry((key, base)).or_insert_with_key(|(key, base)| {
+                let rules = &self.parameters().pricing;
+                self.economy.market.pricing.quote(key, *base, rules).price
+            });
+            self.offer(id, Prices { gpu_hour, vcpu_hour });
         }
         self.outbid_spots(now);
     }

@@ -11,9 +11,8 @@ use super::coin::io;
 use crate::effect::Subject;
 use crate::record::{Actor, SeasonRecord};
 use crate::refusal::{Noun, Refusal};
-use crate::state::{Control, Reply};
+use crate::state::{Control, MINUTE_MILLIS, Reply};
 
-const MINUTE_MILLIS: u64 = 60_000;
 /// Payouts are told to the book so many at a time: it takes no batch of any length.
 const PAYOUTS_AT_ONCE: usize = 1_000;
 

@@ -7,17 +7,17 @@ use ledger::Book;
 use market::{HourMeter, Terms, Worked};
 use serde::{Deserialize, Serialize};
 use units::{
-    AccountId, BlobId, CommandId, Credits, InviteId, JobId, KeyId, Name, ProjectId, RentalId,
-    Timestamp, TransferId, WorkerId,
+    AccountId, CommandId, Credits, InviteId, JobId, KeyId, Name, ProjectId, RentalId, Timestamp,
+    TransferId, WorkerId,
 };
 
 use super::NotAState;
 use super::foreign::{AccountPart, HoldPart, SeatPart, StagePart, ToldPart};
 use crate::parameters::Versions;
-use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
+use crate::record::{Digest, OrderRecord, Role};
 use crate::state::{
-    Checks, Control, Economy, Head, Hired, Invite, Job, JobStage, Key, Listing, Node, NodeStage,
-    Nomination, Person, Priced, Project, Rental, Reply, Settled, Told, Uptime, Week, Worker,
+    Control, Economy, Head, Invite, Job, Key, Node, NodeStage, Person, Project, Rental, Reply,
+    Settled, Told, Worker,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -26,42 +26,14 @@ pub(super) struct Parts {
     told: Vec<(Timestamp, CommandId, Digest, Reply)>,
     people: Vec<(AccountId, Name, Option<String>)>,
     projects: Vec<(ProjectId, Name, BTreeMap<AccountId, Role>, Credits)>,
-    keys: Vec<(KeyId, KeyPart)>,
+    keys: Vec<(KeyId, Key)>,
     invites: Vec<(InviteId, AccountId, Digest, Timestamp, Option<WorkerId>)>,
-    workers: Vec<(WorkerId, WorkerPart)>,
+    workers: Vec<(WorkerId, Worker)>,
     rentals: Vec<RentalPart>,
-    jobs: Vec<JobPart>,
+    jobs: Vec<Job>,
     book: (Vec<AccountPart>, Vec<HoldPart>, Vec<ToldPart>),
     versions: Versions,
     economy: Economy,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeyPart {
-    account: AccountId,
-    label: Name,
-    scopes: BTreeSet<Scope>,
-    secret_sha256: Digest,
-    expires: Option<Timestamp>,
-    revoked: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WorkerPart {
-    owner: AccountId,
-    name: Name,
-    public_key: Digest,
-    fingerprint: Digest,
-    machine: MachineRecord,
-    described: Timestamp,
-    up: bool,
-    uptime: Uptime,
-    hired: Hired,
-    week: Week,
-    nominated: Option<Nomination>,
-    checks: Checks,
-    paused: bool,
-    revision: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,19 +72,6 @@ struct NodePart {
     cleared: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-struct JobPart {
-    id: JobId,
-    rental: RentalId,
-    entrypoint: String,
-    package: Option<BlobId>,
-    env: BTreeMap<String, String>,
-    stage: JobStage,
-    stop_asked: bool,
-    submitted_at: Timestamp,
-    ended_at: Option<Timestamp>,
-}
-
 impl Parts {
     pub(super) fn of(state: &Control) -> Self {
         let book = state.book.parts();
@@ -137,11 +96,11 @@ impl Parts {
                 .map(|(id, it)| (*id, it.name.clone(), it.email.clone()))
                 .collect(),
             projects: projects.collect(),
-            keys: state.keys.iter().map(|(id, key)| (*id, key.into())).collect(),
+            keys: state.keys.iter().map(|(id, key)| (*id, key.clone())).collect(),
             invites: invites.collect(),
-            workers: state.workers.iter().map(|(id, worker)| (*id, worker.into())).collect(),
+            workers: state.workers.iter().map(|(id, worker)| (*id, worker.clone())).collect(),
             rentals: state.rentals.values().map(RentalPart::from).collect(),
-            jobs: state.jobs.values().map(JobPart::from).collect(),
+            jobs: state.jobs.values().cloned().collect(),
             book: (
                 book.accounts.into_iter().map(AccountPart::from).collect(),
                 book.holds.into_iter().map(HoldPart::from).collect(),
@@ -174,11 +133,11 @@ impl Parts {
             told: remembered(self.told),
             people: people.collect(),
             projects: projects.collect(),
-            keys: self.keys.into_iter().map(|(id, key)| (id, key.into())).collect(),
+            keys: self.keys.into_iter().collect(),
             invites: invites.collect(),
-            workers: self.workers.into_iter().map(|(id, worker)| (id, worker.into())).collect(),
+            workers: self.workers.into_iter().collect(),
             rentals: self.rentals.into_iter().map(|rental| (rental.id, rental.into())).collect(),
-            jobs: self.jobs.into_iter().map(|job| (job.id, job.into())).collect(),
+            jobs: self.jobs.into_iter().map(|job| (job.id, job)).collect(),
             book,
             versions: self.versions,
             economy: self.economy,
@@ -228,100 +187,6 @@ impl Control {
             self.inventory.set_open(*id, worker.is_open());
         }
         Ok(())
-    }
-}
-
-impl From<&Key> for KeyPart {
-    fn from(key: &Key) -> Self {
-        let Key { account, label, scopes, secret_sha256, expires, revoked } = key.clone();
-        Self { account, label, scopes, secret_sha256, expires, revoked }
-    }
-}
-
-impl From<KeyPart> for Key {
-    fn from(part: KeyPart) -> Self {
-        let KeyPart { account, label, scopes, secret_sha256, expires, revoked } = part;
-        Self { account, label, scopes, secret_sha256, expires, revoked }
-    }
-}
-
-impl From<&Worker> for WorkerPart {
-    fn from(worker: &Worker) -> Self {
-        let Worker {
-            owner,
-            name,
-            public_key,
-            fingerprint,
-            machine,
-            described,
-            up,
-            uptime,
-            hired,
-            listing: _,
-            priced: _,
-            week,
-            nominated,
-            checks,
-            paused,
-            revision,
-            nodes: _,
-        } = worker.clone();
-        Self {
-            owner,
-            name,
-            public_key,
-            fingerprint,
-            machine,
-            described,
-            up,
-            uptime,
-            hired,
-            week,
-            nominated,
-            checks,
-            paused,
-            revision,
-        }
-    }
-}
-
-impl From<WorkerPart> for Worker {
-    fn from(part: WorkerPart) -> Self {
-        let WorkerPart {
-            owner,
-            name,
-            public_key,
-            fingerprint,
-            machine,
-            described,
-            up,
-            uptime,
-            hired,
-            week,
-            nominated,
-            checks,
-            paused,
-            revision,
-        } = part;
-        Self {
-            owner,
-            name,
-            public_key,
-            fingerprint,
-            machine,
-            described,
-            up,
-            uptime,
-            hired,
-            listing: Listing::default(),
-            priced: Priced::default(),
-            week,
-            nominated,
-            checks,
-            paused,
-            revision,
-            nodes: BTreeSet::new(),
-        }
     }
 }
 
@@ -406,30 +271,5 @@ impl From<NodePart> for Node {
             cleared_from: part.cleared_from,
             cleared: part.cleared,
         }
-    }
-}
-
-impl From<&Job> for JobPart {
-    fn from(job: &Job) -> Self {
-        let Job { id, rental, entrypoint, package, env, stage, stop_asked, submitted_at, ended_at } =
-            job.clone();
-        Self { id, rental, entrypoint, package, env, stage, stop_asked, submitted_at, ended_at }
-    }
-}
-
-impl From<JobPart> for Job {
-    fn from(part: JobPart) -> Self {
-        let JobPart {
-            id,
-            rental,
-            entrypoint,
-            package,
-            env,
-            stage,
-            stop_asked,
-            submitted_at,
-            ended_at,
-        } = part;
-        Self { id, rental, entrypoint, package, env, stage, stop_asked, submitted_at, ended_at }
     }
 }

@@ -30,6 +30,7 @@ pub use nouns::{
 };
 pub use standing::{Checks, Listing, Nomination, Priced};
 pub use told::Told;
+pub(crate) use uptime::MINUTE_MILLIS;
 pub use uptime::Uptime;
 
 use crate::effect::{Closed, Effect, Movement, Subject};

@@ -39,7 +39,7 @@ pub struct Project {
 }
 
 /// What opens the API.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Key {
     /// Whose it is.
     pub account: AccountId,
@@ -76,7 +76,7 @@ pub struct Invite {
 }
 
 /// A machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Worker {
     /// Whose it is; set when it joins.
     pub owner: AccountId,
@@ -97,8 +97,10 @@ pub struct Worker {
     /// For how long it served somebody else in each hour.
     pub hired: Hired,
     /// What it is to the economy, by the registry of the day. Follows from the rest.
+    #[serde(skip)]
     pub listing: Listing,
     /// Which prices it has, by the registry of the day. Follows from the rest.
+    #[serde(skip)]
     pub priced: Priced,
     /// How it has behaved in the last week.
     pub week: Week,
@@ -111,6 +113,7 @@ pub struct Worker {
     /// Grows with every change of what it should run.
     pub revision: u64,
     /// The nodes seated on it.
+    #[serde(skip)]
     pub nodes: BTreeSet<(RentalId, u32)>,
 }
 
@@ -393,7 +396,7 @@ impl JobStage {
 }
 
 /// A piece of work submitted to a rental.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Job {
     /// Its id.
     pub id: JobId,

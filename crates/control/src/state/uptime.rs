@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use units::{Hour, Timestamp};
 
+/// Milliseconds of a minute.
+pub(crate) const MINUTE_MILLIS: u64 = 60_000;
+
 /// When a machine spoke.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uptime {

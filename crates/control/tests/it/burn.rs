@@ -3,9 +3,9 @@
 use control::{BURNS_KEPT, BurnStep, Command, Noun, Purse, Refusal};
 use ledger::Holder;
 use market::{Exactly, NoRate, NotNow};
-use units::{Asset, Coins, Hour, Money};
+use units::{Asset, Hour, Money};
 
-use crate::town::{Town, account, project};
+use crate::town::{Town, account, coins, project};
 
 pub(crate) fn money(text: &str) -> Money {
     text.parse().unwrap()
@@ -103,10 +103,6 @@ fn half_of_the_revenue_buys_coins_that_are_burned_once_a_day() {
     );
     day(&mut town, Some(250_000));
     assert_eq!(town.control.economy().burning.records.len(), 1, "revenue is set aside once");
-}
-
-fn coins(text: &str) -> Coins {
-    text.parse().unwrap()
 }
 
 #[test]

@@ -1,24 +1,14 @@
 //! The coin: born once, staked, earned hour by hour, claimed, taken away and given back.
 
-use control::{Command, GrantRecord, Noun, OfferRecord, Purse, Refusal, SlashRecord};
-use ledger::{AccountKey, Holder};
-use stakes::{Evidence, EvidenceKind, Offence, OfferRefusal, StakeRefusal};
+use control::{Command, GrantRecord, Noun, OfferRecord, Purse, Refusal};
+use ledger::Holder;
+use stakes::{OfferRefusal, StakeRefusal};
 use units::{Asset, Coins, GrantId, Hour, Money, Month, OfferId, SlashId};
 
-use crate::town::{Town, account, digest, project, rental, worker};
-
-fn coins(text: &str) -> Coins {
-    text.parse().unwrap()
-}
-
-/// What a purse has in coins.
-fn purse(town: &Town, holder: Holder) -> String {
-    let key = AccountKey { holder, asset: Asset::Io };
-    Coins::from_units(town.control.book().account(key).available()).to_string()
-}
+use crate::town::{Town, account, coin_purse, coins, project, rental, slash, worker};
 
 fn of(town: &Town, whose: &str) -> String {
-    purse(town, Holder::Account(account(whose)))
+    coin_purse(town, Holder::Account(account(whose)))
 }
 
 /// The coin is born at a full hour, Sue and Ann have coins, and Sue's machines are silent.
@@ -70,11 +60,11 @@ fn every_coin_is_born_once_and_the_hours_that_are_over_are_the_treasurys() {
     let schedule = rewards::emission::Emission::new(rules).unwrap();
     let past = schedule.emitted_through(Hour::from_number(first.number() - 1));
     assert_eq!(
-        purse(&town, Holder::Treasury),
+        coin_purse(&town, Holder::Treasury),
         coins("500000000").checked_add(past).unwrap().to_string()
     );
     let left = rules.total.checked_sub(past).unwrap();
-    assert_eq!(purse(&town, Holder::Emission), left.to_string());
+    assert_eq!(coin_purse(&town, Holder::Emission), left.to_string());
 }
 
 #[test]
@@ -91,13 +81,13 @@ fn a_machine_that_is_staked_and_up_earns_and_its_owner_claims() {
     let summary = town.control.economy().blocks.closed.back().unwrap().clone();
     assert_eq!((summary.counts.nominated, summary.counts.succeeded), (1, 1));
     assert_eq!(claimable(&town, "sue"), summary.worker_emission.to_string());
-    assert_eq!(purse(&town, Holder::SafetyModule), "0.00000000", "it has no members");
+    assert_eq!(coin_purse(&town, Holder::SafetyModule), "0.00000000", "it has no members");
     claim(&mut town, "sue");
     assert_eq!(
         of(&town, "sue"),
         coins("9800").checked_add(summary.worker_emission).unwrap().to_string()
     );
-    assert_eq!(purse(&town, Holder::Rewards), "0.00000000");
+    assert_eq!(coin_purse(&town, Holder::Rewards), "0.00000000");
 }
 
 #[test]
@@ -187,7 +177,7 @@ fn what_is_unstaked_cools_down_and_a_hired_machine_keeps_its_stake() {
     town.minutes(1);
     town.ok("sue", withdraw);
     assert_eq!(of(&town, "sue"), "10000.00000000");
-    assert_eq!(purse(&town, Holder::Stakes), "0.00000000");
+    assert_eq!(coin_purse(&town, Holder::Stakes), "0.00000000");
 }
 
 #[test]
@@ -210,24 +200,6 @@ fn a_co_staker_shares_what_a_machine_earns() {
         claimable(&town, "sue"),
         block.worker_emission.checked_sub(ann).unwrap().to_string()
     );
-}
-
-fn slash(town: &Town, id: u128, cards: u32) -> Command {
-    let evidence = vec![Evidence {
-        kind: EvidenceKind::ProofTranscript,
-        blob: digest(3),
-        summary: "two identities answered one challenge from one card".to_owned(),
-    }];
-    Command::Slash {
-        slash: SlashRecord {
-            slash: SlashId::from_bits(id),
-            worker: worker("m0"),
-            offence: Offence::ForgedProof,
-            offended_at: town.now,
-            cards,
-            evidence,
-        },
-    }
 }
 
 #[test]
@@ -264,7 +236,7 @@ fn a_slash_is_burned_after_a_month_or_given_back_to_the_unit() {
     assert_eq!(second.stake(), first.stake(), "unstaking first gains nothing");
     town.careful = false;
     town.minutes(31 * 24 * 60);
-    assert_eq!(purse(&town, Holder::Burned), second.total().to_string());
+    assert_eq!(coin_purse(&town, Holder::Burned), second.total().to_string());
 }
 
 #[test]
@@ -353,8 +325,8 @@ fn a_rental_is_paid_in_coins_at_the_rate_of_its_quote() {
     town.end("ann", "a").unwrap();
     // 91 minutes at a dollar an hour, four coins a dollar.
     assert_eq!(of(&town, "sue"), "10006.06666400");
-    assert_eq!(purse(&town, Holder::Fees), "0.00000000");
-    assert_eq!(purse(&town, Holder::Project(project("ann"))), "1.93333600");
+    assert_eq!(coin_purse(&town, Holder::Fees), "0.00000000");
+    assert_eq!(coin_purse(&town, Holder::Project(project("ann"))), "1.93333600");
 }
 
 fn told_rate_later(town: &mut Town, micros: u64) {

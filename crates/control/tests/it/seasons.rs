@@ -3,20 +3,16 @@
 use std::collections::BTreeMap;
 
 use control::{Command, Control, Noun, Refusal, Reply, SeasonRecord, Subject};
-use ledger::{AccountKey, Holder};
+use ledger::Holder;
 use rewards::season::{
     Basis, Points, PrizePool, Quest, QuestRefusal, Season, SeasonPlan, SeasonRefusal,
 };
 use stakes::votes::Switch;
-use units::{Asset, Coins, Hour, Name, SeasonId};
+use units::{Coins, Hour, Name, SeasonId};
 
-use crate::town::{Town, account, name, project, worker};
+use crate::town::{Town, account, coin_purse, coins, name, project, worker};
 
 const HOUR: u64 = 60;
-
-fn coins(text: &str) -> Coins {
-    text.parse().unwrap()
-}
 
 fn id(id: u128) -> SeasonId {
     SeasonId::from_bits(id)
@@ -70,17 +66,12 @@ fn season(town: &Town) -> &Season {
     town.control.economy().seasons.season(id(1)).unwrap()
 }
 
-fn purse(town: &Town, holder: Holder) -> String {
-    let key = AccountKey { holder, asset: Asset::Io };
-    Coins::from_units(town.control.book().account(key).available()).to_string()
-}
-
 fn of(town: &Town, whose: &str) -> String {
-    purse(town, Holder::Account(account(whose)))
+    coin_purse(town, Holder::Account(account(whose)))
 }
 
 fn treasury(town: &Town) -> Coins {
-    purse(town, Holder::Treasury).parse().unwrap()
+    coin_purse(town, Holder::Treasury).parse().unwrap()
 }
 
 /// Points for work of an account.
@@ -108,10 +99,10 @@ fn prizes_are_set_aside_and_come_back_until_a_season_begins() {
     opened(&mut town, 2);
     let again = plan(&town, 2);
     assert_eq!(open(&mut town, 1, again), Err(Refusal::Exists(Noun::Season)));
-    assert_eq!(purse(&town, Holder::Season(id(1))), "1100.00000000");
+    assert_eq!(coin_purse(&town, Holder::Season(id(1))), "1100.00000000");
     assert!(town.tell("ann", Command::WithdrawSeason { season: id(1) }).is_err());
     town.ok("operator", Command::WithdrawSeason { season: id(1) });
-    assert_eq!((treasury(&town), purse(&town, Holder::Season(id(1)))), (before, zero()));
+    assert_eq!((treasury(&town), coin_purse(&town, Holder::Season(id(1)))), (before, zero()));
     opened(&mut town, 2);
     town.minutes(HOUR);
     let refused = town.tell("operator", Command::WithdrawSeason { season: id(1) });
@@ -154,7 +145,7 @@ fn hours_of_machines_become_points_and_points_become_coins() {
     town.minutes(6 * HOUR);
     assert_eq!(season(&town).stage.text(), "paid");
     assert_eq!(of(&town, "sue"), "1000.00000000");
-    assert_eq!(purse(&town, Holder::Season(id(1))), zero());
+    assert_eq!(coin_purse(&town, Holder::Season(id(1))), zero());
     let back = treasury(&town).checked_sub(before).unwrap();
     let unearned = emitted(&town).checked_sub(so_far).unwrap();
     assert_eq!(back, unearned.checked_add(coins("100")).unwrap(), "what is unspent");
@@ -221,7 +212,7 @@ fn a_quest_counts_once_with_a_proof_of_its_own() {
     assert!(matches!(full, Err(Refusal::Quest(QuestRefusal::Full { .. }))), "{full:?}");
     town.minutes(2 * HOUR + 6 * HOUR);
     assert_eq!((of(&town, "ann"), of(&town, "bob")), ("50.00000000".into(), "50.00000000".into()));
-    assert_eq!(purse(&town, Holder::Season(id(1))), zero());
+    assert_eq!(coin_purse(&town, Holder::Season(id(1))), zero());
 }
 
 #[test]

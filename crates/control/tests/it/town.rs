@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use control::{
     Actor, Body, Command, Control, Digest, Effect, Entry, FiltersRecord, JobSaid, MachineRecord,
-    NodeSaid, OrderRecord, PhaseSaid, Refusal, Reply,
+    NodeSaid, OrderRecord, PhaseSaid, Refusal, Reply, SlashRecord,
 };
-use ledger::Holder;
+use ledger::{AccountKey, Holder};
+use stakes::{Evidence, EvidenceKind, Offence};
 use units::{
-    AccountId, CommandId, Credits, InviteId, JobId, Name, ProjectId, RentalId, Resources, Tier,
-    Timestamp, WorkerId,
+    AccountId, Asset, Coins, CommandId, Credits, InviteId, JobId, Name, ProjectId, RentalId,
+    Resources, SlashId, Tier, Timestamp, WorkerId,
 };
 
 /// The bits of a name: at most sixteen letters.
@@ -329,6 +330,35 @@ impl Drop for Town {
 
 pub(crate) fn dollars(text: &str) -> Credits {
     text.parse().unwrap()
+}
+
+pub(crate) fn coins(text: &str) -> Coins {
+    text.parse().unwrap()
+}
+
+/// What a purse has in coins.
+pub(crate) fn coin_purse(town: &Town, holder: Holder) -> String {
+    let key = AccountKey { holder, asset: Asset::Io };
+    Coins::from_units(town.control.book().account(key).available()).to_string()
+}
+
+/// Charges `m0` with having forged a proof, now, with so many cards.
+pub(crate) fn slash(town: &Town, id: u128, cards: u32) -> Command {
+    let evidence = vec![Evidence {
+        kind: EvidenceKind::ProofTranscript,
+        blob: digest(3),
+        summary: "two identities answered one challenge from one card".to_owned(),
+    }];
+    Command::Slash {
+        slash: SlashRecord {
+            slash: SlashId::from_bits(id),
+            worker: worker("m0"),
+            offence: Offence::ForgedProof,
+            offended_at: town.now,
+            cards,
+            evidence,
+        },
+    }
 }
 
 pub(crate) fn invite_of(name: &str, expires: Timestamp) -> Command {

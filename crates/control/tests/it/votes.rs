@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 
 use control::{
     BrakeRecord, Command, Control, GrantRecord, Needs, Noun, ProposalRecord, Purse, Refusal, Reply,
-    SlashRecord, Subject,
+    Subject,
 };
-use ledger::{AccountKey, Holder};
+use ledger::Holder;
 use stakes::votes::{
     BallotRefusal, BrakeRefusal, Cancellation, Choice, Defeat, Kind, Lift, ProposeRefusal, Stage,
     Switch,
 };
-use stakes::{Evidence, EvidenceKind, Offence};
-use units::{Asset, Coins, GrantId, Hour, Money, ProposalId, SlashId};
+use units::{GrantId, Hour, Money, ProposalId, SlashId};
 
-use crate::town::{Town, account, digest, worker};
+use crate::town::{Town, account, coin_purse, coins, slash, worker};
 
 const HOUR: u64 = 60;
 const DAY: u64 = 24 * HOUR;
@@ -22,10 +21,6 @@ const DAY: u64 = 24 * HOUR;
 const TO_VOTE: u64 = DAY;
 const VOTE: u64 = 7 * DAY;
 const TIMELOCK: u64 = 2 * DAY;
-
-fn coins(text: &str) -> Coins {
-    text.parse().unwrap()
-}
 
 /// Ann, Bob and Sue have 600, 300 and 100 coins in the safety module, old enough to vote; and 1,000 more each.
 fn town(machines: &[u32]) -> Town {
@@ -114,11 +109,6 @@ fn brake(what: &[Switch], hours: u32) -> Command {
     let what: BTreeSet<Switch> = what.iter().copied().collect();
     let reason = "coins leave the wrong way".to_owned();
     Command::PullBrake { brake: BrakeRecord { what, reason, by: account("bob"), hours } }
-}
-
-fn purse(town: &Town, holder: Holder) -> String {
-    let key = AccountKey { holder, asset: Asset::Io };
-    Coins::from_units(town.control.book().account(key).available()).to_string()
 }
 
 #[test]
@@ -279,7 +269,7 @@ fn a_machine_that_is_unstaked_or_slashed_takes_its_owners_proposal_along() {
         unstake(&mut town, "sue", "100");
         propose(&mut town, "sue", 1, Kind::Text);
         let command = if slashed {
-            town.ok("operator", slash(&town, 1));
+            town.ok("operator", slash(&town, 1, 1));
             // What is left of it after a slash of half is more than proposing takes.
             assert_eq!(stage(&town, 1), "pending");
             let (account, worker) = (account("sue"), worker("m0"));
@@ -357,24 +347,6 @@ fn a_version_that_waits_already_comes_first() {
     assert_eq!(town.control.parameters().stakes.wait_days, 5);
 }
 
-fn slash(town: &Town, id: u128) -> Command {
-    let evidence = vec![Evidence {
-        kind: EvidenceKind::ProofTranscript,
-        blob: digest(3),
-        summary: "two identities answered one challenge from one card".to_owned(),
-    }];
-    Command::Slash {
-        slash: SlashRecord {
-            slash: SlashId::from_bits(id),
-            worker: worker("m0"),
-            offence: Offence::ForgedProof,
-            offended_at: town.now,
-            cards: 1,
-            evidence,
-        },
-    }
-}
-
 #[test]
 fn a_jury_of_the_others_overturns_a_slash_to_the_unit() {
     let mut town = town(&[1]);
@@ -389,10 +361,10 @@ fn a_jury_of_the_others_overturns_a_slash_to_the_unit() {
         let rules = &town.control.parameters().stakes;
         let view = economy.stakes.view(worker("m0"), need, town.now, rules);
         let earned = economy.accruals.account_total(account("sue"));
-        (view, earned, purse(town, Holder::Stakes), purse(town, Holder::Rewards))
+        (view, earned, coin_purse(town, Holder::Stakes), coin_purse(town, Holder::Rewards))
     };
     let before = holdings(&town);
-    town.ok("operator", slash(&town, 1));
+    town.ok("operator", slash(&town, 1, 1));
     assert_ne!(holdings(&town), before);
     let jury = || Kind::AppealJury { slash: SlashId::from_bits(1) };
     // Sue has votes in the safety module, and none in her own case.
@@ -427,7 +399,7 @@ fn id(id: u128) -> ProposalId {
 fn a_jury_that_comes_too_late_fails_and_says_why() {
     let mut town = town(&[1]);
     town.ok("sue", Command::Stake { worker: worker("m0"), coins: coins("200") });
-    town.ok("operator", slash(&town, 1));
+    town.ok("operator", slash(&town, 1, 1));
     propose(&mut town, "ann", 1, Kind::AppealJury { slash: SlashId::from_bits(1) });
     carried(&mut town, 1);
     let judge =
@@ -454,7 +426,7 @@ fn the_brake_stops_what_it_names_and_nothing_else() {
     town.quote("ann", "a", 1).unwrap();
     let (sue, ann, m0) = (account("sue"), account("ann"), worker("m0"));
     let money = Money::from(coins("5"));
-    let slashed = slash(&town, 1);
+    let slashed = slash(&town, 1, 1);
     let rows = [
         ("ann", Switch::Claims, claim("ann")),
         ("bob", Switch::Claims, Command::ClaimGrant { grant }),
@@ -574,7 +546,7 @@ fn what_was_decided_waits_for_the_brake() {
 fn nothing_is_burned_while_slashing_is_stopped() {
     let mut town = town(&[1]);
     town.ok("sue", Command::Stake { worker: worker("m0"), coins: coins("200") });
-    town.ok("operator", slash(&town, 1));
+    town.ok("operator", slash(&town, 1, 1));
     let locked = town.control.economy().stakes.slash(SlashId::from_bits(1)).unwrap().locked();
     wait(&mut town, 30 * DAY - HOUR);
     town.ok("operator", brake(&[Switch::Slashing], 72));
@@ -586,12 +558,12 @@ fn nothing_is_burned_while_slashing_is_stopped() {
     assert!(matches!(town.tell("operator", judge(true)), Err(Refusal::Braked { .. })));
     let mut other = town_again(&town);
     wait(&mut town, 71 * HOUR);
-    assert_eq!(purse(&town, Holder::Burned), "0.00000000");
+    assert_eq!(coin_purse(&town, Holder::Burned), "0.00000000");
     wait(&mut town, HOUR);
-    assert_eq!(purse(&town, Holder::Burned), locked.to_string());
+    assert_eq!(coin_purse(&town, Holder::Burned), locked.to_string());
     // In time, it can be given back.
     wait(&mut other, 71 * HOUR);
     other.ok("operator", judge(false));
     wait(&mut other, HOUR);
-    assert_eq!(purse(&other, Holder::Burned), "0.00000000");
+    assert_eq!(coin_purse(&other, Holder::Burned), "0.00000000");
 }

@@ -12,7 +12,7 @@ use units::{Coins, DeviceKind, Multiplier, Pool, Tier, WorkerId};
 
 use crate::rule::RuleSet;
 use crate::score::NORM_TOTAL;
-use crate::split::split;
+use units::split;
 
 use rules::WHOLE_BP;
 pub use rules::{BlockRules, EmptyGroup, GroupName, Grouping, NotBlockRules};

@@ -7,18 +7,17 @@ use market::Stage;
 use rewards::accruals::Wanted;
 use rewards::block::{BlockRules, Device, Outcome, Row, close};
 use rewards::checklist::{
-    Checked, ChecklistRules, Engagement, Evidence, HOUR_MINUTES, Standing, Status, check, in_force,
-    missing, proofs,
+    Checked, Engagement, Evidence, HOUR_MINUTES, Standing, Status, check, in_force, missing, proofs,
 };
 use rewards::emission::Emission;
-use rewards::rule::{Rule, RuleSet};
+use rewards::rule::RuleSet;
 use rewards::statement;
 use units::{AccountId, Coins, DeviceKind, Hour, Pool, Timestamp, WorkerId};
 
 use super::coin::io;
 use crate::effect::{Closed, Effect, Subject};
 use crate::limits::EXEMPTIONS_MAX;
-use crate::record::{Actor, ExemptionRecord, MachineRecord, ProofSaid, VerdictRecord};
+use crate::record::{Actor, ExemptionRecord, MachineRecord, Parameters, ProofSaid, VerdictRecord};
 use crate::refusal::{Noun, Refusal};
 use crate::state::{
     BLOCKS_KEPT, BlockSummary, Control, Listing, MINUTE_MILLIS, Nomination, Reply, Worker,
@@ -49,28 +48,39 @@ impl Control {
     /// Judges every machine by the checklist as an hour begins.
     pub(crate) fn nominate(&mut self, hour: Hour, now: Timestamp) {
         self.economy.blocks.open = Some(hour);
-        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
-        let mut nominated = 0;
-        for id in ids {
-            let missing = self.missing(id, now);
-            nominated += u32::from(missing.is_empty());
-            if let Some(worker) = self.workers.get_mut(&id) {
-                worker.nominated = Some(Nomination { hour, missing, listing: worker.listing });
-            }
+        let version = self.versions.at(hour);
+        // A block that is closed late is judged late: its registry may no longer be the one in effect.
+        let as_listed = version.number == self.versions.current().number;
+        let rules = &version.parameters;
+        let nominations: Vec<Nomination> = self
+            .workers
+            .iter()
+            .map(|(id, worker)| {
+                let listing =
+                    if as_listed { worker.listing } else { listing_by(rules, &worker.machine) };
+                let standing = self.standing((*id, worker), listing, now);
+                let exempt = exempt(worker, rules, now);
+                let missing = missing(&rules.checklist, &standing, exempt, now);
+                Nomination { hour, missing, listing }
+            })
+            .collect();
+        let ready = nominations.iter().filter(|nomination| nomination.missing.is_empty()).count();
+        self.economy.blocks.nominated = u32::try_from(ready).expect("a count of machines");
+        for (worker, nomination) in self.workers.values_mut().zip(nominations) {
+            worker.nominated = Some(nomination);
         }
-        self.economy.blocks.nominated = nominated;
     }
 
     fn close_block(&mut self, hour: Hour, now: Timestamp) {
         let version = self.versions.at(hour);
         let (number, rules) = (version.number, version.parameters.blocks.clone());
         let schedule = Emission::new(&version.parameters.emission).expect("the rules were checked");
-        let checklist = version.parameters.checklist.clone();
         let left = Coins::from_units(self.available(Holder::Emission, units::Asset::Io).units);
         let emission = schedule.block(hour).min(left);
+        let parameters = &version.parameters;
         let ids = self.workers.keys();
         let devices: Vec<Device> =
-            ids.filter_map(|id| self.device(*id, hour, &checklist, now)).collect();
+            ids.filter_map(|id| self.device(*id, hour, parameters, now)).collect();
         let block = close(&rules, emission, &devices);
         let from = io(Holder::Emission);
         // Without members the safety module's share is nobody's, and the treasury's like all that nobody earns.
@@ -163,7 +173,7 @@ impl Control {
         &self,
         id: WorkerId,
         hour: Hour,
-        rules: &ChecklistRules,
+        parameters: &Parameters,
         now: Timestamp,
     ) -> Option<Device> {
         let worker = self.workers.get(&id)?;
@@ -175,7 +185,7 @@ impl Control {
             engagement: if hired { Engagement::Hired } else { Engagement::Idle },
             work: worker.checks.work,
             up_minutes: u8::try_from(minutes).unwrap_or(HOUR_MINUTES).min(HOUR_MINUTES),
-            exempt: self.exempt(worker, hour.start()),
+            exempt: exempt(worker, parameters, hour.start()),
         };
         Some(Device {
             worker: id,
@@ -186,7 +196,7 @@ impl Control {
             quantity: listing.quantity,
             hired,
             missing,
-            proofs: proofs(rules, hour, &evidence),
+            proofs: proofs(&parameters.checklist, hour, &evidence),
         })
     }
 
@@ -216,32 +226,16 @@ impl Control {
 
     /// A machine's model by the registry of the day, and what must be staked on it.
     pub(crate) fn listing_of(&self, machine: &MachineRecord) -> Listing {
-        let parameters = self.parameters();
-        let registry = &parameters.registry;
-        let (kind, quantity, found) = match &machine.gpu_model {
-            Some(model) => (
-                DeviceKind::Gpu,
-                machine.offers.gpus,
-                registry.classify(model.text(), machine.vram_mib),
-            ),
-            None => {
-                let threads = machine.offers.vcpus;
-                (DeviceKind::Cpu, 1, registry.classify_cpu(&machine.cpu_model, threads))
-            }
-        };
-        let multiplier = found.multiplier();
-        Listing {
-            kind,
-            multiplier,
-            pool: found.pool().unwrap_or(Pool::Community),
-            quantity,
-            stake_needed: parameters.stakes.need(multiplier, quantity),
-        }
+        listing_by(self.parameters(), machine)
     }
 
     /// What is known of a machine now.
-    fn standing(&self, id: WorkerId, worker: &Worker, now: Timestamp) -> Standing {
-        let listing = worker.listing;
+    fn standing(
+        &self,
+        (id, worker): (WorkerId, &Worker),
+        listing: Listing,
+        now: Timestamp,
+    ) -> Standing {
         let checks = &worker.checks;
         let status = match (&checks.blocked, worker.paused) {
             (Some(_), _) => Status::Blocked,
@@ -265,24 +259,12 @@ impl Control {
         }
     }
 
-    fn exempt(&self, worker: &Worker, at: Timestamp) -> RuleSet {
-        let own = worker.checks.exemptions.iter().map(|exemption| &exemption.exemption);
-        in_force(own, at).or(self.parameters().exempt)
-    }
-
-    fn missing(&self, id: WorkerId, now: Timestamp) -> RuleSet {
-        let all = || Rule::ALL.iter().copied().collect();
-        self.workers.get(&id).map_or_else(all, |worker| {
-            let standing = self.standing(id, worker, now);
-            missing(&self.parameters().checklist, &standing, self.exempt(worker, now), now)
-        })
-    }
-
     /// The checklist of a machine as it stands now, every rule with its reason.
     pub fn ready(&self, id: WorkerId, now: Timestamp) -> Option<Vec<Checked>> {
         let worker = self.workers.get(&id)?;
-        let standing = self.standing(id, worker, now);
-        Some(check(&self.parameters().checklist, &standing, self.exempt(worker, now), now))
+        let rules = self.parameters();
+        let standing = self.standing((id, worker), worker.listing, now);
+        Some(check(&rules.checklist, &standing, exempt(worker, rules, now), now))
     }
 
     /// What came of a proof, as whoever verified it says.
@@ -371,5 +353,34 @@ impl Control {
             .expect("what is not claimed lies with the rewards");
         self.changed(Subject::Account(account));
         Ok(Reply::Done)
+    }
+}
+
+/// What a machine is excused from at a moment: by its own exemptions, and by these parameters all are.
+fn exempt(worker: &Worker, parameters: &Parameters, at: Timestamp) -> RuleSet {
+    let own = worker.checks.exemptions.iter().map(|exemption| &exemption.exemption);
+    in_force(own, at).or(parameters.exempt)
+}
+
+/// A machine's model by the registry of these parameters, and what must be staked on it.
+fn listing_by(parameters: &Parameters, machine: &MachineRecord) -> Listing {
+    let registry = &parameters.registry;
+    let (kind, quantity, found) = match &machine.gpu_model {
+        Some(model) => {
+            let found = registry.classify(model.text(), machine.vram_mib);
+            (DeviceKind::Gpu, machine.offers.gpus, found)
+        }
+        None => {
+            let threads = machine.offers.vcpus;
+            (DeviceKind::Cpu, 1, registry.classify_cpu(&machine.cpu_model, threads))
+        }
+    };
+    let multiplier = found.multiplier();
+    Listing {
+        kind,
+        multiplier,
+        pool: found.pool().unwrap_or(Pool::Community),
+        quantity,
+        stake_needed: parameters.stakes.need(multiplier, quantity),
     }
 }

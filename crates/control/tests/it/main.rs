@@ -26,6 +26,8 @@ mod town;
 #[cfg(test)]
 mod trouble;
 #[cfg(test)]
+mod versions;
+#[cfg(test)]
 mod votes;
 #[cfg(test)]
 mod worked;

@@ -25,8 +25,10 @@ impl Control {
         let kind = self.sensible(what)?;
         let mut powers = self.powers(now);
         if let Some(slash) = kind.slash().and_then(|slash| self.economy.stakes.slash(slash)) {
-            // Whose coins are at issue is no judge of it.
-            powers.retain(|account, _| !slash.touches(*account));
+            // Whose coins are at issue is no judge of it, nor is who lets them vote in their place.
+            let votes = &self.economy.votes;
+            let lent = |account| votes.delegate_of(account).is_some_and(|to| slash.touches(to));
+            powers.retain(|account, _| !slash.touches(*account) && !lent(*account));
         }
         let rules = self.parameters().votes.clone();
         let draft = Draft { id, kind, title, body, proposer: account };

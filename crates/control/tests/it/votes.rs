@@ -396,6 +396,29 @@ fn id(id: u128) -> ProposalId {
 }
 
 #[test]
+fn the_accused_has_no_vote_that_others_lent_in_a_jury_about_him() {
+    let mut town = town(&[1]);
+    town.ok("sue", Command::Stake { worker: worker("m0"), coins: coins("200") });
+    town.ok("bob", Command::Delegate { account: account("bob"), to: Some(account("sue")) });
+    wait(&mut town, 7 * DAY);
+    town.ok("operator", slash(&town, 1, 1));
+    propose(&mut town, "ann", 1, Kind::AppealJury { slash: SlashId::from_bits(1) });
+    propose(&mut town, "bob", 2, Kind::Text);
+    assert_eq!(proposal(&town, 1).terms.total, coins("600"), "Ann alone is the jury");
+    assert!(proposal(&town, 1).seat(account("sue")).is_none());
+    wait(&mut town, TO_VOTE);
+    for who in ["sue", "bob"] {
+        let refused = town.tell(who, ballot(who, 1, Choice::Yes));
+        assert_eq!(refused, Err(Refusal::Ballot(BallotRefusal::NoPower)), "{who}");
+        let refused = town.tell(who, veto(who, 1));
+        assert_eq!(refused, Err(Refusal::Ballot(BallotRefusal::NoPower)), "{who}");
+    }
+    town.ok("sue", ballot("sue", 2, Choice::Yes));
+    let lent = proposal(&town, 2).seat(account("sue")).unwrap().entrusted;
+    assert_eq!(lent, coins("300"), "in what is not about her she votes for Bob");
+}
+
+#[test]
 fn a_jury_that_comes_too_late_fails_and_says_why() {
     let mut town = town(&[1]);
     town.ok("sue", Command::Stake { worker: worker("m0"), coins: coins("200") });

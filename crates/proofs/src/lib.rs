@@ -1,0 +1,23 @@
+//! A machine has what it claims and gives all of it: the challenges that show it, and the checks that cannot be fooled.
+//!
+//! The bytes are those of `docs/reference/proofs.md`; this crate is its reference, in code that is read before it is
+//! fast. Whoever proves computes on a card behind [`Device`]; whoever verifies needs a processor only.
+//!
+//! # Invariants
+//! - Nothing here has a clock, a socket, or dice: times, and 32 random bytes per session, come from outside.
+//! - Whatever bytes arrive, nothing panics, and nothing is allocated beyond what a limit in [`limits`] allows.
+//! - A wrong answer is never a pass, and a right one never a fail: neither speed nor silence is evidence of a lie.
+
+mod bytes;
+mod device;
+pub mod limits;
+pub mod matmul;
+pub mod memory;
+pub mod prf;
+pub mod puzzle;
+mod task;
+pub mod tree;
+
+pub use bytes::{Malformed, Reader};
+pub use device::{Device, DeviceFault};
+pub use task::{BadTask, Matmul, Memory, Puzzle, Task};

@@ -1,0 +1,43 @@
+//! Everything in a proof that could grow, and how far it may.
+
+/// Bits of a puzzle, at most: a day of a fast card is far below.
+pub const PUZZLE_BITS_MAX: u8 = 48;
+/// Puzzles of a task.
+pub const PUZZLES_MAX: u16 = 64;
+
+/// The smallest matrix has 2^8 rows: a row's hash is then more than one BLAKE3 chunk everywhere.
+pub const LOG_N_MIN: u8 = 8;
+/// The largest has 2^16: sums of products of bytes stay below 2^31.
+pub const LOG_N_MAX: u8 = 16;
+/// Rounds of a matmul.
+pub const ROUNDS_MAX: u16 = 1024;
+/// Rounds that are opened.
+pub const CHECKED_MAX: u8 = 8;
+/// Rows that are opened in a round.
+pub const ROWS_MAX: u16 = 1024;
+
+/// Bytes of a block of memory.
+pub const BLOCK_BYTES: usize = 4096;
+/// Blocks of a memory: a tebibyte.
+pub const BLOCKS_MAX: u64 = 1 << 28;
+/// The least mixing of a cell, in rounds.
+pub const MIX_MIN: u16 = 8;
+/// The most.
+pub const MIX_MAX: u16 = 4096;
+/// Walkers, as a power of two.
+pub const LOG_WALKERS_MAX: u8 = 16;
+/// Steps of a walker.
+pub const STEPS_MAX: u32 = 65_536;
+/// Walkers that are opened.
+pub const OPENED_MAX: u16 = 1024;
+/// Blocks that a verifier makes for one task: some seconds of one core at the most mixing.
+pub const WALKED_BLOCKS_MAX: u64 = 65_536;
+
+/// Bytes of the openings of a task.
+pub const OPENINGS_BYTES_MAX: usize = 64 << 20;
+/// Tasks of a challenge.
+pub const TASKS_MAX: usize = 4;
+/// Pings of a session.
+pub const PINGS_MAX: u8 = 8;
+/// Bytes of a transcript.
+pub const TRANSCRIPT_BYTES_MAX: usize = 80 << 20;

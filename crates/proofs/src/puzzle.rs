@@ -1,0 +1,1 @@
+//! Numbers that hash to leading zeros.

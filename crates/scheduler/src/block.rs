@@ -281,6 +281,11 @@ impl Block {
         (self.units[place], self.workers[place])
     }
 
+    /// Changes a price. The caller sees to the order.
+    pub(crate) fn set_unit(&mut self, place: usize, unit: u64) {
+        self.units[place] = unit;
+    }
+
     /// How many machines come before `key`.
     pub(crate) fn rank(&self, key: (u64, WorkerId)) -> usize {
         let units = &self.units[..self.len];

@@ -81,6 +81,13 @@ impl Census {
         self.move_ranks(Some(&from), Some(&to));
     }
 
+    /// Machines have other prices per GPU, or else per vCPU: before, and after.
+    pub(crate) fn reprice(&mut self, per_gpu: bool, prices: Vec<(u64, u64)>) {
+        let ranks = if per_gpu { &mut self.per_gpu } else { &mut self.per_vcpu };
+        let (from, to) = prices.into_iter().unzip();
+        ranks.exchange(from, to);
+    }
+
     fn move_counts(&mut self, from: Option<&Facts>, to: Option<&Facts>) {
         let counts = [
             &mut self.models,

@@ -7,9 +7,10 @@ use units::{AccountId, Certification, Country, GpuModel, Tier, WorkerId};
 
 use crate::block::{Entry, Sieve, Wanted};
 use crate::census::Census;
-use crate::lanes::{Lanes, places_of};
+use crate::lane::Repriced;
+use crate::lanes::{LaneKey, Lanes, places_of, repriced};
 use crate::limits::SUPPLIERS_MACHINES_MAX;
-use crate::machine::{Held, Machine, Stand};
+use crate::machine::{Held, Machine, Prices, Stand};
 use crate::matcher::Need;
 use crate::order::Filters;
 use crate::ranks::Ranks;
@@ -52,6 +53,19 @@ impl<T: Ord + Clone> Numbers<T> {
 
 /// A supplier's number and the four quarters of a machine's, highest first: 20 bytes, where two fields take 32.
 type Supplied = [u32; 5];
+
+/// Open machines that are to have other prices, in the lanes they are in.
+#[derive(Debug, Default)]
+pub(crate) struct Reprice(BTreeMap<LaneKey, Vec<Repriced>>);
+
+impl Reprice {
+    /// An open machine is to have these prices; it has others yet.
+    pub(crate) fn add(&mut self, stand: &Stand, to: &Prices) {
+        for (key, change) in repriced(stand, &entry(stand), to) {
+            self.0.entry(key).or_default().push(change);
+        }
+    }
+}
 
 /// Every open machine, wherever it is looked for.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +112,17 @@ impl Index {
             self.by_supplier.remove(supplied(from));
             self.by_supplier.insert(supplied(to));
         }
+    }
+
+    /// Gives open machines other prices, at a cost far below that of changing each.
+    pub(crate) fn reprice(&mut self, changes: Reprice) {
+        for per_vcpu in [false, true] {
+            let of_kind = changes.0.iter().filter(|(key, _)| key.per_vcpu == per_vcpu);
+            let prices = of_kind.flat_map(|(_, changes)| changes);
+            let prices = prices.map(|change| (change.from, change.to)).collect();
+            self.census.reprice(!per_vcpu, prices);
+        }
+        self.lanes.reprice(changes.0);
     }
 
     /// What is taken of an open machine changes.

@@ -5,15 +5,18 @@ use std::fmt;
 
 use units::{Credits, Resources, WorkerId};
 
-use crate::index::Index;
+use crate::index::{Index, Reprice};
 use crate::lanes::Lanes;
 use crate::limits::OFFERS_PER_PAGE_MAX;
-use crate::machine::{Held, Machine, Stand};
+use crate::machine::{Held, Machine, Prices, Stand};
 use crate::matcher::{Cursor, Fit, Need, Offer, Placement, Seat};
 use crate::matches::{Matches, Ranking};
 use crate::order::{Filters, Order, Refusal, Spread};
 use crate::question::Question;
 use crate::survey::Survey;
+
+/// Where more than one in so many machines have another price, all are gone through instead of each being looked up.
+const REPRICED_ONE_IN: usize = 8;
 
 /// The machines of the network, and what is taken of each.
 ///
@@ -78,6 +81,38 @@ impl Inventory {
             self.index.change(&self.stands[&stand.machine.id], &stand);
         }
         self.stands.insert(stand.machine.id, stand);
+    }
+
+    /// Machines have other prices, and nothing else about them changes. Of a machine named twice the last counts; an
+    /// unknown one stays unknown.
+    ///
+    /// It is the same as [`Inventory::put`] for each of them, at a small part of the cost when they are many.
+    pub fn reprice(&mut self, prices: impl IntoIterator<Item = (WorkerId, Prices)>) {
+        let mut prices: Vec<(WorkerId, Prices)> = prices.into_iter().collect();
+        prices.sort_by_key(|(worker, _)| *worker);
+        let mut changes = Reprice::default();
+        let mut change = |stand: &mut Stand, to: Prices| {
+            if stand.open {
+                changes.add(stand, &to);
+            }
+            stand.machine.prices = to;
+        };
+        let last = |at: usize| prices.get(at + 1).is_none_or(|next| next.0 != prices[at].0);
+        let counting = (0..prices.len()).filter(|at| last(*at)).map(|at| prices[at]);
+        if prices.len() < self.stands.len() / REPRICED_ONE_IN {
+            for (worker, to) in counting {
+                self.stands.get_mut(&worker).into_iter().for_each(|stand| change(stand, to));
+            }
+        } else {
+            let mut counting = counting.peekable();
+            for (worker, stand) in &mut self.stands {
+                while counting.next_if(|(unknown, _)| unknown < worker).is_some() {}
+                if let Some((_, to)) = counting.next_if(|(known, _)| known == worker) {
+                    change(stand, to);
+                }
+            }
+        }
+        self.index.reprice(changes);
     }
 
     /// Forgets a machine with all that is taken of it; its seats need no giving back.

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use units::WorkerId;
 
 use crate::block::{Entry, Sieve};
-use crate::lane::Lane;
+use crate::lane::{Lane, Repriced};
 use crate::limits::GPUS_PER_MACHINE_MAX;
-use crate::machine::Stand;
+use crate::machine::{Prices, Stand};
 use crate::matcher::Need;
 
 /// What the machines of a lane have in common.
@@ -75,6 +75,13 @@ impl Lanes {
         }
     }
 
+    /// Gives machines other prices, all those of a lane at once.
+    pub(crate) fn reprice(&mut self, changes: BTreeMap<LaneKey, Vec<Repriced>>) {
+        for (key, changes) in changes {
+            self.0.get_mut(&key).expect("an open machine is in its lanes").reprice(changes);
+        }
+    }
+
     fn remove_from(&mut self, key: LaneKey, machine: (u64, WorkerId)) {
         let lane = self.0.get_mut(&key).expect("an open machine is in its lanes");
         lane.remove(machine);
@@ -118,6 +125,20 @@ impl Lanes {
 /// The places of a machine in its lanes.
 pub(crate) fn places_of(stand: &Stand, entry: &Entry) -> Vec<(LaneKey, Entry)> {
     lanes_of(stand, entry).map(|(key, unit)| (key, Entry { unit, ..*entry })).collect()
+}
+
+/// The lanes of a machine in which these prices are other than its own.
+pub(crate) fn repriced(
+    stand: &Stand,
+    entry: &Entry,
+    to: &Prices,
+) -> impl Iterator<Item = (LaneKey, Repriced)> {
+    let worker = entry.worker;
+    let changes = lanes_of(stand, entry).map(move |(key, from)| {
+        let to = if key.per_vcpu { to.vcpu_hour } else { to.gpu_hour }.units();
+        (key, Repriced { from, worker, to })
+    });
+    changes.filter(|(_, change)| change.from != change.to)
 }
 
 /// The lanes of a machine, with its price in each.

@@ -5,6 +5,11 @@ const RUN_LENGTH_MAX: usize = 512;
 /// Room is made for so many numbers at a time: a run that doubled its room would waste a third of it.
 const ROOM_LENGTH: usize = 64;
 
+/// Where more than one in so many numbers are exchanged, all runs are made anew.
+const EXCHANGED_ONE_IN: u64 = 16;
+/// How long runs are made then, so that the next to come do not split each.
+const MADE_LENGTH: usize = RUN_LENGTH_MAX * 3 / 4;
+
 /// A bag of numbers that knows how many are below any.
 ///
 /// Invariants: the runs' numbers, one after the other, are sorted; no run is empty; `firsts` and `lens` have an
@@ -61,6 +66,31 @@ impl<T: Copy + Ord> Ranks<T> {
         } else {
             self.told(at);
         }
+    }
+
+    /// Takes some numbers out, all of which are there, and as many others in.
+    pub(crate) fn exchange(&mut self, mut out: Vec<T>, mut come: Vec<T>) {
+        let few = u64::try_from(out.len()).expect("a count") < self.len() / EXCHANGED_ONE_IN;
+        if few {
+            out.into_iter().for_each(|number| self.remove(number));
+            come.into_iter().for_each(|number| self.insert(number));
+            return;
+        }
+        out.sort_unstable();
+        come.sort_unstable();
+        let (mut out, mut come) = (out.into_iter().peekable(), come.into_iter().peekable());
+        let mut all = Vec::with_capacity(usize::try_from(self.len()).expect("a count"));
+        for number in std::mem::take(&mut self.runs).into_iter().flatten() {
+            if out.next_if_eq(&number).is_none() {
+                all.extend(std::iter::from_fn(|| come.next_if(|new| *new <= number)));
+                all.push(number);
+            }
+        }
+        assert!(out.next().is_none(), "a number that leaves had come");
+        all.extend(come);
+        self.runs = all.chunks(MADE_LENGTH).map(<[T]>::to_vec).collect();
+        self.firsts = self.runs.iter().map(|run| run[0]).collect();
+        self.lens = self.runs.iter().map(|run| length(run)).collect();
     }
 
     /// How many there are.
@@ -120,7 +150,14 @@ mod tests {
         ) {
             let (mut ranks, mut list) = (Ranks::default(), Vec::new());
             for (number, comes) in steps {
-                if comes || list.len() < 1_200 {
+                if number.is_multiple_of(300) && !list.is_empty() {
+                    // The first few are exchanged: all of them, or a handful.
+                    let count = if comes { list.len() } else { 1 + list.len() / 40 };
+                    let out: Vec<u32> = list.drain(..count).collect();
+                    let come: Vec<u32> = out.iter().map(|old| (old * 7 + number) % 900).collect();
+                    list.extend(&come);
+                    ranks.exchange(out, come);
+                } else if comes || list.len() < 1_200 {
                     ranks.insert(number);
                     list.push(number);
                 } else {

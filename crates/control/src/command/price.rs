@@ -89,24 +89,25 @@ impl Control {
         if keys.is_empty() {
             return;
         }
-        let of_key =
-            |worker: &Worker| worker.priced.key.as_ref().is_some_and(|key| keys.contains(&**key));
-        let workers = self.workers.iter().filter(|(_, worker)| of_key(worker));
-        let workers: Vec<WorkerId> = workers.map(|(id, _)| *id).collect();
-        // Machines of one price that begin at the same base cost the same: each is worked out once.
-        let mut known: BTreeMap<(Arc<PriceKey>, Credits), Credits> = BTreeMap::new();
-        for id in workers {
-            let Some(priced) = self.workers.get(&id).map(|worker| worker.priced.clone()) else {
-                continue;
-            };
-            let Priced { key: Some(key), base, vcpu_hour } = priced else { continue };
-            let gpu_hour = *known.entry((key, base)).or_insert_with_key(|(key, base)| {
-                let rules = &self.parameters().pricing;
-                self.economy.market.pricing.quote(key, *base, rules).price
-            });
-            self.offer(id, Prices { gpu_hour, vcpu_hour });
-        }
+        self.reprice(&keys);
         self.outbid_spots(now);
+    }
+
+    /// Puts the machines whose price has moved on offer at what they cost now.
+    fn reprice(&mut self, keys: &BTreeSet<PriceKey>) {
+        let (rules, pricing) = (&self.parameters().pricing, &self.economy.market.pricing);
+        // Machines of one price that begin at the same base cost the same: each is worked out once.
+        let mut hours: BTreeMap<(Credits, &PriceKey), Option<Credits>> = BTreeMap::new();
+        let prices = self.workers.iter().filter_map(|(id, worker)| {
+            let Priced { key, base, vcpu_hour } = &worker.priced;
+            let key = key.as_deref()?;
+            let hour = hours.entry((*base, key)).or_insert_with(|| {
+                keys.contains(key).then(|| pricing.quote(key, *base, rules).price)
+            });
+            Some((*id, Prices { gpu_hour: (*hour)?, vcpu_hour: *vcpu_hour }))
+        });
+        let prices: Vec<(WorkerId, Prices)> = prices.collect();
+        self.inventory.reprice(prices);
     }
 
     /// Notes that a node has served from `since` until `at`, as far as that lies in the hour that is observed.
@@ -148,21 +149,25 @@ impl Control {
 
     /// What was up, open and not rented was free.
     fn see_free(&mut self, hour: Hour, now: Timestamp) {
-        let mut free: BTreeMap<(Arc<PriceKey>, AccountId), u64> = BTreeMap::new();
+        // By account first: two numbers are compared sooner than two prices.
+        let mut free: BTreeMap<(AccountId, &PriceKey), u64> = BTreeMap::new();
         for (id, worker) in &self.workers {
-            let Some(key) = worker.priced.key.clone() else { continue };
+            let Some(key) = worker.priced.key.as_deref() else { continue };
             if worker.paused || worker.checks.blocked.is_some() {
                 continue;
             }
             let minutes = worker.uptime.millis_in(hour, now.min(hour.end())) / MINUTE_MILLIS;
             let all = minutes * u64::from(worker.machine.offers.gpus);
             let rented = self.economy.market.rented.get(id).copied().unwrap_or_default();
-            let sum = free.entry((key, worker.owner)).or_default();
+            let sum = free.entry((worker.owner, key)).or_default();
             *sum = sum.saturating_add(all.saturating_sub(rented));
         }
         let seen = &mut self.economy.market.seen;
-        for ((key, supplier), card_minutes) in free {
-            seen.entry(PriceKey::clone(&key)).or_default().free(supplier, card_minutes);
+        for ((supplier, key), card_minutes) in free {
+            match seen.get_mut(key) {
+                Some(seen) => seen.free(supplier, card_minutes),
+                None => seen.entry(key.clone()).or_default().free(supplier, card_minutes),
+            }
         }
     }
 

@@ -317,6 +317,40 @@ proptest! {
     }
 
     #[test]
+    fn prices_that_change_together_are_as_if_told_one_by_one(
+        machines in machines(1..90),
+        served in vec(orders(), 0..4),
+        shut in 0_usize..4,
+        rounds in vec(vec((0_u128..95, credits(), credits()), 0..200), 1..3),
+        orders in vec(orders(), 1..8),
+    ) {
+        let mut together = opened(machines.iter().cloned());
+        machines.iter().take(shut).for_each(|machine| together.set_open(machine.id, false));
+        for order in &served {
+            if let Ok(placement) = together.place(order) {
+                together.take(&placement.seats).unwrap();
+            }
+        }
+        let mut each = together.clone();
+        for round in rounds {
+            let priced = |(number, gpu_hour, vcpu_hour)| (worker(number), Prices { gpu_hour, vcpu_hour });
+            let prices: Vec<_> = round.into_iter().map(priced).collect();
+            for (id, prices) in &prices {
+                if let Some(machine) = each.machine(*id).cloned() {
+                    each.put(Machine { prices: *prices, ..machine });
+                }
+            }
+            together.reprice(prices);
+            prop_assert_eq!(&together, &each);
+            for order in &orders {
+                prop_assert_eq!(together.place(order), each.place(order));
+                let page = |inventory: &Inventory| inventory.search(&order.filters, &order.each, None, 5);
+                prop_assert_eq!(page(&together), page(&each));
+            }
+        }
+    }
+
+    #[test]
     fn one_machine_more_never_makes_an_order_unplaceable(machines in machines(1..10), order in orders()) {
         let (last, others) = machines.split_last().unwrap();
         let mut inventory = opened(others.iter().cloned());

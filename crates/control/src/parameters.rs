@@ -4,19 +4,23 @@
 //! - Versions are numbered without a gap and take effect in the order of their numbers.
 //! - A version in effect never changes: what anything was reckoned by can be looked up for ever.
 //! - A set that makes no sense is refused before it is a version.
+//! - Only the newest version can be withdrawn, and only while it waits: no other rests on it, and nothing was reckoned
+//!   by it. What holders decided only holders undo.
+
+mod patch;
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use units::Hour;
+use units::{Hour, ProposalId};
+
+pub use patch::PATCH_BYTES_MAX;
+pub(crate) use patch::{canonical, is_of_registry, patched};
 
 use crate::record::{Digest, Parameters};
 use crate::refusal::Refusal;
 
-/// The longest patch, in bytes: a registry of hundreds of models fits.
-pub const PATCH_BYTES_MAX: usize = 64 * 1024;
 /// How many versions may wait for their hour.
 pub const VERSIONS_WAITING_MAX: usize = 32;
 
@@ -39,6 +43,20 @@ pub struct Version {
     pub patch: String,
     /// All of them.
     pub parameters: Box<Parameters>,
+    /// What holders voted through to make it; none for the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<ProposalId>,
+}
+
+/// Why a version is not withdrawn. Checks run in the order of these variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum NotWithdrawn {
+    #[error("version {number} is not one that waits: tell a new version, which changes it back")]
+    NotWaiting { number: u32 },
+    #[error("version {newest} rests on it: withdraw that first")]
+    NotNewest { newest: u32 },
+    #[error("holders decided it in {by}: only another vote undoes it")]
+    Decided { by: ProposalId },
 }
 
 /// The version in effect, and those that wait.
@@ -60,7 +78,7 @@ impl Default for Versions {
 fn version(number: u32, from: Hour, patch: String, parameters: Parameters) -> Version {
     let json = serde_json::to_vec(&parameters).expect("parameters are plain data");
     let digest = Digest::from_sha256(Sha256::digest(&json).into());
-    Version { number, from, digest, patch, parameters: Box::new(parameters) }
+    Version { number, from, digest, patch, parameters: Box::new(parameters), decided_by: None }
 }
 
 impl Versions {
@@ -117,6 +135,28 @@ impl Versions {
         Ok(number)
     }
 
+    /// The newest version is what holders decided.
+    pub(crate) fn decided(&mut self, by: ProposalId) {
+        self.waiting.back_mut().unwrap_or(&mut self.current).decided_by = Some(by);
+    }
+
+    /// Takes a version back that the operator told and that waits. The next one has its number.
+    pub(crate) fn withdraw(&mut self, number: u32) -> Result<(), Refusal> {
+        let newest = self.newest();
+        let why = match newest.decided_by {
+            _ if self.waiting.iter().all(|version| version.number != number) => {
+                NotWithdrawn::NotWaiting { number }
+            }
+            _ if newest.number != number => NotWithdrawn::NotNewest { newest: newest.number },
+            Some(by) => NotWithdrawn::Decided { by },
+            None => {
+                self.waiting.pop_back();
+                return Ok(());
+            }
+        };
+        Err(Refusal::Invalid { field: "version", why: why.to_string() })
+    }
+
     /// Lets what is due take effect; says whether anything did.
     pub(crate) fn on_hour(&mut self, now: Hour) -> Option<&Version> {
         let mut changed = false;
@@ -129,75 +169,5 @@ impl Versions {
             changed = true;
         }
         changed.then_some(&self.current)
-    }
-}
-
-/// These parameters with a JSON merge patch over them, if they make sense.
-pub(crate) fn patched(parameters: &Parameters, patch: &str) -> Result<Parameters, String> {
-    if patch.len() > PATCH_BYTES_MAX {
-        return Err(format!("at most {PATCH_BYTES_MAX} bytes"));
-    }
-    let patch: Value = serde_json::from_str(patch).map_err(|why| why.to_string())?;
-    if !patch.is_object() {
-        return Err("a JSON object of what is to change".to_owned());
-    }
-    let mut all = serde_json::to_value(parameters).expect("parameters are plain data");
-    merge(&mut all, patch);
-    let changed: Parameters = serde_json::from_value(all).map_err(|why| why.to_string())?;
-    changed.check()?;
-    Ok(changed)
-}
-
-/// A patch as the one text that all patches of the same meaning have: names in order, no blanks.
-pub(crate) fn canonical(patch: &str) -> Result<String, String> {
-    let patch: Value = serde_json::from_str(patch).map_err(|why| why.to_string())?;
-    Ok(patch.to_string())
-}
-
-/// Whether a patch is about the registry and nothing else.
-pub(crate) fn is_of_registry(patch: &str) -> bool {
-    let patch: Value = serde_json::from_str(patch).unwrap_or_default();
-    patch.as_object().is_some_and(|all| all.keys().eq(["registry"]))
-}
-
-/// RFC 7386, section 2.
-fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(target) = target else { return };
-    for (name, value) in patch {
-        if value.is_null() {
-            target.remove(&name);
-        } else {
-            merge(target.entry(name).or_insert(Value::Null), value);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_patch_is_merged_as_the_standard_says() {
-        let rows = [
-            (json!({"a":"b"}), json!({"a":"c"}), json!({"a":"c"})),
-            (json!({"a":"b"}), json!({"b":"c"}), json!({"a":"b","b":"c"})),
-            (json!({"a":"b"}), json!({"a":null}), json!({})),
-            (json!({"a":["b"]}), json!({"a":"c"}), json!({"a":"c"})),
-            (json!({"a":{"b":"c"}}), json!({"a":{"b":"d","c":null}}), json!({"a":{"b":"d"}})),
-            (json!({"e":null}), json!({"a":1}), json!({"e":null,"a":1})),
-            (json!({}), json!({"a":{"bb":{"ccc":null}}}), json!({"a":{"bb":{}}})),
-        ];
-        for (mut target, patch, expected) in rows {
-            merge(&mut target, patch.clone());
-            assert_eq!(target, expected, "{patch}");
-        }
     }
 }

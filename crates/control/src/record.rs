@@ -106,6 +106,8 @@ pub enum Command {
     /// The operator changes what the network goes by: a JSON merge patch over the newest version of the parameters,
     /// with effect from an hour on; at once when none is named.
     SetParameters { patch: String, from: Option<Hour> },
+    /// The operator takes the newest version of the parameters back, which waits for its hour.
+    WithdrawVersion { version: u32 },
     /// The operator brings the coin into the world: every coin under the cap, once and for all.
     Genesis { first_month: Month },
     /// The operator sets coins of genesis aside for somebody.

@@ -20,6 +20,15 @@ impl Control {
         Ok(Reply::Done)
     }
 
+    /// Takes a version back that the operator told and that is not in effect. The brake does not stop this: all stays
+    /// as it is.
+    pub(crate) fn withdraw_version(&mut self, by: Actor, number: u32) -> Result<Reply, Refusal> {
+        Self::only_operator(by)?;
+        self.versions.withdraw(number)?;
+        self.changed(Subject::Parameters(number));
+        Ok(Reply::Done)
+    }
+
     /// Adds a version of the parameters: asked for by the operator, or decided by a vote.
     pub(crate) fn add_version(
         &mut self,

@@ -159,7 +159,7 @@ impl Control {
         let proposal = self.economy.votes.proposal(id);
         let Some(kind) = proposal.map(|proposal| proposal.kind.clone()) else { return };
         let done = match kind {
-            Kind::Parameters { patch } | Kind::Registry { patch } => self.adopt(&patch, now),
+            Kind::Parameters { patch } | Kind::Registry { patch } => self.adopt(id, &patch, now),
             Kind::AppealJury { slash } => self.overturn(slash, id, now),
             Kind::Text => Ok(()),
         };
@@ -173,9 +173,11 @@ impl Control {
 
     /// A patch that was voted through takes effect with the next hour, or with the last version that waits already:
     /// versions take effect in the order they were decided.
-    fn adopt(&mut self, patch: &str, now: Timestamp) -> Result<(), Refusal> {
+    fn adopt(&mut self, id: ProposalId, patch: &str, now: Timestamp) -> Result<(), Refusal> {
         let from = self.versions.newest().from.max(Hour::of(now).next());
-        self.add_version(patch, Some(from), now).map(|_| ())
+        self.add_version(patch, Some(from), now)?;
+        self.versions.decided(id);
+        Ok(())
     }
 
     fn overturn(&mut self, slash: SlashId, by: ProposalId, now: Timestamp) -> Result<(), Refusal> {

@@ -1,7 +1,8 @@
 //! Versions of the parameters: which of them an hour is judged by, and how one that waits is taken back.
 
-use control::{Command, Purse};
-use units::{Hour, Money};
+use control::{Command, Effect, Needs, ProposalRecord, Purse, Refusal, Subject};
+use stakes::votes::{Choice, Kind, Switch};
+use units::{Hour, Money, ProposalId};
 
 use crate::town::{Town, account, coins, worker};
 
@@ -68,4 +69,90 @@ fn an_hour_that_is_judged_late_is_judged_by_its_own_version() {
         town.control.economy().blocks.closed.iter().map(|block| block.version).collect();
     let [.., before, strict] = versions[..] else { panic!("there are more") };
     assert_eq!(strict, before + 1);
+}
+
+fn withdraw(town: &mut Town, who: &str, version: u32) -> Result<(), Refusal> {
+    town.tell(who, Command::WithdrawVersion { version }).map(|_| ())
+}
+
+fn why(told: Result<(), Refusal>) -> String {
+    match told {
+        Err(Refusal::Invalid { field: "version", why }) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_version_that_waits_is_withdrawn_by_who_told_it() {
+    let mut town = Town::new();
+    let hour = Hour::of(town.now);
+    let now = town.control.version().number;
+    let days = |days: u32| format!(r#"{{"stakes":{{"wait_days":{days}}}}}"#);
+    tell_version(&mut town, &days(5), hour.later(700));
+    tell_version(&mut town, &days(6), hour.later(701));
+    let told = withdraw(&mut town, "ann", now + 2);
+    assert_eq!(told, Err(Refusal::Forbidden(Needs::Operator)));
+    let told = why(withdraw(&mut town, "operator", now + 1));
+    assert_eq!(told, format!("version {} rests on it: withdraw that first", now + 2));
+    for version in [now, now + 3] {
+        let told = why(withdraw(&mut town, "operator", version));
+        let expected = "is not one that waits: tell a new version, which changes it back";
+        assert_eq!(told, format!("version {version} {expected}"));
+    }
+    town.effects.clear();
+    withdraw(&mut town, "operator", now + 2).unwrap();
+    withdraw(&mut town, "operator", now + 1).unwrap();
+    assert!(town.effects.contains(&Effect::Changed(Subject::Parameters(now + 1))));
+    // What waited for a month no longer holds up what is told for tomorrow.
+    tell_version(&mut town, &days(8), hour.later(24));
+    town.careful = false;
+    town.minutes(701 * 60);
+    let version = town.control.version();
+    assert_eq!((version.number, version.parameters.stakes.wait_days), (now + 1, 8));
+}
+
+#[test]
+fn a_version_is_withdrawn_under_the_brake_too() {
+    let mut town = Town::new();
+    let next = Hour::of(town.now).next();
+    let before = town.control.version().clone();
+    tell_version(&mut town, r#"{"stakes":{"wait_days":5}}"#, next);
+    let what = [Switch::ParameterChanges].into();
+    let brake = control::BrakeRecord {
+        what,
+        reason: "a wrong number".to_owned(),
+        by: account("bob"),
+        hours: 2,
+    };
+    town.ok("operator", Command::PullBrake { brake });
+    withdraw(&mut town, "operator", before.number + 1).unwrap();
+    town.minutes(120);
+    assert_eq!(*town.control.version(), before);
+}
+
+#[test]
+fn what_holders_decided_is_not_the_operators_to_withdraw() {
+    let mut town = earning();
+    town.careful = false;
+    let (ann, id) = (account("ann"), ProposalId::from_bits(1));
+    let money = Money::from(coins("1000"));
+    town.ok(
+        "operator",
+        Command::Transfer { from: Purse::Treasury, to: Purse::Account(ann), money },
+    );
+    town.ok("ann", Command::SafetyStake { account: ann, coins: coins("1000") });
+    town.minutes(7 * 24 * 60);
+    let what = Kind::Parameters { patch: r#"{"stakes":{"wait_days":5}}"#.to_owned() };
+    let (title, body) = ("Leave sooner".to_owned(), String::new());
+    let proposal = ProposalRecord { proposal: id, account: ann, title, body, what };
+    town.ok("ann", Command::Propose { proposal });
+    town.minutes(24 * 60);
+    town.ok("ann", Command::Vote { proposal: id, account: ann, choice: Choice::Yes });
+    town.minutes(9 * 24 * 60);
+    let waits = town.control.versions_waiting().last().unwrap().clone();
+    assert_eq!(waits.decided_by, Some(id));
+    let told = why(withdraw(&mut town, "operator", waits.number));
+    assert_eq!(told, format!("holders decided it in {id}: only another vote undoes it"));
+    town.minutes(60);
+    assert_eq!(town.control.parameters().stakes.wait_days, 5);
 }

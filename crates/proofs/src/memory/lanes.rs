@@ -1,0 +1,191 @@
+//! Blocks made side by side: one in each lane of a vector, so that a verifier walks several walks at the price of one.
+//!
+//! The same words as [`super::block`] and [`super::walk`] give; only the order of the work differs.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::{Block, CELL_WORDS, End, LANES, MIX_FACTOR, READ_FACTOR, WORDS, Walker, first};
+use crate::task::Memory;
+
+/// Walkers that go together: as many as the widest vector has lanes; their blocks and states stay in a core's cache.
+const TOGETHER: usize = 16;
+
+/// Lanes where vectors are narrower.
+const NARROW: usize = 8;
+
+/// Makes the blocks of a memory, several at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Maker<'a> {
+    fill: &'a [u8; 32],
+    mix: u16,
+    arch: Arch,
+}
+
+impl<'a> Maker<'a> {
+    /// One for blocks of this seed and mixing.
+    pub fn new(fill: &'a [u8; 32], mix: u16) -> Self {
+        Self { fill, mix, arch: Arch::new() }
+    }
+
+    /// The blocks of these numbers, one for each of `to`.
+    pub fn make(&self, numbers: &[u64], to: &mut [Block]) {
+        self.arch.dispatch(Make { maker: self, numbers, to });
+    }
+}
+
+/// A line of a cell in every lane.
+type Row<const N: usize> = [u32; N];
+
+struct Make<'a> {
+    maker: &'a Maker<'a>,
+    numbers: &'a [u64],
+    to: &'a mut [Block],
+}
+
+impl WithSimd for Make<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        if S::U32_LANES >= TOGETHER { self.lanes::<TOGETHER>() } else { self.lanes::<NARROW>() }
+    }
+}
+
+impl Make<'_> {
+    #[inline(always)]
+    fn lanes<const N: usize>(self) {
+        for (numbers, to) in self.numbers.chunks(N).zip(self.to.chunks_mut(N)) {
+            let mut cell = [[0; N]; CELL_WORDS];
+            for (lane, number) in numbers.iter().enumerate() {
+                let words = first(self.maker.fill, *number);
+                for (row, word) in cell.iter_mut().zip(words) {
+                    row[lane] = word;
+                }
+            }
+            for at in (0..WORDS).step_by(CELL_WORDS) {
+                permute(&mut cell, self.maker.mix);
+                for (lane, block) in to.iter_mut().enumerate() {
+                    for (word, row) in block[at..at + CELL_WORDS].iter_mut().zip(&cell) {
+                        *word = row[lane];
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn permute<const N: usize>(cell: &mut [Row<N>; CELL_WORDS], rounds: u16) {
+    let mut x = *cell;
+    for _ in 0..rounds / 2 {
+        quarters(&mut x, [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15)]);
+        quarters(&mut x, [(0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]);
+    }
+    for (row, x) in cell.iter_mut().zip(x) {
+        *row = add(*row, x);
+    }
+}
+
+type Quarter = (usize, usize, usize, usize);
+
+/// Four quarter rounds in step: they do not wait for each other.
+#[inline(always)]
+fn quarters<const N: usize>(x: &mut [Row<N>; CELL_WORDS], four: [Quarter; 4]) {
+    for (a, b, _, d) in four {
+        x[a] = add(x[a], x[b]);
+        x[d] = turned::<N, 16>(x[d], x[a]);
+    }
+    for (_, b, c, d) in four {
+        x[c] = add(x[c], x[d]);
+        x[b] = turned::<N, 12>(x[b], x[c]);
+    }
+    for (a, b, _, d) in four {
+        x[a] = add(x[a], x[b]);
+        x[d] = turned::<N, 8>(x[d], x[a]);
+    }
+    for (_, b, c, d) in four {
+        x[c] = add(x[c], x[d]);
+        x[b] = turned::<N, 7>(x[b], x[c]);
+    }
+}
+
+#[inline(always)]
+fn add<const N: usize>(left: Row<N>, right: Row<N>) -> Row<N> {
+    std::array::from_fn(|lane| left[lane].wrapping_add(right[lane]))
+}
+
+#[inline(always)]
+fn turned<const N: usize, const BITS: u32>(left: Row<N>, right: Row<N>) -> Row<N> {
+    std::array::from_fn(|lane| (left[lane] ^ right[lane]).rotate_left(BITS))
+}
+
+/// Steps of many walkers, each in its own block.
+struct Steps<'a> {
+    walkers: &'a mut [Walker],
+    blocks: &'a [Block],
+}
+
+impl WithSimd for Steps<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (walker, block) in self.walkers.iter_mut().zip(self.blocks) {
+            step(&mut walker.state, block);
+        }
+    }
+}
+
+/// [`Walker::step`], with the lanes of one walker side by side.
+#[inline(always)]
+fn step(state: &mut Block, block: &Block) {
+    let (lines, read) = (state.as_chunks_mut::<LANES>().0, block.as_chunks::<LANES>().0);
+    let mut line = lines[LANES - 1];
+    let [down, right] = [line[2], line[3]].map(|word| (word >> 27) as usize);
+    for (state, read) in lines.iter_mut().zip(read.iter().cycle().skip(down)) {
+        let mut met = [0; LANES];
+        met[..LANES - right].copy_from_slice(&read[right..]);
+        met[LANES - right..].copy_from_slice(&read[..right]);
+        for ((a, state), met) in line.iter_mut().zip(state).zip(met) {
+            *a = (*a ^ *state ^ met).wrapping_mul(READ_FACTOR).rotate_left(15);
+            *state = *a;
+        }
+    }
+    line = mixed::<1>(line);
+    line = mixed::<2>(line);
+    line = mixed::<4>(line);
+    line = mixed::<8>(line);
+    lines[LANES - 1] = mixed::<16>(line);
+}
+
+#[inline(always)]
+fn mixed<const DISTANCE: usize>(line: End) -> End {
+    std::array::from_fn(|lane| {
+        let other = line[lane ^ DISTANCE];
+        (line[lane] ^ other.rotate_left(11) ^ other.rotate_left(24)).wrapping_mul(MIX_FACTOR)
+    })
+}
+
+/// The steps of many walkers through blocks that are at hand: as [`Walker::step`] for each.
+pub fn step_all(walkers: &mut [Walker], blocks: &[Block]) {
+    Arch::new().dispatch(Steps { walkers, blocks });
+}
+
+/// Where these walkers end, every block made anew.
+pub fn ends(fill: &[u8; 32], walk: &[u8; 32], memory: &Memory, walkers: &[u32]) -> Vec<End> {
+    let maker = Maker::new(fill, memory.mix);
+    let mut blocks = vec![[0; WORDS]; TOGETHER];
+    let mut ends = Vec::with_capacity(walkers.len());
+    for numbers in walkers.chunks(TOGETHER) {
+        let mut walkers: Vec<_> = numbers.iter().map(|number| Walker::new(walk, *number)).collect();
+        let blocks = &mut blocks[..numbers.len()];
+        for _ in 0..memory.steps {
+            let places = walkers.iter().map(|walker| walker.place(memory.blocks));
+            let places: Vec<_> = places.collect();
+            maker.make(&places, blocks);
+            step_all(&mut walkers, blocks);
+        }
+        ends.extend(walkers.iter().map(Walker::end));
+    }
+    ends
+}

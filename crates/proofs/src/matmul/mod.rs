@@ -1,0 +1,74 @@
+//! Exact products in a chain: what is multiplied, what is opened, and how a row is checked in linear time.
+//!
+//! # Invariants
+//! - Everything here is whole numbers: there is no tolerance in which a wrong product could hide.
+//! - Which rows are opened is the verifier's alone; what was not asked for has no place in an opening.
+
+mod field;
+pub mod plain;
+mod round;
+
+#[cfg(test)]
+mod tests;
+
+pub use round::{Round, Wrong, briefs, secret};
+
+use crate::prf::{Stream, derive, label};
+use crate::task::Matmul;
+
+const ROW_OF_A: u32 = label(*b"ROWA");
+const ROW_OF_B: u32 = label(*b"ROWB");
+const ROUNDS: u32 = label(*b"RNDS");
+const ROWS: u32 = label(*b"ROWS");
+
+/// What the seed of the first round is derived for.
+pub const SEED: &str = "iog proof 1 matmul";
+
+/// The seed of the round after one with this seed and root: nobody knows it before the product is there.
+pub fn next_seed(seed: &[u8; 32], root: &[u8; 32]) -> [u8; 32] {
+    derive("iog proof 1 round", &[seed, root])
+}
+
+/// A row of the left matrix of a round, `n` entries.
+pub fn row_of_a(seed: &[u8; 32], n: usize, row: u32) -> Vec<i8> {
+    entries(seed, [row, 0, ROW_OF_A], n)
+}
+
+/// A row of the right one.
+pub fn row_of_b(seed: &[u8; 32], n: usize, row: u32) -> Vec<i8> {
+    entries(seed, [row, 0, ROW_OF_B], n)
+}
+
+fn entries(seed: &[u8; 32], nonce: [u32; 3], n: usize) -> Vec<i8> {
+    let mut bytes = vec![0; n];
+    Stream::new(seed, nonce).fill(&mut bytes);
+    bytes.into_iter().map(u8::cast_signed).collect()
+}
+
+/// The leaf of a row of the product.
+pub fn leaf(row: &[i32], index: u32, round: u16) -> [u8; 32] {
+    let bytes: Vec<u8> = row.iter().flat_map(|entry| entry.to_le_bytes()).collect();
+    leaf_of_bytes(&bytes, index, round)
+}
+
+/// The leaf of a row that is written as its bytes.
+pub fn leaf_of_bytes(row: &[u8], index: u32, round: u16) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    hash.update(row).update(&index.to_le_bytes()).update(&u32::from(round).to_le_bytes());
+    *hash.finalize().as_bytes()
+}
+
+/// What is opened: rounds, and the rows of each, in order.
+pub fn asked(task: &Matmul, selection: &[u8; 32]) -> Vec<(u16, Vec<u32>)> {
+    let draw = |nonce, count, of| Stream::new(selection, nonce).draw(count, of);
+    let rounds = draw([0, 0, ROUNDS], task.checked.into(), task.rounds.into());
+    let rows = |round| draw([round, 0, ROWS], task.rows.into(), 1 << task.log_n);
+    let narrow = |round| u16::try_from(round).expect("there are less than 2^16 rounds");
+    rounds.into_iter().map(|round| (narrow(round), rows(round))).collect()
+}
+
+/// Writes what opens a row: its entries, then the nodes from its leaf to the root.
+pub fn open(row: &[i32], path: &[[u8; 32]], to: &mut Vec<u8>) {
+    to.extend(row.iter().flat_map(|entry| entry.to_le_bytes()));
+    to.extend(path.as_flattened());
+}

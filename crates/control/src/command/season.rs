@@ -89,15 +89,24 @@ impl Control {
             return;
         }
         let ids = self.workers.keys();
-        let activities: Vec<Activity> =
-            ids.filter_map(|id| self.activity(*id, hour, now)).collect();
+        let all: Vec<Activity> = ids.filter_map(|id| self.activity(*id, hour, now)).collect();
+        let of_nominated = all.iter().filter(|activity| self.is_nominated(activity.worker, hour));
+        let nominated: Vec<Activity> = of_nominated.copied().collect();
         for id in seasons {
-            self.economy
-                .seasons
-                .record(id, hour, &activities, now)
+            let seasons = &mut self.economy.seasons;
+            let plan = seasons.season(id).map(|season| &season.plan);
+            let only = plan.is_some_and(|plan| plan.points.nominated_only);
+            seasons
+                .record(id, hour, if only { &nominated } else { &all }, now)
                 .expect("an hour is counted once, when it is over");
             self.changed(Subject::Season(id));
         }
+    }
+
+    /// Whether a machine passed the checklist as the hour began, the last that was judged.
+    fn is_nominated(&self, id: WorkerId, hour: Hour) -> bool {
+        let nomination = self.workers.get(&id).and_then(|worker| worker.nominated);
+        nomination.is_some_and(|judged| judged.hour == hour && judged.missing.is_empty())
     }
 
     /// What a machine did in an hour, unless it is shut out.

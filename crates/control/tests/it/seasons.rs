@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use control::{Command, Control, Noun, Refusal, Reply, SeasonRecord, Subject};
+use control::{Command, Control, Noun, Purse, Refusal, Reply, SeasonRecord, Subject};
 use ledger::Holder;
 use rewards::season::{
-    Basis, Points, PrizePool, Quest, QuestRefusal, Season, SeasonPlan, SeasonRefusal,
+    Basis, PointRules, Points, PrizePool, Quest, QuestRefusal, Season, SeasonPlan, SeasonRefusal,
 };
 use stakes::votes::Switch;
-use units::{Coins, Hour, Name, SeasonId};
+use units::{Coins, Hour, Money, Name, SeasonId};
 
 use crate::town::{Town, account, coin_purse, coins, name, project, worker};
 
@@ -39,6 +39,8 @@ fn plan(town: &Town, hours: u32) -> SeasonPlan {
     let from = Hour::of(town.now).next();
     let rules = &town.control.parameters().seasons;
     let mut plan = SeasonPlan::new("Summer".to_owned(), from, from.later(hours), rules);
+    // Who is nominated is a story of its own.
+    plan.points.nominated_only = false;
     plan.pools = BTreeMap::from([
         (name("work"), PrizePool { prize: coins("1000"), basis: Basis::Work }),
         (name("quests"), PrizePool { prize: coins("100"), basis: Basis::Quests }),
@@ -271,4 +273,33 @@ fn a_snapshot_whose_purses_do_not_add_up_is_no_state() {
         refused.ends_with("1100.00000000 IO are there, and 1200.00000000 should be"),
         "{refused}"
     );
+}
+
+#[test]
+fn an_hour_counts_for_machines_that_were_nominated_as_it_began() {
+    let mut town = town(&[1, 1]);
+    town.careful = false;
+    let (from, to) = (Purse::Treasury, Purse::Account(account("sue")));
+    let money = Money::from(coins("200"));
+    town.ok("operator", Command::Transfer { from, to, money });
+    town.up("m0");
+    town.up("m1");
+    town.ok("sue", Command::Stake { worker: worker("m0"), coins: coins("200") });
+    // Neither has been up for five hours until the sixth; then the one without a stake is still not nominated.
+    let mut asked = plan(&town, 8);
+    asked.points = PointRules::default();
+    assert!(asked.points.nominated_only, "unless a plan says otherwise");
+    open(&mut town, 1, asked).unwrap();
+    let work = |town: &Town| {
+        let standing = season(town).standing(account("sue"));
+        standing.map_or(Points::ZERO, |standing| standing.work)
+    };
+    town.minutes(5 * 60 + 2);
+    assert_eq!(work(&town), Points::ZERO);
+    town.minutes(2 * 60);
+    let each = PointRules::default().uptime_weight * 750;
+    let hours = town.control.economy().blocks.closed.iter().filter(|it| it.counts.nominated == 1);
+    let hours = u64::try_from(hours.count()).unwrap();
+    assert!(hours > 0);
+    assert_eq!(work(&town), Points::from_thousandths(u64::from(each) * hours));
 }

@@ -74,6 +74,10 @@ impl fmt::Display for Points {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PointRules {
+    /// Whether an hour counts only for machines that were nominated for its block: those that passed the checklist as
+    /// it began. So points cost what block rewards cost: a stake, and a record.
+    #[serde(default = "nominated")]
+    pub nominated_only: bool,
     /// Points per hour of uptime.
     pub uptime_weight: u32,
     /// Points per hour of jobs, on top of the uptime they are part of.
@@ -96,6 +100,7 @@ impl Default for PointRules {
             Multiplier::from_hundredths(hundredths).expect("far below the most there is")
         };
         Self {
+            nominated_only: nominated(),
             uptime_weight: 1,
             job_weight: 3,
             tier_none: hundredths(0),
@@ -105,6 +110,11 @@ impl Default for PointRules {
             tier_ultra_high: hundredths(100),
         }
     }
+}
+
+/// Nobody earns by a machine that is only there, unless a plan says so.
+const fn nominated() -> bool {
+    true
 }
 
 /// What a machine did in an hour.

@@ -20,6 +20,9 @@ use crate::yields::{Mark, Yields};
 /// Hours that the estimate of a yield looks back: a week, as published for co-staking.
 const ESTIMATE_HOURS: u32 = 168;
 
+/// Hours of a year, as yields are told: 365 days.
+const YEAR_HOURS: u64 = 8_760;
+
 /// Constants of the safety module. io.net publishes that it exists and takes a share of each block; its times and
 /// amounts are chosen here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -29,11 +32,22 @@ pub struct SafetyRules {
     pub cooldown_days: u16,
     /// The least a member stakes: one coin, so that a member is worth remembering.
     pub stake_min: Coins,
+    /// What members earn in a year at least, in ten-thousandths of what is staked: where an hour's share of its block is
+    /// less, the treasury adds. 300, below which holders are taken to leave.
+    pub yield_min_bp: u16,
+    /// How much of the treasury that may take in a year at most, in ten-thousandths. 100: after twenty years four fifths
+    /// of it would be left.
+    pub treasury_year_max_bp: u16,
 }
 
 impl Default for SafetyRules {
     fn default() -> Self {
-        Self { cooldown_days: 14, stake_min: Coins::from_units(100_000_000) }
+        Self {
+            cooldown_days: 14,
+            stake_min: Coins::from_units(100_000_000),
+            yield_min_bp: 300,
+            treasury_year_max_bp: 100,
+        }
     }
 }
 
@@ -41,7 +55,22 @@ impl SafetyRules {
     /// Refuses rules that make no sense.
     pub fn check(&self) -> Result<(), BadRules> {
         must(!self.stake_min.is_zero(), "stake_min", "must be above zero")?;
+        must(self.yield_min_bp <= 10_000, "yield_min_bp", "must be at most 10000")?;
+        let most = self.treasury_year_max_bp;
+        must(most <= 10_000, "treasury_year_max_bp", "must be at most 10000")?;
         at_most_a_year(self.cooldown_days, "cooldown_days")
+    }
+
+    /// What the treasury adds to what an hour's block gave to members who stake so much. Rounded down: never more than
+    /// is missing, and never more than the hour's part of the treasury.
+    pub fn top_up(&self, staked: Coins, given: Coins, treasury: Coins) -> Coins {
+        let an_hour = |coins: Coins, year_bp: u16| {
+            let part = coins.mul_div_floor(u64::from(year_bp.min(10_000)), 10_000 * YEAR_HOURS);
+            part.expect("a part of what can be written down")
+        };
+        let least = an_hour(staked, self.yield_min_bp);
+        let missing = least.checked_sub(given).unwrap_or(Coins::ZERO);
+        missing.min(an_hour(treasury, self.treasury_year_max_bp))
     }
 }
 

@@ -12,7 +12,8 @@ use rewards::checklist::{
 use rewards::emission::Emission;
 use rewards::rule::RuleSet;
 use rewards::statement;
-use units::{AccountId, Coins, DeviceKind, Hour, Pool, Timestamp, WorkerId};
+use stakes::SafetyRules;
+use units::{AccountId, Asset, Coins, DeviceKind, Hour, Pool, Timestamp, WorkerId};
 
 use super::coin::io;
 use crate::effect::{Closed, Effect, Subject};
@@ -74,8 +75,9 @@ impl Control {
     fn close_block(&mut self, hour: Hour, now: Timestamp) {
         let version = self.versions.at(hour);
         let (number, rules) = (version.number, version.parameters.blocks.clone());
+        let safety_rules = version.parameters.safety.clone();
         let schedule = Emission::new(&version.parameters.emission).expect("the rules were checked");
-        let left = Coins::from_units(self.available(Holder::Emission, units::Asset::Io).units);
+        let left = Coins::from_units(self.available(Holder::Emission, Asset::Io).units);
         let emission = schedule.block(hour).min(left);
         let parameters = &version.parameters;
         let ids = self.workers.keys();
@@ -92,6 +94,7 @@ impl Control {
             (from, io(Holder::Treasury), block.unearned),
         ])
         .expect("a block emits no more than is left");
+        self.top_up_safety(&safety_rules, block.safety_module_emission, hour);
         for row in &block.rows {
             self.note_trial(row, hour);
             self.credit(row.device.worker, row.outcome.payout(), hour);
@@ -101,6 +104,17 @@ impl Control {
         for worker in self.workers.values_mut() {
             worker.uptime.forget_before(hour.next());
             worker.hired.forget_before(hour.next());
+        }
+    }
+
+    /// The treasury adds what the share of a block leaves short of the least that members of the safety module earn.
+    fn top_up_safety(&mut self, rules: &SafetyRules, given: Coins, hour: Hour) {
+        let treasury = Coins::from_units(self.available(Holder::Treasury, Asset::Io).units);
+        let safety = &mut self.economy.stakes.safety;
+        let more = rules.top_up(safety.staked(), given, treasury);
+        if safety.give(more, hour).is_ok() {
+            self.move_coins(&[(io(Holder::Treasury), io(Holder::SafetyModule), more)])
+                .expect("a part of what the treasury has");
         }
     }
 

@@ -388,6 +388,37 @@ fn members_of_the_safety_module_share_in_every_block() {
 }
 
 #[test]
+fn the_treasury_adds_what_blocks_leave_short_of_the_least_yield_and_no_more_than_its_part() {
+    let mut town = town(&[]);
+    let ann = account("ann");
+    give(&mut town, "ann", "80000000");
+    town.ok("ann", Command::SafetyStake { account: ann, coins: coins("80000000") });
+    let purse = |town: &Town| coins(&coin_purse(town, Holder::SafetyModule));
+    let hour = |town: &mut Town| {
+        let before = purse(town);
+        town.minutes(60);
+        purse(town).checked_sub(before).unwrap()
+    };
+    town.minutes(1);
+    // 3 % a year of 80 M is 273.97 an hour; the block gives less than half of that.
+    let block = |town: &Town| town.control.economy().blocks.closed.back().unwrap().clone();
+    assert_eq!(hour(&mut town), coins("273.97260273"));
+    assert!(block(&town).safety_module_emission < coins("140"));
+    // A ten-thousandth of the treasury in a year is a few coins an hour.
+    town.patch(r#"{"safety":{"treasury_year_max_bp":1}}"#);
+    let treasury = coins(&coin_purse(&town, Holder::Treasury));
+    let given = hour(&mut town);
+    let closed = block(&town);
+    let added = given.checked_sub(closed.safety_module_emission).unwrap();
+    // What nobody earned in the hour is the treasury's by then.
+    let had = treasury.checked_add(closed.unearned).unwrap();
+    assert_eq!(added, had.mul_div_floor(1, 10_000 * 8_760).unwrap());
+    // Where the block gives more, nothing is added.
+    town.patch(r#"{"safety":{"treasury_year_max_bp":10000,"yield_min_bp":100}}"#);
+    assert_eq!(hour(&mut town), block(&town).safety_module_emission);
+}
+
+#[test]
 fn a_card_pays_its_provider_first() {
     let mut town = town(&[]);
     let paid = |amount: &str| Command::CardPaid {

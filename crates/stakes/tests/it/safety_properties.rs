@@ -38,6 +38,34 @@ const PLACES: u32 = 24;
 
 proptest! {
     #[test]
+    fn what_the_treasury_adds_is_at_most_what_is_missing_and_never_empties_it(
+        staked in any::<u64>(),
+        given in any::<u64>(),
+        treasury in any::<u64>(),
+        yield_min_bp in 0_u16..=10_000,
+        treasury_year_max_bp in 0_u16..=10_000,
+        hours in 0_u32..2_000,
+    ) {
+        let rules = SafetyRules { yield_min_bp, treasury_year_max_bp, ..SafetyRules::default() };
+        prop_assert_eq!(rules.check(), Ok(()));
+        let all = treasury;
+        let (mut left, mut taken) = (treasury, 0_u64);
+        for _ in 0..hours {
+            let coins = [staked, given, left].map(Coins::from_units);
+            let added = rules.top_up(coins[0], coins[1], coins[2]).units();
+            let least = u128::from(staked) * u128::from(yield_min_bp) / 87_600_000;
+            prop_assert!(added == 0 || u128::from(given) + u128::from(added) <= least);
+            prop_assert!(u128::from(added) * 87_600_000 <= u128::from(left) * u128::from(treasury_year_max_bp));
+            left -= added;
+            taken += added;
+        }
+        prop_assert_eq!(left + taken, all);
+        // In no time is more taken than the part of the whole for that time.
+        let most = u128::from(all) * u128::from(treasury_year_max_bp) * u128::from(hours) / 87_600_000;
+        prop_assert!(u128::from(taken) <= most);
+    }
+
+    #[test]
     fn nobody_is_paid_more_than_their_part_and_dust_is_small(acts in acts()) {
         let rules = SafetyRules { stake_min: Coins::from_units(1), ..SafetyRules::default() };
         let (mut pool, mut now) = (Safety::default(), Timestamp::from_millis(0));

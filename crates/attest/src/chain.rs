@@ -1,0 +1,244 @@
+//! The five certificates from a GPU's key to NVIDIA's root.
+//!
+//! ```text
+//! NVIDIA Device Identity CA      pinned here, byte for byte
+//!   └ GH100 Identity             the family
+//!       └ GH100 Provisioner ICA  the factory
+//!           └ GH100 A01 GSP BROM this chip: its serial number is the GPU's identity
+//!               └ GSP FMC LF     made by the chip itself for the firmware it runs: its key signs reports
+//! ```
+//!
+//! # Invariants
+//! - No key is used before the certificate that carries it has been verified, from the root downward.
+//! - The root that is sent is compared with the pinned one, never trusted for what it says.
+
+use data_encoding::BASE64;
+use p384::ecdsa::VerifyingKey;
+use sha2::{Digest, Sha256};
+use units::{Hour, Timestamp};
+
+use crate::certificate::{self, Certificate, NotACertificate};
+use crate::limits::{CHAIN_BYTES_MAX, CHAIN_LENGTH};
+
+/// NVIDIA Device Identity CA, as NVIDIA ships it with its verifiers.
+pub const ROOT_PEM: &str = include_str!("nvidia_device_identity_ca.pem");
+
+/// SHA-256 of the root's DER. A test compares it with [`ROOT_PEM`]; people compare it with what NVIDIA publishes.
+pub const ROOT_SHA256: &str = "102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48";
+
+/// Where in a chain a certificate stands, leaf first.
+pub(crate) const LEAF: usize = 0;
+/// The certificate of the chip itself.
+pub(crate) const DEVICE: usize = 1;
+
+/// Five certificates of the profile, leaf first, that fit together by what they say. No signature has been checked.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    certificates: [Certificate; CHAIN_LENGTH],
+}
+
+/// Why a chain is refused. Checks run in the order of these variants, each over the chain from the leaf up, but
+/// signatures from the root down.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadChain {
+    /// Not PEM: something between or inside the blocks does not belong there.
+    #[error("the chain is not a series of PEM certificates of at most {CHAIN_BYTES_MAX} bytes")]
+    NotPem,
+    /// Not five certificates.
+    #[error("the chain has {found} certificates, and a GPU's has {CHAIN_LENGTH}")]
+    Length {
+        /// How many there are.
+        found: usize,
+    },
+    /// The last certificate is not NVIDIA's root.
+    #[error("the chain does not end in NVIDIA Device Identity CA")]
+    Root,
+    /// A certificate does not read, or is outside the profile.
+    #[error("certificate {at}: {why}")]
+    Certificate {
+        /// Which, counted from the leaf at zero.
+        at: usize,
+        /// What is wrong with it.
+        why: NotACertificate,
+    },
+    /// A certificate does not name the next one as its issuer.
+    #[error("certificate {at} was issued by another than certificate {}", at + 1)]
+    Order {
+        /// Which, counted from the leaf at zero.
+        at: usize,
+    },
+    /// A certificate may not be used for what it is used for here.
+    #[error("certificate {at} may not be used at this place of a chain")]
+    Usage {
+        /// Which, counted from the leaf at zero.
+        at: usize,
+    },
+    /// A certificate holds later than now.
+    #[error("certificate {at} holds from {from} on")]
+    NotYet {
+        /// Which, counted from the leaf at zero.
+        at: usize,
+        /// The hour from which it holds.
+        from: Hour,
+    },
+    /// A certificate has expired.
+    #[error("certificate {at} held until {until}")]
+    Expired {
+        /// Which, counted from the leaf at zero.
+        at: usize,
+        /// The hour in which it ended.
+        until: Hour,
+    },
+    /// A certificate is not signed by the next one's key.
+    #[error("certificate {at} is not signed by certificate {}", at + 1)]
+    Signature {
+        /// Which, counted from the leaf at zero.
+        at: usize,
+    },
+}
+
+/// Reads a chain as the GPU's driver hands it out: PEM, leaf first, root last.
+///
+/// # Errors
+/// Why it is not a chain; the variants up to [`BadChain::Usage`].
+pub fn parse(pem: &[u8]) -> Result<Chain, BadChain> {
+    of_ders(&split_pem(pem).ok_or(BadChain::NotPem)?)
+}
+
+/// The same for certificates that are DER already.
+///
+/// # Errors
+/// As [`parse`].
+pub fn of_ders(ders: &[Vec<u8>]) -> Result<Chain, BadChain> {
+    let [.., root] = ders else { return Err(BadChain::Length { found: 0 }) };
+    if ders.len() != CHAIN_LENGTH {
+        return Err(BadChain::Length { found: ders.len() });
+    }
+    if *root != root_der() {
+        return Err(BadChain::Root);
+    }
+    let read = |(at, der): (usize, &Vec<u8>)| {
+        certificate::parse(der).map_err(|why| BadChain::Certificate { at, why })
+    };
+    let certificates: Vec<_> = ders.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    let chain = Chain {
+        certificates: certificates
+            .try_into()
+            .expect("the length was compared with that of a chain"),
+    };
+    chain.check_order()?;
+    chain.check_usage()?;
+    Ok(chain)
+}
+
+impl Chain {
+    /// Whether every certificate holds now and is signed by the next, from the pinned root down.
+    ///
+    /// # Errors
+    /// The first that does not, by [`BadChain::NotYet`], [`BadChain::Expired`] or [`BadChain::Signature`].
+    pub fn verify(&self, now: Timestamp) -> Result<(), BadChain> {
+        for (at, certificate) in self.certificates.iter().enumerate() {
+            holds(certificate, at, now)?;
+        }
+        for at in (0..CHAIN_LENGTH - 1).rev() {
+            if !self.certificates[at].is_signed_by(&self.certificates[at + 1].key) {
+                return Err(BadChain::Signature { at });
+            }
+        }
+        Ok(())
+    }
+
+    /// The certificate whose key signs reports.
+    pub fn leaf(&self) -> &Certificate {
+        &self.certificates[LEAF]
+    }
+
+    /// The certificate of the chip: what stays when firmware changes.
+    pub fn device(&self) -> &Certificate {
+        &self.certificates[DEVICE]
+    }
+
+    /// All five, leaf first.
+    pub fn certificates(&self) -> &[Certificate; CHAIN_LENGTH] {
+        &self.certificates
+    }
+
+    /// The key that signs reports.
+    pub fn key(&self) -> &VerifyingKey {
+        &self.leaf().key
+    }
+
+    fn check_order(&self) -> Result<(), BadChain> {
+        for (at, pair) in self.certificates.windows(2).enumerate() {
+            let [child, parent] = pair else { continue };
+            // Names alone are not unique: a key's name is compared wherever both sides have one.
+            let same_key = match (&child.issuer_key_id, &parent.key_id) {
+                (Some(said), Some(is)) => said == is,
+                (None, Some(_) | None) | (Some(_), None) => true,
+            };
+            if child.issuer != parent.subject || !same_key {
+                return Err(BadChain::Order { at });
+            }
+        }
+        Ok(())
+    }
+
+    /// The leaf signs and does not issue; the others issue, and allow for as many issuers as stand below them.
+    fn check_usage(&self) -> Result<(), BadChain> {
+        for (at, certificate) in self.certificates.iter().enumerate() {
+            let usage = certificate.usage;
+            let issuers_below = at.saturating_sub(1);
+            let deep_enough = usage.path_max.is_none_or(|max| usize::from(max) >= issuers_below);
+            let fits = match at {
+                LEAF => usage.signs && !usage.issues,
+                _ => usage.issues && deep_enough,
+            };
+            if !fits {
+                return Err(BadChain::Usage { at });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn holds(certificate: &Certificate, at: usize, now: Timestamp) -> Result<(), BadChain> {
+    if now < certificate.not_before {
+        return Err(BadChain::NotYet { at, from: Hour::of(certificate.not_before) });
+    }
+    // The last second holds to its end (RFC 5280, 4.1.2.5).
+    if now.millis() > certificate.not_after.millis().saturating_add(999) {
+        return Err(BadChain::Expired { at, until: Hour::of(certificate.not_after) });
+    }
+    Ok(())
+}
+
+/// The pinned root as DER.
+pub fn root_der() -> Vec<u8> {
+    let root = split_pem(ROOT_PEM.as_bytes()).and_then(|mut ders| ders.pop());
+    root.expect("the root is compiled in, and a test reads it")
+}
+
+/// The SHA-256 of a certificate, as people compare it.
+pub fn fingerprint(der: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(der))
+}
+
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+
+/// The blocks of a PEM file, which holds nothing else but white space between them.
+pub(crate) fn split_pem(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
+    if pem.len() > CHAIN_BYTES_MAX {
+        return None;
+    }
+    // The driver pads its buffer with zeros.
+    let text = std::str::from_utf8(pem).ok()?.trim_end_matches('\0');
+    let (mut rest, mut ders) = (text.trim(), Vec::new());
+    while !rest.is_empty() {
+        let (body, after) = rest.strip_prefix(BEGIN)?.split_once(END)?;
+        let body: String = body.split_ascii_whitespace().collect();
+        ders.push(BASE64.decode(body.as_bytes()).ok()?);
+        rest = after.trim_start();
+    }
+    Some(ders)
+}

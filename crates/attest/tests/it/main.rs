@@ -1,0 +1,12 @@
+//! One real GPU's evidence, and everything that may be done to it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod chains;
+mod data;
+mod flips;
+mod machines;
+mod properties;
+mod reports;
+mod sample;
+mod verdicts;

@@ -9,6 +9,7 @@ mod door;
 mod events;
 mod extract;
 mod grants;
+mod history;
 mod jobs;
 mod machines;
 mod market;

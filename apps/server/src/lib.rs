@@ -45,7 +45,7 @@ pub use oracle::{NotASource, RateSource};
 use crate::app::{App, Readers};
 use crate::beats::Beats;
 use crate::files::Files;
-use crate::journal::{Journal, Options};
+use crate::journal::{Batch, Journal, JournalError, Options};
 use crate::limits::{READERS, SHUTDOWN_MAX};
 use crate::metrics::Metrics;
 use crate::news::News;
@@ -55,6 +55,9 @@ use crate::sessions::Sessions;
 use crate::statements::{NETWORK_KEY, READ_AT_ONCE_MAX, Signature};
 use crate::streams::Streams;
 use crate::writer::Writer;
+
+/// Rows of history written at once: even the longest slashes, at some 80 KiB each, fit into one batch.
+const ROWS_AT_ONCE: usize = 500;
 
 /// Runs a server until it is told to stop (SIGTERM, SIGINT), and calls `ready` with its address once it answers.
 ///
@@ -189,6 +192,7 @@ fn open_store(
 ) -> anyhow::Result<Open> {
     let state = writer::restore(journal.as_mut()).context("restore the state from the journal")?;
     tracing::info!(seq = state.head().seq, "restored");
+    keep_history(&state, journal.as_mut()).context("write down what has no rows yet")?;
     let metrics = Metrics::new();
     let news = Arc::new(News::of(&state, metrics.clone()));
     let readers =
@@ -197,6 +201,13 @@ fn open_store(
     let roll_of = state.clone();
     let (writer, ended) = writer::start(state, journal, Arc::clone(&news))?;
     Ok(Open { roll_of, writer, ended, genesis, news, readers: Readers::new(readers), metrics })
+}
+
+/// Writes rows of what a program before this one kept in memory alone.
+fn keep_history(state: &Control, journal: &mut dyn Journal) -> Result<(), JournalError> {
+    let rows = views::missing_rows(state, journal.reader()?.as_mut())?;
+    let mut batches = rows.chunks(ROWS_AT_ONCE).map(|rows| Batch { rows, ..Batch::default() });
+    batches.try_for_each(|batch| journal.append(&batch))
 }
 
 async fn serve(

@@ -117,6 +117,8 @@ impl News {
                     | Subject::Job(_)
                     | Subject::Offer(_)
                     | Subject::Proposal(_)
+                    | Subject::ProposalStage(_)
+                    | Subject::Rate
                     | Subject::Rental(_)
                     | Subject::Season(_)
                     | Subject::Slash(_),

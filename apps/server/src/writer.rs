@@ -7,7 +7,7 @@
 //! - When a commit fails, nobody was answered, and the brain is made anew from what the journal holds.
 //! - Read tables are written in the commit of the entries they follow from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::journal::limits::BATCH_ROWS_MAX;
 use crate::journal::{Batch, Entry, Event, Journal, JournalError, Row};
 use crate::limits::{BATCH_COMMANDS_MAX, SNAPSHOT_EVERY, WRITER_QUEUE_MAX};
 use crate::news::News;
-use crate::views;
+use crate::views::{self, Change};
 
 /// How long the writer waits when nothing is due.
 const IDLE: Duration = Duration::from_secs(1);
@@ -183,8 +183,8 @@ struct Made {
     entries: Vec<Entry>,
     replies: Vec<(oneshot::Sender<Answer>, Answer)>,
     effects: Vec<(u64, Timestamp, Effect)>,
-    /// Rows of what may be another thing by the end of the round.
-    rows: Vec<Row>,
+    /// Rows of what may be another thing by the end of the round, by kind and id.
+    rows: BTreeMap<(&'static str, String), Row>,
 }
 
 impl Thread {
@@ -254,7 +254,8 @@ impl Thread {
             made.entries.push(entry.into());
             while let Some(effect) = self.state.next_effect() {
                 if let Effect::Changed(subject) = &effect {
-                    made.rows.extend(views::row_at_once(&self.state, *subject));
+                    let rows = views::rows_at_once(&self.state, *subject);
+                    made.rows.extend(rows.into_iter().map(|row| ((row.kind, row.id.clone()), row)));
                 }
                 made.effects.push((seq, at, effect));
             }
@@ -262,9 +263,9 @@ impl Thread {
         Ok(outcome.reply)
     }
 
-    fn commit(&mut self, mut made: Made) -> anyhow::Result<()> {
+    fn commit(&mut self, made: Made) -> anyhow::Result<()> {
         let (mut rows, events) = self.render(&made.effects);
-        rows.append(&mut made.rows);
+        rows.extend(made.rows.into_values());
         let begun = std::time::Instant::now();
         let ahead = rows_ahead(&mut rows);
         let mut batches =
@@ -328,11 +329,12 @@ impl Thread {
         for (_, at, effect) in effects {
             match effect {
                 Effect::Changed(subject) if seen.insert(*subject) => {
-                    let part = u32::try_from(events.len()).unwrap_or(u32::MAX);
-                    let changed = views::change(&self.state, *subject, (last, part));
-                    let (row, event) = changed.unzip();
-                    rows.extend(row.flatten());
-                    events.extend(event);
+                    let Change { row, events: told } = views::change(&self.state, *subject);
+                    rows.extend(row);
+                    for (owner, body) in told {
+                        let part = u32::try_from(events.len()).unwrap_or(u32::MAX);
+                        events.push(Event { seq: last, part, owner, body });
+                    }
                 }
                 Effect::Moved(movement) => {
                     rows.extend(views::transfer_rows(&self.state, movement, *at))

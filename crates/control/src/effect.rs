@@ -43,7 +43,7 @@ pub enum Subject {
     Account(AccountId),
     /// The emergency brake.
     Brake,
-    /// The coin: its supply or its rate.
+    /// The coin: its supply, or what the network has of it.
     Coin,
     /// Coins set aside for somebody.
     Grant(GrantId),
@@ -59,8 +59,12 @@ pub enum Subject {
     Parameters(u32),
     /// A project, its members or its balance.
     Project(ProjectId),
-    /// Something put to the vote.
+    /// Something put to the vote: what was cast for it, or said against it.
     Proposal(ProposalId),
+    /// The stage of something put to the vote.
+    ProposalStage(ProposalId),
+    /// What a coin is worth.
+    Rate,
     /// A rental, its nodes or its receipt.
     Rental(RentalId),
     /// A reward program.

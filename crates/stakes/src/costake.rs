@@ -301,6 +301,12 @@ impl Stakes {
         self.offers.iter().map(|(id, offer)| (*id, offer))
     }
 
+    /// The offers of a device that are remembered, oldest first.
+    pub fn offers_of(&self, worker: WorkerId) -> impl Iterator<Item = (OfferId, &Offer)> {
+        let ids = self.devices.get(&worker).map_or(&[][..], |holding| &holding.offers);
+        ids.iter().map(|id| (*id, &self.offers[id]))
+    }
+
     /// How many of an offer's coins are counting or cooling down.
     pub fn coins_of_offer(&self, id: OfferId) -> Coins {
         let Some(holding) = self.offers.get(&id).and_then(|of| self.devices.get(&of.worker)) else {

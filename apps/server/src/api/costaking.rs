@@ -14,20 +14,27 @@ use wire::{CoStakeOffer, CoStakeRequest, CoStakeView, OfferSide, Page, Problem};
 
 use super::door::{Caller, Stranger};
 use super::extract::{PageQuery, Path, Query, Told, items};
-use super::people::listed;
+use super::history::{Whose, page, row};
 use super::problem::Refused;
+use super::rentals::view;
 use crate::app::Shared;
 use crate::clock::{fresh_bits, now};
-use crate::views::{self, MarketFilter};
+use crate::journal::limits::PAGE_ROWS_MAX;
+use crate::journal::{JournalError, Reader};
+use crate::views::{self, MarketFilter, OFFER_ROWS, OFFER_SIDE_ROWS, side_id};
+
+/// Pages of rows looked through for one page of offers that are over and pass the filters.
+const PAGES_LOOKED_THROUGH_MAX: usize = 10;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(offers, offer))
-        .routes(routes!(retract))
+        .routes(routes!(one, retract))
         .routes(routes!(accept))
         .routes(routes!(leave))
         .routes(routes!(withdraw))
         .routes(routes!(mine))
+        .routes(routes!(my_one))
 }
 
 /// Which offers. What is absent narrows nothing, but that offers that are over are left out unless their state is
@@ -82,7 +89,8 @@ impl OffersQuery {
 
 /// Offers to co-stake
 ///
-/// Open to everyone. Whose they are is not shown. What they would earn is an estimate from recent blocks.
+/// Open to everyone. Whose they are is not shown. What they would earn is an estimate from recent blocks; those that
+/// are over show what was known when they ended. With filters a page of those may be short, and still have a `next`.
 #[utoipa::path(get, path = "/v1/co-staking/offers", tag = "staking", params(OffersQuery), responses(
     (status = 200, body = Page<CoStakeOffer>),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -94,6 +102,10 @@ async fn offers(
 ) -> Result<axum::Json<Page<CoStakeOffer>>, Refused> {
     let limit = items(query.limit);
     let filter = query.filter();
+    if let Some(status @ (OfferStatus::Withdrawn | OfferStatus::Closed)) = filter.offers.status {
+        let read = move |reader: &mut dyn Reader| over(reader, status, &filter, limit);
+        return Ok(axum::Json(app.read(read).await?));
+    }
     let look = move |state: &Control| views::marketplace(state, &filter, limit + 1, now());
     let mut found = app.writer.look(look).await?;
     let is_more = found.len() > limit;
@@ -102,23 +114,96 @@ async fn offers(
     Ok(axum::Json(Page { items: found, next }))
 }
 
-/// The sides of an offer: its owner, and who took it last.
-async fn sides(app: &Shared, id: OfferId) -> Result<(AccountId, Option<AccountId>), Refused> {
-    let look = move |state: &Control| {
-        let offer = state.economy().stakes.offer(id)?;
-        Some((offer.owner, offer.claim.map(|claim| claim.account)))
-    };
-    app.writer.look(look).await?.ok_or_else(|| Refused::not_found("offer"))
+/// A page of the offers that ended this way, by id: from their rows, for the brain forgets them.
+fn over(
+    reader: &mut dyn Reader,
+    status: OfferStatus,
+    filter: &MarketFilter,
+    limit: usize,
+) -> Result<Page<CoStakeOffer>, JournalError> {
+    let ended = views::word(&status);
+    let (mut items, mut after) = (Vec::new(), filter.offers.after.map(|id| id.to_string()));
+    for _ in 0..PAGES_LOOKED_THROUGH_MAX {
+        let rows = reader.rows(OFFER_ROWS, Some(&ended), after.as_deref(), false, PAGE_ROWS_MAX)?;
+        let was_last = rows.len() < PAGE_ROWS_MAX;
+        for (id, body) in rows {
+            if let Some(CoStakeView { offer, .. }) = view(&body)
+                && filter.takes(&offer)
+            {
+                if items.len() == limit {
+                    return Ok(Page { items, next: after });
+                }
+                items.push(offer);
+            }
+            after = Some(id);
+        }
+        if was_last {
+            return Ok(Page { items, next: None });
+        }
+    }
+    Ok(Page { items, next: after })
 }
 
-/// An offer for the side on which an account stands.
-async fn seen(app: &Shared, account: AccountId, id: OfferId) -> Result<CoStakeView, Refused> {
+/// One offer to co-stake
+///
+/// Open to everyone. One that is over shows what was known when it ended.
+#[utoipa::path(get, path = "/v1/co-staking/offers/{id}", tag = "staking", params(("id" = String, Path)), responses(
+    (status = 200, body = CoStakeOffer),
+    (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+))]
+async fn one(
+    _stranger: Stranger,
+    State(app): State<Shared>,
+    Path(id): Path<OfferId>,
+) -> Result<axum::Json<CoStakeOffer>, Refused> {
     let look = move |state: &Control| {
         let offer = state.economy().stakes.offer(id)?;
-        let side = views::side(offer, account)?;
-        Some(views::co_stake(state, (id, offer), side, now()))
+        Some(views::co_stake(state, (id, offer), OfferSide::Owner, now()))
     };
-    app.writer.look(look).await?.ok_or_else(|| Refused::not_found("offer"))
+    let found = match app.writer.look(look).await? {
+        Some(live) => Some(live),
+        None => row(&app, OFFER_ROWS, id.to_string()).await?,
+    };
+    let found = found.ok_or_else(|| Refused::not_found("offer"))?;
+    Ok(axum::Json(found.offer))
+}
+
+/// Who took an offer last, while it is not long over.
+async fn taker(app: &Shared, id: OfferId) -> Result<Option<AccountId>, Refused> {
+    let look = move |state: &Control| {
+        let offer = state.economy().stakes.offer(id)?;
+        offer.claim.map(|claim| claim.account)
+    };
+    Ok(app.writer.look(look).await?)
+}
+
+/// As whom a caller sees offers, and whether it may look on.
+fn own(caller: &Caller) -> (AccountId, bool) {
+    (caller.account, caller.is_operator())
+}
+
+/// An offer for the side on which an account stands; who looks on does so from the owner's.
+async fn seen(
+    app: &Shared,
+    (account, looks_on): (AccountId, bool),
+    id: OfferId,
+) -> Result<CoStakeView, Refused> {
+    let look = move |state: &Control| live(state, id, account, looks_on);
+    if let Some(live) = app.writer.look(look).await? {
+        return Ok(live);
+    }
+    let mut found = row(app, OFFER_SIDE_ROWS, side_id(&id, account)).await?;
+    if found.is_none() && looks_on {
+        found = row(app, OFFER_ROWS, id.to_string()).await?;
+    }
+    found.ok_or_else(|| Refused::not_found("offer"))
+}
+
+/// An offer as it is at this moment, while it is remembered.
+fn live(state: &Control, id: OfferId, account: AccountId, looks_on: bool) -> Option<CoStakeView> {
+    let offer = state.economy().stakes.offer(id)?;
+    let side = views::side(offer, account).or(looks_on.then_some(OfferSide::Owner))?;
+    Some(views::co_stake(state, (id, offer), side, now()))
 }
 
 /// Offer a share of a machine's rewards for a part of its stake
@@ -142,8 +227,7 @@ async fn offer(
     let Reply::Offer(id) = app.writer.tell(told).await? else {
         return Err(Refusal::IdReused.into());
     };
-    let (owner, _) = sides(&app, id).await?;
-    Ok((StatusCode::CREATED, axum::Json(seen(&app, owner, id).await?)))
+    Ok((StatusCode::CREATED, axum::Json(seen(&app, own(&caller), id).await?)))
 }
 
 /// Take an offer back
@@ -162,8 +246,7 @@ async fn retract(
 ) -> Result<axum::Json<CoStakeView>, Refused> {
     caller.may_write()?;
     app.writer.tell(told.command(&caller, Command::RetractOffer { offer })).await?;
-    let (owner, _) = sides(&app, offer).await?;
-    Ok(axum::Json(seen(&app, owner, offer).await?))
+    Ok(axum::Json(seen(&app, own(&caller), offer).await?))
 }
 
 /// Take an offer
@@ -184,12 +267,12 @@ async fn accept(
     caller.may_write()?;
     let account = caller.account;
     app.writer.tell(told.command(&caller, Command::AcceptOffer { account, offer })).await?;
-    Ok(axum::Json(seen(&app, account, offer).await?))
+    Ok(axum::Json(seen(&app, own(&caller), offer).await?))
 }
 
 /// The co-staker as whom one acts: oneself, or, for the operator, whoever took the offer.
 async fn co_staker(app: &Shared, caller: &Caller, offer: OfferId) -> Result<AccountId, Refused> {
-    let (_, taker) = sides(app, offer).await?;
+    let taker = taker(app, offer).await?;
     Ok(taker.filter(|_| caller.is_operator()).unwrap_or(caller.account))
 }
 
@@ -210,7 +293,7 @@ async fn leave(
     caller.may_write()?;
     let account = co_staker(&app, &caller, offer).await?;
     app.writer.tell(told.command(&caller, Command::LeaveOffer { account, offer })).await?;
-    Ok(axum::Json(seen(&app, account, offer).await?))
+    Ok(axum::Json(seen(&app, (account, false), offer).await?))
 }
 
 /// Withdraw a co-stake that has cooled down
@@ -227,18 +310,18 @@ async fn withdraw(
 ) -> Result<axum::Json<CoStakeView>, Refused> {
     caller.may_write()?;
     let account = co_staker(&app, &caller, offer).await?;
-    let view = seen(&app, account, offer).await?;
+    let view = seen(&app, (account, false), offer).await?;
     if view.side == OfferSide::Owner {
         return Err(Refused::not_found("co-stake of yours in this offer"));
     }
     let worker = view.offer.worker;
     app.writer.tell(told.command(&caller, Command::WithdrawStake { account, worker })).await?;
-    Ok(axum::Json(seen(&app, account, offer).await?))
+    Ok(axum::Json(seen(&app, (account, false), offer).await?))
 }
 
 /// One's own offers, and those that one has taken
 ///
-/// Offers that are over are kept for a while. For the operator, everyone's, from the owner's side.
+/// Newest first, with those that are over. For the operator, everyone's, from the owner's side.
 #[utoipa::path(get, path = "/v1/users/me/co-staking", tag = "staking", params(PageQuery), security(("key" = [])),
     responses(
         (status = 200, body = Page<CoStakeView>),
@@ -249,15 +332,32 @@ async fn mine(
     State(app): State<Shared>,
     Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<Page<CoStakeView>>, Refused> {
-    let at = now();
+    let (account, looks_on) = own(&caller);
+    let Page { items, next } = match looks_on {
+        true => page(&app, OFFER_ROWS, Whose::Everyones, query).await?,
+        false => page(&app, OFFER_SIDE_ROWS, Whose::Side(account), query).await?,
+    };
+    // What a machine earns and how reliable it is moves on without its offers.
     let look = move |state: &Control| {
-        let all = state.economy().stakes.offers();
-        let mine = all.filter_map(|(id, offer)| {
-            let side = views::side(offer, caller.account);
-            let side = side.or(caller.is_operator().then_some(OfferSide::Owner))?;
-            Some((id, (offer, side)))
-        });
-        listed(mine, &query, |id, (offer, side)| views::co_stake(state, (id, offer), side, at))
+        let today =
+            |view: CoStakeView| live(state, view.offer.id, account, looks_on).unwrap_or(view);
+        Page { items: items.into_iter().map(today).collect(), next }
     };
     Ok(axum::Json(app.writer.look(look).await?))
+}
+
+/// One's own offer, or one that one has taken
+///
+/// Also when it is long over. For the operator, anyone's, from the owner's side.
+#[utoipa::path(get, path = "/v1/users/me/co-staking/{id}", tag = "staking", params(("id" = String, Path)),
+    security(("key" = [])), responses(
+        (status = 200, body = CoStakeView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn my_one(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(id): Path<OfferId>,
+) -> Result<axum::Json<CoStakeView>, Refused> {
+    Ok(axum::Json(seen(&app, own(&caller), id).await?))
 }

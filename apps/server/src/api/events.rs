@@ -19,8 +19,9 @@ use super::extract::Query;
 use super::jobs::open_stream;
 use super::problem::Refused;
 use crate::app::Shared;
-use crate::journal;
+use crate::journal::{self, JournalError, Reader};
 use crate::streams::Stream;
+use crate::views::{NETWORK, OPERATOR, TOLD_BY_SIDE};
 
 /// Events read at once.
 const PAGE: usize = 200;
@@ -36,8 +37,8 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct EventsQuery {
-    /// Changes of this project: its rentals, jobs and balance. Absent for one's own machines; for the operator, for
-    /// everything.
+    /// Changes of this project: its rentals, jobs and balance. Absent for what is one's own, and what is everyone's;
+    /// for the operator, for everything.
     #[param(value_type = Option<String>)]
     project: Option<ProjectId>,
     /// The id of the last event seen; `Last-Event-ID` says the same. Absent for what happens from now on.
@@ -58,13 +59,13 @@ async fn events(
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Refused> {
-    let owner = match query.project {
+    let heard = match query.project {
         Some(project) => {
             caller.may_see(&app, project)?;
-            Some(project.to_string())
+            Heard::Of(vec![project.to_string()])
         }
-        None if caller.is_operator() => None,
-        None => Some(caller.account.to_string()),
+        None if caller.is_operator() => Heard::Everything,
+        None => Heard::Of(vec![caller.account.to_string(), NETWORK.to_owned()]),
     };
     let after =
         headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -75,7 +76,7 @@ async fn events(
     let stream = open_stream(&app, &caller)?;
     let project = query.project;
     let watching =
-        Watching { app, caller, project, owner, after, waiting: VecDeque::new(), stream };
+        Watching { app, caller, project, heard, after, waiting: VecDeque::new(), stream };
     let events = futures_util::stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;
         Some((Ok::<_, Infallible>(event), watching))
@@ -89,11 +90,53 @@ fn position(text: &str) -> Result<(u64, u32), Refused> {
     parts.ok_or_else(|| Refused::field("after", "not the id of an event"))
 }
 
+/// Whose events a stream has.
+#[derive(Clone, Debug)]
+enum Heard {
+    /// Those told to these.
+    Of(Vec<String>),
+    /// All, each once: of what sides are told apart, what the operator is told.
+    Everything,
+}
+
+impl Heard {
+    /// The next events after a place, in order. None is missed: what is told to one while another's are read is left
+    /// for the next time.
+    fn read(
+        &self,
+        reader: &mut dyn Reader,
+        after: (u64, u32),
+    ) -> Result<Vec<journal::Event>, JournalError> {
+        let owners = match self {
+            Self::Everything => return reader.events(None, after, PAGE),
+            Self::Of(owners) => owners,
+        };
+        let head = reader.head()?.seq;
+        let mut events = Vec::new();
+        for owner in owners {
+            events.append(&mut reader.events(Some(owner), after, PAGE)?);
+        }
+        events.retain(|event| event.seq <= head);
+        events.sort_unstable_by_key(|event| (event.seq, event.part));
+        events.truncate(PAGE);
+        Ok(events)
+    }
+
+    fn takes(&self, event: &journal::Event) -> bool {
+        match self {
+            Self::Of(_) => true,
+            Self::Everything => {
+                event.owner == OPERATOR || !TOLD_BY_SIDE.contains(&kind(event).as_str())
+            }
+        }
+    }
+}
+
 struct Watching {
     app: Shared,
     caller: Caller,
     project: Option<ProjectId>,
-    owner: Option<String>,
+    heard: Heard,
     after: (u64, u32),
     waiting: VecDeque<journal::Event>,
     #[expect(dead_code, reason = "it counts as open while it lives")]
@@ -116,14 +159,13 @@ impl Watching {
             }
             if let Some(event) = self.waiting.pop_front() {
                 self.after = (event.seq, event.part);
-                return Some(shown(&event));
+                if self.heard.takes(&event) {
+                    return Some(shown(&event));
+                }
+                continue;
             }
-            let (owner, after) = (self.owner.clone(), self.after);
-            let page = self
-                .app
-                .read(move |reader| reader.events(owner.as_deref(), after, PAGE))
-                .await
-                .ok()?;
+            let (heard, after) = (self.heard.clone(), self.after);
+            let page = self.app.read(move |reader| heard.read(reader, after)).await.ok()?;
             self.waiting.extend(page);
             if self.waiting.is_empty() {
                 if *stopping.borrow() {
@@ -143,9 +185,12 @@ struct Kind {
     kind: String,
 }
 
+fn kind(event: &journal::Event) -> String {
+    serde_json::from_slice::<Kind>(&event.body).map_or_else(|_| "change".to_owned(), |it| it.kind)
+}
+
 fn shown(event: &journal::Event) -> Event {
-    let kind = serde_json::from_slice::<Kind>(&event.body)
-        .map_or_else(|_| "change".to_owned(), |it| it.kind);
+    let kind = kind(event);
     let data = String::from_utf8_lossy(&event.body).into_owned();
     Event::default().id(format!("{}.{}", event.seq, event.part)).event(kind).data(data)
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use control::{Command, Control, Refusal, Reply, SlashRecord};
-use stakes::{Evidence, EvidenceKind, Offence, Side, Slash};
+use stakes::{Evidence, EvidenceKind, Offence, Side};
 use units::{BlobId, SlashId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,12 +15,12 @@ use wire::{
 
 use super::door::{Caller, Stranger};
 use super::extract::{PageQuery, Path, Query, Told};
-use super::people::listed;
+use super::history::{Whose, page, row};
 use super::problem::Refused;
 use super::uploads::{blocking, send};
 use crate::app::Shared;
 use crate::clock::fresh_bits;
-use crate::views;
+use crate::views::{self, SLASH_ROWS, SLASH_SIDE_ROWS, side_id};
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
@@ -47,22 +47,12 @@ async fn offences(
     Ok(axum::Json(app.writer.look(views::offences).await?))
 }
 
-/// Whether a caller has to do with a slash.
-fn concerns(caller: &Caller, slash: &Slash) -> bool {
-    caller.is_operator() || slash.touches(caller.account)
-}
-
-fn view(caller: &Caller, id: SlashId, slash: &Slash) -> SlashView {
-    views::slash(id, slash, (!caller.is_operator()).then_some(caller.account))
-}
-
+/// A slash as the caller may see it, of any age: whole for the operator, else from the side it takes coins of.
 async fn seen(app: &Shared, caller: &Caller, id: SlashId) -> Result<SlashView, Refused> {
-    let caller = caller.clone();
-    let look = move |state: &Control| {
-        let slash = state.economy().stakes.slash(id).filter(|slash| concerns(&caller, slash));
-        slash.map(|slash| view(&caller, id, slash))
+    let found = match caller.is_operator() {
+        true => row(app, SLASH_ROWS, id.to_string()).await?,
+        false => row(app, SLASH_SIDE_ROWS, side_id(&id, caller.account)).await?,
     };
-    let found = app.writer.look(look).await?;
     found.ok_or_else(|| Refused::not_found("slash"))
 }
 
@@ -119,7 +109,7 @@ async fn charge(
 
 /// Slashes that take from one's own coins
 ///
-/// For the operator, all of them. Those that are over are kept for a while.
+/// Newest first, with those that are over. For the operator, all of them.
 #[utoipa::path(get, path = "/v1/slashes", tag = "slashing", params(PageQuery), security(("key" = [])), responses(
     (status = 200, body = Page<SlashView>),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -129,12 +119,11 @@ async fn slashes(
     State(app): State<Shared>,
     Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<Page<SlashView>>, Refused> {
-    let look = move |state: &Control| {
-        let all = state.economy().stakes.slashes();
-        let mine = all.filter(|(_, slash)| concerns(&caller, slash));
-        listed(mine, &query, |id, slash| view(&caller, id, slash))
+    let page = match caller.is_operator() {
+        true => page(&app, SLASH_ROWS, Whose::Everyones, query).await?,
+        false => page(&app, SLASH_SIDE_ROWS, Whose::Side(caller.account), query).await?,
     };
-    Ok(axum::Json(app.writer.look(look).await?))
+    Ok(axum::Json(page))
 }
 
 /// One slash

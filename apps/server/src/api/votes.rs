@@ -19,11 +19,11 @@ use wire::{
 
 use super::door::{Caller, Stranger};
 use super::extract::{PageQuery, Path, Query, Told};
-use super::people::listed;
+use super::history::{Whose, page, row};
 use super::problem::Refused;
 use crate::app::Shared;
 use crate::clock::{fresh_bits, now};
-use crate::views;
+use crate::views::{self, PROPOSAL_ROWS};
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
@@ -38,10 +38,16 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 }
 
 async fn seen(app: &Shared, id: ProposalId) -> Result<ProposalView, Refused> {
-    let look = move |state: &Control| {
-        state.economy().votes.proposal(id).map(|proposal| views::proposal(id, proposal))
+    let found = match app.writer.look(move |state| live(state, id)).await? {
+        Some(live) => Some(live),
+        None => row(app, PROPOSAL_ROWS, id.to_string()).await?,
     };
-    app.writer.look(look).await?.ok_or_else(|| Refused::not_found("proposal"))
+    found.ok_or_else(|| Refused::not_found("proposal"))
+}
+
+/// A proposal as it stands at this moment, while it is remembered: time moves it, too.
+fn live(state: &Control, id: ProposalId) -> Option<ProposalView> {
+    state.economy().votes.proposal(id).map(|proposal| views::proposal(id, proposal))
 }
 
 fn kind(request: &ProposalRequest) -> Result<Kind, Refused> {
@@ -88,7 +94,7 @@ async fn propose(
 
 /// What is and was voted on
 ///
-/// Open to everyone. The latest 256 that are decided are kept.
+/// Open to everyone. Newest first, with all that were ever decided.
 #[utoipa::path(get, path = "/v1/governance/proposals", tag = "governance", params(PageQuery), responses(
     (status = 200, body = Page<ProposalView>),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -98,8 +104,11 @@ async fn proposals(
     State(app): State<Shared>,
     Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<Page<ProposalView>>, Refused> {
-    let look =
-        move |state: &Control| listed(state.economy().votes.proposals(), &query, views::proposal);
+    let Page { items, next } = page(&app, PROPOSAL_ROWS, Whose::Everyones, query).await?;
+    let look = move |state: &Control| {
+        let today = |view: ProposalView| live(state, view.id).unwrap_or(view);
+        Page { items: items.into_iter().map(today).collect(), next }
+    };
     Ok(axum::Json(app.writer.look(look).await?))
 }
 

@@ -45,10 +45,20 @@ pub(crate) fn newest_version(state: &Control) -> VersionView {
     version_view(state.versions_waiting().last().unwrap_or(state.version()))
 }
 
+/// A version that is in effect or waits to be.
+fn known(state: &Control, number: u32) -> Option<&Version> {
+    let mut known = std::iter::once(state.version()).chain(state.versions_waiting());
+    known.find(|version| version.number == number)
+}
+
+/// Such a version as what it changed.
+pub(super) fn version(state: &Control, number: u32) -> Option<VersionView> {
+    known(state, number).map(version_view)
+}
+
 /// The row of a version that was just made.
 pub(crate) fn version_row(state: &Control, number: u32) -> Option<Row> {
-    let mut known = std::iter::once(state.version()).chain(state.versions_waiting());
-    let version = known.find(|version| version.number == number)?;
+    let version = known(state, number)?;
     let (id, owner) = (version_id(number), super::NETWORK.to_owned());
     Some(Row { kind: VERSION_ROWS, id, owner, body: Some(whole_version(version)) })
 }

@@ -9,7 +9,7 @@ use units::{AccountId, Coins, SlashId};
 use wire::{EvidenceItem, OffenceView, OffencesView, SlashStep, SlashView, StatementView, Time};
 
 /// A word of a brain as it is written.
-pub(super) fn word(value: &impl Serialize) -> String {
+pub(crate) fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
         Ok(_) | Err(_) => String::new(),

@@ -133,6 +133,21 @@ pub(crate) struct MarketFilter {
     pub(crate) gpus: Option<u32>,
 }
 
+impl MarketFilter {
+    /// Whether it takes an offer that is over, of which only what everyone sees is kept.
+    pub(crate) fn takes(&self, offer: &CoStakeOffer) -> bool {
+        let Self { offers, gpus } = self;
+        let device = offer.device.to_lowercase();
+        offers.worker.is_none_or(|worker| worker == offer.worker)
+            && offers.model.as_ref().is_none_or(|part| device.contains(&part.to_lowercase()))
+            && offers.share_min_bp.is_none_or(|min| offer.share_bp >= min)
+            && offers.amount_min.is_none_or(|min| offer.coins >= min)
+            && offers.amount_max.is_none_or(|max| offer.coins <= max)
+            && offers.reliability_min_bp.is_none_or(|min| offer.reliability_bp >= Some(min))
+            && gpus.is_none_or(|gpus| gpus == offer.number_of_gpu)
+    }
+}
+
 /// At most `limit` offers of the marketplace, by id.
 pub(crate) fn marketplace(
     state: &Control,

@@ -94,6 +94,12 @@ pub(crate) fn brakes(state: &Control, now: Timestamp) -> BrakesView {
     BrakesView { on: votes.brake_on(now).map(brake), lifted }
 }
 
+/// The brake that is on, or else the one that was lifted last.
+pub(super) fn newest_brake(state: &Control, now: Timestamp) -> Option<BrakeView> {
+    let votes = &state.economy().votes;
+    votes.brake_on(now).or_else(|| votes.brakes().last()).map(brake)
+}
+
 fn brake(brake: &Brake) -> BrakeView {
     BrakeView {
         what: brake.what.iter().map(|what| what.text().to_owned()).collect(),

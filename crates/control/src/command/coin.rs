@@ -190,8 +190,15 @@ impl Control {
             return Err(Refusal::TooMany { what: "sources", max: market::SOURCES_MAX });
         }
         let rules = self.parameters().oracle.clone();
+        let worth = |control: &Self| {
+            control.economy.oracle.recent.last().map(|rate| rate.usd_micros_per_coin)
+        };
+        let before = worth(self);
         if self.economy.oracle.on_readings(readings, now, &rules).is_ok() {
             self.changed(Subject::Coin);
+        }
+        if worth(self) != before {
+            self.changed(Subject::Rate);
         }
         Ok(Reply::Done)
     }

@@ -9,6 +9,7 @@ mod clock;
 mod coin;
 mod dispatch;
 mod grant;
+mod heard;
 mod job;
 mod money;
 mod parameters;

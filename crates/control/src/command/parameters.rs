@@ -45,13 +45,17 @@ impl Control {
 
     /// Lets versions of the parameters take effect whose hour has come.
     pub(crate) fn parameters_on(&mut self, now: Timestamp) {
-        if self.versions.on_hour(Hour::of(now)).is_none() {
+        let Some(number) = self.versions.on_hour(Hour::of(now)).map(|version| version.number)
+        else {
             return;
-        }
+        };
+        self.changed(Subject::Parameters(number));
         let workers: Vec<_> = self.workers.keys().copied().collect();
         for worker in workers {
+            let offers = self.live_offers(worker, now);
             self.list(worker);
             self.changed(Subject::Worker(worker));
+            self.offers_moved(&offers, now);
         }
     }
 }

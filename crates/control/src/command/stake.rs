@@ -23,8 +23,10 @@ impl Control {
         self.only_owner(by, id)?;
         let owner = self.known_worker(id)?.owner;
         self.can_pay(owner, coins)?;
+        let offers = self.live_offers(id, now);
         self.economy.stakes.stake(id, owner, coins, now)?;
         self.stakes_take(owner, coins);
+        self.offers_moved(&offers, now);
         self.changed(Subject::Worker(id));
         Ok(Reply::Done)
     }
@@ -38,8 +40,10 @@ impl Control {
     ) -> Result<Reply, Refusal> {
         Self::only_account(by, account)?;
         let (device, rules) = (self.staked(id), self.parameters().stakes.clone());
+        let offers = self.live_offers(id, now);
         let unstaked = self.economy.stakes.unstake(&device, account, now, &rules)?;
         self.were_unstaked(account, &unstaked, now);
+        self.offers_moved(&offers, now);
         self.changed(Subject::Worker(id));
         Ok(Reply::Done)
     }
@@ -55,6 +59,7 @@ impl Control {
         Self::only_account(by, account)?;
         let (device, rules) = (self.staked(id), self.parameters().stakes.clone());
         let beyond = if unstake { Beyond::Unstake } else { Beyond::Refuse };
+        let offers = self.live_offers(id, now);
         let stakes = &mut self.economy.stakes;
         match stakes.withdraw_overflow(&device, account, (coins, beyond), now, &rules)? {
             Taken::Overflow(coins) => {
@@ -63,6 +68,7 @@ impl Control {
             }
             Taken::Unstaked(unstaked) => self.were_unstaked(account, &unstaked, now),
         }
+        self.offers_moved(&offers, now);
         self.changed(Subject::Worker(id));
         Ok(Reply::Done)
     }
@@ -76,8 +82,10 @@ impl Control {
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         Self::only_account(by, account)?;
+        let offers = self.live_offers(id, now);
         let coins = self.economy.stakes.withdraw(id, account, now)?;
         self.stakes_give(account, coins);
+        self.offers_moved(&offers, now);
         self.changed(Subject::Worker(id));
         Ok(Reply::Done)
     }
@@ -162,6 +170,7 @@ impl Control {
         let limit = hourly.checked_times(hours).unwrap_or(Coins::ZERO);
         let taken = self.economy.accruals.take_for_slash(worker, limit);
         let rewards = taken.parts.iter().copied().collect();
+        let offers = self.live_offers(worker, now);
         let charge =
             Charge { id: slash, worker, offence, offended_at, need, cards, rewards, evidence };
         let locked = match self.economy.stakes.charge(&charge, now, &rules) {
@@ -177,6 +186,7 @@ impl Control {
         let touched: Vec<AccountId> =
             pieces.into_iter().flatten().map(|piece| piece.account).collect();
         self.power_shrank(&touched, now);
+        self.offers_moved(&offers, now);
         self.slash_changed(slash, worker);
         Ok(Reply::Slash(slash))
     }
@@ -243,7 +253,7 @@ impl Control {
         let verdict = if uphold { Verdict::Uphold } else { Verdict::Overturn };
         let reason = Statement { by: Side::Network, text: reason, blob: None };
         let effect = self.economy.stakes.decide(id, verdict, reason, now)?;
-        self.stakes_did(effect);
+        self.stakes_did(effect, now);
         Ok(())
     }
 
@@ -257,7 +267,7 @@ impl Control {
             if let stakes::Effect::CoStakeCools { account, .. } = &effect {
                 self.power_shrank(&[*account], now);
             }
-            self.stakes_did(effect);
+            self.stakes_did(effect, now);
         }
     }
 
@@ -269,7 +279,7 @@ impl Control {
     }
 
     /// Moves the coins of what happened to stakes.
-    fn stakes_did(&mut self, effect: stakes::Effect) {
+    fn stakes_did(&mut self, effect: stakes::Effect, now: Timestamp) {
         let stakes = io(Holder::Stakes);
         match effect {
             stakes::Effect::CoStakeCools { offer, worker, .. } => {
@@ -280,6 +290,7 @@ impl Control {
                 self.move_coins(&[(stakes, burned, stake), (stakes, burned, rewards)])
                     .expect("what is locked lies with the stakes");
                 self.slash_changed(slash, worker);
+                self.slash_ended(slash, worker, now);
                 self.changed(Subject::Coin);
             }
             stakes::Effect::Restored { slash, worker, rewards, .. } => {
@@ -293,6 +304,7 @@ impl Control {
                     .give_back(&TakenRewards { worker, amount, parts })
                     .expect("coins are under the cap");
                 self.slash_changed(slash, worker);
+                self.slash_ended(slash, worker, now);
             }
         }
     }

@@ -78,6 +78,7 @@ impl Control {
         if !worker.nodes.is_empty() {
             return Err(Refusal::InUse { rentals: worker.nodes.len() });
         }
+        let offers = self.live_offers(id, now);
         let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
         worker.machine = machine;
         worker.described = now;
@@ -85,6 +86,7 @@ impl Control {
         worker.nominated = None;
         self.list(id);
         self.changed(Subject::Worker(id));
+        self.offers_moved(&offers, now);
         Ok(Reply::Done)
     }
 
@@ -112,6 +114,10 @@ impl Control {
         self.fingerprints.remove(&fingerprint);
         self.inventory.remove(id);
         self.changed(Subject::Worker(id));
+        // Whatever they lent it earns nothing from here on, also where nothing of the offer itself has changed.
+        for (offer, ..) in self.live_offers(id, self.head.at) {
+            self.changed(Subject::Offer(offer));
+        }
         Ok(Reply::Done)
     }
 

@@ -33,7 +33,7 @@ impl Control {
         let rules = self.parameters().votes.clone();
         let draft = Draft { id, kind, title, body, proposer: account };
         self.economy.votes.propose(draft, &powers, now, &rules)?;
-        self.changed(Subject::Proposal(id));
+        self.changed(Subject::ProposalStage(id));
         Ok(Reply::Proposal(id))
     }
 
@@ -209,7 +209,7 @@ impl Control {
     pub(crate) fn votes_did(&mut self, outcomes: impl IntoIterator<Item = Outcome>) {
         for outcome in outcomes {
             self.changed(match outcome {
-                Outcome::Moved { proposal, .. } => Subject::Proposal(proposal),
+                Outcome::Moved { proposal, .. } => Subject::ProposalStage(proposal),
                 Outcome::BrakeLifted { .. } => Subject::Brake,
             });
         }

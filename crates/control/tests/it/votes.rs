@@ -128,7 +128,7 @@ fn a_patch_that_is_voted_through_takes_effect_with_the_next_hour() {
     town.effects.clear();
     town.minutes(1);
     assert_eq!(stage(&town, 1), "executed");
-    let moved = Subject::Proposal(ProposalId::from_bits(1));
+    let moved = Subject::ProposalStage(ProposalId::from_bits(1));
     assert!(town.effects.contains(&control::Effect::Changed(moved)));
     assert_eq!(town.control.parameters().stakes.cooldown_days, 14);
     wait(&mut town, HOUR);

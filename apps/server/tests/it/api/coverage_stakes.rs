@@ -47,6 +47,13 @@ pub(super) const WHO_MAY: &[MayRow] = &[
     ),
     ("GET /v1/io-staking/metrics", "/v1/io-staking/metrics", "", [200; 7]),
     ("GET /v1/co-staking/offers", "/v1/co-staking/offers", "", [200; 7]),
+    ("GET /v1/co-staking/offers/{id}", "/v1/co-staking/offers/{retracted}", "", [200; 7]),
+    (
+        "GET /v1/users/me/co-staking/{id}",
+        "/v1/users/me/co-staking/{retracted}",
+        "",
+        [401, 404, 404, 200, 404, 200, 401],
+    ),
     // The owner makes one; then there is one.
     (
         "POST /v1/co-staking/offers",

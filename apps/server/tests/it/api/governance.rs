@@ -7,7 +7,7 @@ use super::coverage::put_package;
 use crate::town::{Anonymous, Ask, Caller, Story, Town, a_machine, hex};
 
 /// A town in which two hold coins in the safety module that vote at once.
-fn town() -> Town {
+pub(super) fn town() -> Town {
     let town = Town::new();
     town.genesis();
     let quick =
@@ -23,7 +23,7 @@ fn town() -> Town {
 
 const PROPOSALS: &str = "/v1/governance/proposals";
 
-fn patch() -> Value {
+pub(super) fn patch() -> Value {
     json!({
         "kind": "parameters",
         "title": "A longer minimum",
@@ -32,7 +32,7 @@ fn patch() -> Value {
     })
 }
 
-fn propose(town: &Town, caller: &dyn Caller, body: &Value) -> String {
+pub(super) fn propose(town: &Town, caller: &dyn Caller, body: &Value) -> String {
     let made = town.post(caller, PROPOSALS, body).expect(201).json();
     format!("{PROPOSALS}/{}", made["id"].as_str().unwrap())
 }

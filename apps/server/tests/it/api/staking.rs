@@ -6,7 +6,7 @@ use super::coverage::put_package;
 use crate::town::{Anonymous, Ask, Caller, Machine, Story, Town, a_machine};
 
 /// A town with a coin, in which a machine that needs 200 IO has joined, and its owner and a renter have coins.
-fn town() -> (Town, Machine) {
+pub(super) fn town() -> (Town, Machine) {
     let town = Town::new();
     town.genesis();
     town.give_coins(&town.supplier.person.account, "1000 IO");
@@ -15,7 +15,7 @@ fn town() -> (Town, Machine) {
     (town, machine)
 }
 
-fn now_without_cooldown(town: &Town) {
+pub(super) fn now_without_cooldown(town: &Town) {
     let rules = json!({ "cooldown_days": 0, "wait_days": 0 });
     town.patch(&json!({ "stakes": rules, "safety": { "cooldown_days": 0 } }));
 }
@@ -189,7 +189,7 @@ fn the_safety_module() {
 }
 
 /// A charge of failing a proof, with evidence that was put.
-fn charge(town: &Town, machine: &Machine) -> Value {
+pub(super) fn charge(town: &Town, machine: &Machine) -> Value {
     let blob = put_package(town, b"the transcript");
     json!({
         "worker": machine.worker,

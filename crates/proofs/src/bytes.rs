@@ -42,6 +42,11 @@ impl<'a> Reader<'a> {
         self.left
     }
 
+    /// All that is left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.left)
+    }
+
     /// The next `count` bytes.
     ///
     /// # Errors

@@ -13,11 +13,16 @@ mod device;
 pub mod limits;
 pub mod matmul;
 pub mod memory;
+pub mod message;
 pub mod prf;
 pub mod puzzle;
+pub mod session;
 mod task;
+pub mod transcript;
 pub mod tree;
+mod verdict;
 
 pub use bytes::{Malformed, Reader};
 pub use device::{Device, DeviceFault};
 pub use task::{BadTask, Matmul, Memory, Puzzle, Task};
+pub use verdict::{Judged, Outcome, Reason, Verdict};

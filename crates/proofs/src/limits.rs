@@ -39,5 +39,10 @@ pub const OPENINGS_BYTES_MAX: usize = 64 << 20;
 pub const TASKS_MAX: usize = 4;
 /// Pings of a session.
 pub const PINGS_MAX: u8 = 8;
+/// Messages of a session: four tasks of all rounds, and what stands around them.
+pub const MESSAGES_MAX: usize =
+    TASKS_MAX * (ROUNDS_MAX as usize + 8) + 2 * (PINGS_MAX as usize + 2);
+/// Bytes in which a prover says why it cannot go on.
+pub const UNABLE_BYTES_MAX: usize = 200;
 /// Bytes of a transcript.
 pub const TRANSCRIPT_BYTES_MAX: usize = 80 << 20;

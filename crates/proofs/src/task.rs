@@ -103,6 +103,11 @@ fn within(task: &'static str, bounds: &[Bound]) -> Result<(), BadTask> {
 }
 
 impl Puzzle {
+    /// Hashes that its solution takes on average.
+    pub fn hashes(&self) -> u64 {
+        u64::from(self.count) << self.bits
+    }
+
     fn check(&self) -> Result<(), BadTask> {
         let Self { bits, count, .. } = *self;
         within(

@@ -1,0 +1,295 @@
+//! The prover's side: does what the challenge asks on a device, and keeps to the order of the protocol.
+
+use ed25519_dalek::{SigningKey, VerifyingKey};
+
+use super::Binding;
+use crate::device::{Device, DeviceFault};
+use crate::limits::UNABLE_BYTES_MAX;
+use crate::message::{Body, Chain, Challenge, Message, OutOfPlace};
+use crate::task::{Matmul, Memory, Task};
+use crate::tree::Tree;
+use crate::verdict::Verdict;
+use crate::{Malformed, matmul, memory, puzzle};
+
+/// The way to the verifier.
+pub trait Channel {
+    /// Tells a message; the answer is the verifier's next one, if it has something to say.
+    ///
+    /// # Errors
+    /// Why it did not get there.
+    fn tell(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, String>;
+
+    /// Sends a message to which nothing is answered. It may travel while the prover goes on, but never out of order.
+    ///
+    /// # Errors
+    /// Why this one, or one before it, did not get there.
+    fn send(&mut self, message: &[u8]) -> Result<(), String>;
+}
+
+/// Why a session did not come to a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProveFault {
+    /// The verifier sent what is no message.
+    #[error("the verifier sent something else than a message: {0}")]
+    Malformed(#[from] Malformed),
+    /// The verifier sent a message out of place.
+    #[error("the verifier sent a message out of place: {0}")]
+    OutOfPlace(#[from] OutOfPlace),
+    /// The challenge is for another key.
+    #[error("the challenge is for another machine's key")]
+    Stranger,
+    /// The verifier said something else than what was due.
+    #[error("the verifier said {said} where {due} was due")]
+    Unexpected {
+        /// What it said.
+        said: &'static str,
+        /// What it should have said.
+        due: &'static str,
+    },
+    /// The verifier was not reached.
+    #[error("the verifier was not reached: {0}")]
+    Channel(String),
+}
+
+/// A prover in a session.
+pub struct Prover<'a> {
+    key: &'a SigningKey,
+    verifier: VerifyingKey,
+    chain: Chain,
+    challenge: Challenge,
+    binding: Binding,
+}
+
+impl std::fmt::Debug for Prover<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prover").field("challenge", &self.challenge).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Prover<'a> {
+    /// Takes up a challenge. `salt` is 32 random bytes of the prover's own.
+    ///
+    /// # Errors
+    /// If it is no challenge, not this verifier's, or not for this key.
+    pub fn new(
+        challenge: &[u8],
+        verifier: VerifyingKey,
+        key: &'a SigningKey,
+        salt: [u8; 32],
+    ) -> Result<Self, ProveFault> {
+        let message = Message::read(challenge)?;
+        let mut chain = Chain::new(message.session, message.expires_ms);
+        chain.hear(&message, &verifier)?;
+        let binding = Binding { challenge: message.hash, salt };
+        let Body::Challenge(challenge) = message.body else {
+            return Err(ProveFault::Unexpected { said: message.body.name(), due: "Challenge" });
+        };
+        if challenge.prover != key.verifying_key().to_bytes() {
+            return Err(ProveFault::Stranger);
+        }
+        Ok(Self { key, verifier, chain, challenge, binding })
+    }
+
+    /// What it was asked.
+    pub fn challenge(&self) -> &Challenge {
+        &self.challenge
+    }
+
+    /// Proves: does all tasks on the device, until the verdict.
+    ///
+    /// # Errors
+    /// If the verifier is not reached or breaks the protocol. A device that fails is told to the verifier, whose
+    /// verdict says so.
+    pub fn prove(
+        mut self,
+        device: &mut dyn Device,
+        channel: &mut dyn Channel,
+    ) -> Result<Verdict, ProveFault> {
+        if let Err(fault) = device.prepare(&self.challenge.tasks) {
+            return self.unable(&fault, channel);
+        }
+        let salt = self.binding.salt;
+        let mut heard = self.tell(&Body::Ready { salt }, channel)?;
+        loop {
+            let said = heard.ok_or(ProveFault::Unexpected { said: "nothing", due: "a message" })?;
+            let message = self.listen(&said)?;
+            heard = match message.body {
+                Body::Ping(number) => self.tell(&Body::Pong(number), channel)?,
+                Body::Start { task, nonce } => {
+                    let asked = self.challenge.tasks.get(usize::from(task)).copied();
+                    let due = ProveFault::Unexpected { said: "Start of no task", due: "Start" };
+                    match self.work(asked.ok_or(due)?, task, &nonce, device, channel) {
+                        Ok(heard) => heard,
+                        Err(Stopped::Device(fault)) => return self.unable(&fault, channel),
+                        Err(Stopped::Session(fault)) => return Err(fault),
+                    }
+                }
+                Body::Verdict(verdict) => return Ok(verdict),
+                other => {
+                    let due = "Ping, Start, or Verdict";
+                    return Err(ProveFault::Unexpected { said: other.name(), due });
+                }
+            };
+        }
+    }
+
+    fn work(
+        &mut self,
+        asked: Task,
+        task: u8,
+        nonce: &[u8; 32],
+        device: &mut dyn Device,
+        channel: &mut dyn Channel,
+    ) -> Result<Option<Vec<u8>>, Stopped> {
+        match asked {
+            Task::Puzzle(asked) => {
+                let seed = self.binding.seed(puzzle::SEED, nonce);
+                let numbers: Vec<u8> =
+                    device.solve(&seed, &asked)?.into_iter().flat_map(u64::to_le_bytes).collect();
+                Ok(self.tell(&Body::Solved { task, numbers: &numbers }, channel)?)
+            }
+            Task::Matmul(asked) => self.multiply(&asked, task, nonce, device, channel),
+            Task::Memory(asked) => self.walk(&asked, task, nonce, device, channel),
+        }
+    }
+
+    fn multiply(
+        &mut self,
+        asked: &Matmul,
+        task: u8,
+        nonce: &[u8; 32],
+        device: &mut dyn Device,
+        channel: &mut dyn Channel,
+    ) -> Result<Option<Vec<u8>>, Stopped> {
+        let mut seed = self.binding.seed(matmul::SEED, nonce);
+        let mut done = Vec::new();
+        let mut heard = None;
+        for round in 0..asked.rounds {
+            let tree = grow(device.multiply(&seed, asked.log_n, round)?)?;
+            let root = tree.root();
+            let body = Body::Root { task, round, root };
+            if round + 1 < asked.rounds {
+                let message = self.chain.say(&body, self.key);
+                channel.send(&message).map_err(ProveFault::Channel)?;
+            } else {
+                heard = self.tell(&body, channel)?;
+            }
+            done.push((seed, tree));
+            seed = matmul::next_seed(&seed, &root);
+        }
+        let Some(selection) = self.asked(task, heard.as_deref())? else { return Ok(heard) };
+        let mut openings = Vec::with_capacity(asked.openings_bytes());
+        for (round, rows) in matmul::asked(asked, &selection) {
+            let (seed, tree) = &done[usize::from(round)];
+            let entries = device.rows(seed, asked.log_n, &rows)?;
+            for (row, entries) in rows.iter().zip(entries.chunks(asked.n())) {
+                matmul::open(entries, &tree.path(*row).unwrap_or_default(), &mut openings);
+            }
+        }
+        Ok(self.tell(&Body::Openings { task, bytes: &openings }, channel)?)
+    }
+
+    fn walk(
+        &mut self,
+        asked: &Memory,
+        task: u8,
+        nonce: &[u8; 32],
+        device: &mut dyn Device,
+        channel: &mut dyn Channel,
+    ) -> Result<Option<Vec<u8>>, Stopped> {
+        let fill = self.binding.seed(memory::SEED, nonce);
+        device.fill(&fill, asked)?;
+        let heard = self.tell(&Body::Filled { task }, channel)?;
+        let Some(said) = heard else { return Ok(None) };
+        let stride = match self.peek(&said)? {
+            Body::Walk { task: of, nonce } if of == task => nonce,
+            _ => return Ok(Some(said)),
+        };
+        self.listen(&said)?;
+        let walk = memory::walk_seed(&stride, &fill);
+        let states = device.walk(&walk, asked)?;
+        let leaves = (0_u32..).zip(&states).map(|(walker, state)| memory::leaf(state, walker));
+        let tree = grow(leaves.collect())?;
+        let heard = self.tell(&Body::Root { task, round: 0, root: tree.root() }, channel)?;
+        let Some(selection) = self.asked(task, heard.as_deref())? else { return Ok(heard) };
+        let mut openings = Vec::with_capacity(asked.openings_bytes());
+        for walker in memory::asked(asked, &selection) {
+            let state = usize::try_from(walker).ok().and_then(|walker| states.get(walker));
+            openings.extend(state.into_iter().flatten().flat_map(|word| word.to_le_bytes()));
+            openings.extend(tree.path(walker).unwrap_or_default().concat());
+        }
+        Ok(self.tell(&Body::Openings { task, bytes: &openings }, channel)?)
+    }
+
+    /// What is to be opened, if that is what the verifier says next.
+    fn asked(&mut self, task: u8, heard: Option<&[u8]>) -> Result<Option<[u8; 32]>, ProveFault> {
+        let due = "Ask";
+        let said = heard.ok_or(ProveFault::Unexpected { said: "nothing", due })?;
+        match self.peek(said)? {
+            Body::Ask { task: of, selection } if of == task => {
+                self.listen(said)?;
+                Ok(Some(selection))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn peek<'b>(&self, said: &'b [u8]) -> Result<Body<'b>, ProveFault> {
+        Ok(Message::read(said)?.body)
+    }
+
+    fn listen<'b>(&mut self, said: &'b [u8]) -> Result<Message<'b>, ProveFault> {
+        let message = Message::read(said)?;
+        self.chain.hear(&message, &self.verifier)?;
+        Ok(message)
+    }
+
+    fn tell(
+        &mut self,
+        body: &Body<'_>,
+        channel: &mut dyn Channel,
+    ) -> Result<Option<Vec<u8>>, ProveFault> {
+        let message = self.chain.say(body, self.key);
+        channel.tell(&message).map_err(ProveFault::Channel)
+    }
+
+    fn unable(
+        &mut self,
+        fault: &DeviceFault,
+        channel: &mut dyn Channel,
+    ) -> Result<Verdict, ProveFault> {
+        let mut why = fault.to_string();
+        while why.len() > UNABLE_BYTES_MAX {
+            why.pop();
+        }
+        let heard = self.tell(&Body::Unable { why: &why }, channel)?;
+        let said = heard.ok_or(ProveFault::Unexpected { said: "nothing", due: "Verdict" })?;
+        match self.listen(&said)?.body {
+            Body::Verdict(verdict) => Ok(verdict),
+            other => Err(ProveFault::Unexpected { said: other.name(), due: "Verdict" }),
+        }
+    }
+}
+
+/// Why a task was not finished.
+enum Stopped {
+    Device(DeviceFault),
+    Session(ProveFault),
+}
+
+impl From<DeviceFault> for Stopped {
+    fn from(fault: DeviceFault) -> Self {
+        Self::Device(fault)
+    }
+}
+
+impl From<ProveFault> for Stopped {
+    fn from(fault: ProveFault) -> Self {
+        Self::Session(fault)
+    }
+}
+
+fn grow(leaves: Vec<[u8; 32]>) -> Result<Tree, DeviceFault> {
+    let wrong = || DeviceFault::Driver("it computed another number of leaves".to_owned());
+    Tree::new(leaves).ok_or_else(wrong)
+}

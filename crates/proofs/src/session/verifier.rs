@@ -1,0 +1,162 @@
+//! The verifier's side: a referee with a key, who keeps every message.
+
+use std::sync::Arc;
+
+use ed25519_dalek::{SigningKey, VerifyingKey};
+
+use super::{Brief, Next, Referee, Sigma, Unexpected};
+use crate::bytes::Malformed;
+use crate::message::{Body, Chain, Challenge, Message, OutOfPlace};
+use crate::verdict::{Reason, Verdict};
+
+/// A message that is not good; the session stands where it stood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// It is not a message.
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+    /// It is not the next one.
+    #[error("{0}")]
+    OutOfPlace(#[from] OutOfPlace),
+    /// It may not come now.
+    #[error("{0}")]
+    Unexpected(#[from] Unexpected),
+    /// The prover's key is no key.
+    #[error("the prover's public key is not a point of ed25519")]
+    Key,
+}
+
+/// What comes after a message.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Nothing: the prover goes on.
+    Wait,
+    /// This message is sent.
+    Say(Arc<[u8]>),
+    /// This must be done first, anywhere and at any speed; then [`Verifier::judged`].
+    Judge(Work),
+    /// This message is sent, and it is the last.
+    Sealed(Arc<[u8]>, Verdict),
+}
+
+/// What was opened, and what it is judged by. It stands alone, so that any thread can do it.
+#[derive(Clone, Debug)]
+pub struct Work {
+    brief: Box<Brief>,
+    message: Arc<[u8]>,
+}
+
+impl Work {
+    /// Judges it: what is wrong with it, if anything.
+    pub fn run(&self) -> Option<Reason> {
+        let message = Message::read(&self.message).ok();
+        match message.map(|message| message.body) {
+            Some(Body::Openings { bytes, .. }) => self.brief.judge(bytes),
+            _ => Some(Reason::Path),
+        }
+    }
+}
+
+/// One session, as the verifier leads it.
+pub struct Verifier {
+    key: SigningKey,
+    prover: VerifyingKey,
+    chain: Chain,
+    referee: Referee,
+    messages: Vec<Arc<[u8]>>,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("chain", &self.chain).finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// Begins a session: `challenge` without its commitment, which follows from σ.
+    ///
+    /// # Errors
+    /// If the prover's key is none.
+    pub fn new(
+        key: SigningKey,
+        sigma: Sigma,
+        mut challenge: Challenge,
+        expires_ms: u64,
+    ) -> Result<Self, Rejected> {
+        let prover = VerifyingKey::from_bytes(&challenge.prover).map_err(|_| Rejected::Key)?;
+        challenge.commitment = sigma.commitment();
+        let mut chain = Chain::new(sigma.session(), expires_ms);
+        let message = chain.say(&Body::Challenge(challenge.clone()), &key);
+        let referee = Referee::new(sigma, &challenge, chain.last());
+        Ok(Self { key, prover, chain, referee, messages: vec![message.into()] })
+    }
+
+    /// The session's id.
+    pub fn session(&self) -> [u8; 16] {
+        self.chain.session()
+    }
+
+    /// When it expires, in milliseconds since 1970.
+    pub fn expires_ms(&self) -> u64 {
+        self.chain.expires_ms()
+    }
+
+    /// The first message.
+    pub fn challenge(&self) -> Arc<[u8]> {
+        Arc::clone(&self.messages[0])
+    }
+
+    /// Whether the verdict was said.
+    pub fn is_over(&self) -> bool {
+        self.referee.is_over()
+    }
+
+    /// All messages, one after another: when the session is over, its transcript.
+    pub fn transcript(&self) -> Vec<u8> {
+        self.messages.concat()
+    }
+
+    /// Hears a message of the prover, received whole at `at_us` microseconds after the challenge was made.
+    ///
+    /// # Errors
+    /// If it is not good; nothing has changed then.
+    pub fn hear(&mut self, bytes: Arc<[u8]>, at_us: u64) -> Result<Reply, Rejected> {
+        let message = Message::read(&bytes)?;
+        let mut chain = self.chain.clone();
+        chain.hear(&message, &self.prover)?;
+        let next = self.referee.hear(&message.body, at_us)?;
+        self.chain = chain;
+        self.messages.push(Arc::clone(&bytes));
+        Ok(self.answer(next, Some(bytes)))
+    }
+
+    /// Hears how what was opened was judged.
+    ///
+    /// # Errors
+    /// If nothing was to be judged.
+    pub fn judged(&mut self, wrong: Option<Reason>, at_us: u64) -> Result<Reply, Rejected> {
+        let next = self.referee.judged(wrong, at_us)?;
+        Ok(self.answer(next, None))
+    }
+
+    /// Ends the session early, for a reason that blames nobody; `None` if it is over.
+    pub fn stop(&mut self, reason: Reason) -> Option<Reply> {
+        let verdict = self.referee.stop(reason)?;
+        Some(self.answer(Next::Say(Body::Verdict(verdict)), None))
+    }
+
+    fn answer(&mut self, next: Next, heard: Option<Arc<[u8]>>) -> Reply {
+        match (next, heard) {
+            (Next::Wait, _) | (Next::Judge(_), None) => Reply::Wait,
+            (Next::Judge(brief), Some(message)) => Reply::Judge(Work { brief, message }),
+            (Next::Say(body), _) => {
+                let message: Arc<[u8]> = self.chain.say(&body, &self.key).into();
+                self.messages.push(Arc::clone(&message));
+                match body {
+                    Body::Verdict(verdict) => Reply::Sealed(message, verdict),
+                    _ => Reply::Say(message),
+                }
+            }
+        }
+    }
+}

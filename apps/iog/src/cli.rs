@@ -129,6 +129,8 @@ pub(crate) enum Verb {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use clap::CommandFactory;
 
     use super::*;
@@ -136,6 +138,92 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    /// The files of a folder of the repository with this ending, those in folders within too.
+    fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pages(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+
+    /// The commands of a page: what follows `$` in its `console` blocks, lines that end in a backslash put together.
+    fn commands(page: &str) -> Vec<String> {
+        let (mut commands, mut in_block, mut goes_on) = (Vec::<String>::new(), false, false);
+        for line in page.lines() {
+            if line.starts_with("```") {
+                in_block = line == "```console";
+            } else if goes_on && let Some(last) = commands.last_mut() {
+                last.push_str(line);
+            } else if let Some(command) = line.strip_prefix("$ ").filter(|_| in_block) {
+                commands.push(command.to_owned());
+            } else {
+                continue;
+            }
+            goes_on = line.ends_with('\\') && in_block;
+            if let Some(last) = commands.last_mut().filter(|_| goes_on) {
+                last.pop();
+            }
+        }
+        commands
+    }
+
+    /// The words of each call of this program in a line of the shell.
+    fn calls(command: &str) -> Vec<Vec<String>> {
+        let (mut words, mut word, mut quote) = (vec![String::new()], None::<String>, None);
+        for letter in command.chars().chain([' ']) {
+            match (quote, letter) {
+                (Some(open), _) if open == letter => quote = None,
+                (None, '\'' | '"') => {
+                    quote = Some(letter);
+                    word.get_or_insert_default();
+                }
+                (None, ' ') => words.extend(word.take()),
+                (_, letter) => word.get_or_insert_default().push(letter),
+            }
+        }
+        let ends = |word: &String| matches!(word.as_str(), "" | "|" | ">" | "<" | "&&" | ";");
+        let calls = words.split(ends).filter(|call| call.first().is_some_and(|it| it == "iog"));
+        calls.map(<[String]>::to_vec).collect()
+    }
+
+    /// A word as it stands in a page, with something of its kind in place of what is left open.
+    fn filled(word: &str) -> String {
+        let id = |kind: &str| format!("{kind}_{}", "0".repeat(26));
+        match word {
+            "JOB" => id("job"),
+            "WORKER" => id("wkr"),
+            "SHA256" => "0".repeat(64),
+            _ => word.strip_suffix("_…").map_or_else(|| word.to_owned(), id),
+        }
+    }
+
+    #[test]
+    fn every_command_of_the_documentation_is_one_of_this_program() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut files = vec![root.join("README.md")];
+        pages(&root.join("docs"), &mut files);
+        let (mut seen, mut wrong) = (0, String::new());
+        for file in files {
+            let page = std::fs::read_to_string(&file).unwrap();
+            for call in commands(&page).iter().flat_map(|command| calls(command)) {
+                seen += 1;
+                let Err(why) = Cli::try_parse_from(call.iter().map(|word| filled(word))) else {
+                    continue;
+                };
+                if why.use_stderr() {
+                    let (file, call) = (file.display(), call.join(" "));
+                    wrong.push_str(&format!("{file}: {call}\n{why}\n"));
+                }
+            }
+        }
+        assert!(seen > 50, "{seen} commands were found");
+        assert!(wrong.is_empty(), "{wrong}");
     }
 
     #[test]

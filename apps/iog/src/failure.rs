@@ -2,7 +2,7 @@
 
 use std::io;
 
-use wire::Problem;
+use wire::{FieldProblem, Problem};
 
 use crate::exit::Exit;
 use crate::screen::{Ink, Screen};
@@ -75,7 +75,9 @@ impl Failure {
     pub(crate) fn text(&self, screen: Screen) -> String {
         let mut lines = vec![line(screen, "error", Ink::Bad, &self.what())];
         if let Self::Answered(problem) = self {
-            lines.extend(problem.fields.iter().map(|wrong| {
+            let said =
+                |wrong: &&FieldProblem| problem.detail == format!("{}: {}", wrong.field, wrong.why);
+            lines.extend(problem.fields.iter().filter(|wrong| !said(wrong)).map(|wrong| {
                 format!("  {}: {}", screen.paint(Ink::Strong, &wrong.field), wrong.why)
             }));
             if !problem.relaxations.is_empty() {
@@ -148,7 +150,6 @@ impl From<anyhow::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
-    use wire::FieldProblem;
 
     use super::*;
 

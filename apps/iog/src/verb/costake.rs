@@ -12,7 +12,19 @@ use crate::table::{Table, cut};
 
 const OFFERS: &str = "/v1/co-staking/offers";
 /// What a machine is called at most, in a table.
-const DEVICE_WIDTH: usize = 16;
+const DEVICE_WIDTH: usize = 17;
+/// What the marketplace calls the states of an offer.
+const STATES: [&str; 9] = [
+    "sufficient-waiting",
+    "insufficient-waiting",
+    "sufficient-active",
+    "insufficient-active",
+    "unstaked-covered",
+    "unstaked-uncovered",
+    "in-cooldown",
+    "withdrawn",
+    "closed",
+];
 
 /// Stake beside others: a share of a machine's rewards for a part of its stake.
 #[derive(Debug, clap::Args)]
@@ -97,8 +109,8 @@ struct OffersArgs {
     /// That ask for at most so many coins.
     #[arg(long, value_name = "COINS")]
     most: Option<Coins>,
-    /// In this state, as `sufficient-waiting` or `closed`.
-    #[arg(long)]
+    /// In this state: `sufficient-waiting` can be taken, and earns at once.
+    #[arg(long, value_name = "STATE", value_parser = STATES)]
     status: Option<String>,
 }
 
@@ -171,8 +183,7 @@ impl Change {
 }
 
 fn market(offers: &[CoStakeOffer], screen: Screen) -> String {
-    let headings =
-        ["OFFER", "DEVICE", ">ASKS, IO", ">REWARDS", ">A WEEK, IO", ">RELIABLE", "STATE"];
+    let headings = ["OFFER", "DEVICE", ">ASKS, IO", ">SHARE", ">A WEEK, IO", ">RELIABLE", "STATE"];
     let mut table = Table::new(&headings);
     for offer in offers {
         let week = if offer.blocks_seen == 0 { String::new() } else { coins(offer.co_staker_week) };
@@ -207,7 +218,7 @@ fn short_state(status: &str) -> &str {
 }
 
 fn text(views: &[CoStakeView], screen: Screen) -> String {
-    let mut table = Table::new(&["OFFER", "SIDE", "DEVICE", ">COINS, IO", ">REWARDS", "STATE"]);
+    let mut table = Table::new(&["OFFER", "SIDE", "DEVICE", ">COINS, IO", ">SHARE", "STATE"]);
     for view in views {
         let side = match view.side {
             OfferSide::Owner => "owner",
@@ -240,12 +251,20 @@ fn next(view: &CoStakeView) -> Option<String> {
             format!("Nobody has taken it yet; to change it:\n  iog costake retract {id}")
         }
         (OfferSide::Owner, "unstaked-uncovered") => {
-            format!("The co-staker leaves; stake that part yourself by {}", until?)
+            let worker = view.offer.worker;
+            format!(
+                "The co-staker leaves; stake that part yourself by {}:\n  iog stake add {worker} {}",
+                until?,
+                coins(view.offer.coins)
+            )
         }
         (OfferSide::CoStaker, "sufficient-active" | "insufficient-active") => {
-            format!(
-                "It earns its share from the next full hour on; to stop:\n  iog costake leave {id}"
-            )
+            let week = coins(view.offer.co_staker_week);
+            let earned = match view.offer.blocks_seen {
+                0 => "It earns its share from the next full hour on".to_owned(),
+                _ => format!("By its terms the last seven days came to {week} IO"),
+            };
+            format!("{earned}; to stop:\n  iog costake leave {id}")
         }
         (OfferSide::CoStaker, "unstaked-covered" | "unstaked-uncovered" | "in-cooldown") => {
             format!("After {}:\n  iog costake withdraw {id}", withdrawable?)

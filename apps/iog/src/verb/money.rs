@@ -1,6 +1,6 @@
 //! `iog balance`, `iog statement`, `iog receipt`: where money is and where it went.
 
-use units::{Asset, RentalId};
+use units::{AccountId, Asset, RentalId};
 use wire::{MeView, ProjectView, RentalView, TransferView};
 
 use crate::client::Client;
@@ -62,13 +62,14 @@ pub(crate) struct StatementArgs {
 impl StatementArgs {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let client = session.client()?;
-        let path = self.path(session, &client)?;
+        let own = self.own(&client)?;
+        let path = self.path(session, &client, own)?;
         let (transfers, more): (Vec<TransferView>, bool) = match self.all {
             true => (client.pages(&path)?, false),
             false => client.page(&path)?,
         };
         session.list(&transfers, "No money has moved.", |transfers| {
-            statement(transfers, session.screen)
+            statement(transfers, own, session.screen)
         })?;
         if more {
             session.screen.note("There are more: --all shows all of them.");
@@ -76,29 +77,46 @@ impl StatementArgs {
         Ok(())
     }
 
-    fn path(&self, session: &Session, client: &Client) -> Result<String, Failure> {
-        if self.network {
-            return Ok("/v1/network/transfers".to_owned());
-        }
-        if self.account {
-            let me: MeView = client.get("/v1/me")?;
-            return Ok(format!("/v1/accounts/{}/transfers", me.account.id));
-        }
-        Ok(format!("/v1/projects/{}/transfers", session.project(client)?))
+    /// One's own account, where its statement is asked for.
+    fn own(&self, client: &Client) -> Result<Option<AccountId>, Failure> {
+        let asked = self.account.then(|| client.get::<MeView>("/v1/me")).transpose()?;
+        Ok(asked.map(|me| me.account.id))
+    }
+
+    fn path(
+        &self,
+        session: &Session,
+        client: &Client,
+        own: Option<AccountId>,
+    ) -> Result<String, Failure> {
+        Ok(match own {
+            _ if self.network => "/v1/network/transfers".to_owned(),
+            Some(account) => format!("/v1/accounts/{account}/transfers"),
+            None => format!("/v1/projects/{}/transfers", session.project(client)?),
+        })
     }
 }
 
-fn statement(transfers: &[TransferView], screen: Screen) -> String {
-    let mut table = Table::new(&["WHEN", "KIND", "FROM", "TO", ">AMOUNT", "RENTAL"]);
+/// Movements of money; one's own account goes without its id, and no column is for rentals where there are none.
+fn statement(transfers: &[TransferView], own: Option<AccountId>, screen: Screen) -> String {
+    let headings = ["WHEN", "KIND", "FROM", "TO", ">AMOUNT", "RENTAL"];
+    let has_rentals = transfers.iter().any(|transfer| transfer.rental.is_some());
+    let mut table = Table::new(if has_rentals { &headings } else { &headings[..5] });
+    let own = own.map(|account| format!("account {account}"));
+    let purse = |name: &String| match own.as_ref() == Some(name) {
+        true => "account".to_owned(),
+        false => name.clone(),
+    };
     for transfer in transfers {
-        table.row([
-            moment(transfer.at),
-            transfer.kind.clone(),
-            transfer.from.clone(),
-            transfer.to.clone(),
-            money(transfer.amount),
-            transfer.rental.map(|rental| rental.to_string()).unwrap_or_default(),
-        ]);
+        let when = moment(transfer.at);
+        let (kind, amount) = (transfer.kind.clone(), money(transfer.amount));
+        let (from, to) = (purse(&transfer.from), purse(&transfer.to));
+        match transfer.rental.map(|rental| rental.to_string()) {
+            rental if has_rentals => {
+                table.row([when, kind, from, to, amount, rental.unwrap_or_default()]);
+            }
+            _ => table.row([when, kind, from, to, amount]),
+        }
     }
     table.text(screen)
 }
@@ -120,5 +138,33 @@ impl ReceiptArgs {
         let told = client.get(&format!("/v1/rentals/{id}/receipt"))?;
         session.show(&told, |told| receipt::text(&rental, told, session.screen))?;
         receipt::checked(&rental, &told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::verb::testing::at;
+
+    #[test]
+    fn ones_own_account_has_no_id_and_no_column_is_empty() {
+        let (me, other) = (AccountId::from_bits(1), AccountId::from_bits(2));
+        let moved = |from: String, to: String| TransferView {
+            id: units::TransferId::from_bits(1),
+            at: at(0),
+            kind: "move".to_owned(),
+            from,
+            to,
+            amount: "20 IO".parse().unwrap(),
+            rental: None,
+        };
+        let (mine, theirs) = (format!("account {me}"), format!("account {other}"));
+        let all = [moved("rewards".to_owned(), mine.clone()), moved(mine, theirs)];
+        assert_snapshot!(statement(&all, Some(me), Screen::PLAIN));
+        let rented = TransferView { rental: Some(RentalId::from_bits(3)), ..all[0].clone() };
+        let text = statement(&[rented], None, Screen::PLAIN);
+        assert!(text.contains("RENTAL") && text.contains(&me.to_string()), "{text}");
     }
 }

@@ -15,7 +15,7 @@ use crate::client::{Client, escaped};
 use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
-use crate::show::{count, money};
+use crate::show::{coins, count, money};
 use crate::table::Table;
 use crate::verb::audit::{Signed, is_signed};
 
@@ -82,7 +82,8 @@ impl Args {
                 let answer: ClaimAnswer = client.post(&format!("{MINE}/claim"), &request)?;
                 session.show(&answer, |answer| {
                     let balance = money(answer.balance);
-                    format!("balance {balance}\nstill claimable {} IO\n", answer.claimable)
+                    let claimable = coins(answer.claimable);
+                    format!("balance {balance}\nstill claimable {claimable} IO\n")
                 })
             }
             Some(Verb::History { worker, all }) => {

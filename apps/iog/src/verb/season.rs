@@ -43,8 +43,8 @@ enum Verb {
     Board {
         /// The season.
         season: SeasonId,
-        /// By which points: work, quests or all.
-        #[arg(long, default_value = "all")]
+        /// By which points.
+        #[arg(long, default_value = "all", value_parser = ["work", "quests", "all"])]
         basis: String,
     },
     /// Plan a season; for the operator. Writes the secrets that sign the calls of its quests, once.
@@ -131,7 +131,12 @@ fn whole(season: &SeasonView, screen: Screen) -> String {
     );
     let mut pools = Table::new(&["PRIZE POOL", ">COINS, IO", "SHARED BY"]);
     for pool in &season.pools {
-        let basis = if pool.basis == "all" { "all points" } else { pool.basis.as_str() };
+        let basis = match pool.basis.as_str() {
+            "all" => "all points",
+            "quests" => "points of quests",
+            "work" => "points of work",
+            other => other,
+        };
         pools.row([pool.name.to_string(), coins(pool.prize), basis.to_owned()]);
     }
     text.push_str(&pools.text(screen));

@@ -248,6 +248,9 @@ fn whole(slash: &SlashView, screen: Screen) -> String {
     for item in &slash.evidence {
         text.push_str(&format!("  {}: {}\n  {}\n", item.kind, item.summary, item.blob));
     }
+    if !slash.evidence.is_empty() {
+        text.push_str(&format!("To read one:\n  iog slash file {} SHA256 --to FILE\n", slash.id));
+    }
     if !slash.statements.is_empty() {
         text.push_str("\nSaid\n");
     }

@@ -129,22 +129,32 @@ fn next(device: &DeviceStakeView) -> Option<String> {
         let at = moment(at);
         return Some(format!("{worker}: its coins cool down; withdraw them after\n  {at}"));
     }
-    if !device.locked.is_zero() {
-        let coins = coins(device.locked);
-        return Some(format!("{worker}: {coins} IO are locked by a slash:\n  iog slash list"));
-    }
-    if let Some(until) = device.co_staked_until {
-        let until = moment(until);
-        return Some(format!("{worker}: its co-staker leaves; cover that part by\n  {until}"));
-    }
+    let locked = match device.locked.is_zero() {
+        true => String::new(),
+        false => format!("{} IO are locked by a slash:\n  iog slash\n", coins(device.locked)),
+    };
     if !lacks.is_zero() {
         let coins = coins(lacks);
         return Some(format!(
-            "It takes {coins} IO more to earn:\n  iog stake add {worker} {coins}"
+            "{locked}It takes {coins} IO more to earn:\n  iog stake add {worker} {coins}"
         ));
+    }
+    if let (Some(until), Some(uncovered)) = (device.co_staked_until, uncovered(device)) {
+        let (until, coins) = (moment(until), coins(uncovered));
+        return Some(format!(
+            "Its co-staker leaves; cover that part by {until}:\n  iog stake add {worker} {coins}"
+        ));
+    }
+    if !locked.is_empty() {
+        return Some(locked.trim_end().to_owned());
     }
     let coins = Some(device.overflow).filter(|overflow| !overflow.is_zero()).map(coins)?;
     Some(format!("{coins} IO are more than it needs:\n  iog stake overflow {worker} {coins}"))
+}
+
+/// What its owner lacks once the co-staker's coins count no more.
+fn uncovered(device: &DeviceStakeView) -> Option<Coins> {
+    device.need.checked_sub(device.own).filter(|lacks| !lacks.is_zero())
 }
 
 fn together(metrics: &StakingMetrics) -> String {
@@ -213,7 +223,13 @@ mod tests {
                 ..device(5, "0")
             },
             DeviceStakeView { locked: "500".parse().unwrap(), ..device(6, "1500") },
-            DeviceStakeView { co_staked_until: Some(at(7 * 24 * 60)), ..device(7, "2000") },
+            DeviceStakeView {
+                own: "1500".parse().unwrap(),
+                co_staked: "500".parse().unwrap(),
+                co_staked_until: Some(at(7 * 24 * 60)),
+                ..device(7, "2000")
+            },
+            DeviceStakeView { co_staked_until: Some(at(7 * 24 * 60)), ..device(8, "2000") },
         ];
         let text = text(&devices, Screen::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");

@@ -18,6 +18,9 @@ use crate::table::{Table, cut};
 
 const PROPOSALS: &str = "/v1/governance/proposals";
 const BRAKES: &str = "/v1/governance/brakes";
+/// What the brake can stop.
+const STOPPED: [&str; 5] =
+    ["claims", "new-rentals", "parameter-changes", "slashing", "withdrawals"];
 /// How much of a title is in a table.
 const TITLE_WIDTH: usize = 30;
 
@@ -51,7 +54,8 @@ Examples:
     Cast {
         /// The proposal.
         proposal: ProposalId,
-        /// yes, no or abstain.
+        /// Your choice.
+        #[arg(value_parser = ["yes", "no", "abstain"])]
         choice: String,
     },
     /// Object to a proposal; enough power that objects stops it. It cannot be taken back.
@@ -113,8 +117,8 @@ enum BrakeVerb {
         after_help = "Example:\n  iog vote brake pull withdrawals claims --hours 24 --reason 'a bug in payouts'"
     )]
     Pull {
-        /// Of claims, new-rentals, parameter-changes, slashing and withdrawals.
-        #[arg(required = true)]
+        /// Which parts.
+        #[arg(required = true, value_parser = STOPPED)]
         what: Vec<String>,
         /// For how long.
         #[arg(long, value_name = "N")]
@@ -253,7 +257,7 @@ fn whole(proposal: &ProposalView, screen: Screen) -> String {
 /// Where it stands, and what is next.
 fn next(proposal: &ProposalView) -> String {
     let until = proposal.until.map(moment).unwrap_or_default();
-    let reason = proposal.reason.as_deref().unwrap_or("no reason is known");
+    let reason = proposal.reason.as_deref().map_or("no reason is known", in_words);
     match proposal.state.as_str() {
         "pending" => format!("Voting begins {until}."),
         "voting" => {
@@ -266,6 +270,17 @@ fn next(proposal: &ProposalView) -> String {
         "failed" => format!("It could not be carried out: {reason}."),
         "defeated" | "cancelled" => format!("It was {}: {reason}.", proposal.state),
         other => format!("It is {other}."),
+    }
+}
+
+/// Why a proposal came to nothing: the code in words, and what is said already as it is.
+fn in_words(reason: &str) -> &str {
+    match reason {
+        "no-quorum" => "too little power took part",
+        "outvoted" => "too small a part of yes and no was yes",
+        "by-proposer" => "its proposer took it back",
+        "power-lost" => "its proposer has not the power any more that proposing takes",
+        said => said,
     }
 }
 

@@ -98,18 +98,21 @@ fn set_paused(session: &Session, worker: WorkerId, paused: bool) -> Result<(), F
 fn table(workers: &[WorkerView], screen: Screen) -> String {
     let mut table = Table::new(&["WORKER", "NAME", "STATE", "OFFERS", "FREE", "SERVES"]);
     for worker in workers {
-        let state = match &worker.reason {
-            Some(reason) => format!("{}: {reason}", worker.state),
-            None => worker.state.clone(),
-        };
+        let is_all_free = worker.free == worker.machine.offers;
         table.row([
             worker.id.to_string(),
             worker.name.to_string(),
-            state,
+            worker.state.clone(),
             resources(&worker.machine.offers),
-            resources(&worker.free),
+            if is_all_free { "all".to_owned() } else { resources(&worker.free) },
             count(u64::try_from(worker.rentals.len()).unwrap_or(u64::MAX), "rental"),
         ]);
     }
-    table.text(screen)
+    let why = |worker: &WorkerView| Some(format!("{}: {}\n", worker.name, worker.reason.as_ref()?));
+    let reasons: String = workers.iter().filter_map(why).collect();
+    if reasons.is_empty() {
+        table.text(screen)
+    } else {
+        format!("{}\n{reasons}", table.text(screen))
+    }
 }

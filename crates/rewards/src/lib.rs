@@ -6,7 +6,6 @@ pub mod accruals;
 pub mod block;
 pub mod checklist;
 pub mod emission;
-pub mod merkle;
 pub mod rule;
 pub mod score;
 pub mod season;
@@ -15,4 +14,5 @@ pub mod statement;
 pub mod supply;
 pub mod vesting;
 
+pub use merkle;
 pub use units::split;

@@ -6,12 +6,14 @@ use crate::metadata::{Metadata, Package};
 /// What each of our packages may know of the others. A package without a row is a finding.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("agent", BRAINS_AND_WIRE),
-    ("control", &["ledger", "market", "rewards", "scheduler", "stakes", "units"]),
+    ("control", &["ledger", "market", "merkle", "rewards", "scheduler", "stakes", "units"]),
     ("iog", EVERYTHING),
     ("ledger", &["units"]),
     ("load", BENCHES),
     ("market", &["units"]),
-    ("rewards", &["units"]),
+    ("merkle", &["units"]),
+    ("proofs", &["merkle", "units"]),
+    ("rewards", &["merkle", "units"]),
     ("scheduler", &["units"]),
     ("server", BRAINS_AND_WIRE),
     ("sim", BRAINS_AND_WIRE),
@@ -22,8 +24,19 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-const BRAINS_AND_WIRE: &[&str] =
-    &["control", "ledger", "market", "rewards", "scheduler", "stakes", "units", "wire", "worker"];
+const BRAINS_AND_WIRE: &[&str] = &[
+    "control",
+    "ledger",
+    "market",
+    "merkle",
+    "proofs",
+    "rewards",
+    "scheduler",
+    "stakes",
+    "units",
+    "wire",
+    "worker",
+];
 /// Benchmarks run the real shells.
 const BENCHES: &[&str] = EVERYTHING;
 const EVERYTHING: &[&str] = &[
@@ -31,6 +44,8 @@ const EVERYTHING: &[&str] = &[
     "control",
     "ledger",
     "market",
+    "merkle",
+    "proofs",
     "rewards",
     "scheduler",
     "server",

@@ -12,13 +12,13 @@ pub mod text;
 
 use std::fmt;
 
+use merkle::Roots;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use units::{BlobId, Coins, Hour, WorkerId};
 
 use crate::block::{Block, BlockRules, Counts, Group, NotBlockRules, Row, close};
 use crate::emission::Emission;
-use crate::merkle::Roots;
 
 /// What is said of a block as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -3,3 +3,7 @@
 //! # Invariants
 //! - All devices give the same bytes as the reference in `proofs`; a card that does not is never used.
 //! - Nothing here needs a card, a driver, or a toolkit to be built; drivers are looked for when a device is opened.
+
+mod card;
+pub mod cuda;
+pub mod opencl;

@@ -1,0 +1,1 @@
+//! What can be shown without a card: refusals, texts, and that the kernels compile where NVRTC is.

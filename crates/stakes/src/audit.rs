@@ -35,6 +35,9 @@ pub enum Unsound {
         /// What the parts make, in the smallest unit.
         parts: u128,
     },
+    /// Totals that are kept are not what a walk over all devices finds.
+    #[error("the totals of stakes are not what is staked on devices")]
+    Totals,
     /// The safety module does not add up.
     #[error("the safety module does not add up")]
     Safety,
@@ -68,6 +71,9 @@ impl Stakes {
         let parts = self.devices.values().map(Holding::units).sum::<u128>() + locked;
         if parts != units(self.held) {
             return Err(Unsound::Held { held: self.held, parts });
+        }
+        if !self.devices.sound() {
+            return Err(Unsound::Totals);
         }
         if self.safety.sound() { Ok(()) } else { Err(Unsound::Safety) }
     }

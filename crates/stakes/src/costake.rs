@@ -145,8 +145,7 @@ impl Stakes {
             state: OfferState::Open,
         };
         self.offers.insert(new.id, offer);
-        let holding = self.devices.get_mut(&worker).expect("the owner holds the need");
-        holding.offers.push(new.id);
+        self.devices.change(worker, |holding| holding.offers.push(new.id));
         self.forget_old_offers(worker);
         Ok(amount)
     }
@@ -224,8 +223,8 @@ impl Stakes {
         let (worker, amount) = (offer.worker, offer.amount);
         let mut lots = Lots::default();
         lots.put(Lot { since: now, amount });
-        let holding = self.devices.get_mut(&worker).expect("an offer's device has a stake");
-        holding.co = Some(CoStake { offer: id, account, lots });
+        let co = Some(CoStake { offer: id, account, lots });
+        self.devices.change(worker, |holding| holding.co = co);
         self.held = held;
         Ok(amount)
     }
@@ -350,11 +349,11 @@ impl Stakes {
     }
 
     fn forget_old_offers(&mut self, worker: WorkerId) {
-        let Some(holding) = self.devices.get_mut(&worker) else { return };
-        while holding.offers.len() > OFFERS_KEPT_MAX {
-            let over = |id| self.offers.get(id).is_some_and(|offer| offer.state.is_over());
-            let Some(at) = holding.offers.iter().position(over) else { break };
-            let id = holding.offers.remove(at);
+        while let Some(holding) = self.devices.get(&worker) {
+            let over = |id: &OfferId| self.offers.get(id).is_some_and(|of| of.state.is_over());
+            let oldest = holding.offers.iter().copied().find(over);
+            let Some(id) = oldest.filter(|_| holding.offers.len() > OFFERS_KEPT_MAX) else { break };
+            self.devices.change(worker, |holding| holding.offers.retain(|known| *known != id));
             self.offers.remove(&id);
         }
     }

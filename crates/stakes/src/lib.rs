@@ -30,6 +30,7 @@ mod audit;
 mod chores;
 mod costake;
 mod device;
+mod holdings;
 mod limits;
 mod listing;
 mod lots;

@@ -49,6 +49,11 @@ impl Lots {
         sum(self.0.iter().filter(|lot| lot.since.after(age) <= now).map(|lot| lot.amount))
     }
 
+    /// Each with since when, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Lot> {
+        self.0.iter()
+    }
+
     /// Coins come.
     pub(crate) fn put(&mut self, lot: Lot) {
         if lot.amount.is_zero() {

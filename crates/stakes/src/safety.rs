@@ -7,6 +7,7 @@
 //! - A reward costs one sum, however many members there are.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use units::{AccountId, Coins, Hour, Timestamp};
@@ -323,6 +324,12 @@ impl Safety {
     /// Everything that is held: staked, cooling down, and rewards nobody has claimed.
     pub const fn total(&self) -> Coins {
         self.held
+    }
+
+    /// What an account has staked for at least `age`.
+    pub(crate) fn aged(&self, account: AccountId, age: Duration, now: Timestamp) -> Coins {
+        let member = self.members.get(&account);
+        member.map_or(Coins::ZERO, |member| member.lots.aged(age, now))
     }
 
     /// Each member with its coins.

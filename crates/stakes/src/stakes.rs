@@ -7,6 +7,7 @@ use units::{AccountId, Coins, OfferId, SlashId, Timestamp, WorkerId};
 
 use crate::chores::Chore;
 use crate::device::{CoStake, Cooling, Device, Holding, View};
+use crate::holdings::Holdings;
 use crate::lots::{Lot, sum};
 use crate::offer::{Offer, OfferEvent, OfferState};
 use crate::rules::StakeRules;
@@ -18,7 +19,7 @@ use crate::text::By;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stakes {
-    pub(crate) devices: BTreeMap<WorkerId, Holding>,
+    pub(crate) devices: Holdings,
     pub(crate) offers: BTreeMap<OfferId, Offer>,
     pub(crate) slashes: BTreeMap<SlashId, Slash>,
     /// What is due and when: found again from the offers and slashes by the audit.
@@ -32,7 +33,7 @@ pub struct Stakes {
 impl Default for Stakes {
     fn default() -> Self {
         Self {
-            devices: BTreeMap::new(),
+            devices: Holdings::default(),
             offers: BTreeMap::new(),
             slashes: BTreeMap::new(),
             agenda: BTreeSet::new(),
@@ -160,10 +161,13 @@ impl Stakes {
             }
         }
         self.held = self.held.checked_add(amount).ok_or(StakeRefusal::TooMuch)?;
-        let holding = self.devices.entry(worker).or_insert_with(|| Holding::of(owner));
-        holding.owner = owner;
-        holding.own.put(Lot { since: now, amount });
-        Ok(holding.own.total())
+        self.devices.open(worker, owner);
+        let staked = self.devices.change(worker, |holding| {
+            holding.owner = owner;
+            holding.own.put(Lot { since: now, amount });
+            holding.own.total()
+        });
+        Ok(staked.expect("it was opened just now"))
     }
 
     /// The owner unstakes everything. It stops counting at once; a co-staker is unstaked too, and all of it cools
@@ -188,15 +192,13 @@ impl Stakes {
         let withdrawable_at = now.after(rules.cooldown());
         let co =
             self.cool_co_stake(device.worker, OfferEvent::OwnerUnstaked { withdrawable_at }, now);
-        let holding = self.devices.get_mut(&device.worker).expect("it was found above");
-        let own = holding.own.take_all().total();
-        holding.cool(Cooling {
-            account,
-            amount: own,
-            stood_until: now,
-            withdrawable_at,
-            offer: None,
+        let own = self.devices.change(device.worker, |holding| {
+            let amount = holding.own.take_all().total();
+            let (stood_until, offer) = (now, None);
+            holding.cool(Cooling { account, amount, stood_until, withdrawable_at, offer });
+            amount
         });
+        let own = own.expect("it was found above");
         self.cool_locked(device.worker, None, (now, withdrawable_at));
         Ok(Unstaked { own, co, withdrawable_at })
     }
@@ -222,8 +224,8 @@ impl Stakes {
                 Beyond::Unstake => self.unstake(device, account, now, rules).map(Taken::Unstaked),
             };
         }
-        let holding = self.devices.get_mut(&device.worker).expect("it was found above");
-        holding.own.take(wanted);
+        let taken = self.devices.change(device.worker, |holding| holding.own.take(wanted));
+        taken.expect("it was found above");
         self.pay_out(wanted);
         Ok(Taken::Overflow(wanted))
     }
@@ -235,7 +237,7 @@ impl Stakes {
         account: AccountId,
         now: Timestamp,
     ) -> Result<Coins, StakeRefusal> {
-        let holding = self.devices.get_mut(&worker).ok_or(StakeRefusal::NotStaked)?;
+        let holding = self.devices.get(&worker).ok_or(StakeRefusal::NotStaked)?;
         let dates = holding.cooling.iter().filter(|cooling| cooling.account == account);
         let first = dates.map(|cooling| cooling.withdrawable_at).min();
         let withdrawable_at = first.ok_or(StakeRefusal::NothingCooling)?;
@@ -244,7 +246,8 @@ impl Stakes {
         }
         let ripe =
             |cooling: &mut Cooling| cooling.account == account && cooling.withdrawable_at <= now;
-        let out: Vec<Cooling> = holding.cooling.extract_if(.., ripe).collect();
+        let take = |holding: &mut Holding| holding.cooling.extract_if(.., ripe).collect();
+        let out: Vec<Cooling> = self.devices.change(worker, take).expect("it was found above");
         let amount = sum(out.iter().map(|cooling| cooling.amount));
         self.pay_out(amount);
         for offer in out.iter().filter_map(|cooling| cooling.offer) {
@@ -294,12 +297,29 @@ impl Stakes {
         self.devices.iter().map(|(worker, holding)| (*worker, holding.owner))
     }
 
-    /// Where all that is held is at `now`. Each device is looked at once.
+    /// Where all that is held is at `now`, by totals that are kept.
     pub fn sums(&self, now: Timestamp) -> Sums {
-        let counting = sum(self.devices.keys().map(|worker| self.have(*worker, now)));
-        let locked = sum(self.slashes.values().map(Slash::locked));
-        let rest = self.held.checked_sub(sum([counting, locked]));
-        Sums { counting, cooling: rest.expect("it is all in one of three places"), locked }
+        let totals = self.devices.totals();
+        let coins = |units: u128| Coins::from_units(u64::try_from(units).expect("it is all held"));
+        // A wait that is over counts no longer, swept or not.
+        let over = sum(self.over(now).map(|co| co.lots.total()));
+        let standing = coins(totals.standing);
+        let counting = standing.checked_sub(over).expect("a co-stake stands until it cools down");
+        let cooling = sum([coins(totals.cooling), over]);
+        let locked = self.held.checked_sub(sum([counting, cooling]));
+        Sums { counting, cooling, locked: locked.expect("it is all in one of three places") }
+    }
+
+    /// Co-stakes whose wait is over at `now` and that were not swept yet.
+    pub(crate) fn over(&self, now: Timestamp) -> impl Iterator<Item = &CoStake> {
+        let due = self.agenda.iter().take_while(move |(at, _)| *at <= now);
+        due.filter_map(|(_, chore)| match chore {
+            Chore::WaitOver(id) => {
+                let holding = self.devices.get(&self.offers.get(id)?.worker)?;
+                holding.co.as_ref().filter(|co| co.offer == *id)
+            }
+            Chore::SlashDue(_) => None,
+        })
     }
 
     /// Everything that is held: counting, cooling down or locked.
@@ -362,8 +382,8 @@ impl Stakes {
         why: OfferEvent,
         now: Timestamp,
     ) -> Option<(AccountId, Coins)> {
-        let holding = self.devices.get_mut(&worker)?;
-        let CoStake { offer: id, account, lots } = holding.co.take()?;
+        let CoStake { offer: id, account, lots } =
+            self.devices.change(worker, |holding| holding.co.take())??;
         let offer = self.offers.get_mut(&id).expect("a co-stake has its offer");
         if let Some(until) = offer.state.due_at() {
             self.agenda.remove(&(until, Chore::WaitOver(id)));
@@ -376,7 +396,8 @@ impl Stakes {
         let claim = offer.claim.as_mut().expect("a taken offer has its taker");
         claim.until = claim.until.or(Some(stood_until));
         let amount = lots.total();
-        holding.cool(Cooling { account, amount, stood_until, withdrawable_at, offer: Some(id) });
+        let cooling = Cooling { account, amount, stood_until, withdrawable_at, offer: Some(id) };
+        self.devices.change(worker, |holding| holding.cool(cooling));
         self.cool_locked(worker, Some(id), (stood_until, withdrawable_at));
         Some((account, amount))
     }
@@ -396,8 +417,7 @@ impl Stakes {
         if let Some(due) = due {
             self.agenda.remove(&(due, Chore::WaitOver(id)));
         }
-        let holding = self.devices.get_mut(&worker).expect("an offer's device is remembered");
-        holding.co = holding.co.take().filter(|co| co.offer != id);
+        self.devices.change(worker, |holding| holding.co.take_if(|co| co.offer == id));
     }
 
     /// Coins leave.

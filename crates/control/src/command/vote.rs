@@ -97,7 +97,7 @@ impl Control {
                 return Err(Refusal::NotFound(Noun::Account));
             }
             Some(to) => {
-                let power = power_of(&self.powers(now), account);
+                let power = self.power_of(account, now);
                 self.economy.votes.delegate(account, to, power)?;
             }
             None => {
@@ -190,12 +190,8 @@ impl Control {
         let proposers: Vec<AccountId> = open.map(|(_, proposal)| proposal.proposer).collect();
         let concerned: Vec<_> =
             accounts.iter().filter(|account| proposers.contains(account)).collect();
-        if concerned.is_empty() {
-            return;
-        }
-        let powers = self.powers(now);
         for account in concerned {
-            let power = power_of(&powers, *account);
+            let power = self.power_of(*account, now);
             let outcomes = self.economy.votes.on_power(*account, power, now);
             self.votes_did(outcomes);
         }
@@ -204,6 +200,11 @@ impl Control {
     /// What each account votes with now.
     pub fn powers(&self, now: Timestamp) -> Powers {
         self.economy.stakes.voting_power(now, &self.parameters().stakes)
+    }
+
+    /// What one account votes with now.
+    pub fn power_of(&self, account: AccountId, now: Timestamp) -> Coins {
+        self.economy.stakes.voting_power_of(account, now, &self.parameters().stakes)
     }
 
     pub(crate) fn votes_did(&mut self, outcomes: impl IntoIterator<Item = Outcome>) {
@@ -229,8 +230,4 @@ pub(super) fn only_oneself(by: Actor, account: AccountId) -> Result<(), Refusal>
             Err(Refusal::Forbidden(Needs::Self_))
         }
     }
-}
-
-fn power_of(powers: &Powers, account: AccountId) -> Coins {
-    powers.get(&account).copied().unwrap_or(Coins::ZERO)
 }

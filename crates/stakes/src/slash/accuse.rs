@@ -192,10 +192,9 @@ impl Stakes {
         pieces: Vec<Piece>,
         (now, appeal_by): (Timestamp, Timestamp),
     ) {
-        let holding = self.devices.get_mut(&charge.worker).expect("it was found above");
         let slash = Slash {
             worker: charge.worker,
-            owner: holding.owner,
+            owner: self.devices[&charge.worker].owner,
             offence: charge.offence,
             offended_at: charge.offended_at,
             demanded,
@@ -205,13 +204,17 @@ impl Stakes {
             stage: SlashStage::Open { until: appeal_by },
             history: vec![Step { at: now, what: StepKind::Charged }],
         };
-        holding.slashes.push(charge.id);
-        while holding.slashes.len() > SLASHES_KEPT_MAX {
-            let over = |id| self.slashes.get(id).is_some_and(|slash| !slash.stage.holds_coins());
-            let at =
-                holding.slashes.iter().position(over).expect("fewer may be open than are kept");
-            self.slashes.remove(&holding.slashes.remove(at));
-        }
+        let slashes = &mut self.slashes;
+        let remembered = self.devices.change(charge.worker, |holding| {
+            holding.slashes.push(charge.id);
+            while holding.slashes.len() > SLASHES_KEPT_MAX {
+                let over = |id| slashes.get(id).is_some_and(|slash| !slash.stage.holds_coins());
+                let at = holding.slashes.iter().position(over);
+                let at = at.expect("fewer may be open than are kept");
+                slashes.remove(&holding.slashes.remove(at));
+            }
+        });
+        remembered.expect("what is charged has a stake");
         self.slashes.insert(charge.id, slash);
         self.agenda.insert((appeal_by, Chore::SlashDue(charge.id)));
     }

@@ -85,23 +85,8 @@ impl Stakes {
         answers: &[(Place, Coins)],
         stake: Coins,
     ) -> Vec<Piece> {
-        let holding = self.devices.get_mut(&worker).expect("a charged device has a stake");
-        let (mut pieces, mut left) = (Vec::new(), stake);
-        for first in [true, false] {
-            let rank: Vec<(Place, Coins)> = answers
-                .iter()
-                .copied()
-                .filter(|(place, _)| place.answers_first() == first)
-                .collect();
-            let amounts: Vec<Coins> = rank.iter().map(|(_, amount)| *amount).collect();
-            let demand = left.min(sum(amounts.iter().copied()));
-            let parts = in_proportion(demand, &amounts);
-            let taken = rank.iter().zip(parts).filter(|(_, part)| !part.is_zero());
-            pieces.extend(taken.map(|((place, _), part)| holding.take(*place, part)));
-            left = left.checked_sub(demand).expect("the smaller of the two");
-        }
-        holding.cooling.retain(|coins| !coins.amount.is_zero());
-        pieces
+        let locked = self.devices.change(worker, |holding| holding.lock(answers, stake));
+        locked.expect("a charged device has a stake")
     }
 
     /// Burns what a slash took.
@@ -121,8 +106,9 @@ impl Stakes {
     pub(crate) fn restore(&mut self, id: SlashId) -> Effect {
         let slash = &self.slashes[&id];
         let (worker, stake, rewards) = (slash.worker, slash.stake(), slash.rewards());
-        let holding = self.devices.get_mut(&worker).expect("a slashed device is remembered");
-        slash.pieces.iter().for_each(|piece| holding.put_back(piece));
+        let put_back =
+            |holding: &mut Holding| slash.pieces.iter().for_each(|piece| holding.put_back(piece));
+        self.devices.change(worker, put_back).expect("a slashed device is remembered");
         self.pay_out(sum(rewards.values().copied()));
         Effect::Restored { slash: id, worker, stake, rewards }
     }
@@ -199,6 +185,26 @@ impl Piece {
 }
 
 impl Holding {
+    /// Takes `stake` from the places that answer for it.
+    fn lock(&mut self, answers: &[(Place, Coins)], stake: Coins) -> Vec<Piece> {
+        let (mut pieces, mut left) = (Vec::new(), stake);
+        for first in [true, false] {
+            let rank: Vec<(Place, Coins)> = answers
+                .iter()
+                .copied()
+                .filter(|(place, _)| place.answers_first() == first)
+                .collect();
+            let amounts: Vec<Coins> = rank.iter().map(|(_, amount)| *amount).collect();
+            let demand = left.min(sum(amounts.iter().copied()));
+            let parts = in_proportion(demand, &amounts);
+            let taken = rank.iter().zip(parts).filter(|(_, part)| !part.is_zero());
+            pieces.extend(taken.map(|((place, _), part)| self.take(*place, part)));
+            left = left.checked_sub(demand).expect("the smaller of the two");
+        }
+        self.cooling.retain(|coins| !coins.amount.is_zero());
+        pieces
+    }
+
     fn take(&mut self, place: Place, amount: Coins) -> Piece {
         match place {
             Place::Own => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use serde_json::Value;
 use stakes::{
     Beyond, Charge, Device, Effect, Evidence, EvidenceKind, Home, NewOffer, Offence, Side,
     SlashRules, StakeRules, Stakes, Statement, Taken, Verdict,
@@ -270,6 +271,50 @@ impl World {
     }
 }
 
+/// What each account votes with, as the brain says at once and one by one.
+fn voting(world: &World, now: Timestamp) -> BTreeMap<AccountId, u64> {
+    let power = world.stakes.voting_power(now, &world.rules);
+    for who in (0..4).map(account) {
+        let one = world.stakes.voting_power_of(who, now, &world.rules);
+        assert_eq!(one, power.get(&who).copied().unwrap_or(Coins::ZERO));
+    }
+    power.into_iter().map(|(account, coins)| (account, coins.units())).collect()
+}
+
+/// The same, and what counts and what cools down, by a walk over what is written down of all devices.
+fn walked(stakes: &Stakes, now: Timestamp, age: u16) -> (BTreeMap<AccountId, u64>, u64, u64) {
+    let json = serde_json::to_value(stakes).unwrap();
+    let coins =
+        |value: &Value| -> u64 { value.as_str().unwrap().parse::<Coins>().unwrap().units() };
+    let all = |lots: &Value| -> u64 {
+        lots.as_array().unwrap().iter().map(|lot| coins(&lot["amount"])).sum()
+    };
+    let time = |value: &Value| -> Timestamp { serde_json::from_value(value.clone()).unwrap() };
+    let counts = |offer: &Value| match &json["offers"][offer.as_str().unwrap()]["state"] {
+        Value::String(state) => state == "active",
+        state => state.get("leaving").is_some_and(|leaving| now < time(&leaving["until"])),
+    };
+    let (mut power, mut counting, mut cooling) = (BTreeMap::new(), 0, 0);
+    for holding in json["devices"].as_object().unwrap().values() {
+        let mut standing = vec![(&holding["owner"], &holding["own"])];
+        cooling += all(&holding["cooling"]);
+        match &holding["co"] {
+            Value::Null => {}
+            co if counts(&co["offer"]) => standing.push((&co["account"], &co["lots"])),
+            co => cooling += all(&co["lots"]),
+        }
+        for (account, lots) in standing {
+            counting += all(lots);
+            let aged = |lot: &&Value| time(&lot["since"]).after(DAY * u32::from(age)) <= now;
+            let aged = lots.as_array().unwrap().iter().filter(aged);
+            let aged: u64 = aged.map(|lot| coins(&lot["amount"])).sum();
+            *power.entry(account.as_str().unwrap().parse().unwrap()).or_default() += aged;
+        }
+    }
+    power.retain(|_, units| *units > 0);
+    (power, counting, cooling)
+}
+
 proptest! {
     #[test]
     fn everything_adds_up_and_a_refusal_changes_nothing(acts in acts()) {
@@ -284,6 +329,27 @@ proptest! {
         }
         let written = serde_json::to_string(&world.stakes).unwrap();
         prop_assert_eq!(serde_json::from_str::<Stakes>(&written).unwrap(), world.stakes);
+    }
+
+    #[test]
+    fn totals_are_what_a_walk_over_all_devices_finds(acts in acts(), ahead in 0_u32..10, age in 0_u16..9) {
+        let mut world = World::new();
+        world.rules.vote_age_days = age;
+        for act in &acts {
+            world.tell(act);
+            let (power, counting, cooling) = walked(&world.stakes, world.now, age);
+            // Also when a wait is over and nobody has looked.
+            let later = world.now.after(DAY * ahead);
+            let unswept = walked(&world.stakes, later, age);
+            prop_assert_eq!(&voting(&world, world.now), &power, "{:?}", act);
+            prop_assert_eq!(&voting(&world, later), &unswept.0, "{:?}", act);
+            for (now, counting, cooling) in [(world.now, counting, cooling), (later, unswept.1, unswept.2)] {
+                let sums = world.stakes.sums(now);
+                prop_assert_eq!((sums.counting.units(), sums.cooling.units()), (counting, cooling));
+                let all = sums.counting.units() + sums.cooling.units() + sums.locked.units();
+                prop_assert_eq!(all, world.stakes.total().units());
+            }
+        }
     }
 
     #[test]

@@ -54,7 +54,11 @@ impl Control {
         if let (Stage::Deploying { .. }, None) = (rental.stage, &rental.reason) {
             rental.reason = Some("the machines did not come up in time".to_owned());
         }
-        let over = if rental.wanted_back.is_some() { Event::Reclaimed } else { Event::Expired };
+        let over = match (rental.stage, rental.wanted_back) {
+            (Stage::Running { .. }, Some(_)) => Event::Reclaimed,
+            // What was wanted back and is being cleared ends as all clearing does: when its time is over.
+            (_, _) => Event::Expired,
+        };
         self.advance(id, over, now);
     }
 

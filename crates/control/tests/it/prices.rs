@@ -117,6 +117,32 @@ fn a_spot_rental_is_cheaper_and_goes_when_its_machine_is_wanted_on_demand() {
 }
 
 #[test]
+fn a_spot_rental_whose_machine_never_clears_is_over_when_its_time_for_that_is() {
+    let mut town = market(&[1]);
+    spot(&mut town, "a", "0.9").unwrap();
+    town.rent("ann", "a", false).unwrap();
+    town.says("m0", "a0 ready");
+    let mut asked = order(1, 1);
+    asked.filters.gpu_model = Some("Dollar 1".parse().unwrap());
+    town.ok("bob", Command::TurnedAway { project: project("bob"), order: asked });
+    town.minutes(5);
+    assert_eq!(town.stage("a"), "ending reclaimed");
+    town.minutes(60);
+    assert_eq!(town.stage("a"), "ended reclaimed");
+}
+
+#[test]
+fn a_spot_rental_costs_no_more_than_its_renter_pays_for_a_node() {
+    let mut town = market(&[1]);
+    let mut dear = order(1, 1);
+    dear.spot = Some("0.9".parse().unwrap());
+    dear.filters.node_hour_max = Some("0.01".parse().unwrap());
+    let (rental, project) = (crate::town::rental("a"), project("ann"));
+    let quote = Command::Quote { rental, project, order: dear, hours: 2, pay: None };
+    assert!(matches!(town.tell("ann", quote), Err(Refusal::Outbid { .. })));
+}
+
+#[test]
 fn nobody_drives_spot_rentals_out_without_the_money_or_twice_in_an_hour() {
     let mut town = market(&[1, 1]);
     for (id, machine) in [("a", 0), ("b", 1)] {

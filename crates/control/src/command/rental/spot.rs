@@ -39,9 +39,12 @@ impl Control {
             .map(|it| it.spot_price)
     }
 
-    /// Whether a spot order pays what its seats cost now.
+    /// Whether a spot order pays what its seats cost now: its bid, and what a node may cost at most.
     pub(super) fn is_bid_enough(&self, order: &OrderRecord, seats: &[Seat]) -> Result<(), Refusal> {
         let Some(bid) = order.spot else { return Ok(()) };
+        let cards = u64::from(order.each.gpus.max(1));
+        let most = order.filters.node_hour_max.map(|max| Credits::from_units(max.units() / cards));
+        let bid = most.map_or(bid, |most| bid.min(most));
         let dearest = seats.iter().filter_map(|seat| self.spot_price(seat)).max();
         match dearest {
             None => {

@@ -21,6 +21,16 @@ pub enum Invariant {
     Stakes,
     /// Revenue is set aside once, and coins are burned for no more than that.
     Burns,
+    /// A proposal is carried out once, in its time, and only if it reached what it had to by the powers of its day.
+    Votes,
+    /// The brake stops what it names, until its time is over or it is lifted, and nothing else.
+    Brake,
+    /// What a reward program pays sums to its prizes, by points that were earned.
+    Seasons,
+    /// No price moves further than its bound in an hour or leaves its limits, and what is quoted is the price.
+    Prices,
+    /// A spot rental is told to go for a reason, and has all of its notice.
+    Notice,
     /// Effects follow durable entries, replay gives the live state, and the chain of hashes holds.
     I7Journal,
     /// No rental stays in a stage beyond its time.
@@ -64,6 +74,13 @@ impl fmt::Display for Invariant {
             }
             Self::Stakes => "what is at stake is what was put in and neither taken out nor burned",
             Self::Burns => "revenue is set aside once, and coins are burned for no more than that",
+            Self::Votes => {
+                "a proposal is carried out once, in its time, if it reached what it had to"
+            }
+            Self::Brake => "the brake stops what it names until its time is over",
+            Self::Seasons => "a reward program pays its prizes, by points that were earned",
+            Self::Prices => "prices move within their bounds, and what is quoted is the price",
+            Self::Notice => "a spot rental that is told to go has all of its notice",
             Self::I7Journal => "I7 effects follow durable entries, and replay gives the live state",
             Self::I10Waits => "I10 no rental stays in a stage beyond its time",
             Self::I11Queues => "I11 every queue is bounded",

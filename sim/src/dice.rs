@@ -29,6 +29,12 @@ impl Dice {
         low + self.next() % (high - low + 1)
     }
 
+    /// Other dice that follow from these, which are not thrown for it.
+    pub(crate) fn apart(&self) -> Self {
+        let Self(state) = self;
+        Self::new(state[0] ^ state[3].rotate_left(17))
+    }
+
     /// Yes, `permille` times in a thousand.
     pub(crate) const fn chance(&mut self, permille: u64) -> bool {
         self.next() % 1000 < permille

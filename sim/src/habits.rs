@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use control::{Actor, Command, Digest, FiltersRecord, MachineRecord, OrderRecord};
+use control::{Actor, Command, Digest, FiltersRecord, MachineRecord, OrderRecord, Purse};
 use units::{
     AccountId, Asset, Credits, InviteId, JobId, Name, RentalId, Resources, Tier, Timestamp,
     WorkerId,
@@ -61,13 +61,37 @@ impl World {
     fn quote(&mut self, renter: usize) {
         let (account, project) =
             (self.people.renters[renter].account, self.people.renters[renter].project);
-        let order = order(&mut self.dice, &self.people.suppliers);
+        let mut order = order(&mut self.dice, &self.people.suppliers);
+        if self.plan.novelties.spot && order.each.gpus > 0 && self.dice.chance(450) {
+            order.spot = self.bid();
+        }
         let hours = if self.plan.two_hours && self.dice.chance(300) { 2 } else { 1 };
         let assets = [None, Some(Asset::Usd), Some(Asset::Usdc), Some(Asset::Io)];
         let pay = *self.dice.pick(&assets[..if self.plan.coin { 4 } else { 2 }]).expect("two");
         let rental = RentalId::from_bits(self.fresh_bits());
         let command = Command::Quote { rental, project, order, hours, pay };
         self.ask(Actor::Account(account), command, Purpose::Quote(renter));
+    }
+
+    /// What somebody bids for a card's hour: about what it costs on some machine, or less.
+    fn bid(&mut self) -> Option<Credits> {
+        let control = self.server.control.as_ref()?;
+        let prices = control.workers().filter_map(|(_, worker)| control.worker_price(worker));
+        let prices: Vec<u64> = prices.map(|quote| quote.spot_price.units()).collect();
+        let price = self.dice.pick(&prices).copied().unwrap_or(0);
+        let more = self.dice.between(0, price / 30 + 1);
+        Some(Credits::from_units(if self.dice.chance(850) { price + more } else { price / 2 }))
+    }
+
+    /// Whoever finds no machine says so, if anybody listens: then spot rentals may have to go.
+    pub(crate) fn turned_away(&mut self, command: Command) {
+        let Command::Quote { project, order, .. } = command else { return };
+        let renter = self.people.renters.iter().find(|renter| renter.project == project);
+        let Some(account) = renter.map(|renter| renter.account) else { return };
+        if self.plan.novelties.spot {
+            let command = Command::TurnedAway { project, order };
+            self.ask(Actor::Account(account), command, Purpose::Other);
+        }
     }
 
     /// Takes one of the last quotes: it may be taken already, or no longer valid.
@@ -170,7 +194,11 @@ impl World {
         let later = self.dice.seconds(20, 150);
         self.agenda.at(self.now.after(later), Due::Operator);
         let renter = self.dice.index(self.people.renters.len());
-        self.top_up(renter);
+        if self.plan.novelties.cards && self.dice.chance(600) {
+            self.card_pays(renter);
+        } else {
+            self.top_up(renter);
+        }
         if self.dice.chance(200) {
             self.set_parameters();
         }
@@ -191,6 +219,22 @@ impl World {
         let amount = Credits::from_units(self.dice.between(dollars.0, dollars.1) * 1_000_000 + 7);
         let note = String::new();
         self.ask(Actor::Operator, Command::TopUp { project, amount, note }, Purpose::Other);
+    }
+
+    /// A card has paid, as the operator's adapter was told; sometimes too little, and sometimes somebody else says so.
+    fn card_pays(&mut self, renter: usize) {
+        let known = &self.people.renters[renter];
+        let (account, to) = (known.account, Purse::Project(known.project));
+        let most = *self.dice.pick(&[2_000_000, 20_000_000, 600_000_000]).expect("three");
+        let paid = Credits::from_units(self.dice.between(0, most));
+        let command = Command::CardPaid { to, paid, reference: "pi_5eed".to_owned() };
+        let theft = self.dice.chance(150);
+        let (by, purpose) = if theft {
+            (Actor::Account(account), Purpose::Theft)
+        } else {
+            (Actor::Operator, Purpose::Other)
+        };
+        self.ask(by, command, purpose);
     }
 
     /// A supplier pauses a machine, changes it, takes it away, or brings another.

@@ -15,6 +15,7 @@
 //! Absent on purpose: sockets, threads, real clocks, real disks.
 
 mod agenda;
+mod assembly;
 mod auditor;
 mod broken;
 mod coin;
@@ -28,6 +29,7 @@ mod machine;
 mod people;
 mod plan;
 mod pricing_study;
+mod programs;
 mod rates;
 mod ray;
 mod seeds;

@@ -30,6 +30,10 @@ pub(crate) const REST_MAX: Duration = Duration::from_secs(3600);
 /// How long after everything is over the last letter has been read or lost: longer than any can be stuck.
 pub(crate) const LETTERS_END: Duration = Duration::from_secs(100);
 
+/// How far the control plane's clock leaps ahead in all, in milliseconds: with the weather, less than the day for which
+/// commands are remembered.
+pub(crate) const LEAPT_MAX: i64 = 18 * 3_600_000;
+
 /// How many wishes for what is left are told after a long silence.
 pub(crate) const HEIRS: u32 = 40;
 

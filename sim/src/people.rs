@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use control::{Actor, Body, Command, Digest, Refusal, Reply};
-use units::{AccountId, CommandId, GrantId, JobId, OfferId, ProjectId, RentalId, SlashId};
+use units::{
+    AccountId, CommandId, GrantId, JobId, OfferId, ProjectId, ProposalId, RentalId, SeasonId,
+    SlashId,
+};
 
 use crate::broken::{Invariant, Step, must};
 use crate::letter::{Answer, Letter};
@@ -51,6 +54,9 @@ pub(crate) struct People {
     pub(crate) offers: Vec<OfferId>,
     pub(crate) slashes: Vec<SlashId>,
     pub(crate) grants: Vec<GrantId>,
+    /// Proposals and seasons that somebody has heard of.
+    pub(crate) proposals: Vec<ProposalId>,
+    pub(crate) seasons: Vec<SeasonId>,
     asks: BTreeMap<CommandId, Ask>,
 }
 
@@ -134,8 +140,11 @@ impl World {
             })?;
         }
         ask.answer = Some(answer.clone());
-        if let Ok(reply) = answer {
-            self.person_gets(purpose, *reply);
+        let command = answer.is_err().then(|| ask.body.command.clone());
+        match (answer, command) {
+            (Ok(reply), _) => self.person_gets(purpose, *reply),
+            (Err(Refusal::NoOffer(_)), Some(command)) => self.turned_away(command),
+            (Err(_), _) => {}
         }
         Ok(())
     }
@@ -161,6 +170,8 @@ impl World {
             (Purpose::Known, Reply::Offer(offer)) => self.people.offers.push(offer),
             (Purpose::Known, Reply::Slash(slash)) => self.people.slashes.push(slash),
             (Purpose::Known, Reply::Grant(grant)) => self.people.grants.push(grant),
+            (Purpose::Known, Reply::Proposal(id)) => self.people.proposals.push(id),
+            (Purpose::Known, Reply::Season(season)) => self.people.seasons.push(season),
             (Purpose::Quote(_) | Purpose::Rent(_) | Purpose::Job(_) | Purpose::Known, _)
             | (Purpose::Theft | Purpose::Other, _) => {}
         }

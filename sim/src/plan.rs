@@ -53,10 +53,44 @@ pub(crate) struct Plan {
     pub(crate) follower: bool,
     /// Entries between snapshots; none for never.
     pub(crate) snapshot_every: Option<u64>,
+    pub(crate) novelties: Novelties,
+}
+
+/// Features with dice of their own: a story that has none of them is the one it was before there were any.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Novelties {
+    /// Whether some rentals are spot rentals, and whoever is turned away says so.
+    pub(crate) spot: bool,
+    /// Whether some pay by card.
+    pub(crate) cards: bool,
+    /// Whether holders vote, and the operator brakes.
+    pub(crate) votes: bool,
+    /// Whether there are reward programs.
+    pub(crate) seasons: bool,
+    /// Whether the control plane's clock leaps ahead by up to an hour and a half, again and again: then hours close,
+    /// votes end and prices move while the weather is bad.
+    pub(crate) leaps: bool,
+    /// How many hours pass in silence after everything is over, each time before people come for what is theirs.
+    pub(crate) silences: Vec<u64>,
+}
+
+impl Novelties {
+    /// With these dice, and whether there is a coin.
+    fn draw(mut dice: Dice, coin: bool) -> Self {
+        let (spot, cards) = (dice.chance(450), dice.chance(300));
+        let (votes, seasons) = (coin && dice.chance(400), coin && dice.chance(350));
+        let often = if votes || seasons { 700 } else { 150 };
+        let leaps = dice.chance(often);
+        let hours = [1, 1, 2, 3, 7, 26];
+        let several = if votes || seasons { dice.index(3) } else { 0 };
+        let silences = (0..several).filter_map(|_| dice.pick(&hours).copied()).collect();
+        Self { spot, cards, votes, seasons, leaps, silences }
+    }
 }
 
 impl Plan {
     pub(crate) fn draw(dice: &mut Dice) -> Self {
+        let other = dice.apart();
         let machines = match dice.between(0, 19) {
             0 => dice.between(12, 40),
             1..=4 => dice.between(6, 12),
@@ -76,7 +110,7 @@ impl Plan {
         let lossy = on(500);
         // What happens to the control plane alone costs nobody a machine: it happens on calm days too.
         let (server_crashes, full_disks) = (dice.chance(500), dice.chance(250));
-        Self {
+        let mut plan = Self {
             machines: usize::try_from(machines).expect("at most forty"),
             renters: dice.index(4) + 2,
             suppliers: dice.index(3) + 1,
@@ -107,7 +141,10 @@ impl Plan {
             ends_all: dice.chance(900),
             follower: dice.once_in(12),
             snapshot_every: *dice.pick(&[None, Some(60), Some(250)]).expect("three"),
-        }
+            novelties: Novelties::default(),
+        };
+        plan.novelties = Novelties::draw(other, plan.coin);
+        plan
     }
 
     /// The faults that are on.
@@ -129,6 +166,6 @@ impl Plan {
     pub(crate) const fn is_fair(&self) -> bool {
         self.lost == 0
             && !(self.cuts || self.agent_crashes || self.machine_crashes || self.clock_jumps)
-            && !(self.nodes_fail || self.liars)
+            && !(self.nodes_fail || self.liars || self.novelties.leaps)
     }
 }

@@ -170,7 +170,7 @@ impl World {
                 must(before.is_none_or(|before| before == *control), Invariant::Refused, || {
                     format!("{told:?} was refused ({refusal}) and left a trace")
                 })?;
-                self.auditor.refused(&told, &refusal)?;
+                self.auditor.refused(&told, &refusal, now)?;
                 self.say_control(|| format!("refuses {}: {refusal}", verb(&told.command)));
                 return Ok(Some(Err(refusal)));
             }

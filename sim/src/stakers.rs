@@ -246,6 +246,9 @@ impl World {
         }
         let later = self.dice.seconds(1, 10);
         self.agenda.at(self.now.after(later), Due::Heirs(left - 1));
+        if self.plan.novelties.votes && self.dice.chance(600) {
+            return self.have_a_say();
+        }
         let (account, (worker, owner)) = (self.any_account(), self.any_machine());
         let grant = self.dice.pick(&self.people.grants).copied();
         let (by, command) = match (self.dice.between(0, 7), grant) {

@@ -10,7 +10,7 @@ use crate::broken::{Broken, Invariant, Step, must};
 use crate::dice::Dice;
 use crate::habits::{morning, name};
 use crate::letter::{Answer, Letter, Parcel};
-use crate::limits::{AGENDA_MAX, HEIRS, LETTERS_END, REST_MAX, STEPS_MAX};
+use crate::limits::{AGENDA_MAX, HEIRS, LEAPT_MAX, LETTERS_END, REST_MAX, STEPS_MAX};
 use crate::machine::Machine;
 use crate::people::{People, Renter};
 use crate::plan::{Fault, Plan};
@@ -40,6 +40,9 @@ pub(crate) enum Due {
     Bank,
     Rates,
     AtStake,
+    Assembly,
+    Programs,
+    Leap,
     Silence(u64),
     Heirs(u32),
     LastMoment(usize, RentalId),
@@ -150,6 +153,9 @@ impl World {
             Due::Bank => self.bank(),
             Due::Rates => self.tell_rates()?,
             Due::AtStake => self.stake_something(),
+            Due::Assembly => self.assemble(),
+            Due::Programs => self.run_programs(),
+            Due::Leap => self.leap(),
             Due::Silence(hours) => self.pass(hours),
             Due::LastMoment(renter, rental) => self.extend_once(renter, rental),
             Due::Heirs(left) => self.take_what_is_left(left),
@@ -214,8 +220,35 @@ impl World {
                 self.begin_easily();
             }
         }
+        self.found_novelties();
         self.agenda.at(self.now.after(seconds(self.plan.weather_seconds)), Due::Calm);
         Ok(())
+    }
+
+    fn found_novelties(&mut self) {
+        let seconds = std::time::Duration::from_secs;
+        if self.plan.novelties.votes {
+            self.convene();
+            self.agenda.at(self.now.after(seconds(20)), Due::Assembly);
+        }
+        if self.plan.novelties.seasons {
+            self.agenda.at(self.now.after(seconds(30)), Due::Programs);
+        }
+        if self.plan.novelties.leaps {
+            self.agenda.at(self.now.after(seconds(90)), Due::Leap);
+        }
+    }
+
+    /// The control plane's clock leaps ahead, as after a night in which nobody ran it.
+    fn leap(&mut self) {
+        if !self.raining || self.server.ahead > LEAPT_MAX {
+            return;
+        }
+        let later = self.dice.seconds(30, 240);
+        self.agenda.at(self.now.after(later), Due::Leap);
+        let leap = self.dice.millis(60_000, 5_400_000);
+        self.server.ahead += i64::try_from(leap.as_millis()).expect("minutes");
+        self.trace.line(self.now, "clock", || format!("leaps {} s ahead", leap.as_secs()));
     }
 
     fn open_account(&mut self, account: AccountId) -> Step {
@@ -291,8 +324,9 @@ impl World {
     fn look(&mut self) -> Step {
         let open = self.what_is_open();
         if open.is_empty() {
-            let hours = self.plan.silent_hours.take().filter(|_| self.plan.coin);
-            let Some(hours) = hours else {
+            let hours =
+                self.plan.silent_hours.take().or_else(|| self.plan.novelties.silences.pop());
+            let Some(hours) = hours.filter(|_| self.plan.coin) else {
                 self.finished = true;
                 return Ok(());
             };

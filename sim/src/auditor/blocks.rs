@@ -50,6 +50,18 @@ impl Life {
     }
 }
 
+impl Blocks {
+    /// The hour whose block closes next.
+    pub(super) const fn open(&self) -> Option<Hour> {
+        self.open
+    }
+
+    /// For how many minutes of an hour a machine spoke, as far as is known at `now`.
+    pub(super) fn minutes_of(&self, worker: WorkerId, hour: Hour, now: Timestamp) -> u64 {
+        self.lives.get(&worker).map_or(0, |life| life.minutes(hour, now))
+    }
+}
+
 impl Belief {
     /// What one entry does to lives, blocks and what they pay; whether any money moved.
     pub(super) fn see_blocks(&mut self, control: &Control, body: &Body) -> Result<bool, Broken> {

@@ -55,6 +55,11 @@ impl Belief {
                 must(fits, Invariant::I1Supply, || format!("{money} came in of {outside}"))?;
                 self.money.flow(money.asset, Holder::Outside, holder(*to), money.units)?;
             }
+            C::CardPaid { to, paid, .. } => {
+                self.only_operator(body)?;
+                let credits = self.left_of_card(control, paid.units())?;
+                self.money.flow(Asset::Usd, Holder::Outside, holder(*to), credits)?;
+            }
             C::Withdraw { account, money, .. } => {
                 self.may_spend(body, Purse::Account(*account))?;
                 let from = Holder::Account(*account);
@@ -88,6 +93,18 @@ impl Belief {
         self.money.flow(Asset::Io, Holder::Outside, Holder::Treasury, genesis)?;
         let past = control.economy().blocks.emitted.units();
         self.money.flow(Asset::Io, Holder::Emission, Holder::Treasury, past)
+    }
+
+    /// What a payment by card leaves after its provider's share, rounded up and at least its minimum.
+    fn left_of_card(&self, control: &Control, paid: u64) -> Result<u64, Broken> {
+        let fees = &control.parameters().fees;
+        let share = (u128::from(paid) * u128::from(fees.card_bp)).div_ceil(10_000);
+        let share = u64::try_from(share).unwrap_or(u64::MAX).max(fees.card_min.units());
+        let left = paid.saturating_sub(share);
+        must(left >= fees.credits_min.units(), Invariant::Promise, || {
+            format!("a card paid {paid}, and {left} was let in")
+        })?;
+        Ok(left)
     }
 
     fn only_operator(&self, body: &Body) -> Step {

@@ -6,11 +6,16 @@
 
 mod blocks;
 mod book;
+mod brake;
 mod burns;
 mod coin;
 mod hours;
+mod motions;
+mod notice;
+mod prices;
 mod rentals;
 mod rules;
+mod seasons;
 mod seats;
 mod stakes;
 mod terms;
@@ -22,10 +27,14 @@ use units::{AccountId, CommandId, ProjectId, RentalId, Timestamp};
 
 use crate::auditor::blocks::Blocks;
 use crate::auditor::book::Money;
+use crate::auditor::brake::Brakes;
 use crate::auditor::burns::Burns;
 use crate::auditor::coin::Worth;
+use crate::auditor::motions::Motions;
+use crate::auditor::prices::Prices;
 use crate::auditor::rentals::View;
 use crate::auditor::rules::Rules;
+use crate::auditor::seasons::Programs;
 use crate::auditor::stakes::AtStake;
 use crate::broken::{Broken, Invariant, Step, must};
 use crate::disk::Snapshot;
@@ -44,6 +53,10 @@ struct Belief {
     blocks: Blocks,
     burns: Burns,
     at_stake: AtStake,
+    motions: Motions,
+    brakes: Brakes,
+    programs: Programs,
+    prices: Prices,
     owners: BTreeMap<ProjectId, AccountId>,
     /// What a coin is worth.
     worth: Option<Worth>,
@@ -121,8 +134,9 @@ impl Auditor {
     }
 
     /// A command was refused: then it was never accepted, or its id is used for another.
-    pub(crate) fn refused(&self, body: &Body, refusal: &Refusal) -> Step {
+    pub(crate) fn refused(&self, body: &Body, refusal: &Refusal, clock: Timestamp) -> Step {
         let id = body.id;
+        self.belief.refused_by_brake(body, refusal, clock)?;
         self.belief.refused_for_a_reason(body, refusal)?;
         let known = self.told.contains_key(&id);
         must(known == (*refusal == Refusal::IdReused), Invariant::Acknowledged, || {
@@ -263,11 +277,15 @@ impl Belief {
     /// Looks at what one entry has changed; whether any rental stands elsewhere.
     fn see(&mut self, control: &Control, body: &Body) -> Result<bool, Broken> {
         self.rules.see(&body.command, self.at);
+        self.see_brake(control, body)?;
+        self.see_votes(control, body)?;
         self.rules.agree(control, &body.command, self.at)?;
         if let Command::OpenProject { project, owner, .. } = body.command {
             self.owners.insert(project, owner);
         }
         let mut changed = self.see_coin(control, body)?;
+        changed |= self.see_seasons(control, body)?;
+        self.see_prices(control, body)?;
         changed |= self.see_blocks(control, body)?;
         changed |= self.see_stakes(control, body)?;
         let mut known = 0;

@@ -31,6 +31,8 @@ pub(super) struct View {
     nodes: Vec<NodeView>,
     /// How many of its jobs the renter sees at each stage.
     jobs: BTreeMap<&'static str, usize>,
+    /// When its machines are wanted back, if they are.
+    pub(super) wanted_back: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +63,7 @@ impl View {
             terms: rental.terms.clone(),
             nodes,
             jobs: BTreeMap::new(),
+            wanted_back: None,
         }
     }
 
@@ -179,6 +182,7 @@ impl Belief {
             return Ok(true);
         }
         self.keeps_its_terms(rental)?;
+        self.see_notice(control, rental, body)?;
         self.see_nodes(rental, body)?;
         self.see_jobs(control, rental, body)?;
         let after = rental.stage;
@@ -187,6 +191,7 @@ impl Belief {
         }
         self.touched.insert(id);
         let warned = is_warned(rental, before, after);
+        self.keeps_its_notice(rental, after, body)?;
         must(
             warned || place(after) > place(before) && may(before, after, body),
             Invariant::Authority,
@@ -339,6 +344,7 @@ impl Belief {
         ];
         let agrees = asset(terms) == pay && terms.hours == hours && says == fees;
         must(agrees, Invariant::Promise, || format!("{terms:?} is quoted, the fees are {fees:?}"))?;
+        self.is_price_of_now(control, rental)?;
         self.is_rate_of_now(control, terms.currency)
     }
 
@@ -433,7 +439,11 @@ const fn may(before: Stage, after: Stage, body: &Body) -> bool {
         }
         (S::AwaitingPayment { .. }, _) => matches!(
             body.command,
-            C::TopUp { .. } | C::Deposit { .. } | C::Transfer { .. } | C::Convert { .. }
+            C::TopUp { .. }
+                | C::CardPaid { .. }
+                | C::Deposit { .. }
+                | C::Transfer { .. }
+                | C::Convert { .. }
         ),
         (S::Deploying { .. }, S::Running { .. }) => matches!(body.command, C::Observe { .. }),
         (S::Deploying { .. }, _) => matches!(

@@ -31,12 +31,22 @@ impl Rules {
             Command::Genesis { .. } => ("{}", None),
             _ => return,
         };
+        self.add(patch, from.unwrap_or_else(|| Hour::of(at)));
+    }
+
+    /// A version was added.
+    pub(super) fn add(&mut self, patch: &str, from: Hour) {
         let (_, mut fees) = self.versions.last().cloned().unwrap_or_default();
         let patch: Value = serde_json::from_str(patch).unwrap_or_default();
         for (name, value) in patch.get("fees").and_then(Value::as_object).into_iter().flatten() {
             fees.insert(name.clone(), value.clone());
         }
-        self.versions.push((from.unwrap_or_else(|| Hour::of(at)), fees));
+        self.versions.push((from, fees));
+    }
+
+    /// From when on the newest version holds.
+    pub(super) fn newest_from(&self) -> Hour {
+        self.versions.last().map_or_else(Hour::default, |(from, _)| *from)
     }
 
     /// A version is in effect from its hour on, and no sooner; the clock lets none wait.

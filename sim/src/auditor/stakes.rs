@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use control::{Actor, Body, Command, Control};
 use ledger::Holder;
-use units::{AccountId, Amount, Asset, GrantId, SlashId};
+use stakes::votes::Switch;
+use units::{AccountId, Amount, Asset, GrantId, SlashId, Timestamp};
 
 use super::Belief;
 use crate::broken::{Broken, Invariant, Step, must};
@@ -18,6 +19,8 @@ pub(super) struct AtStake {
     of: BTreeMap<AccountId, u64>,
     /// What each account has in the safety module and has not unstaked.
     pub(super) safe: BTreeMap<AccountId, u64>,
+    /// When each account put in how much, anywhere.
+    put_in: BTreeMap<AccountId, Vec<(Timestamp, u64)>>,
     /// Rewards that lie locked with the stakes, by slash, and whose they are.
     slashes: BTreeMap<SlashId, Charged>,
     grants: BTreeMap<GrantId, u64>,
@@ -35,6 +38,12 @@ impl AtStake {
     /// Whether anybody stakes in the safety module.
     pub(super) fn anybody_safe(&self) -> bool {
         self.safe.values().any(|units| *units > 0)
+    }
+
+    /// What an account had put in by then, taken out again or not.
+    pub(super) fn put_in_by(&self, account: AccountId, until: Timestamp) -> u64 {
+        let of = self.put_in.get(&account).into_iter().flatten();
+        of.filter(|(at, _)| *at <= until).map(|(_, units)| units).sum()
     }
 
     /// Whether an account ever put anything in.
@@ -87,6 +96,7 @@ impl Belief {
     fn put_in(&mut self, body: &Body, account: AccountId, units: u64) -> Step {
         self.only(body, account)?;
         *self.at_stake.of.entry(account).or_default() += units;
+        self.at_stake.put_in.entry(account).or_default().push((self.at, units));
         self.money.flow(Asset::Io, Holder::Account(account), Holder::Stakes, units)
     }
 
@@ -137,6 +147,8 @@ impl Belief {
                     let staked = of_pieces.filter(|(_, piece)| piece.home != stakes::Home::Rewards);
                     let staked: Vec<(AccountId, u64)> =
                         staked.map(|(account, piece)| (account, piece.amount.units())).collect();
+                    let held = slash.stage.is_burned() && self.is_braked(Switch::Slashing);
+                    must(!held, Invariant::Brake, || format!("{id} burned under the brake"))?;
                     self.see_verdict(&charged, slash.stage.is_burned(), &staked)?;
                     self.at_stake.slashes.insert(id, Charged { over: true, ..charged });
                     moved = true;
@@ -182,6 +194,8 @@ impl Belief {
             C::SafetyStake { account, coins } => {
                 self.only(body, *account)?;
                 *self.at_stake.safe.entry(*account).or_default() += coins.units();
+                let put_in = self.at_stake.put_in.entry(*account).or_default();
+                put_in.push((self.at, coins.units()));
                 self.money.flow(Asset::Io, Holder::Account(*account), purse, coins.units())?;
             }
             C::SafetyUnstake { account, coins } => {

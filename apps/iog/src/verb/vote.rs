@@ -269,6 +269,10 @@ fn next(proposal: &ProposalView) -> String {
         "executed" => "It was voted through and carried out.".to_owned(),
         "failed" => format!("It could not be carried out: {reason}."),
         "defeated" | "cancelled" => format!("It was {}: {reason}.", proposal.state),
+        "vetoed" => "It was stopped: enough power objected.".to_owned(),
+        "expired" => {
+            "It was voted through, and not carried out within the time for that.".to_owned()
+        }
         other => format!("It is {other}."),
     }
 }

@@ -43,17 +43,20 @@ pub(crate) struct Screen {
     pub(crate) color: bool,
     /// Whether standard error is a terminal where a line can be drawn over.
     pub(crate) live: bool,
+    /// How wide the terminal is that standard output goes to; none where it goes elsewhere.
+    pub(crate) columns: Option<usize>,
 }
 
 impl Screen {
     /// No color, no terminal.
     #[cfg(test)]
-    pub(crate) const PLAIN: Self = Self { color: false, live: false };
+    pub(crate) const PLAIN: Self = Self { color: false, live: false, columns: None };
 
     /// What standard output and standard error are connected to.
     pub(crate) fn detect(no_color: bool) -> Self {
         let live = io::stderr().is_terminal();
-        Self { color: !no_color && live && io::stdout().is_terminal(), live }
+        let columns = columns(&io::stdout());
+        Self { color: !no_color && live && io::stdout().is_terminal(), live, columns }
     }
 
     /// The text, colored if this reader sees colors.
@@ -81,4 +84,10 @@ impl Screen {
     pub(crate) fn note(self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
+}
+
+/// How wide the terminal is, if it is one that says so.
+fn columns(out: &io::Stdout) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(out).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }

@@ -1,4 +1,5 @@
-//! Tables as text: columns by the width of their widest cell, numbers to the right.
+//! Tables as text: columns by the width of their widest cell, numbers to the right. Where the terminal is narrower than
+//! that, each row is a title with a line for each cell.
 
 use crate::screen::{Ink, Screen};
 
@@ -51,6 +52,10 @@ impl Table {
                 cells.fold(width(heading), usize::max)
             })
             .collect();
+        let together = widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1);
+        if screen.columns.is_some_and(|columns| together > columns) {
+            return self.stacked(&widths, screen);
+        }
         let headings: Vec<String> =
             self.columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
         let mut text = screen.paint(Ink::Faint, &self.line(&headings, &widths));
@@ -58,6 +63,24 @@ impl Table {
         for row in &self.rows {
             text.push_str(&self.line(row, &widths));
             text.push('\n');
+        }
+        text
+    }
+
+    /// Each row as a title and a line for each cell that says something. A mark in front is part of the title.
+    fn stacked(&self, widths: &[usize], screen: Screen) -> String {
+        let titles = if widths.first().is_some_and(|width| *width <= 1) { 2 } else { 1 };
+        let headings = self.columns.iter().map(|(heading, _)| *heading).skip(titles);
+        let label = headings.clone().map(width).max().unwrap_or_default();
+        let mut text = String::new();
+        for row in &self.rows {
+            let (title, cells) = row.split_at(titles.min(row.len()));
+            text.push_str(&format!("{}\n", screen.paint(Ink::Strong, &title.join(" "))));
+            let said = headings.clone().zip(cells).filter(|(_, cell)| *cell != NOTHING);
+            text.extend(said.map(|(heading, cell)| {
+                let heading = screen.paint(Ink::Faint, &format!("{heading:<label$}"));
+                format!("  {heading}{GAP}{cell}\n")
+            }));
         }
         text
     }
@@ -103,6 +126,26 @@ mod tests {
         NAME      COUNT  NOTE
         a             7  –
         größer  1234567  x
+        ");
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_a_line_for_each_cell() {
+        let mut table = Table::new(&["", "RULE", "WHY", ">COUNT"]);
+        table.row(["✗", "uptime", "it is not up", "7"].map(str::to_owned));
+        table.row(["✓", "stake", "", "12"].map(str::to_owned));
+        let text = |columns| table.text(Screen { columns: Some(columns), ..Screen::PLAIN });
+        assert_snapshot!(text(30), @r"
+           RULE    WHY           COUNT
+        ✗  uptime  it is not up      7
+        ✓  stake   –                12
+        ");
+        assert_snapshot!(text(29), @r"
+        ✗ uptime
+          WHY    it is not up
+          COUNT  7
+        ✓ stake
+          COUNT  12
         ");
     }
 

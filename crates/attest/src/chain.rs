@@ -23,7 +23,7 @@ use crate::limits::{CHAIN_BYTES_MAX, CHAIN_LENGTH};
 /// NVIDIA Device Identity CA, as NVIDIA ships it with its verifiers.
 pub const ROOT_PEM: &str = include_str!("nvidia_device_identity_ca.pem");
 
-/// SHA-256 of the root's DER. A test compares it with [`ROOT_PEM`]; people compare it with what NVIDIA publishes.
+/// SHA-256 of the root's DER, for people to compare with what NVIDIA publishes. A test compares it with [`ROOT_PEM`].
 pub const ROOT_SHA256: &str = "102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48";
 
 /// Where in a chain a certificate stands, leaf first.
@@ -31,10 +31,12 @@ pub(crate) const LEAF: usize = 0;
 /// The certificate of the chip itself.
 pub(crate) const DEVICE: usize = 1;
 
-/// Five certificates of the profile, leaf first, that fit together by what they say. No signature has been checked.
+/// Certificates of the profile from a leaf to a pinned root, that fit together by what they say.
+///
+/// No signature has been checked.
 #[derive(Clone, Debug)]
 pub struct Chain {
-    certificates: [Certificate; CHAIN_LENGTH],
+    certificates: Vec<Certificate>,
 }
 
 /// Why a chain is refused. Checks run in the order of these variants, each over the chain from the leaf up, but
@@ -44,14 +46,16 @@ pub enum BadChain {
     /// Not PEM: something between or inside the blocks does not belong there.
     #[error("the chain is not a series of PEM certificates of at most {CHAIN_BYTES_MAX} bytes")]
     NotPem,
-    /// Not five certificates.
-    #[error("the chain has {found} certificates, and a GPU's has {CHAIN_LENGTH}")]
+    /// More or fewer certificates than such a chain has.
+    #[error("the chain has {found} certificates instead of {expected}")]
     Length {
         /// How many there are.
         found: usize,
+        /// How many there should be.
+        expected: usize,
     },
-    /// The last certificate is not NVIDIA's root.
-    #[error("the chain does not end in NVIDIA Device Identity CA")]
+    /// The last certificate is not the one that is pinned here.
+    #[error("the chain does not end in NVIDIA's pinned root")]
     Root,
     /// A certificate does not read, or is outside the profile.
     #[error("certificate {at}: {why}")]
@@ -110,28 +114,27 @@ pub fn parse(pem: &[u8]) -> Result<Chain, BadChain> {
 /// # Errors
 /// As [`parse`].
 pub fn of_ders(ders: &[Vec<u8>]) -> Result<Chain, BadChain> {
-    let [.., root] = ders else { return Err(BadChain::Length { found: 0 }) };
-    if ders.len() != CHAIN_LENGTH {
-        return Err(BadChain::Length { found: ders.len() });
-    }
-    if *root != root_der() {
-        return Err(BadChain::Root);
-    }
-    let read = |(at, der): (usize, &Vec<u8>)| {
-        certificate::parse(der).map_err(|why| BadChain::Certificate { at, why })
-    };
-    let certificates: Vec<_> = ders.iter().enumerate().map(read).collect::<Result<_, _>>()?;
-    let chain = Chain {
-        certificates: certificates
-            .try_into()
-            .expect("the length was compared with that of a chain"),
-    };
-    chain.check_order()?;
-    chain.check_usage()?;
-    Ok(chain)
+    Chain::read(ders, CHAIN_LENGTH, &pinned(ROOT_PEM))
 }
 
 impl Chain {
+    pub(crate) fn read(ders: &[Vec<u8>], length: usize, root: &[u8]) -> Result<Self, BadChain> {
+        if ders.len() != length {
+            return Err(BadChain::Length { found: ders.len(), expected: length });
+        }
+        if ders.last().is_none_or(|last| last != root) {
+            return Err(BadChain::Root);
+        }
+        let read = |(at, der): (usize, &Vec<u8>)| {
+            certificate::parse(der).map_err(|why| BadChain::Certificate { at, why })
+        };
+        let certificates = ders.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+        let chain = Self { certificates };
+        chain.check_order()?;
+        chain.check_usage()?;
+        Ok(chain)
+    }
+
     /// Whether every certificate holds now and is signed by the next, from the pinned root down.
     ///
     /// # Errors
@@ -140,8 +143,9 @@ impl Chain {
         for (at, certificate) in self.certificates.iter().enumerate() {
             holds(certificate, at, now)?;
         }
-        for at in (0..CHAIN_LENGTH - 1).rev() {
-            if !self.certificates[at].is_signed_by(&self.certificates[at + 1].key) {
+        for (at, pair) in self.certificates.windows(2).enumerate().rev() {
+            let [child, parent] = pair else { continue };
+            if !child.is_signed_by(&parent.key) {
                 return Err(BadChain::Signature { at });
             }
         }
@@ -158,8 +162,8 @@ impl Chain {
         &self.certificates[DEVICE]
     }
 
-    /// All five, leaf first.
-    pub fn certificates(&self) -> &[Certificate; CHAIN_LENGTH] {
+    /// All of them, leaf first.
+    pub fn certificates(&self) -> &[Certificate] {
         &self.certificates
     }
 
@@ -212,10 +216,10 @@ fn holds(certificate: &Certificate, at: usize, now: Timestamp) -> Result<(), Bad
     Ok(())
 }
 
-/// The pinned root as DER.
-pub fn root_der() -> Vec<u8> {
-    let root = split_pem(ROOT_PEM.as_bytes()).and_then(|mut ders| ders.pop());
-    root.expect("the root is compiled in, and a test reads it")
+/// A pinned root as DER.
+pub(crate) fn pinned(pem: &str) -> Vec<u8> {
+    let root = split_pem(pem.as_bytes()).and_then(|mut ders| ders.pop());
+    root.expect("roots are compiled in, and a test reads them")
 }
 
 /// The SHA-256 of a certificate, as people compare it.

@@ -23,9 +23,11 @@ pub mod opaque;
 pub mod reference;
 pub mod report;
 pub mod revocation;
+pub mod rim;
 mod rules;
 mod signed;
 mod verdict;
+mod xml;
 
 use std::time::Duration;
 

@@ -13,6 +13,12 @@ pub const CERTIFICATE_BYTES_MAX: usize = 4_096;
 /// How many certificates a device's chain has: leaf, device, provisioner, family, root.
 pub const CHAIN_LENGTH: usize = 5;
 
+/// How many certificates stand behind a manifest of NVIDIA's: signer, two issuers, root.
+pub const RIM_CHAIN_LENGTH: usize = 4;
+
+/// The longest manifest of NVIDIA's. Those for one GPU have 20 KiB.
+pub const RIM_BYTES_MAX: usize = 128 * 1024;
+
 /// The longest line of reference or revocation data. Fifty manifests of sixty-four measurements fit.
 pub const SIGNED_BYTES_MAX: usize = 1 << 20;
 

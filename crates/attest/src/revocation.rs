@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use units::Timestamp;
 
 use crate::chain::{Chain, LEAF};
-use crate::limits::{CHAIN_LENGTH, ISSUERS_MAX, REVOKED_MAX};
+use crate::limits::{ISSUERS_MAX, REVOKED_MAX};
 use crate::signed::{self, NotSigned, Said};
 
 /// What issuers took back.
@@ -58,8 +58,8 @@ impl Revocations {
 
 /// Every certificate but the root, with its issuer's key id and its own serial number.
 fn issued(chain: &Chain) -> impl Iterator<Item = (usize, String, &str)> {
-    let certificates = chain.certificates().iter().enumerate().take(CHAIN_LENGTH - 1);
-    certificates.map(|(at, certificate)| {
+    let issued = chain.certificates().len().saturating_sub(1);
+    chain.certificates().iter().enumerate().take(issued).map(|(at, certificate)| {
         let issuer = certificate.issuer_key_id.as_deref().unwrap_or_default();
         (at, HEXLOWER.encode(issuer), certificate.serial.as_str())
     })

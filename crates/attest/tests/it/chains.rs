@@ -1,21 +1,24 @@
 //! Chains that are not NVIDIA's, and files that are not chains.
 
-use attest::chain::{self, ROOT_SHA256, fingerprint, root_der};
+use attest::chain::{self, fingerprint};
+use attest::rim;
 
 use crate::sample::{chain_ders, chain_pem, check, pem};
 
 #[test]
-fn the_pinned_root_is_the_one_of_the_fingerprint() {
-    assert_eq!(fingerprint(&root_der()), ROOT_SHA256);
-    assert_eq!(chain_ders().last(), Some(&root_der()));
+fn the_pinned_roots_are_those_of_the_fingerprints() {
+    let root = |pem: &str| {
+        let body = pem.split("-----").nth(2).unwrap().split_whitespace().collect::<String>();
+        fingerprint(&data_encoding::BASE64.decode(body.as_bytes()).unwrap())
+    };
+    assert_eq!(root(chain::ROOT_PEM), chain::ROOT_SHA256);
+    assert_eq!(root(rim::ROOT_PEM), rim::ROOT_SHA256);
+    assert_eq!(fingerprint(chain_ders().last().unwrap()), chain::ROOT_SHA256);
 }
 
 #[test]
 fn a_chain_has_five_certificates_in_order() {
-    check(
-        |case| drop(case.chain.remove(1)),
-        "refused: the chain has 4 certificates, and a GPU's has 5",
-    );
+    check(|case| drop(case.chain.remove(1)), "refused: the chain has 4 certificates instead of 5");
     check(
         |case| {
             let leaf = case.chain[0].clone();
@@ -23,11 +26,8 @@ fn a_chain_has_five_certificates_in_order() {
         },
         "refused: the chain is not a series of PEM certificates of at most 5120 bytes",
     );
-    check(|case| case.chain.clear(), "refused: the chain has 0 certificates, and a GPU's has 5");
-    check(
-        |case| case.chain.reverse(),
-        "refused: the chain does not end in NVIDIA Device Identity CA",
-    );
+    check(|case| case.chain.clear(), "refused: the chain has 0 certificates instead of 5");
+    check(|case| case.chain.reverse(), "refused: the chain does not end in NVIDIA's pinned root");
     for at in 0_usize..3 {
         check(
             |case| case.chain.swap(at, at + 1),
@@ -59,10 +59,7 @@ fn a_chain_of_another_root_is_refused() {
     let other = other.rsplit_once("<ds:X509Certificate>").unwrap().1;
     let other: String = other.split_once('<').unwrap().0.split_whitespace().collect();
     let other = data_encoding::BASE64.decode(other.as_bytes()).unwrap();
-    check(
-        |case| case.chain[4] = other,
-        "refused: the chain does not end in NVIDIA Device Identity CA",
-    );
+    check(|case| case.chain[4] = other, "refused: the chain does not end in NVIDIA's pinned root");
 }
 
 #[test]

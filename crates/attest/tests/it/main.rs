@@ -8,5 +8,6 @@ mod flips;
 mod machines;
 mod properties;
 mod reports;
+mod rims;
 mod sample;
 mod verdicts;

@@ -64,3 +64,37 @@ fn fwid<'a>(reader: &mut impl Reader<'a>) -> Result<[u8; DIGEST_BYTES]> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `SEQUENCE { SHA-384, 48 bytes of 7 }`.
+    fn fwid_bytes() -> Vec<u8> {
+        let hash = [0x06, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2];
+        [&[0x30, 61][..], &hash, &[0x04, 48], &[7; 48]].concat()
+    }
+
+    #[test]
+    fn firmware_is_found_in_either_shape() {
+        let fwid = fwid_bytes();
+        // Version, and a stand-in for the device's key.
+        let composite = [&[0x30, 68, 0x02, 1, 1, 0x30, 0][..], &fwid].concat();
+        assert_eq!(parse(&composite), Ok([7; 48]));
+        // [0] a vendor, [6] one firmware, [7] flags.
+        let info = [&[0x30, 71, 0x80, 1, b'N', 0xa6, 63][..], &fwid, &[0x87, 1, 0]].concat();
+        assert_eq!(parse(&info), Ok([7; 48]));
+    }
+
+    #[test]
+    fn without_firmware_or_with_another_hash_there_is_none() {
+        assert!(parse(&[]).is_err());
+        assert!(parse(&[0x30, 0]).is_err());
+        assert!(parse(&[0x30, 3, 0x80, 1, b'N']).is_err());
+        let mut sha256 = [&[0x30, 68, 0x02, 1, 1, 0x30, 0][..], &fwid_bytes()].concat();
+        sha256[19] = 1;
+        assert!(parse(&sha256).is_err());
+        let trailing = [&[0x30, 68, 0x02, 1, 1, 0x30, 0][..], &fwid_bytes(), &[0]].concat();
+        assert!(parse(&trailing).is_err());
+    }
+}

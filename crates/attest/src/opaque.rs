@@ -180,3 +180,35 @@ fn mode(feature: Option<&[u8]>, protected: Option<&[u8]>) -> Result<Mode, BadOpa
 fn only_zeros(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFF: Option<&[u8]> = Some(&[NO]);
+    const ON: Option<&[u8]> = Some(&[YES]);
+
+    #[test]
+    fn a_mode_is_what_both_places_agree_on() {
+        check(None, None, Some(Mode::Single));
+        check(None, OFF, Some(Mode::Single));
+        check(None, ON, Some(Mode::ProtectedPcie));
+        check(Some(0), OFF, Some(Mode::Single));
+        check(Some(1), OFF, Some(Mode::Multi));
+        check(Some(1), None, Some(Mode::Multi));
+        check(Some(2), ON, Some(Mode::ProtectedPcie));
+        check(Some(2), None, Some(Mode::ProtectedPcie));
+        check(Some(0), ON, None);
+        check(Some(1), ON, None);
+        check(Some(2), OFF, None);
+        check(Some(3), OFF, None);
+        check(None, Some(&[0]), None);
+        check(None, Some(&[YES, YES]), None);
+    }
+
+    fn check(feature: Option<u8>, protected: Option<&[u8]>, expected: Option<Mode>) {
+        let feature = feature.map(|flag| [flag, 0, 0, 0]);
+        let feature = feature.as_ref().map(<[u8; 4]>::as_slice);
+        assert_eq!(mode(feature, protected).ok(), expected, "{feature:?} {protected:?}");
+    }
+}

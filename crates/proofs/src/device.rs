@@ -58,7 +58,8 @@ pub trait Device {
     /// If the card fails.
     fn fill(&mut self, fill: &[u8; 32], memory: &Memory) -> Result<(), DeviceFault>;
 
-    /// Walks through what was filled last: the last state of each walker.
+    /// Walks through what was filled last: the ends of the legs of each walker, `legs` for each, one walker after
+    /// another.
     ///
     /// # Errors
     /// If the card fails.

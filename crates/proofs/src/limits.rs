@@ -26,7 +26,11 @@ pub const MIX_MIN: u16 = 8;
 pub const MIX_MAX: u16 = 4096;
 /// Walkers, as a power of two.
 pub const LOG_WALKERS_MAX: u8 = 16;
-/// Steps of a walker.
+/// Legs of a walk.
+pub const LEGS_MAX: u16 = 256;
+/// Ends of legs of all walkers: 128 MiB of them.
+pub const ENDS_MAX: u64 = 1 << 20;
+/// Steps of a leg.
 pub const STEPS_MAX: u32 = 65_536;
 /// Walkers that are opened.
 pub const OPENED_MAX: u16 = 1024;

@@ -15,7 +15,7 @@ use crate::prf::{CONSTANTS, Stream, derive, label, permute, words};
 use crate::task::Memory;
 
 pub use check::{Walks, Wrong};
-pub use lanes::{Maker, ends, step_all};
+pub use lanes::{Maker, ends, stroll};
 
 /// Words of a block, and of a walker's state.
 pub const WORDS: usize = 1024;
@@ -122,9 +122,39 @@ impl Walker {
     }
 }
 
-/// A whole walk, every block made anew: where it ends.
-pub fn walk(fill: &[u8; 32], walk: &[u8; 32], memory: &Memory, number: u32) -> End {
-    let mut walker = Walker::new(walk, number);
+/// One leg of a walk: who walks it, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// The walker.
+    pub walker: u32,
+    /// What the state at its beginning is made of.
+    pub key: [u8; 32],
+}
+
+/// What the state after a leg is made of: the first eight words of its end.
+pub fn key_after(end: &End) -> [u8; 32] {
+    let mut key = [0; 32];
+    for (bytes, word) in key.as_chunks_mut::<4>().0.iter_mut().zip(end) {
+        *bytes = word.to_le_bytes();
+    }
+    key
+}
+
+/// A whole walk, every block made anew: the ends of its legs.
+pub fn walk(fill: &[u8; 32], walk: &[u8; 32], memory: &Memory, number: u32) -> Vec<End> {
+    let mut key = *walk;
+    let mut ends = Vec::with_capacity(memory.legs.into());
+    for _ in 0..memory.legs {
+        let end = leg(fill, memory, Leg { walker: number, key });
+        key = key_after(&end);
+        ends.push(end);
+    }
+    ends
+}
+
+/// One leg, every block made anew: where it ends.
+pub fn leg(fill: &[u8; 32], memory: &Memory, leg: Leg) -> End {
+    let mut walker = Walker::new(&leg.key, leg.walker);
     for _ in 0..memory.steps {
         walker.step(&block(fill, memory.mix, walker.place(memory.blocks)));
     }
@@ -132,13 +162,20 @@ pub fn walk(fill: &[u8; 32], walk: &[u8; 32], memory: &Memory, number: u32) -> E
 }
 
 /// The leaf of a walker in the tree that is committed to.
-pub fn leaf(end: &End, number: u32) -> [u8; 32] {
+pub fn leaf(ends: &[End], number: u32) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
-    for word in end {
+    for word in ends.as_flattened() {
         hash.update(&word.to_le_bytes());
     }
     hash.update(&number.to_le_bytes());
     *hash.finalize().as_bytes()
+}
+
+/// The leg of an opened walker that is walked again.
+pub fn asked_leg(memory: &Memory, selection: &[u8; 32], walker: u32) -> usize {
+    let drawn = Stream::new(selection, [walker, 0, label(*b"LEGS")]).next_u32();
+    let scaled = (u64::from(drawn) * u64::from(memory.legs)) >> 32;
+    usize::try_from(scaled).expect("walks have at most 256 legs")
 }
 
 /// The walkers that are opened.

@@ -24,6 +24,8 @@ pub const MESSAGE_BYTES_MAX: usize = HEAD_BYTES + 1 + OPENINGS_BYTES_MAX + SIGNA
 /// What the verifier asks for, and of whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
+    /// The verifier's public key.
+    pub verifier: [u8; 32],
     /// The prover's public key.
     pub prover: [u8; 32],
     /// The machine.
@@ -312,6 +314,7 @@ impl Chain {
 
 impl Challenge {
     fn write(&self, to: &mut Vec<u8>) {
+        to.extend(self.verifier);
         to.extend(self.prover);
         to.extend(self.worker.bits().to_be_bytes());
         to.extend(self.owner.bits().to_be_bytes());
@@ -328,6 +331,7 @@ impl Challenge {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let verifier = from.array()?;
         let prover = from.array()?;
         let worker = WorkerId::from_bits(u128::from_be_bytes(from.array()?));
         let owner = AccountId::from_bits(u128::from_be_bytes(from.array()?));
@@ -351,7 +355,19 @@ impl Challenge {
             task.check().map_err(|bad| Malformed::Unknown { what: bad.field, value: bad.value })?;
             tasks.push(task);
         }
-        Ok(Self { prover, worker, owner, card, rental, barrier, hour, commitment, pings, tasks })
+        Ok(Self {
+            verifier,
+            prover,
+            worker,
+            owner,
+            card,
+            rental,
+            barrier,
+            hour,
+            commitment,
+            pings,
+            tasks,
+        })
     }
 }
 

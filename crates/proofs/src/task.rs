@@ -2,9 +2,9 @@
 
 use crate::bytes::{Malformed, Reader};
 use crate::limits::{
-    BLOCKS_MAX, CHECKED_MAX, LOG_N_MAX, LOG_N_MIN, LOG_WALKERS_MAX, MIX_MAX, MIX_MIN, OPENED_MAX,
-    OPENINGS_BYTES_MAX, PUZZLE_BITS_MAX, PUZZLES_MAX, ROUNDS_MAX, ROWS_MAX, STEPS_MAX,
-    WALKED_BLOCKS_MAX,
+    BLOCKS_MAX, CHECKED_MAX, ENDS_MAX, LEGS_MAX, LOG_N_MAX, LOG_N_MIN, LOG_WALKERS_MAX, MIX_MAX,
+    MIX_MIN, OPENED_MAX, OPENINGS_BYTES_MAX, PUZZLE_BITS_MAX, PUZZLES_MAX, ROUNDS_MAX, ROWS_MAX,
+    STEPS_MAX, WALKED_BLOCKS_MAX,
 };
 
 /// Numbers that hash to leading zeros.
@@ -53,9 +53,11 @@ pub struct Memory {
     pub mix: u16,
     /// 2^`log_walkers` walkers.
     pub log_walkers: u8,
-    /// Steps of each.
+    /// Legs of each walk: at the end of each a walker says where it is, so that any leg can be checked alone.
+    pub legs: u16,
+    /// Steps of a leg.
     pub steps: u32,
-    /// Walkers that are opened.
+    /// Walkers that are opened, with one leg of each.
     pub opened: u16,
     /// From Start to Filled, in milliseconds.
     pub fill_ms: u32,
@@ -178,18 +180,20 @@ impl Memory {
 
     /// Bytes that all walkers read.
     pub fn walked_bytes(&self) -> u64 {
-        (u64::from(self.steps) * 4096) << self.log_walkers
+        (u64::from(self.legs) * u64::from(self.steps) * 4096) << self.log_walkers
     }
 
-    /// Bytes of what is opened: last states and their paths.
+    /// Bytes of what is opened: the ends of all legs, and their paths.
     pub fn openings_bytes(&self) -> usize {
-        usize::from(self.opened) * (128 + 32 * usize::from(self.log_walkers))
+        let ends = 128 * usize::from(self.legs);
+        usize::from(self.opened) * (ends + 32 * usize::from(self.log_walkers))
     }
 
     fn check(&self) -> Result<(), BadTask> {
-        let Self { blocks, mix, log_walkers, steps, opened, .. } = *self;
+        let Self { blocks, mix, log_walkers, legs, steps, opened, .. } = *self;
         let walkers_hold = log_walkers <= LOG_WALKERS_MAX;
         let walked = u64::from(opened) * u64::from(steps);
+        let ends = if walkers_hold { u64::from(legs) << log_walkers } else { 0 };
         within(
             "memory",
             &[
@@ -201,6 +205,8 @@ impl Memory {
                     "8 to 4096, and even",
                 ),
                 ("log_walkers", log_walkers.into(), walkers_hold, "0 to 16"),
+                ("legs", legs.into(), (1..=LEGS_MAX).contains(&legs), "1 to 256"),
+                ("walkers × legs", ends, ends <= ENDS_MAX, "at most 2^20"),
                 ("steps", steps.into(), (1..=STEPS_MAX).contains(&steps), "1 to 65536"),
                 (
                     "opened",
@@ -225,6 +231,15 @@ impl Task {
             Self::Puzzle(puzzle) => puzzle.check(),
             Self::Matmul(matmul) => matmul.check(),
             Self::Memory(memory) => memory.check(),
+        }
+    }
+
+    /// How long a prover may take for what is timed, in milliseconds.
+    pub fn limit_ms(&self) -> u64 {
+        match self {
+            Self::Puzzle(puzzle) => puzzle.limit_ms.into(),
+            Self::Matmul(matmul) => matmul.limit_ms.into(),
+            Self::Memory(memory) => u64::from(memory.fill_ms) + u64::from(memory.walk_ms),
         }
     }
 
@@ -257,6 +272,7 @@ impl Task {
                 to.extend(memory.blocks.to_le_bytes());
                 to.extend(memory.mix.to_le_bytes());
                 to.push(memory.log_walkers);
+                to.extend(memory.legs.to_le_bytes());
                 to.extend(memory.steps.to_le_bytes());
                 to.extend(memory.opened.to_le_bytes());
                 to.extend(memory.fill_ms.to_le_bytes());
@@ -285,6 +301,7 @@ impl Task {
                 blocks: from.u64()?,
                 mix: from.u16()?,
                 log_walkers: from.u8()?,
+                legs: from.u16()?,
                 steps: from.u32()?,
                 opened: from.u16()?,
                 fill_ms: from.u32()?,

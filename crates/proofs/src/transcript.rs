@@ -40,7 +40,7 @@ pub enum Flaw {
     #[error("it does not end with a verdict: it was cut off, or the session never ended")]
     NoVerdict,
     /// A key in it is none.
-    #[error("the prover's public key is not a point of ed25519")]
+    #[error("a public key in its challenge is not a point of ed25519")]
     Key,
     /// σ is not what the challenge committed to.
     #[error("the verifier did not keep to what it committed to: σ does not open the commitment")]
@@ -81,8 +81,6 @@ pub enum Flaw {
 pub struct Report {
     /// The session.
     pub session: [u8; 16],
-    /// The key that verified.
-    pub verifier: [u8; 32],
     /// What was asked.
     pub challenge: Challenge,
     /// What came of it.
@@ -91,18 +89,14 @@ pub struct Report {
     pub messages: usize,
 }
 
-/// Re-checks a transcript of this verifier's: signatures, order, choices, openings, and the verdict that follows.
+/// Re-checks a transcript: signatures, order, choices, openings, and the verdict that follows.
 ///
-/// With a `secret`, products are checked with vectors made of it instead of the verifier's, which may have told
+/// The keys are those that it names: whether the verifier's is a network's is for the caller to ask. With a `secret`, products are checked with vectors made of it instead of the verifier's, which may have told
 /// the prover. Its verdict is compared with what follows from the answers and the times it gives.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn recheck(
-    bytes: &[u8],
-    verifier: &VerifyingKey,
-    secret: Option<[u8; 32]>,
-) -> Result<Report, Flaw> {
+pub fn recheck(bytes: &[u8], secret: Option<[u8; 32]>) -> Result<Report, Flaw> {
     if bytes.len() > TRANSCRIPT_BYTES_MAX {
         return Err(Flaw::Size { bytes: bytes.len() });
     }
@@ -113,6 +107,7 @@ pub fn recheck(
     let first = messages.first().ok_or(Flaw::NoChallenge)?;
     let Body::Challenge(challenge) = first.body.clone() else { return Err(Flaw::NoChallenge) };
     let prover = VerifyingKey::from_bytes(&challenge.prover).map_err(|_| Flaw::Key)?;
+    let verifier = VerifyingKey::from_bytes(&challenge.verifier).map_err(|_| Flaw::Key)?;
     let sigma = Sigma(verdict.sigma);
     if challenge.commitment != sigma.commitment() || first.session != sigma.session() {
         return Err(Flaw::Commitment);
@@ -122,13 +117,12 @@ pub fn recheck(
         return Err(Flaw::Times);
     }
     times.extend(times.last().copied());
-    in_order(&messages, verifier, &prover)?;
+    in_order(&messages, &verifier, &prover)?;
     let referee = Referee::new(sigma, &challenge, first.hash);
     let referee = secret.into_iter().fold(referee, Referee::with_vectors);
     replay(&messages, &times, referee)?;
     let session = first.session;
-    let verifier = verifier.to_bytes();
-    Ok(Report { session, verifier, challenge, verdict, messages: messages.len() })
+    Ok(Report { session, challenge, verdict, messages: messages.len() })
 }
 
 fn split(mut bytes: &[u8]) -> Result<Vec<Message<'_>>, Flaw> {

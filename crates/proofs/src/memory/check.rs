@@ -1,6 +1,6 @@
 //! Opened walks, checked: their paths lead to the root, and they end where the verifier's own walk ends.
 
-use super::{End, LANES, asked, ends, leaf, walk};
+use super::{End, LANES, Leg, asked, asked_leg, ends, key_after, leaf, leg};
 use crate::bytes::{Malformed, Reader};
 use crate::task::Memory;
 use crate::tree::climb;
@@ -32,13 +32,14 @@ pub struct Walks {
     fill: [u8; 32],
     walk: [u8; 32],
     root: [u8; 32],
+    selection: [u8; 32],
     walkers: Vec<u32>,
 }
 
 /// A walk as it was opened.
 struct Opened<'a> {
     walker: u32,
-    end: End,
+    ends: Vec<End>,
     path: &'a [[u8; 32]],
 }
 
@@ -51,7 +52,8 @@ impl Walks {
         walk: [u8; 32],
         root: [u8; 32],
     ) -> Self {
-        Self { memory, fill, walk, root, walkers: asked(&memory, selection) }
+        let walkers = asked(&memory, selection);
+        Self { memory, fill, walk, root, selection: *selection, walkers }
     }
 
     /// The walkers that are opened, in order.
@@ -65,7 +67,8 @@ impl Walks {
     }
 
     fn opening_bytes(&self) -> usize {
-        4 * LANES + 32 * usize::from(self.memory.log_walkers)
+        let memory = &self.memory;
+        4 * LANES * usize::from(memory.legs) + 32 * usize::from(memory.log_walkers)
     }
 
     /// Whether these bytes open them, and they are the walks.
@@ -73,7 +76,7 @@ impl Walks {
     /// # Errors
     /// The first check that fails.
     pub fn check(&self, openings: &[u8]) -> Result<(), Wrong> {
-        self.check_by(openings, |walkers| ends(&self.fill, &self.walk, &self.memory, walkers))
+        self.check_by(openings, |legs| ends(&self.fill, &self.memory, legs))
     }
 
     /// The same, one walk at a time.
@@ -81,9 +84,8 @@ impl Walks {
     /// # Errors
     /// The same.
     pub fn check_plainly(&self, openings: &[u8]) -> Result<(), Wrong> {
-        self.check_by(openings, |walkers| {
-            let walks = walkers.iter().map(|to| walk(&self.fill, &self.walk, &self.memory, *to));
-            walks.collect()
+        self.check_by(openings, |legs| {
+            legs.iter().map(|walked| leg(&self.fill, &self.memory, *walked)).collect()
         })
     }
 
@@ -109,31 +111,42 @@ impl Walks {
         Ok(parts)
     }
 
-    fn check_by(&self, openings: &[u8], ends: impl Fn(&[u32]) -> Vec<End>) -> Result<(), Wrong> {
+    fn check_by(&self, openings: &[u8], ends: impl Fn(&[Leg]) -> Vec<End>) -> Result<(), Wrong> {
         let opened = self.read(openings)?;
         let leads_away = |opened: &&Opened<'_>| {
-            climb(leaf(&opened.end, opened.walker), opened.walker, opened.path) != self.root
+            climb(leaf(&opened.ends, opened.walker), opened.walker, opened.path) != self.root
         };
         if let Some(Opened { walker, .. }) = opened.iter().find(leads_away) {
             return Err(Wrong::Path { walker: *walker });
         }
-        let ends = ends(&self.walkers);
-        match opened.iter().zip(ends).find(|(opened, end)| opened.end != *end) {
+        let asked = opened.iter().map(|opened| self.asked_of(opened));
+        let (legs, due): (Vec<Leg>, Vec<End>) = asked.unzip();
+        let wrong = legs.iter().zip(due).zip(ends(&legs)).find(|((_, due), end)| due != end);
+        match wrong {
             None => Ok(()),
-            Some((Opened { walker, .. }, _)) => Err(Wrong::Walk { walker: *walker }),
+            Some(((leg, _), _)) => Err(Wrong::Walk { walker: leg.walker }),
         }
+    }
+
+    /// The leg of an opened walk that is walked again, and where it has to end.
+    fn asked_of(&self, opened: &Opened<'_>) -> (Leg, End) {
+        let walker = opened.walker;
+        let number = asked_leg(&self.memory, &self.selection, walker);
+        let before = number.checked_sub(1).and_then(|before| opened.ends.get(before));
+        let key = before.map_or(self.walk, key_after);
+        (Leg { walker, key }, opened.ends.get(number).copied().unwrap_or([0; LANES]))
     }
 
     fn read<'a>(&self, openings: &'a [u8]) -> Result<Vec<Opened<'a>>, Malformed> {
         let mut reader = Reader::new(openings);
         let mut opened = Vec::with_capacity(self.walkers.len());
         for &walker in &self.walkers {
-            let mut end = [0; LANES];
-            for word in &mut end {
+            let mut ends = vec![[0; LANES]; self.memory.legs.into()];
+            for word in ends.as_flattened_mut() {
                 *word = reader.u32()?;
             }
             let path = reader.take(32 * usize::from(self.memory.log_walkers))?.as_chunks().0;
-            opened.push(Opened { walker, end, path });
+            opened.push(Opened { walker, ends, path });
         }
         reader.end()?;
         Ok(opened)

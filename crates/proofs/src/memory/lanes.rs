@@ -4,7 +4,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{Block, CELL_WORDS, End, LANES, MIX_FACTOR, READ_FACTOR, WORDS, Walker, first};
+use super::{Block, CELL_WORDS, End, LANES, Leg, MIX_FACTOR, READ_FACTOR, WORDS, Walker, first};
 use crate::task::Memory;
 
 /// Walkers that go together: as many as the widest vector has lanes; their blocks and states stay in a core's cache.
@@ -119,7 +119,7 @@ fn turned<const N: usize, const BITS: u32>(left: Row<N>, right: Row<N>) -> Row<N
     std::array::from_fn(|lane| (left[lane] ^ right[lane]).rotate_left(BITS))
 }
 
-/// Steps of many walkers, each in its own block.
+/// Steps of many walkers, each in the block that was made for it.
 struct Steps<'a> {
     walkers: &'a mut [Walker],
     blocks: &'a [Block],
@@ -133,6 +133,33 @@ impl WithSimd for Steps<'_> {
         for (walker, block) in self.walkers.iter_mut().zip(self.blocks) {
             step(&mut walker.state, block);
         }
+    }
+}
+
+/// Steps of one walker through a memory that is there.
+struct Stroll<'a> {
+    walker: &'a mut Walker,
+    blocks: &'a [Block],
+    steps: u32,
+}
+
+impl WithSimd for Stroll<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for _ in 0..self.steps {
+            let place = usize::try_from(self.walker.place(self.blocks.len() as u64));
+            let Some(block) = place.ok().and_then(|place| self.blocks.get(place)) else { return };
+            step(&mut self.walker.state, block);
+        }
+    }
+}
+
+/// Walks through blocks that are there, all of a memory: what a prover without a card does.
+pub fn stroll(walker: &mut Walker, blocks: &[Block], steps: u32) {
+    if !blocks.is_empty() {
+        Arch::new().dispatch(Stroll { walker, blocks, steps });
     }
 }
 
@@ -166,24 +193,20 @@ fn mixed<const DISTANCE: usize>(line: End) -> End {
     })
 }
 
-/// The steps of many walkers through blocks that are at hand: as [`Walker::step`] for each.
-pub fn step_all(walkers: &mut [Walker], blocks: &[Block]) {
-    Arch::new().dispatch(Steps { walkers, blocks });
-}
-
-/// Where these walkers end, every block made anew.
-pub fn ends(fill: &[u8; 32], walk: &[u8; 32], memory: &Memory, walkers: &[u32]) -> Vec<End> {
+/// Where these legs end, every block made anew.
+pub fn ends(fill: &[u8; 32], memory: &Memory, legs: &[Leg]) -> Vec<End> {
     let maker = Maker::new(fill, memory.mix);
     let mut blocks = vec![[0; WORDS]; TOGETHER];
-    let mut ends = Vec::with_capacity(walkers.len());
-    for numbers in walkers.chunks(TOGETHER) {
-        let mut walkers: Vec<_> = numbers.iter().map(|number| Walker::new(walk, *number)).collect();
-        let blocks = &mut blocks[..numbers.len()];
+    let mut ends = Vec::with_capacity(legs.len());
+    for legs in legs.chunks(TOGETHER) {
+        let mut walkers: Vec<_> =
+            legs.iter().map(|leg| Walker::new(&leg.key, leg.walker)).collect();
+        let blocks = &mut blocks[..legs.len()];
         for _ in 0..memory.steps {
             let places = walkers.iter().map(|walker| walker.place(memory.blocks));
             let places: Vec<_> = places.collect();
             maker.make(&places, blocks);
-            step_all(&mut walkers, blocks);
+            maker.arch.dispatch(Steps { walkers: &mut walkers, blocks });
         }
         ends.extend(walkers.iter().map(Walker::end));
     }

@@ -9,20 +9,22 @@ const FILL: [u8; 32] = [7; 32];
 const WALK: [u8; 32] = [9; 32];
 
 fn memory(blocks: u64, mix: u16, log_walkers: u8, steps: u32, opened: u16) -> Memory {
-    let (fill_ms, walk_ms, answer_ms) = (1, 1, 1);
-    Memory { blocks, mix, log_walkers, steps, opened, fill_ms, walk_ms, answer_ms }
+    let (legs, fill_ms, walk_ms, answer_ms) = (3, 1, 1, 1);
+    Memory { blocks, mix, log_walkers, legs, steps, opened, fill_ms, walk_ms, answer_ms }
 }
 
 /// What an honest prover opens, and what it is checked by.
 fn opened(memory: Memory) -> (Walks, Vec<u8>, [u8; 32]) {
-    let walkers: Vec<u32> = (0..1 << memory.log_walkers).collect();
-    let ends = ends(&FILL, &WALK, &memory, &walkers);
-    let leaves = walkers.iter().zip(&ends).map(|(walker, end)| leaf(end, *walker));
+    let walkers = 0..1_u32 << memory.log_walkers;
+    let walks: Vec<Vec<End>> =
+        walkers.clone().map(|walker| walk(&FILL, &WALK, &memory, walker)).collect();
+    let leaves = walkers.zip(&walks).map(|(walker, ends)| leaf(ends, walker));
     let tree = Tree::new(leaves.collect()).unwrap();
     let selection = [3; 32];
     let mut openings = Vec::new();
     for walker in asked(&memory, &selection) {
-        openings.extend(ends[walker as usize].iter().flat_map(|word| word.to_le_bytes()));
+        let words = walks[walker as usize].as_flattened();
+        openings.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         openings.extend(tree.path(walker).unwrap().concat());
     }
     (Walks::new(memory, &selection, FILL, WALK, tree.root()), openings, tree.root())
@@ -45,8 +47,20 @@ fn blocks_made_side_by_side_are_those_made_one_by_one() {
 fn many_walk_as_one_does() {
     let memory = memory(1000, 8, 5, 5, 1);
     let walkers = [0, 1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 31];
-    let alone = walkers.map(|walker| walk(&FILL, &WALK, &memory, walker));
-    assert_eq!(ends(&FILL, &WALK, &memory, &walkers), alone);
+    let legs = walkers.map(|walker| Leg { walker, key: WALK });
+    let alone = legs.map(|walked| leg(&FILL, &memory, walked));
+    assert_eq!(ends(&FILL, &memory, &legs), alone);
+}
+
+#[test]
+fn a_stroll_through_kept_blocks_ends_where_blocks_made_anew_lead() {
+    let memory = memory(37, 8, 2, 9, 1);
+    let blocks: Vec<Block> = (0..memory.blocks).map(|number| block(&FILL, 8, number)).collect();
+    for number in 0..4 {
+        let mut walker = Walker::new(&WALK, number);
+        stroll(&mut walker, &blocks, memory.steps);
+        assert_eq!(walker.end(), walk(&FILL, &WALK, &memory, number)[0], "walker {number}");
+    }
 }
 
 #[test]
@@ -89,7 +103,7 @@ fn blocks_mixed_less_are_found_out() {
 fn a_changed_or_swapped_opening_leads_elsewhere() {
     let (walks, openings, _) = opened(memory(64, 8, 3, 2, 8));
     let size = openings.len() / 8;
-    for at in [0, 127, 128, size - 1] {
+    for at in [0, 127, 128, 3 * 128, size - 1] {
         let mut changed = openings.clone();
         changed[at] ^= 1;
         assert_eq!(walks.check(&changed), Err(Wrong::Path { walker: 0 }), "byte {at}");
@@ -211,10 +225,11 @@ proptest! {
     ) {
         let memory = memory(blocks, 2 * mix, 16, steps, 1);
         let walkers: Vec<u32> = (first..).step_by(7).take(count).collect();
-        let ends = ends(&fill, &WALK, &memory, &walkers);
+        let legs: Vec<Leg> = walkers.iter().map(|walker| Leg { walker: *walker, key: WALK }).collect();
+        let ends = ends(&fill, &memory, &legs);
         let last = walkers.len() - 1;
         for at in [0, last / 2, last] {
-            prop_assert_eq!(ends[at], walk(&fill, &WALK, &memory, walkers[at]));
+            prop_assert_eq!(ends[at], leg(&fill, &memory, legs[at]));
         }
     }
 
@@ -223,4 +238,36 @@ proptest! {
         let walks = Walks::new(memory(64, 8, 1, 1, 1), &[3; 32], FILL, WALK, [0; 32]);
         prop_assert!(walks.check(&bytes).is_err());
     }
+}
+
+#[test]
+fn a_leg_that_was_not_walked_is_found_out_when_it_is_asked_for() {
+    let memory = memory(64, 8, 3, 3, 8);
+    let mut found = std::collections::BTreeMap::new();
+    for skipped in 0..3 {
+        let walks: Vec<Vec<End>> = (0..8)
+            .map(|walker| {
+                let mut ends = walk(&FILL, &WALK, &memory, walker);
+                ends[skipped] = [5; LANES];
+                ends
+            })
+            .collect();
+        let leaves = (0..).zip(&walks).map(|(walker, ends)| leaf(ends, walker));
+        let tree = Tree::new(leaves.collect()).unwrap();
+        for chance in 0..20 {
+            let selection = [chance; 32];
+            let mut openings = Vec::new();
+            for walker in asked(&memory, &selection) {
+                let words = walks[walker as usize].as_flattened();
+                openings.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+                openings.extend(tree.path(walker).unwrap().concat());
+            }
+            let walks = Walks::new(memory, &selection, FILL, WALK, tree.root());
+            let touched = |leg: usize| leg == skipped || leg == skipped + 1;
+            let due = (0..8).any(|walker| touched(asked_leg(&memory, &selection, walker)));
+            assert_eq!(walks.check(&openings).is_err(), due, "leg {skipped}, chance {chance}");
+            *found.entry(due).or_insert(0) += 1;
+        }
+    }
+    assert!(found[&true] > 50, "{found:?}");
 }

@@ -207,16 +207,18 @@ impl<'a> Prover<'a> {
         };
         self.listen(&said)?;
         let walk = memory::walk_seed(&stride, &fill);
-        let states = device.walk(&walk, asked)?;
-        let leaves = (0_u32..).zip(&states).map(|(walker, state)| memory::leaf(state, walker));
+        let ends = device.walk(&walk, asked)?;
+        let walks: Vec<&[[u32; 32]]> = ends.chunks(asked.legs.into()).collect();
+        let leaves = (0_u32..).zip(&walks).map(|(walker, ends)| memory::leaf(ends, walker));
         let tree = grow(leaves.collect())?;
         let heard = self.tell(&Body::Root { task, round: 0, root: tree.root() }, channel)?;
         let Some(selection) = self.asked(task, heard.as_deref())? else { return Ok(heard) };
         let mut openings = Vec::with_capacity(asked.openings_bytes());
         for walker in memory::asked(asked, &selection) {
-            let state = usize::try_from(walker).ok().and_then(|walker| states.get(walker));
-            openings.extend(state.into_iter().flatten().flat_map(|word| word.to_le_bytes()));
-            openings.extend(tree.path(walker).unwrap_or_default().concat());
+            let ends = usize::try_from(walker).ok().and_then(|walker| walks.get(walker));
+            let words = ends.copied().unwrap_or_default().as_flattened();
+            openings.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+            openings.extend(tree.path(walker).unwrap_or_default().as_flattened());
         }
         Ok(self.tell(&Body::Openings { task, bytes: &openings }, channel)?)
     }

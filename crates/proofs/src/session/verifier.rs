@@ -73,7 +73,7 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// Begins a session: `challenge` without its commitment, which follows from σ.
+    /// Begins a session: `challenge` without the verifier's key, and without its commitment, which follows from σ.
     ///
     /// # Errors
     /// If the prover's key is none.
@@ -84,6 +84,7 @@ impl Verifier {
         expires_ms: u64,
     ) -> Result<Self, Rejected> {
         let prover = VerifyingKey::from_bytes(&challenge.prover).map_err(|_| Rejected::Key)?;
+        challenge.verifier = key.verifying_key().to_bytes();
         challenge.commitment = sigma.commitment();
         let mut chain = Chain::new(sigma.session(), expires_ms);
         let message = chain.say(&Body::Challenge(challenge.clone()), &key);

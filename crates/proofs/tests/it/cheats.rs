@@ -50,7 +50,7 @@ impl Device for Bent {
     }
 
     fn walk(&mut self, _: &[u8; 32], memory: &Memory) -> Result<Vec<[u32; 32]>, DeviceFault> {
-        Ok(vec![[0; 32]; memory.walkers()])
+        Ok(vec![[0; 32]; memory.walkers() * usize::from(memory.legs)])
     }
 }
 

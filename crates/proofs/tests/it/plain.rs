@@ -68,6 +68,6 @@ impl Device for Plain {
 
     fn walk(&mut self, walk: &[u8; 32], memory: &Memory) -> Result<Vec<[u32; 32]>, DeviceFault> {
         let walkers = 0..1_u32 << memory.log_walkers;
-        Ok(walkers.map(|walker| memory::walk(&self.fill, walk, memory, walker)).collect())
+        Ok(walkers.flat_map(|walker| memory::walk(&self.fill, walk, memory, walker)).collect())
     }
 }

@@ -26,7 +26,8 @@ pub(crate) const MEMORY: Memory = Memory {
     blocks: 64,
     mix: 8,
     log_walkers: 3,
-    steps: 20,
+    legs: 3,
+    steps: 7,
     opened: 4,
     fill_ms: 1000,
     walk_ms: 500,
@@ -36,6 +37,7 @@ pub(crate) const MEMORY: Memory = Memory {
 /// A challenge for the prover of these tests.
 pub(crate) fn challenge(tasks: &[Task]) -> Challenge {
     Challenge {
+        verifier: [0; 32],
         prover: prover_key().verifying_key().to_bytes(),
         worker: WorkerId::from_bits(5),
         owner: AccountId::from_bits(6),

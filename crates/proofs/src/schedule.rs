@@ -1,0 +1,450 @@
+//! When a machine is asked to prove, and what: at two moments of an hour that it cannot know before.
+//!
+//! # Invariants
+//! - A limit is longer than the documented time of the proof on the slowest card of its class: who is what he says
+//!   and is idle is never late.
+//! - What an hour asks of a card takes less of its time than a named share.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use units::{DeviceKind, Hour, Timestamp, WorkerId};
+use utoipa::ToSchema;
+
+use crate::limits::BLOCKS_MAX;
+use crate::prf::derive;
+use crate::task::{BadTask, Matmul, Memory, Puzzle, Task};
+
+/// Classes of machines, at most.
+pub const CLASSES_MAX: usize = 32;
+/// Times that a proof is tried again, at most.
+pub const RETRIES_MAX: usize = 8;
+
+const MINUTE_MILLIS: u64 = 60_000;
+const BLOCKS_PER_MIB: u64 = 256;
+
+/// A part of an hour, in minutes from its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// From this minute on.
+    pub from_minute: u8,
+    /// Before this minute.
+    pub to_minute: u8,
+}
+
+/// How much memory is proved, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryPlan {
+    /// The share of a card's memory that is filled, in basis points. facts: 90 %.
+    pub share_bp: u16,
+    /// Rounds of mixing in each cell.
+    pub mix: u16,
+    /// 2^`log_walkers` walkers.
+    pub log_walkers: u8,
+    /// Legs of each walk.
+    pub legs: u16,
+    /// Steps of a leg.
+    pub steps: u32,
+    /// Walkers that are opened, with one leg of each.
+    pub opened: u16,
+    /// Milliseconds to fill a gibibyte.
+    pub fill_ms_per_gib: u32,
+    /// From Walk to Root, in milliseconds.
+    pub walk_ms: u32,
+    /// From Ask to Openings, in milliseconds.
+    pub answer_ms: u32,
+}
+
+/// What is asked of one class of machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Class {
+    /// Cards or processors.
+    pub kind: DeviceKind,
+    /// For cards with at least this much memory, in mebibytes. The most that fits is a machine's class.
+    pub vram_from_mib: u64,
+    /// A rate of hashes.
+    pub puzzle: Option<Puzzle>,
+    /// A rate of products.
+    pub matmul: Option<Matmul>,
+    /// Memory that is there.
+    pub memory: Option<MemoryPlan>,
+    /// The documented time of all this on the slowest card of the class, in milliseconds.
+    pub proof_ms: u32,
+}
+
+/// When machines prove, and what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProofRules {
+    /// When a nominated machine is asked first.
+    pub first: Window,
+    /// When it is asked again, before the block closes.
+    pub last: Window,
+    /// Minutes until a proof that came to nothing is tried again; after the last of them, the hour is over for it.
+    pub retry_minutes: Vec<u8>,
+    /// How long a session may last, in seconds.
+    pub session_secs: u32,
+    /// Pings of a session.
+    pub pings: u8,
+    /// How much of a card's time an hour of proofs may take, in milliseconds. Target: 60 s.
+    pub hourly_ms_max: u32,
+    /// What is asked, by class.
+    pub classes: BTreeMap<String, Class>,
+}
+
+/// Rules that cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotProofRules {
+    /// A window that is none, or the second before the first.
+    #[error(
+        "windows must lie in the hour, each from an earlier to a later minute, the first before the last"
+    )]
+    Windows,
+    /// Too many classes, or none.
+    #[error(
+        "there must be 1 to {CLASSES_MAX} classes, with names of 1 to 32 letters, digits, and hyphens"
+    )]
+    Classes,
+    /// Too many retries.
+    #[error("there may be {RETRIES_MAX} retries, each after 1 to 59 minutes")]
+    Retries,
+    /// A session of no length.
+    #[error("a session lasts 30 to 1800 seconds, with at most 8 pings")]
+    Session,
+    /// A task out of bounds.
+    #[error("class {class}: {bad}")]
+    Task {
+        /// The class.
+        class: String,
+        /// What is wrong.
+        bad: BadTask,
+    },
+    /// An honest machine would be late.
+    #[error(
+        "class {class}: its limits of {limit_ms} ms are not longer than its proof, which takes {proof_ms} ms"
+    )]
+    Deadline {
+        /// The class.
+        class: String,
+        /// What its tasks allow.
+        limit_ms: u64,
+        /// What they take.
+        proof_ms: u32,
+    },
+    /// An hour would take too much.
+    #[error(
+        "class {class}: two proofs of {proof_ms} ms are more than the {max} ms that an hour may take"
+    )]
+    Load {
+        /// The class.
+        class: String,
+        /// What one takes.
+        proof_ms: u32,
+        /// What an hour may take.
+        max: u32,
+    },
+}
+
+/// Which of an hour's proofs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// After nomination.
+    First,
+    /// Before the block closes.
+    Last,
+}
+
+impl MemoryPlan {
+    /// The task on a card of this much memory.
+    pub fn task(&self, vram_mib: u64) -> Memory {
+        let filled_mib = vram_mib * u64::from(self.share_bp) / 10_000;
+        let gib = filled_mib.div_ceil(1024).max(1);
+        Memory {
+            blocks: (filled_mib * BLOCKS_PER_MIB).clamp(1, BLOCKS_MAX),
+            mix: self.mix,
+            log_walkers: self.log_walkers,
+            legs: self.legs,
+            steps: self.steps,
+            opened: self.opened,
+            fill_ms: u32::try_from(u64::from(self.fill_ms_per_gib) * gib).unwrap_or(u32::MAX),
+            walk_ms: self.walk_ms,
+            answer_ms: self.answer_ms,
+        }
+    }
+}
+
+impl Class {
+    /// What a machine of this class with cards of this memory is asked.
+    pub fn tasks(&self, vram_mib: u64) -> Vec<Task> {
+        let puzzle = self.puzzle.map(Task::Puzzle);
+        let matmul = self.matmul.map(Task::Matmul);
+        let memory = self.memory.map(|plan| Task::Memory(plan.task(vram_mib)));
+        puzzle.into_iter().chain(matmul).chain(memory).collect()
+    }
+
+    fn check(&self, name: &str, rules: &ProofRules) -> Result<(), NotProofRules> {
+        let class = || name.to_owned();
+        let tasks = self.tasks(self.vram_from_mib);
+        for task in &tasks {
+            task.check().map_err(|bad| NotProofRules::Task { class: class(), bad })?;
+        }
+        let limit_ms = tasks.iter().map(Task::limit_ms).sum();
+        if tasks.is_empty() || u64::from(self.proof_ms) >= limit_ms {
+            let proof_ms = self.proof_ms;
+            return Err(NotProofRules::Deadline { class: class(), limit_ms, proof_ms });
+        }
+        if self.proof_ms > rules.hourly_ms_max / 2 {
+            let (proof_ms, max) = (self.proof_ms, rules.hourly_ms_max);
+            return Err(NotProofRules::Load { class: class(), proof_ms, max });
+        }
+        Ok(())
+    }
+}
+
+impl Window {
+    fn holds(self) -> bool {
+        self.from_minute < self.to_minute && self.to_minute <= 60
+    }
+
+    fn at(self, hour: Hour, share: u32) -> Timestamp {
+        let from = u64::from(self.from_minute) * MINUTE_MILLIS;
+        let width = u64::from(self.to_minute - self.from_minute) * MINUTE_MILLIS;
+        let millis = from + ((width * u64::from(share)) >> 32);
+        Timestamp::from_millis(hour.start().millis() + millis)
+    }
+}
+
+impl ProofRules {
+    /// Whether they can hold.
+    ///
+    /// # Errors
+    /// The first that cannot.
+    pub fn check(&self) -> Result<(), NotProofRules> {
+        let (first, last) = (self.first, self.last);
+        if !first.holds() || !last.holds() || first.to_minute > last.from_minute {
+            return Err(NotProofRules::Windows);
+        }
+        let name_holds = |name: &String| {
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            (1..=32).contains(&name.len()) && name.bytes().all(known)
+        };
+        let classes = &self.classes;
+        if !(1..=CLASSES_MAX).contains(&classes.len()) || !classes.keys().all(name_holds) {
+            return Err(NotProofRules::Classes);
+        }
+        let retries = &self.retry_minutes;
+        if retries.len() > RETRIES_MAX || !retries.iter().all(|wait| (1..60).contains(wait)) {
+            return Err(NotProofRules::Retries);
+        }
+        if !(30..=1800).contains(&self.session_secs) || self.pings > crate::limits::PINGS_MAX {
+            return Err(NotProofRules::Session);
+        }
+        classes.iter().try_for_each(|(name, class)| class.check(name, self))
+    }
+
+    /// The class of a machine with cards of this memory, and its name.
+    pub fn class_of(&self, kind: DeviceKind, vram_mib: u64) -> Option<(&str, &Class)> {
+        let fits = |class: &Class| class.kind == kind && class.vram_from_mib <= vram_mib;
+        let fitting = self.classes.iter().filter(|(_, class)| fits(class));
+        let largest = fitting.max_by_key(|(_, class)| class.vram_from_mib);
+        largest.map(|(name, class)| (name.as_str(), class))
+    }
+
+    /// When a machine is called in an hour. Nobody without the secret can tell.
+    pub fn due(&self, secret: &[u8; 32], worker: WorkerId, hour: Hour, call: Call) -> Timestamp {
+        let (window, which) = match call {
+            Call::First => (self.first, [0]),
+            Call::Last => (self.last, [1]),
+        };
+        let start = hour.start().millis().to_le_bytes();
+        let parts: [&[u8]; 4] = [secret, &worker.bits().to_be_bytes(), &start, &which];
+        let hash = derive("iog proof 1 due", &parts);
+        window.at(hour, u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]]))
+    }
+
+    /// When a proof that came to nothing is tried again, after it was tried so many times; `None` when it is not.
+    pub fn retry_at(&self, tried: usize, ended: Timestamp) -> Option<Timestamp> {
+        let wait = self.retry_minutes.get(tried.checked_sub(1)?)?;
+        Some(Timestamp::from_millis(ended.millis() + u64::from(*wait) * MINUTE_MILLIS))
+    }
+}
+
+impl Default for ProofRules {
+    fn default() -> Self {
+        Self {
+            first: Window { from_minute: 1, to_minute: 20 },
+            last: Window { from_minute: 40, to_minute: 55 },
+            retry_minutes: vec![1, 3, 9],
+            session_secs: 300,
+            pings: 3,
+            hourly_ms_max: 60_000,
+            classes: BTreeMap::from([
+                ("cpu".to_owned(), CPU),
+                ("gpu".to_owned(), SMALL),
+                ("gpu-24".to_owned(), LARGE),
+                ("gpu-80".to_owned(), DATA_CENTER),
+            ]),
+        }
+    }
+}
+
+/// Ten puzzles, as io.net hands them out.
+const PUZZLE: Puzzle = Puzzle { bits: 20, count: 10, limit_ms: 20_000 };
+
+/// A processor of two cores multiplies 2^9 rows in some milliseconds.
+const CPU: Class = Class {
+    kind: DeviceKind::Cpu,
+    vram_from_mib: 0,
+    puzzle: Some(Puzzle { bits: 14, ..PUZZLE }),
+    matmul: Some(Matmul {
+        log_n: 9,
+        rounds: 8,
+        checked: 1,
+        rows: 64,
+        limit_ms: 20_000,
+        answer_ms: 20_000,
+    }),
+    memory: None,
+    proof_ms: 10_000,
+};
+
+/// A GeForce of the 20 series: 50 TOPS of bytes at least, 300 GB/s.
+const SMALL: Class = Class {
+    kind: DeviceKind::Gpu,
+    vram_from_mib: 0,
+    puzzle: Some(PUZZLE),
+    matmul: Some(Matmul {
+        log_n: 12,
+        rounds: 64,
+        checked: 1,
+        rows: 64,
+        limit_ms: 4_000,
+        answer_ms: 20_000,
+    }),
+    memory: Some(MemoryPlan {
+        share_bp: 9_000,
+        mix: 288,
+        log_walkers: 14,
+        legs: 16,
+        steps: 128,
+        opened: 16,
+        fill_ms_per_gib: 1_000,
+        walk_ms: 2_000,
+        answer_ms: 10_000,
+    }),
+    proof_ms: 15_000,
+};
+
+/// 24 GiB and more: 200 TOPS, 600 GB/s.
+const LARGE: Class = Class {
+    vram_from_mib: 22_000,
+    matmul: Some(Matmul {
+        log_n: 13,
+        rounds: 64,
+        checked: 1,
+        rows: 64,
+        limit_ms: 4_000,
+        answer_ms: 20_000,
+    }),
+    memory: Some(MemoryPlan {
+        share_bp: 9_000,
+        mix: 288,
+        log_walkers: 14,
+        legs: 32,
+        steps: 128,
+        opened: 16,
+        fill_ms_per_gib: 500,
+        walk_ms: 2_500,
+        answer_ms: 10_000,
+    }),
+    ..SMALL
+};
+
+/// 80 GB and more: 600 TOPS, 2 TB/s.
+const DATA_CENTER: Class = Class {
+    vram_from_mib: 78_000,
+    matmul: Some(Matmul {
+        log_n: 14,
+        rounds: 32,
+        checked: 1,
+        rows: 64,
+        limit_ms: 4_000,
+        answer_ms: 20_000,
+    }),
+    memory: Some(MemoryPlan {
+        share_bp: 9_000,
+        mix: 288,
+        log_walkers: 14,
+        legs: 64,
+        steps: 128,
+        opened: 16,
+        fill_ms_per_gib: 200,
+        walk_ms: 1_500,
+        answer_ms: 10_000,
+    }),
+    proof_ms: 20_000,
+    ..SMALL
+};
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_rules_of_the_first_day_hold() {
+        assert_eq!(ProofRules::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_machine_has_the_class_of_the_most_memory_that_fits() {
+        let rules = ProofRules::default();
+        let name = |kind, vram| rules.class_of(kind, vram).map(|(name, _)| name.to_owned());
+        for (vram, expected) in [(8_192, "gpu"), (24_564, "gpu-24"), (81_559, "gpu-80")] {
+            assert_eq!(name(DeviceKind::Gpu, vram).as_deref(), Some(expected));
+        }
+        assert_eq!(name(DeviceKind::Cpu, 0).as_deref(), Some("cpu"));
+    }
+
+    #[test]
+    fn ninety_percent_of_a_card_are_filled() {
+        let plan = LARGE.memory.expect("cards have memory");
+        let memory = plan.task(24_564);
+        assert_eq!(memory.bytes() >> 20, 22_107);
+        assert_eq!(memory.fill_ms, 22 * 500);
+    }
+
+    #[test]
+    fn rules_that_would_call_an_honest_machine_late_are_refused() {
+        let mut rules = ProofRules::default();
+        if let Some(class) = rules.classes.get_mut("cpu") {
+            class.proof_ms = 25_000;
+            class.puzzle = None;
+            class.matmul = Some(Matmul { limit_ms: 20_000, ..CPU.matmul.expect("it is there") });
+        }
+        assert!(matches!(rules.check(), Err(NotProofRules::Deadline { .. })));
+        let mut rules = ProofRules::default();
+        rules.hourly_ms_max = 30_000;
+        assert!(matches!(rules.check(), Err(NotProofRules::Load { .. })));
+        rules = ProofRules { last: Window { from_minute: 10, to_minute: 61 }, ..rules };
+        assert_eq!(rules.check(), Err(NotProofRules::Windows));
+    }
+
+    proptest! {
+        #[test]
+        fn calls_fall_into_their_windows(secret: [u8; 32], worker: u128, hours in 0_u64..600_000) {
+            let rules = ProofRules::default();
+            let hour = Hour::of(Timestamp::from_millis(hours * 3_600_000));
+            for (call, window) in [(Call::First, rules.first), (Call::Last, rules.last)] {
+                let due = rules.due(&secret, WorkerId::from_bits(worker), hour, call);
+                let minute = (due.millis() - hour.start().millis()) / MINUTE_MILLIS;
+                prop_assert!((window.from_minute.into()..window.to_minute.into()).contains(&minute));
+            }
+        }
+    }
+}

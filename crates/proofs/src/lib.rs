@@ -10,7 +10,9 @@
 
 mod bytes;
 mod device;
+pub mod fingerprint;
 pub mod limits;
+pub mod log;
 pub mod matmul;
 pub mod memory;
 pub mod message;

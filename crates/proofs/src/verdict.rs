@@ -54,6 +54,17 @@ pub enum Reason {
     Skipped,
 }
 
+impl Outcome {
+    fn code(self) -> u8 {
+        match self {
+            Self::Pass => 1,
+            Self::Slow => 2,
+            Self::Fail => 3,
+            Self::Inconclusive => 4,
+        }
+    }
+}
+
 const REASONS: [Reason; 11] = [
     Reason::None,
     Reason::Late,
@@ -138,6 +149,25 @@ impl Judged {
     pub fn outcome(&self) -> Outcome {
         self.reason.outcome()
     }
+
+    pub(crate) fn write(&self, to: &mut Vec<u8>) {
+        to.push(self.outcome().code());
+        to.extend(self.reason.code().to_le_bytes());
+        to.extend(self.elapsed_us.to_le_bytes());
+        to.extend(self.rate.to_le_bytes());
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let outcome = from.u8()?;
+        let code = from.u16()?;
+        let unknown = Malformed::Unknown { what: "a reason", value: code.into() };
+        let reason = *REASONS.get(usize::from(code)).ok_or(unknown)?;
+        if outcome != reason.outcome().code() {
+            let value = outcome.into();
+            return Err(Malformed::Unknown { what: "an outcome for its reason", value });
+        }
+        Ok(Self { reason, elapsed_us: from.u64()?, rate: from.u64()? })
+    }
 }
 
 /// The end of a session.
@@ -171,17 +201,7 @@ impl Verdict {
         to.extend(self.sigma);
         to.extend(self.shortest_ping_us.to_le_bytes());
         to.push(u8::try_from(self.tasks.len()).expect("a session has few tasks"));
-        for task in &self.tasks {
-            to.push(match task.outcome() {
-                Outcome::Pass => 1,
-                Outcome::Slow => 2,
-                Outcome::Fail => 3,
-                Outcome::Inconclusive => 4,
-            });
-            to.extend(task.reason.code().to_le_bytes());
-            to.extend(task.elapsed_us.to_le_bytes());
-            to.extend(task.rate.to_le_bytes());
-        }
+        self.tasks.iter().for_each(|task| task.write(to));
         let count = u32::try_from(self.times_us.len()).expect("a session has few messages");
         to.extend(count.to_le_bytes());
         for time in &self.times_us {
@@ -198,7 +218,7 @@ impl Verdict {
         }
         let mut tasks = Vec::new();
         for _ in 0..count {
-            tasks.push(judged(from)?);
+            tasks.push(Judged::read(from)?);
         }
         let count = from.u32()?;
         let many = Malformed::Unknown { what: "a number of times", value: count.into() };
@@ -209,22 +229,4 @@ impl Verdict {
         let times_us = times_us.collect();
         Ok(Self { sigma, shortest_ping_us, tasks, times_us })
     }
-}
-
-fn judged(from: &mut Reader<'_>) -> Result<Judged, Malformed> {
-    let outcome = from.u8()?;
-    let code = from.u16()?;
-    let unknown = Malformed::Unknown { what: "a reason", value: code.into() };
-    let reason = *REASONS.get(usize::from(code)).ok_or(unknown)?;
-    let expected = match reason.outcome() {
-        Outcome::Pass => 1,
-        Outcome::Slow => 2,
-        Outcome::Fail => 3,
-        Outcome::Inconclusive => 4,
-    };
-    if outcome != expected {
-        let value = outcome.into();
-        return Err(Malformed::Unknown { what: "an outcome for its reason", value });
-    }
-    Ok(Judged { reason, elapsed_us: from.u64()?, rate: from.u64()? })
 }

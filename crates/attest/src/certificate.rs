@@ -155,7 +155,7 @@ impl Certificate {
 }
 
 /// The bytes that the issuer signed, as they were given: header and value of the outer sequence's first element.
-fn signed_part(der: &[u8]) -> Option<&[u8]> {
+pub(crate) fn signed_part(der: &[u8]) -> Option<&[u8]> {
     let mut reader = SliceReader::new(der).ok()?;
     Header::decode(&mut reader).ok()?;
     reader.tlv_bytes().ok()
@@ -166,7 +166,7 @@ fn is_ecdsa_sha384(algorithm: &AlgorithmIdentifierOwned) -> bool {
     algorithm.oid == ECDSA_SHA384 && algorithm.parameters.is_none()
 }
 
-fn key(tbs: &TbsCertificate) -> Result<VerifyingKey, NotACertificate> {
+pub(crate) fn key(tbs: &TbsCertificate) -> Result<VerifyingKey, NotACertificate> {
     let spki = tbs.subject_public_key_info.owned_to_ref();
     let curve = spki.algorithm.parameters_oid().map_err(|_| NotACertificate::Key)?;
     let point = spki.subject_public_key.as_bytes().ok_or(NotACertificate::Key)?;
@@ -237,7 +237,7 @@ fn serial(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(&bytes[zeros..])
 }
 
-fn moment(time: x509_cert::time::Time) -> Timestamp {
+pub(crate) fn moment(time: x509_cert::time::Time) -> Timestamp {
     let millis = time.to_unix_duration().as_millis();
     Timestamp::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }

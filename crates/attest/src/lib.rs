@@ -24,8 +24,10 @@ pub mod reference;
 pub mod report;
 pub mod revocation;
 pub mod rim;
+mod rsa;
 mod rules;
 mod signed;
+pub mod snp;
 mod verdict;
 mod xml;
 

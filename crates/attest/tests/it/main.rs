@@ -11,4 +11,5 @@ mod properties;
 mod reports;
 mod rims;
 mod sample;
+mod snp;
 mod verdicts;

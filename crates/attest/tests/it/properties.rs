@@ -1,6 +1,6 @@
 //! Whatever the bytes are, reading them ends in an answer.
 
-use attest::{References, Revocations, certificate, chain, opaque, report, rim};
+use attest::{References, Revocations, certificate, chain, opaque, report, rim, snp};
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
@@ -62,6 +62,7 @@ fn read_all(bytes: &[u8]) {
     drop(opaque::parse(bytes));
     drop(chain::parse(bytes));
     drop(certificate::parse(bytes));
+    drop(snp::parse(bytes));
     drop(rim::parse(bytes));
     drop(References::parse(bytes, &[key]));
     drop(Revocations::parse(bytes, &[key]));

@@ -259,12 +259,16 @@ fn next(view: &CoStakeView) -> Option<String> {
             )
         }
         (OfferSide::CoStaker, "sufficient-active" | "insufficient-active") => {
-            let week = coins(view.offer.co_staker_week);
-            let earned = match view.offer.blocks_seen {
-                0 => "It earns its share from the next full hour on".to_owned(),
-                _ => format!("By its terms the last seven days came to {week} IO"),
+            let week = match view.offer.blocks_seen {
+                0 => String::new(),
+                _ => {
+                    let week = coins(view.offer.co_staker_week);
+                    format!("By its terms the machine's last seven days come to {week} IO.\n")
+                }
             };
-            format!("{earned}; to stop:\n  iog costake leave {id}")
+            format!(
+                "{week}It earns its share from the next full hour on; to stop:\n  iog costake leave {id}"
+            )
         }
         (OfferSide::CoStaker, "unstaked-covered" | "unstaked-uncovered" | "in-cooldown") => {
             format!("After {}:\n  iog costake withdraw {id}", withdrawable?)
@@ -326,6 +330,10 @@ mod tests {
             view(3, OfferSide::CoStaker, "sufficient-active"),
             view(4, OfferSide::CoStaker, "in-cooldown"),
             view(5, OfferSide::CoStaker, "withdrawn"),
+            CoStakeView {
+                offer: offer(6, "sufficient-active", 24),
+                ..view(6, OfferSide::CoStaker, "sufficient-active")
+            },
         ];
         let text = text(&views, Screen::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");

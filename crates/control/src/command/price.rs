@@ -86,23 +86,25 @@ impl Control {
         market.hour = Some(Hour::of(now));
         let moved = market.pricing.step(hour, &seen, &rules).unwrap_or_default();
         let keys: BTreeSet<PriceKey> = moved.into_iter().map(|moved| moved.key).collect();
-        if keys.is_empty() {
-            return;
-        }
         self.reprice(&keys);
-        self.outbid_spots(now);
+        if !keys.is_empty() {
+            self.outbid_spots(now);
+        }
     }
 
-    /// Puts the machines whose price has moved on offer at what they cost now.
+    /// Puts the machines whose price has moved on offer at what they cost now. A price that is not remembered is that
+    /// of its model's figures, and may have moved with them.
     fn reprice(&mut self, keys: &BTreeSet<PriceKey>) {
         let (rules, pricing) = (&self.parameters().pricing, &self.economy.market.pricing);
+        let known: BTreeSet<&PriceKey> = pricing.keys().collect();
         // Machines of one price that begin at the same base cost the same: each is worked out once.
         let mut hours: BTreeMap<(Credits, &PriceKey), Option<Credits>> = BTreeMap::new();
         let prices = self.workers.iter().filter_map(|(id, worker)| {
             let Priced { key, base, vcpu_hour } = &worker.priced;
             let key = key.as_deref()?;
             let hour = hours.entry((*base, key)).or_insert_with(|| {
-                keys.contains(key).then(|| pricing.quote(key, *base, rules).price)
+                let is_other = keys.contains(key) || !known.contains(key);
+                is_other.then(|| pricing.quote(key, *base, rules).price)
             });
             Some((*id, Prices { gpu_hour: (*hour)?, vcpu_hour: *vcpu_hour }))
         });

@@ -48,6 +48,21 @@ fn a_price_rises_while_all_is_rented_and_falls_when_nothing_is() {
 }
 
 #[test]
+fn a_machine_that_is_not_on_offer_costs_what_its_model_does_and_is_read_back_so() {
+    let mut town = market(&[1, 1, 1]);
+    let mut machine = town.control.worker(worker("m2")).unwrap().machine.clone();
+    machine.tier = units::Tier::UltraHigh;
+    let (id, paused) = (worker("m2"), true);
+    town.tell("sue", Command::SetPaused { worker: id, paused }).unwrap();
+    town.tell("m2", Command::ChangeMachine { worker: id, machine }).unwrap();
+    let before = price(&town, "m2");
+    town.minutes(12 * 60);
+    assert!(price(&town, "m2") < before, "nothing of its model is rented");
+    let back = control::Control::from_snapshot(&town.control.snapshot()).unwrap();
+    assert!(back == town.control, "a snapshot puts it on offer at another price");
+}
+
+#[test]
 fn who_rents_from_himself_moves_nothing() {
     let mut town = market(&[1]);
     let before = price(&town, "m0");

@@ -13,7 +13,7 @@ use crate::news::News;
 use crate::rates::Rates;
 use crate::secrets::Secret;
 use crate::sessions::Sessions;
-use crate::statements::Signature;
+use crate::statements::{Signature, Trees};
 use crate::streams::Streams;
 use crate::writer::{Failure, Writer};
 
@@ -31,6 +31,8 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) readers: Readers,
     pub(crate) signature: Signature,
+    /// Trees of blocks that were walked lately.
+    pub(crate) trees: Trees,
     /// Places for those who walk a whole block.
     pub(crate) statements: Arc<Semaphore>,
     pub(crate) stopping: tokio::sync::watch::Receiver<bool>,

@@ -52,7 +52,7 @@ use crate::news::News;
 use crate::rates::Rates;
 use crate::secrets::Secret;
 use crate::sessions::Sessions;
-use crate::statements::{NETWORK_KEY, READ_AT_ONCE_MAX, Signature};
+use crate::statements::{NETWORK_KEY, READ_AT_ONCE_MAX, Signature, Trees};
 use crate::streams::Streams;
 use crate::writer::Writer;
 
@@ -226,6 +226,7 @@ async fn serve(
     let signature = Signature::open(&config.data.join(NETWORK_KEY))?;
     let app = Arc::new(App {
         signature,
+        trees: Trees::default(),
         statements: Arc::new(Semaphore::new(READ_AT_ONCE_MAX)),
         beats: Beats::start(&roll_of, writer.clone(), metrics.clone()),
         writer: writer.clone(),

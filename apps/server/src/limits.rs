@@ -57,6 +57,10 @@ const _: () = assert!(STREAMS_PER_CALLER_MAX * 2 <= STREAMS_MAX, "nobody can tak
 /// How long requests in flight may take when the server stops.
 pub const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
+/// Lines of all the blocks whose trees are kept for proofs: two hashes for each, 64 MiB in all. It is a day and more of
+/// a network of thirty thousand machines, and one block of a million.
+pub const PROOF_LINES_KEPT_MAX: usize = 1 << 20;
+
 /// Connections to the store for reading.
 pub const READERS: usize = 4;
 

@@ -3,8 +3,11 @@
 //! # Invariants
 //! - What is signed is the header's text alone: with its root, it stands for every line.
 //! - A statement is its rows, joined; nothing of it is computed anew.
+//! - A block that is closed never changes, so neither does its tree: one that is kept needs no second look.
 
+use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, bail};
 use data_encoding::HEXLOWER;
@@ -16,6 +19,7 @@ use wire::{BlockProof, NetworkKey};
 
 use crate::clock::random;
 use crate::journal::{JournalError, Reader};
+use crate::limits::PROOF_LINES_KEPT_MAX;
 use crate::secrets::write_private;
 use crate::views::{
     BLOCK_ROWS, BlockRow, REWARD_ROWS, RewardRow, block_row, reward_id, reward_row,
@@ -125,17 +129,52 @@ pub(crate) struct Found {
     path: Vec<String>,
 }
 
-/// Finds a machine's line in a block and proves that it is there.
-pub(crate) fn prove(
-    reader: &mut dyn Reader,
-    hour: Hour,
-    worker: WorkerId,
-) -> Result<Option<Found>, JournalError> {
-    let Some((block, _)) = block(reader, hour)? else { return Ok(None) };
-    let Some(body) = reader.row(REWARD_ROWS, &reward_id(hour, &worker.to_string()))? else {
-        return Ok(None);
-    };
-    let Some(row) = reward_row(&body) else { return Ok(None) };
+/// Trees of the blocks that proofs were asked of last, at most [`PROOF_LINES_KEPT_MAX`] lines of them.
+#[derive(Debug)]
+pub(crate) struct Trees {
+    lines_max: usize,
+    /// The last used first.
+    kept: Mutex<VecDeque<(Hour, Arc<Tree>)>>,
+}
+
+impl Default for Trees {
+    fn default() -> Self {
+        Self::of(PROOF_LINES_KEPT_MAX)
+    }
+}
+
+impl Trees {
+    fn of(lines_max: usize) -> Self {
+        Self { lines_max, kept: Mutex::default() }
+    }
+
+    /// The tree of a block, if it is kept.
+    pub(crate) fn get(&self, hour: Hour) -> Option<Arc<Tree>> {
+        let mut kept = self.kept.lock().expect("nobody panics with the trees in hand");
+        let at = kept.iter().position(|(known, _)| *known == hour)?;
+        let found = kept.remove(at)?;
+        let tree = Arc::clone(&found.1);
+        kept.push_front(found);
+        Some(tree)
+    }
+
+    /// Keeps a tree; those that were not used for longest make room.
+    fn keep(&self, hour: Hour, tree: &Arc<Tree>) {
+        if tree.len() > self.lines_max {
+            return;
+        }
+        let mut kept = self.kept.lock().expect("nobody panics with the trees in hand");
+        // Two may have made the same one at the same time.
+        kept.retain(|(known, _)| *known != hour);
+        kept.push_front((hour, Arc::clone(tree)));
+        while kept.iter().map(|(_, tree)| tree.len()).sum::<usize>() > self.lines_max {
+            kept.pop_back();
+        }
+    }
+}
+
+/// The tree over all lines of a block, which is walked.
+fn tree(reader: &mut dyn Reader, hour: Hour) -> Result<Tree, JournalError> {
     let mut leaves = Vec::new();
     let mut after = String::new();
     loop {
@@ -144,8 +183,31 @@ pub(crate) fn prove(
         let Some((last, _)) = page.into_iter().next_back() else { break };
         after = last;
     }
+    Ok(Tree::new(leaves))
+}
+
+/// Finds a machine's line in a block and proves that it is there, by the block's tree if that is kept.
+pub(crate) fn prove(
+    reader: &mut dyn Reader,
+    (trees, kept): (&Trees, Option<Arc<Tree>>),
+    hour: Hour,
+    worker: WorkerId,
+) -> Result<Option<Found>, JournalError> {
+    let Some((block, _)) = block(reader, hour)? else { return Ok(None) };
+    let Some(body) = reader.row(REWARD_ROWS, &reward_id(hour, &worker.to_string()))? else {
+        return Ok(None);
+    };
+    let Some(row) = reward_row(&body) else { return Ok(None) };
+    let tree = match kept {
+        Some(tree) => tree,
+        None => {
+            let made = Arc::new(tree(reader, hour)?);
+            trees.keep(hour, &made);
+            made
+        }
+    };
     let index = usize::try_from(row.index).unwrap_or(usize::MAX);
-    let path = Tree::new(leaves).proof(index);
+    let path = tree.proof(index);
     Ok(path.map(|path| Found {
         header: block.header,
         line: row.line,
@@ -159,6 +221,28 @@ mod tests {
     use ed25519_dalek::{Signature as Bytes, Verifier, VerifyingKey};
 
     use super::*;
+
+    fn kept(trees: &Trees, hours: &[u32]) -> Vec<bool> {
+        hours.iter().map(|hour| trees.get(Hour::from_number(*hour)).is_some()).collect()
+    }
+
+    #[test]
+    fn trees_are_kept_as_far_as_there_is_room_for_their_lines() {
+        let trees = Trees::of(10);
+        let keep = |hour: u32, lines: usize| {
+            let tree = Tree::new(vec![leaf_hash(b"line"); lines]);
+            trees.keep(Hour::from_number(hour), &Arc::new(tree));
+        };
+        keep(1, 4);
+        keep(2, 4);
+        assert_eq!(kept(&trees, &[2, 1]), [true, true]);
+        keep(3, 4);
+        assert_eq!(kept(&trees, &[1, 2, 3]), [true, false, true], "the one least lately used");
+        keep(3, 4);
+        assert_eq!(kept(&trees, &[1, 3]), [true, true], "the same one takes no room twice");
+        keep(4, 11);
+        assert_eq!(kept(&trees, &[1, 3, 4]), [true, true, false], "one that is too large is not");
+    }
 
     #[test]
     fn a_statement_begins_with_a_signature_of_its_header() {

@@ -1,5 +1,7 @@
-//! Figures for Prometheus. No id of a device, job or person is ever a label.
+//! Figures for Prometheus. No id of a device, job or person is ever a label. docs/reference/api.md lists them.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -9,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use units::{Credits, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
@@ -29,6 +32,17 @@ pub(crate) struct Metrics {
     workers_up: Gauge,
     streams: Gauge,
     polls: Gauge,
+    rate: Arc<Mutex<Option<Worth>>>,
+    parameters_version: Gauge,
+    blocks_closed: Gauge,
+    slashes_open: Gauge,
+}
+
+/// What a coin was worth when it was last told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Worth {
+    pub(crate) usd_per_coin: Credits,
+    pub(crate) at: Timestamp,
 }
 
 impl Metrics {
@@ -44,6 +58,10 @@ impl Metrics {
             workers_up: Gauge::default(),
             streams: Gauge::default(),
             polls: Gauge::default(),
+            rate: Arc::default(),
+            parameters_version: Gauge::default(),
+            blocks_closed: Gauge::default(),
+            slashes_open: Gauge::default(),
         }
     }
 
@@ -68,6 +86,22 @@ impl Metrics {
         self.workers_up.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    pub(crate) fn coin_rate(&self, worth: Option<Worth>) {
+        *self.rate.lock().expect("nobody panics with the rate in hand") = worth;
+    }
+
+    pub(crate) fn parameters_version(&self, number: u32) {
+        self.parameters_version.set(i64::from(number));
+    }
+
+    pub(crate) fn blocks_closed(&self, count: u32) {
+        self.blocks_closed.set(i64::from(count));
+    }
+
+    pub(crate) fn slashes_open(&self, count: usize) {
+        self.slashes_open.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     pub(crate) fn stream_opened(&self) {
         self.streams.inc();
     }
@@ -82,8 +116,8 @@ impl Metrics {
         Poll(self.polls.clone())
     }
 
-    /// All figures as text, for a scrape.
-    pub(crate) fn text(&self) -> String {
+    /// All figures as text, for a scrape at this moment.
+    pub(crate) fn text(&self, now: Timestamp) -> String {
         let mut all = Registry::with_prefix("iog");
         all.register("http_requests", "Requests answered", self.requests.clone());
         let seconds = Unit::Seconds;
@@ -109,12 +143,40 @@ impl Metrics {
         all.register("workers_up", "Machines heard lately", self.workers_up.clone());
         all.register("streams_open", "Streams of events and logs", self.streams.clone());
         all.register("polls_open", "Machines that wait for news", self.polls.clone());
+        self.register_economy(&mut all, now);
         let mut text = String::new();
         // Writing into a string cannot fail.
         let _ = encode(&mut text, &all);
         text
     }
+
+    /// What of the economy somebody may want to be woken for.
+    fn register_economy(&self, all: &mut Registry, now: Timestamp) {
+        let version = self.parameters_version.clone();
+        all.register("parameters_version", "Version of the parameters in effect", version);
+        all.register("blocks_closed", "Blocks closed since genesis", self.blocks_closed.clone());
+        let slashes = self.slashes_open.clone();
+        all.register("slashes_open", "Slashes that are open or appealed", slashes);
+        let worth = *self.rate.lock().expect("nobody panics with the rate in hand");
+        // Before there is a rate, no number would be true.
+        let Some(Worth { usd_per_coin, at }) = worth else { return };
+        let rate: Gauge<f64, AtomicU64> = Gauge::default();
+        rate.set(dollars(usd_per_coin));
+        all.register("coin_rate_usd", "What a coin is worth, in US dollars", rate);
+        let age: Gauge = Gauge::default();
+        age.set(i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX));
+        all.register_with_unit("coin_rate_age", "Since the rate was told", Unit::Seconds, age);
+    }
 }
+
+/// For a graph: no money is reckoned with it.
+#[expect(clippy::cast_precision_loss, reason = "fifteen digits are enough for a graph")]
+fn dollars(amount: Credits) -> f64 {
+    amount.units() as f64 / MICROS
+}
+
+/// Smallest units of a US dollar.
+const MICROS: f64 = 1e6;
 
 /// A machine that waits for news.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use control::{Control, Effect, Key, Role, Subject};
 use tokio::sync::watch;
-use units::{AccountId, KeyId, ProjectId, Timestamp, WorkerId};
+use units::{AccountId, Credits, KeyId, ProjectId, Timestamp, WorkerId};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Worth};
 
 /// A machine, as far as the door needs to know it.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ impl News {
             .expect("nobody panics with the board in hand")
             .retain(|id, _| state.worker(*id).is_some());
         state.workers().for_each(|(id, _)| self.worker_changed(state, id));
+        self.count_economy(state);
+        self.count_slashes(state);
         self.ring();
     }
 
@@ -105,6 +107,7 @@ impl News {
                     self.parameters.send_replace(*number);
                 }
                 Effect::Changed(Subject::Project(id)) => self.project_changed(state, *id),
+                Effect::Changed(Subject::Slash(_)) => self.count_slashes(state),
                 Effect::Changed(Subject::Worker(id)) | Effect::Nudge(id) => {
                     self.worker_changed(state, *id)
                 }
@@ -120,16 +123,34 @@ impl News {
                     | Subject::ProposalStage(_)
                     | Subject::Rate
                     | Subject::Rental(_)
-                    | Subject::Season(_)
-                    | Subject::Slash(_),
+                    | Subject::Season(_),
                 )
                 | Effect::Closed(_)
                 | Effect::Moved(_) => {}
             }
         }
+        self.count_economy(state);
         if ring {
             self.ring();
         }
+    }
+
+    fn count_economy(&self, state: &Control) {
+        let economy = state.economy();
+        let worth = economy.oracle.recent.last().map(|rate| Worth {
+            usd_per_coin: Credits::from_units(rate.usd_micros_per_coin),
+            at: rate.at,
+        });
+        self.metrics.coin_rate(worth);
+        self.metrics.parameters_version(state.version().number);
+        let first = economy.genesis.as_ref().map(|genesis| genesis.first_hour);
+        let closed = economy.blocks.open.zip(first).map_or(0, |(open, first)| open.since(first));
+        self.metrics.blocks_closed(closed);
+    }
+
+    fn count_slashes(&self, state: &Control) {
+        let slashes = state.economy().stakes.slashes();
+        self.metrics.slashes_open(slashes.filter(|(_, it)| it.stage.holds_coins()).count());
     }
 
     fn key_changed(&self, state: &Control, id: KeyId) {

@@ -8,6 +8,7 @@ use utoipa_axum::routes;
 
 use super::problem::Refused;
 use crate::app::Shared;
+use crate::clock::now;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
@@ -42,5 +43,5 @@ async fn readyz(State(app): State<Shared>) -> Result<&'static str, Refused> {
 #[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, body = String)))]
 async fn metrics(State(app): State<Shared>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], app.metrics.text())
+    ([(header::CONTENT_TYPE, kind)], app.metrics.text(now()))
 }

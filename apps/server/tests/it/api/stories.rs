@@ -345,6 +345,9 @@ fn figures_name_no_one() {
         "iog_journal_commands_total",
         "iog_workers_up 1",
         "iog_streams_open 0",
+        "iog_parameters_version 0",
+        "iog_blocks_closed 0",
+        "iog_slashes_open 0",
         r#"route="/v1/rentals/{id}""#,
     ] {
         assert!(text.contains(figure), "{figure} is not in\n{text}");
@@ -352,5 +355,37 @@ fn figures_name_no_one() {
     assert!(text.ends_with("# EOF\n"));
     for id in ["rnt_", "wkr_", "acc_", "prj_"] {
         assert!(!text.contains(id), "{id} is no label");
+    }
+    assert!(!text.contains("iog_coin_rate_usd"), "no number is true where there is no rate");
+}
+
+#[test]
+fn figures_of_the_economy_follow_it_and_each_is_explained() {
+    let town = Town::new();
+    let machine = town.machine(1, &a_machine(4));
+    town.genesis();
+    town.tell_rate("2.5");
+    town.give_coins(&town.supplier.person.account, "200 IO");
+    let stake = format!("/v1/io-staking/devices/{}/stake", machine.worker);
+    town.post(&town.supplier, &stake, &json!({ "coins": "200" })).expect(200);
+    let charge = super::staking::charge(&town, &machine);
+    let slash = town.post(&town.operator, "/v1/slashes", &charge).expect(201).json();
+    let text = town.get(&Anonymous, "/metrics").expect(200).text();
+    let parameters = town.get(&Anonymous, "/v1/network/parameters").expect(200).json();
+    let version = format!("iog_parameters_version {}", parameters["version"]);
+    for figure in ["iog_coin_rate_usd 2.5", "iog_slashes_open 1", version.as_str()] {
+        assert!(text.contains(figure), "{figure} is not in\n{text}");
+    }
+    let age = text.lines().find_map(|line| line.strip_prefix("iog_coin_rate_age_seconds "));
+    assert!(age.unwrap().parse::<u64>().unwrap() < 600, "{text}");
+    let place = format!("/v1/slashes/{}/decision", slash["id"].as_str().unwrap());
+    let body = json!({ "uphold": false, "reason": "another machine's" });
+    town.post(&town.operator, &place, &body).expect(200);
+    let text = town.get(&Anonymous, "/metrics").expect(200).text();
+    assert!(text.contains("iog_slashes_open 0"), "{text}");
+    let page = std::fs::read_to_string("../../docs/reference/api.md").unwrap();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = line.split(' ').next().unwrap();
+        assert!(page.contains(&format!("| `{name}` |")), "{name} is not explained");
     }
 }

@@ -44,5 +44,6 @@ INLINE i32 dot(u32 a, u32 b, i32 sum) {
 #define DOT(a, b, sum) dot(a, b, sum)
 
 // Lanes: 32 items of a group that follow one another. They need no `exchange`.
+#define EXCHANGE(name, items)
 #define LANE_GET(value, lane, exchange) __shfl_sync(0xFFFFFFFFu, value, lane)
 #define LANE_XOR(value, d, exchange) __shfl_xor_sync(0xFFFFFFFFu, value, d)

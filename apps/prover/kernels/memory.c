@@ -31,16 +31,31 @@ KERNEL(64) void fill(PARTS, u64 first, u32 total, u32 mix, KEY) {
     }
 }
 
-// The walks of `first` and the walkers after it, two in each group, from where they begin: `ends` becomes their last lines.
-// Lane l of a walker keeps words 32 k + l of its state.
-KERNEL(64) void walk(PARTS, u64 blocks, GLOBAL u32 *ends, u32 first, u32 walkers, u32 steps, KEY) {
-    SHARED u32 exchange[64];
+// A leg of all walks, two walkers in each group: `ends` has the ends of `legs` legs for each walker, those before this leg
+// already. Lane l of a walker keeps words 32 k + l of its state.
+KERNEL(64) void walk(PARTS, u64 blocks, GLOBAL u32 *ends, u32 walkers, u32 leg, u32 legs, u32 steps, KEY) {
+    EXCHANGE(exchange, 64)
     const u32 lane = ITEM & 31;
-    const u32 walker = first + GROUP_X * 2 + (ITEM >> 5);
+    const u32 walker = GROUP_X * 2 + (ITEM >> 5);
+    // A walker that does not exist walks the first one's walk, since all lanes of a group take part in every exchange;
+    // nobody keeps it.
+    const u32 walked = walker < walkers ? walker : 0;
+    GLOBAL u32 *end = ends + ((size_t)walked * legs + leg) * 32;
+    if (leg > 0) {
+        GLOBAL const u32 *before = end - 32;
+        key0 = before[0];
+        key1 = before[1];
+        key2 = before[2];
+        key3 = before[3];
+        key4 = before[4];
+        key5 = before[5];
+        key6 = before[6];
+        key7 = before[7];
+    }
     u32 state[32] = {0};
     NO_UNROLL
     for (u32 part = 0; part < 2; part++) {
-        u32 x[16] = CHACHA_INPUT(part, walker, lane, WALK);
+        u32 x[16] = CHACHA_INPUT(part, walked, lane, WALK);
         permute(x, STREAM_ROUNDS);
         UNROLL
         for (u32 i = 0; i < 16; i++) {
@@ -48,7 +63,6 @@ KERNEL(64) void walk(PARTS, u64 blocks, GLOBAL u32 *ends, u32 first, u32 walkers
             state[i + 16] = x[i];
         }
     }
-    // A walker that does not exist walks too, since all lanes of a group take part in every exchange; nobody keeps it.
     NO_UNROLL
     for (u32 step = 0; step < steps; step++) {
         const u32 low = LANE_GET(state[31], 0, exchange);
@@ -72,5 +86,5 @@ KERNEL(64) void walk(PARTS, u64 blocks, GLOBAL u32 *ends, u32 first, u32 walkers
         }
         state[31] = a;
     }
-    if (walker < walkers) ends[(size_t)walker * 32 + lane] = state[31];
+    if (walker < walkers) end[lane] = state[31];
 }

@@ -48,5 +48,6 @@ INLINE u32 lane_get(u32 value, u32 lane, __local u32 *exchange) {
     BARRIER;
     return got;
 }
+#define EXCHANGE(name, items) __local u32 name[items];
 #define LANE_GET(value, lane, exchange) lane_get(value, lane, exchange)
 #define LANE_XOR(value, d, exchange) lane_get(value, (ITEM & 31u) ^ (d), exchange)

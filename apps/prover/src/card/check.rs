@@ -56,7 +56,8 @@ fn walks<D: Driver>(card: &mut Card<D>) -> Result<(), DeviceFault> {
         blocks: 31,
         mix: 8,
         log_walkers: 3,
-        steps: 9,
+        legs: 3,
+        steps: 4,
         opened: 1,
         fill_ms: 0,
         walk_ms: 0,
@@ -64,7 +65,8 @@ fn walks<D: Driver>(card: &mut Card<D>) -> Result<(), DeviceFault> {
     };
     let walk = memory::walk_seed(&SEED, &SEED);
     card.fill(&SEED, &memory)?;
-    let ends: Vec<_> = (0..8).map(|number| memory::walk(&SEED, &walk, &memory, number)).collect();
+    let walked = |number| memory::walk(&SEED, &walk, &memory, number);
+    let ends: Vec<_> = (0..8).flat_map(walked).collect();
     refuse_unless(card.walk(&walk, &memory)? == ends, "walks")
 }
 

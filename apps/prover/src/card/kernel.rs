@@ -72,7 +72,7 @@ impl Kernel {
             Self::HashLeaves => "bbwwww",
             Self::Solve => "blwwk",
             Self::Fill => "bbbbbbbbwlwwk",
-            Self::Walk => "bbbbbbbbwlbwwwk",
+            Self::Walk => "bbbbbbbbwlbwwwwk",
         }
     }
 }

@@ -3,7 +3,8 @@
 //! # Invariants
 //! - A card is handed out only after it gave the same bytes as the reference, for every kernel it will use.
 //! - One kind of task at a time has memory on the card: a challenge's tasks come one after another.
-//! - No launch runs for long: work is cut in parts, so that a card that also draws a screen goes on drawing it.
+//! - No launch has more to do than a band of rows, a GiB of blocks, or a leg of walks: a card that also draws a screen
+//!   goes on drawing it.
 
 mod check;
 pub(crate) mod driver;
@@ -65,13 +66,6 @@ impl<D: Driver> Card<D> {
         Ok(card)
     }
 
-    /// How it cuts work, for tests.
-    #[cfg(test)]
-    pub(crate) fn cut(&mut self, cut: Cut) {
-        self.cut = cut;
-        self.room = Room::Empty;
-    }
-
     fn matrices(&mut self, log_n: u8) -> Result<&mut Matrices<D::Buffer>, DeviceFault> {
         let fits = matches!(&self.room, Room::Matrices(matrices) if matrices.log_n() == log_n);
         if !fits {
@@ -130,6 +124,12 @@ impl<D: Driver> Card<D> {
 /// Something that a driver should have done.
 pub(crate) fn fault(what: &str) -> DeviceFault {
     DeviceFault::Driver(what.to_owned())
+}
+
+/// A UUID in its five groups.
+pub(crate) fn uuid_text(bytes: [u8; 16]) -> String {
+    let hex = bytes.map(|byte| format!("{byte:02x}")).concat();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 impl<D: Driver> Device for Card<D> {

@@ -1,6 +1,7 @@
 //! Memory on a card: blocks in as many buffers as the driver's largest allocation demands, and the ends of walks.
 
 use proofs::limits::BLOCK_BYTES;
+use proofs::memory::LANES;
 use proofs::prf::words;
 use proofs::{DeviceFault, Memory};
 
@@ -12,17 +13,14 @@ use super::kernel::Kernel;
 const PARTS: usize = 8;
 /// Blocks that one launch fills: a GiB.
 const FILLED_MAX: u32 = 1 << 18;
-/// Walkers that one launch moves: some waves of a large card.
-const WALKING_MAX: u32 = 1 << 13;
 /// Walkers of a group.
 const GROUP: u32 = 2;
-/// Bytes of a walker's end.
-const END_BYTES: u64 = 128;
 
 /// Buffers for one memory.
 pub(crate) struct Spread<B> {
     blocks: u64,
     walkers: u32,
+    legs: u32,
     /// Each part has 2^`log_part` blocks, the last perhaps fewer.
     log_part: u32,
     parts: Vec<B>,
@@ -31,7 +29,11 @@ pub(crate) struct Spread<B> {
 
 /// Bytes that a memory needs on a card.
 pub(crate) fn bytes(memory: &Memory) -> u64 {
-    memory.bytes() + (END_BYTES << memory.log_walkers)
+    memory.bytes() + ends_bytes(memory)
+}
+
+fn ends_bytes(memory: &Memory) -> u64 {
+    (u64::from(memory.legs) * 4 * LANES as u64) << memory.log_walkers
 }
 
 impl<B> Spread<B> {
@@ -53,15 +55,17 @@ impl<B> Spread<B> {
         Ok(Self {
             blocks,
             walkers: 1 << memory.log_walkers,
+            legs: memory.legs.into(),
             log_part,
             parts: parts.collect::<Result<_, _>>()?,
-            ends: driver.allocate(END_BYTES << memory.log_walkers)?,
+            ends: driver.allocate(ends_bytes(memory))?,
         })
     }
 
     /// Whether it is room for this memory.
     pub(crate) fn fits(&self, memory: &Memory) -> bool {
-        self.blocks == memory.blocks && self.walkers == 1 << memory.log_walkers
+        let Self { blocks, walkers, legs, .. } = *self;
+        (blocks, walkers, legs) == (memory.blocks, 1 << memory.log_walkers, memory.legs.into())
     }
 
     /// The arguments that say where blocks are. A part that does not exist is never looked at.
@@ -90,22 +94,22 @@ impl<B> Spread<B> {
         driver.finish()
     }
 
-    /// Where each walker ends.
+    /// The ends of all legs of each walker.
     pub(crate) fn walk<D: Driver<Buffer = B>>(
         &self,
         driver: &D,
         walk: &[u8; 32],
         steps: u32,
     ) -> Result<Vec<[u32; 32]>, DeviceFault> {
-        for first in (0..self.walkers).step_by(WALKING_MAX as usize) {
+        for leg in 0..self.legs {
             let mut args = self.parts();
-            args.extend([Arg::Long(self.blocks), Arg::Buffer(&self.ends), Arg::Word(first)]);
-            args.extend([Arg::Word(self.walkers), Arg::Word(steps), Arg::Key(words(walk))]);
-            let walking = WALKING_MAX.min(self.walkers - first);
-            driver.launch(Kernel::Walk, [walking.div_ceil(GROUP), 1], &args)?;
+            args.extend([Arg::Long(self.blocks), Arg::Buffer(&self.ends), Arg::Word(self.walkers)]);
+            args.extend([Arg::Word(leg), Arg::Word(self.legs), Arg::Word(steps)]);
+            args.push(Arg::Key(words(walk)));
+            driver.launch(Kernel::Walk, [self.walkers.div_ceil(GROUP), 1], &args)?;
         }
-        let mut ends = vec![0; self.walkers as usize * 32];
+        let mut ends = vec![0; self.walkers as usize * self.legs as usize * LANES];
         driver.read(&self.ends, &mut ends)?;
-        Ok(ends.as_chunks::<32>().0.to_vec())
+        Ok(ends.as_chunks::<LANES>().0.to_vec())
     }
 }

@@ -20,8 +20,8 @@ use proofs::DeviceFault;
 
 use crate::card::Card;
 use crate::card::driver::{Arg, Driver, check_kinds, mib};
-use crate::card::fault;
 use crate::card::kernel::{Kernel, Language, source};
+use crate::card::{fault, uuid_text};
 
 /// The first capability whose tensor cores have the instruction that `tensor.c` uses.
 const TENSOR: (i32, i32) = (8, 0);
@@ -51,9 +51,10 @@ pub struct Found {
 /// The cards that CUDA knows.
 ///
 /// # Errors
-/// If there is no driver, or it refuses.
+/// If there is no driver or no NVRTC, or the driver refuses: what is listed can be opened.
 pub fn devices() -> Result<Vec<Found>, DeviceFault> {
     driver_is_there()?;
+    compiler_is_there()?;
     let count = CudaContext::device_count().map_err(refused("count the cards"))?;
     (0..count).map(found).collect()
 }
@@ -116,14 +117,8 @@ fn found(number: i32) -> Result<Found, DeviceFault> {
         index: usize::try_from(number).map_err(|_| fault("a card has a negative number"))?,
         name: result::device::get_name(device).map_err(&error)?,
         memory_mib: mib(memory as u64),
-        uuid: uuid_text(uuid.bytes.map(i8::cast_unsigned)),
+        uuid: format!("GPU-{}", uuid_text(uuid.bytes.map(i8::cast_unsigned))),
     })
-}
-
-/// `GPU-` and the UUID in its five groups.
-fn uuid_text(bytes: [u8; 16]) -> String {
-    let hex = bytes.map(|byte| format!("{byte:02x}")).concat();
-    format!("GPU-{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 fn refused(what: &'static str) -> impl Fn(DriverError) -> DeviceFault {

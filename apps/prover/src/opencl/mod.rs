@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
 use opencl3::command_queue::CommandQueue;
 use opencl3::context::Context;
@@ -22,8 +23,8 @@ use proofs::DeviceFault;
 
 use crate::card::Card;
 use crate::card::driver::{Arg, Driver, check_kinds, mib};
-use crate::card::fault;
 use crate::card::kernel::{Kernel, Language, source};
+use crate::card::{fault, uuid_text};
 
 /// What NVIDIA calls itself.
 const NVIDIA_VENDOR: u32 = 0x10de;
@@ -43,6 +44,8 @@ pub struct Found {
     pub processor: bool,
     /// It is NVIDIA's.
     pub nvidia: bool,
+    /// Its UUID, if its driver says it: NVIDIA's as NVIDIA's tools write it.
+    pub uuid: Option<String>,
 }
 
 /// The cards that OpenCL knows, in the order of its platforms.
@@ -62,7 +65,11 @@ pub fn open(index: usize) -> Result<Box<dyn proofs::Device + Send>, DeviceFault>
     Ok(Box::new(card))
 }
 
+/// One thread at a time asks for cards: drivers get ready when they are first asked, and some do not expect two at once.
+static ASKING: Mutex<()> = Mutex::new(());
+
 fn all() -> Result<Vec<Device>, DeviceFault> {
+    let _asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
     match get_all_devices(CL_DEVICE_TYPE_ALL) {
         Ok(ids) => Ok(ids.into_iter().map(Device::new).collect()),
         Err(ClError(NO_PLATFORM | CL_DEVICE_NOT_FOUND)) => Ok(Vec::new()),
@@ -74,12 +81,16 @@ fn all() -> Result<Vec<Device>, DeviceFault> {
 
 fn found(index: usize, device: &Device) -> Result<Found, DeviceFault> {
     let error = refused("describe the card");
+    let nvidia = device.vendor_id().map_err(&error)? == NVIDIA_VENDOR;
+    let uuid =
+        device.uuid_khr().ok().filter(|uuid| uuid.iter().any(|byte| *byte != 0)).map(uuid_text);
     Ok(Found {
         index,
         name: device.name().map_err(&error)?.trim().to_owned(),
         memory_mib: mib(device.global_mem_size().map_err(&error)?),
         processor: device.dev_type().map_err(&error)? & CL_DEVICE_TYPE_CPU != 0,
-        nvidia: device.vendor_id().map_err(&error)? == NVIDIA_VENDOR,
+        nvidia,
+        uuid: if nvidia { uuid.map(|uuid| format!("GPU-{uuid}")) } else { uuid },
     })
 }
 

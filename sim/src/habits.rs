@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use control::{Actor, Command, Digest, FiltersRecord, MachineRecord, OrderRecord, Purse};
 use units::{
-    AccountId, Asset, Credits, InviteId, JobId, Name, RentalId, Resources, Tier, Timestamp,
-    WorkerId,
+    AccountId, Asset, Credits, GpuModel, InviteId, JobId, Name, RentalId, Resources, Tier,
+    Timestamp, WorkerId,
 };
 
 use crate::dice::Dice;
@@ -62,8 +62,12 @@ impl World {
         let (account, project) =
             (self.people.renters[renter].account, self.people.renters[renter].project);
         let mut order = order(&mut self.dice, &self.people.suppliers);
-        if self.plan.novelties.spot && order.each.gpus > 0 && self.dice.chance(450) {
-            order.spot = self.bid();
+        if self.plan.novelties.spot && order.each.gpus > 0 {
+            match self.dice.between(0, 9) {
+                0..=4 => order.spot = self.bid(),
+                5..=7 => order.filters.gpu_model = some_model(&mut self.dice),
+                _ => {}
+            }
         }
         let hours = if self.plan.two_hours && self.dice.chance(300) { 2 } else { 1 };
         let assets = [None, Some(Asset::Usd), Some(Asset::Usdc), Some(Asset::Io)];
@@ -78,7 +82,9 @@ impl World {
         let control = self.server.control.as_ref()?;
         let prices = control.workers().filter_map(|(_, worker)| control.worker_price(worker));
         let prices: Vec<u64> = prices.map(|quote| quote.spot_price.units()).collect();
-        let price = self.dice.pick(&prices).copied().unwrap_or(0);
+        let dearest = prices.iter().copied().max().unwrap_or(0);
+        let some = self.dice.pick(&prices).copied().unwrap_or(0);
+        let price = if self.dice.chance(600) { dearest } else { some };
         let more = self.dice.between(0, price / 30 + 1);
         Some(Credits::from_units(if self.dice.chance(850) { price + more } else { price / 2 }))
     }
@@ -202,6 +208,30 @@ impl World {
         if self.dice.chance(200) {
             self.set_parameters();
         }
+    }
+
+    /// A market so thin that io.net's own prices would rest moves after all.
+    pub(crate) fn enliven_prices(&mut self) {
+        let mut some = |least, most| self.dice.between(least, most);
+        let patch = format!(
+            concat!(
+                r#"{{"pricing":{{"supplier_share_max_bp":10000,"supplier_swing_max_bp":10000,"#,
+                r#""renter_share_max_bp":10000,"thick_cards":1,"gain_bp":{},"rise_max_bp":{},"#,
+                r#""fall_max_bp":{},"short_window_hours":1,"long_window_hours":{},"#,
+                r#""floor_bp":{},"ceiling_bp":{},"arrival_window_hours":1,"#,
+                r#""spot_discount_min_bp":{},"spot_notice_minutes":{}}}}}"#,
+            ),
+            some(10_000, 60_000),
+            some(50, 2_000),
+            some(50, 2_000),
+            some(1, 3),
+            some(5_000, 9_800),
+            some(10_200, 30_000),
+            some(0, 2_000),
+            some(0, 20),
+        );
+        let command = Command::SetParameters { patch, from: None };
+        self.ask(Actor::Operator, command, Purpose::Other);
     }
 
     fn set_parameters(&mut self) {
@@ -369,7 +399,7 @@ fn order(dice: &mut Dice, suppliers: &[AccountId]) -> OrderRecord {
     let (nodes, gpus, vcpus) = (small(1, 3), small(0, 2), small(1, 4));
     let mut filters = FiltersRecord::default();
     if gpus > 0 && dice.chance(300) {
-        filters.gpu_model = dice.pick(&MODELS).and_then(|model| model.parse().ok());
+        filters.gpu_model = some_model(dice);
     }
     if dice.chance(100) {
         filters.suppliers.extend(dice.pick(suppliers));
@@ -382,6 +412,10 @@ fn order(dice: &mut Dice, suppliers: &[AccountId]) -> OrderRecord {
     }
     let each = Resources { gpus, vcpus, memory_mib: 2_048, disk_mib: 10_000 };
     OrderRecord { nodes, each, filters, pack: dice.chance(500), spot: None }
+}
+
+fn some_model(dice: &mut Dice) -> Option<GpuModel> {
+    dice.pick(&MODELS).and_then(|model| model.parse().ok())
 }
 
 /// Other fees, or other prices; some of them nothing.

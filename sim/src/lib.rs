@@ -35,6 +35,7 @@ mod ray;
 mod seeds;
 mod server;
 mod stakers;
+mod tale;
 mod trace;
 mod weather;
 mod world;
@@ -45,6 +46,7 @@ pub use broken::{Broken, Invariant};
 pub use economy::{Economy, attacks as economy_attacks, play as play_economy};
 pub use pricing_study::report as pricing_report;
 pub use seeds::{NotASeed, parse_seed, parse_seeds};
+pub use tale::Tale;
 pub use trace::Detail;
 
 use crate::world::World;
@@ -60,8 +62,8 @@ pub struct Outcome {
     pub steps: u64,
     /// How many entries the journal has.
     pub entries: usize,
-    /// How many rentals failed, for whatever good reason.
-    pub failed: u64,
+    /// What it had in it.
+    pub tale: Tale,
     /// What did not hold.
     pub broken: Option<Broken>,
     /// The last lines, when they were asked for.
@@ -81,7 +83,7 @@ pub fn run(seed: u64, detail: Detail) -> Outcome {
         hash: world.hash(),
         steps: world.steps(),
         entries: world.server.disk.entries().len(),
-        failed: world.auditor.failed(),
+        tale: world.auditor.tale(),
         broken,
         lines: world.trace.into_lines(),
     }

@@ -34,6 +34,9 @@ pub(crate) const LETTERS_END: Duration = Duration::from_secs(100);
 /// commands are remembered.
 pub(crate) const LEAPT_MAX: i64 = 18 * 3_600_000;
 
+/// So many entries are read again at most where no snapshots are kept otherwise.
+pub(crate) const SNAPSHOT_AT_LAST: u64 = 600;
+
 /// How many wishes for what is left are told after a long silence.
 pub(crate) const HEIRS: u32 = 40;
 

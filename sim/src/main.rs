@@ -6,7 +6,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sim::{Detail, Outcome, parse_seed, parse_seeds, pricing_report, run, run_twice};
+use sim::{Detail, Outcome, Tale, parse_seed, parse_seeds, pricing_report, run, run_twice};
 
 const USAGE: &str =
     "usage: sim [--seeds FROM..TO | --seed X [--trace] | --seconds N [--base X] | --file PATH | pricing | attacks |
@@ -135,12 +135,24 @@ fn verdict(outcomes: &[Outcome]) -> ExitCode {
     }
     let entries: usize = outcomes.iter().map(|outcome| outcome.entries).sum();
     let steps: u64 = outcomes.iter().map(|outcome| outcome.steps).sum();
-    let failed: u64 = outcomes.iter().map(|outcome| outcome.failed).sum();
+    let tale = outcomes.iter().fold(Tale::default(), |sum, outcome| sum + outcome.tale);
     say(&format!(
-        "{} seeds clean ({steps} steps, {entries} entries, {failed} rentals failed as they may)",
-        outcomes.len()
+        "{} seeds clean: {steps} steps, {entries} entries\n{}",
+        outcomes.len(),
+        words_of(&tale)
     ));
     ExitCode::SUCCESS
+}
+
+/// What happened that is rare.
+fn words_of(tale: &Tale) -> String {
+    let Tale { failed, executed, in_vain, vetoed, brakes, lifted, .. } = tale;
+    let Tale { stopped, seasons, told_to_go, reclaimed, price_steps, cards, .. } = tale;
+    format!(
+        "{failed} rentals failed as they may, {told_to_go} spot rentals were told to go and {reclaimed} went; \
+         {executed} proposals carried out, {in_vain} in vain, {vetoed} vetoed; {brakes} brakes stopped {stopped} \
+         commands, holders lifted {lifted}; {seasons} seasons paid, {price_steps} prices moved, {cards} cards"
+    )
 }
 
 /// How long this program has run: the only real clock here, and no brain sees it.

@@ -79,7 +79,7 @@ impl Novelties {
     fn draw(mut dice: Dice, coin: bool) -> Self {
         let (spot, cards) = (dice.chance(450), dice.chance(300));
         let (votes, seasons) = (coin && dice.chance(400), coin && dice.chance(350));
-        let often = if votes || seasons { 700 } else { 150 };
+        let often = if votes || seasons { 700 } else { 250 };
         let leaps = dice.chance(often);
         let hours = [1, 1, 2, 3, 7, 26];
         let several = if votes || seasons { dice.index(3) } else { 0 };

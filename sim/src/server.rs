@@ -12,7 +12,7 @@ use units::{CommandId, Timestamp, WorkerId};
 use crate::broken::{Invariant, Step, must};
 use crate::disk::Disk;
 use crate::letter::{Answer, Letter, Parcel, Said, orders};
-use crate::limits::{BATCH_MAX, BATCH_MILLIS, REFUSALS_CHECKED_PERCENT};
+use crate::limits::{BATCH_MAX, BATCH_MILLIS, REFUSALS_CHECKED_PERCENT, SNAPSHOT_AT_LAST};
 use crate::weather::Way;
 use crate::world::{Due, World};
 
@@ -302,11 +302,9 @@ impl World {
     fn server_check(&mut self) -> Step {
         let Some(control) = self.server.control.as_ref() else { return Ok(()) };
         let seq = control.head().seq;
-        let due = self
-            .plan
-            .snapshot_every
-            .is_some_and(|every| seq >= self.server.disk.snapshot_seq() + every);
-        if due {
+        // Without any a long story would spend its time on reading all of its journal after each crash.
+        let every = self.plan.snapshot_every.unwrap_or(SNAPSHOT_AT_LAST);
+        if seq >= self.server.disk.snapshot_seq() + every {
             let bytes = control.snapshot();
             let back = Control::from_snapshot(&bytes);
             must(back.as_ref().is_ok_and(|back| back == control), Invariant::I7Journal, || {

@@ -227,6 +227,9 @@ impl World {
 
     fn found_novelties(&mut self) {
         let seconds = std::time::Duration::from_secs;
+        if self.plan.novelties.spot {
+            self.enliven_prices();
+        }
         if self.plan.novelties.votes {
             self.convene();
             self.agenda.at(self.now.after(seconds(20)), Due::Assembly);
@@ -371,7 +374,7 @@ impl World {
     }
 
     fn conclude(&mut self) -> Step {
-        let failed = self.auditor.failed();
+        let failed = self.auditor.tale().failed;
         let unfair = failed > 0 && self.plan.is_fair();
         must(!unfair, Invariant::NoFailureWithoutCause, || format!("{failed} rentals failed"))?;
         // The story may end between a command and its commit.

@@ -84,6 +84,7 @@ impl Belief {
         let short = (1..=rules.brake_hours_max).contains(&record.hours);
         let may = self.brakes.on.is_none() && rested && short && !record.what.is_empty();
         must(may, Invariant::Brake, || format!("{record:?} after {:?}", self.brakes))?;
+        self.tale.brakes += 1;
         let powers = self.powers_now(control)?;
         let total = powers.values().map(|units| u128::from(*units)).sum();
         self.brakes.on = Some(Brake {
@@ -107,6 +108,7 @@ impl Belief {
         must(new, Invariant::Brake, || format!("{account} objected to {brake:?}"))?;
         let objected = brake.objectors.iter().filter_map(|it| brake.powers.get(it));
         if objected.map(|units| u128::from(*units)).sum::<u128>() >= brake.veto {
+            self.tale.lifted += 1;
             self.brakes.lift(at);
         }
         Ok(())
@@ -136,13 +138,11 @@ impl Belief {
         let stopped = stopped_by(&body.command);
         let on = self.brakes.on.as_ref().filter(|brake| now < brake.until);
         let held = on.filter(|brake| stopped.is_some_and(|what| brake.what.contains(&what)));
-        let agrees = match refusal {
-            Refusal::Braked { what, until } => {
-                held.is_some_and(|brake| brake.until == *until) && stopped == Some(*what)
-            }
-            Refusal::IdReused => true,
-            // The brake comes before any other reason.
-            _ => held.is_none(),
+        // The brake comes before any other reason, except that an id was used before.
+        let agrees = if let Refusal::Braked { what, until } = refusal {
+            held.is_some_and(|brake| brake.until == *until) && stopped == Some(*what)
+        } else {
+            *refusal == Refusal::IdReused || held.is_none()
         };
         must(agrees, Invariant::Brake, || {
             format!("{:?} is refused ({refusal}) at {now:?} with {on:?}", body.command)

@@ -57,6 +57,7 @@ impl Belief {
             }
             C::CardPaid { to, paid, .. } => {
                 self.only_operator(body)?;
+                self.tale.cards += 1;
                 let credits = self.left_of_card(control, paid.units())?;
                 self.money.flow(Asset::Usd, Holder::Outside, holder(*to), credits)?;
             }

@@ -38,6 +38,7 @@ use crate::auditor::seasons::Programs;
 use crate::auditor::stakes::AtStake;
 use crate::broken::{Broken, Invariant, Step, must};
 use crate::disk::Snapshot;
+use crate::tale::Tale;
 
 /// So many entries that change no rental's stage pass between two looks at all of the book.
 const LOOK_AT_ALL_EVERY: u64 = 16;
@@ -63,7 +64,7 @@ struct Belief {
     rentals: BTreeMap<RentalId, View>,
     /// Rentals whose stage changed and whose effects were not seen yet.
     touched: BTreeSet<RentalId>,
-    failed: u64,
+    tale: Tale,
 }
 
 /// See the module.
@@ -134,9 +135,10 @@ impl Auditor {
     }
 
     /// A command was refused: then it was never accepted, or its id is used for another.
-    pub(crate) fn refused(&self, body: &Body, refusal: &Refusal, clock: Timestamp) -> Step {
+    pub(crate) fn refused(&mut self, body: &Body, refusal: &Refusal, clock: Timestamp) -> Step {
         let id = body.id;
         self.belief.refused_by_brake(body, refusal, clock)?;
+        self.belief.tale.stopped += u64::from(matches!(refusal, Refusal::Braked { .. }));
         self.belief.refused_for_a_reason(body, refusal)?;
         let known = self.told.contains_key(&id);
         must(known == (*refusal == Refusal::IdReused), Invariant::Acknowledged, || {
@@ -257,9 +259,9 @@ impl Auditor {
         self.belief.rentals.values().filter_map(|view| view.stage.expires_at()).max()
     }
 
-    /// How many rentals have failed.
-    pub(crate) const fn failed(&self) -> u64 {
-        self.belief.failed
+    /// What has happened that is rare.
+    pub(crate) const fn tale(&self) -> Tale {
+        self.belief.tale
     }
 
     /// Rentals that are not over, as far as the auditor believes.

@@ -290,16 +290,15 @@ impl Belief {
         only_oneself(body, account)?;
         let at = self.at;
         let motion = self.motion(id)?;
-        let open = match motion.stage {
-            Stage::Voting { until } | Stage::Queued { until, .. } => at < until,
-            _ => false,
-        };
+        let open = matches!(motion.stage, Stage::Voting { until } | Stage::Queued { until, .. }
+            if at < until);
         let new = motion.powers.contains_key(&account) && motion.objectors.insert(account);
         must(open && new, Invariant::Votes, || {
             format!("{account} objected to {id} at {at:?}: {motion:?}")
         })?;
         if motion.objected() >= motion.must_reach.veto {
             motion.stage = Stage::Vetoed { at };
+            self.tale.vetoed += 1;
         }
         Ok(())
     }
@@ -309,6 +308,7 @@ impl Belief {
         let wakes = matches!(body.command, Command::Wake {});
         let (at, held) = (self.at, self.is_braked(Switch::ParameterChanges));
         let mut done: Vec<(Timestamp, ProposalId)> = Vec::new();
+        let mut in_vain = 0;
         for (id, motion) in &mut self.motions.of {
             let Some(known) = control.economy().votes.proposal(*id) else { continue };
             let expected = if wakes { motion.after_time(at) } else { motion.stage.clone() };
@@ -316,20 +316,30 @@ impl Belief {
                 && matches!(expected, Stage::Queued { .. })
                 && motion.from <= at
                 && !(held && motion.changes_rules());
-            let as_expected = match &known.stage {
-                Stage::Executed { at: when } => is_due && *when == at || known.stage == expected,
-                Stage::Failed { at: when, .. } => is_due && *when == at || known.stage == expected,
-                Stage::Cancelled { at: when, why: Cancellation::PowerLost } => {
-                    *when == at && motion.may_fall() || known.stage == expected
+            let is_done = match &known.stage {
+                Stage::Executed { at: when } | Stage::Failed { at: when, .. } => {
+                    is_due && *when == at
                 }
-                _ => known.stage == expected && !is_due,
+                Stage::Cancelled { at: when, why: Cancellation::PowerLost } => {
+                    *when == at && motion.may_fall()
+                }
+                Stage::Pending { .. }
+                | Stage::Voting { .. }
+                | Stage::Queued { .. }
+                | Stage::Succeeded { .. }
+                | Stage::Defeated { .. }
+                | Stage::Expired { .. }
+                | Stage::Cancelled { why: Cancellation::ByProposer, .. }
+                | Stage::Vetoed { .. } => false,
             };
+            let as_expected = is_done || known.stage == expected && !is_due;
             must(as_expected, Invariant::Votes, || {
                 format!("{id} should be {expected:?} at {at:?}, is {:?}: {motion:?}", known.stage)
             })?;
             if is_due && matches!(known.stage, Stage::Executed { .. }) {
                 done.push((motion.from, *id));
             }
+            in_vain += u64::from(is_due && matches!(known.stage, Stage::Failed { .. }));
             let tally = [known.tally.yes, known.tally.no, known.tally.abstain];
             let tally = tally.map(|side| u128::from(side.units()));
             must(tally == motion.tally(), Invariant::Votes, || {
@@ -338,6 +348,8 @@ impl Belief {
             motion.stage = known.stage.clone();
         }
         done.sort_unstable();
+        self.tale.in_vain += in_vain;
+        self.tale.executed += u64::try_from(done.len()).unwrap_or(0);
         done.into_iter().try_for_each(|(_, id)| self.see_executed(control, id))
     }
 

@@ -29,6 +29,7 @@ impl Belief {
         must(told && whole && (for_others || outbid), Invariant::Notice, || {
             format!("{id} is told to go by {:?} at {at:?}: {rental:?}", body.command)
         })?;
+        self.tale.told_to_go += 1;
         if for_others { self.lowest_goes_first(control, id, bid, body) } else { Ok(()) }
     }
 
@@ -63,10 +64,7 @@ impl Belief {
     /// A rental that was told to go stays until its notice is over, unless its renter ends it or its machines fail.
     pub(super) fn keeps_its_notice(&self, rental: &Rental, after: Stage, body: &Body) -> Step {
         let Some(view) = self.rentals.get(&rental.id) else { return Ok(()) };
-        let until = match view.stage {
-            Stage::Running { until, .. } => until,
-            _ => return Ok(()),
-        };
+        let Stage::Running { until, .. } = view.stage else { return Ok(()) };
         let is_over = until <= self.at;
         let agrees = match after.ending() {
             None => is_sooner(after, until, rental.wanted_back),

@@ -102,11 +102,14 @@ impl Belief {
         let same = |before: &Price| {
             before.version == price.version && before.key == price.key && before.base == price.base
         };
-        let Some(before) = before.filter(same) else { return Ok(()) };
+        // What nobody has offered has no price of its own: it follows its model's, from no hour to the next.
+        let is_offered = control.economy().market.pricing.keys().any(|key| *key == *price.key);
+        let Some(before) = before.filter(same).filter(|_| is_offered) else { return Ok(()) };
         let old = before.on_demand;
         let rise = if stepped { share(old + ROUNDED, rules.rise_max_bp) + ROUNDED } else { 0 };
         let fall = if stepped { share(old + ROUNDED, rules.fall_max_bp) + ROUNDED } else { 0 };
         let new = price.on_demand;
+        self.tale.price_steps += u64::from(new != old);
         let is_small = new <= (old + rise).max(floor) && new + fall >= old.min(ceiling);
         must(is_small, Invariant::Prices, || {
             format!("{id} cost {old} and costs {new}, {rise} up or {fall} down at most")

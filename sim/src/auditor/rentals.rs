@@ -198,11 +198,13 @@ impl Belief {
             || format!("{id} went from {before:?} to {after:?} by {:?}", body.command),
         )?;
         self.see_money(rental, before, after)?;
+        let reclaimed = after.ending() == Some(Ending::Reclaimed) && before.ending().is_none();
+        self.tale.reclaimed += u64::from(reclaimed);
         if let Some(view) = self.rentals.get_mut(&id) {
             view.stage = after;
         }
         if after.ending() == Some(Ending::Failed) && before.ending().is_none() {
-            self.failed += 1;
+            self.tale.failed += 1;
         }
         Ok(true)
     }

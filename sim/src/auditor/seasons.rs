@@ -199,6 +199,7 @@ impl Belief {
                 self.money.flow(Asset::Io, Holder::Season(*id), to, *units)?;
             }
         }
+        self.tale.seasons += u64::try_from(payouts.len()).unwrap_or(0);
         Ok(!payouts.is_empty())
     }
 

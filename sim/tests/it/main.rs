@@ -31,7 +31,7 @@ fn a_story_is_the_same_whether_it_is_written_down_or_not() {
 fn stories_are_eventful() {
     let outcomes: Vec<Outcome> = (30..50).map(|seed| run(seed, Detail::Quiet)).collect();
     assert!(outcomes.iter().all(|outcome| outcome.entries > 30));
-    assert!(outcomes.iter().any(|outcome| outcome.failed > 0));
+    assert!(outcomes.iter().any(|outcome| outcome.tale.failed > 0));
 }
 
 fn check(outcome: &Outcome) {

@@ -1,0 +1,53 @@
+//! What a story had in it, by its auditor's count: a swarm in which nothing happens finds nothing.
+
+use std::ops::Add;
+
+/// How often what is rare has happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tale {
+    /// Rentals that failed, for whatever good reason.
+    pub failed: u64,
+    /// Proposals that were carried out.
+    pub executed: u64,
+    /// Proposals that were voted through and could not be carried out any more.
+    pub in_vain: u64,
+    /// Proposals that holders objected to, enough of them.
+    pub vetoed: u64,
+    /// Brakes that were pulled.
+    pub brakes: u64,
+    /// Brakes that holders took off.
+    pub lifted: u64,
+    /// Commands that a brake stopped.
+    pub stopped: u64,
+    /// Reward programs that were paid.
+    pub seasons: u64,
+    /// Spot rentals that were told to go.
+    pub told_to_go: u64,
+    /// Spot rentals that had to.
+    pub reclaimed: u64,
+    /// Prices that moved as an hour ended.
+    pub price_steps: u64,
+    /// Payments by card.
+    pub cards: u64,
+}
+
+impl Add for Tale {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            failed: self.failed + other.failed,
+            executed: self.executed + other.executed,
+            in_vain: self.in_vain + other.in_vain,
+            vetoed: self.vetoed + other.vetoed,
+            brakes: self.brakes + other.brakes,
+            lifted: self.lifted + other.lifted,
+            stopped: self.stopped + other.stopped,
+            seasons: self.seasons + other.seasons,
+            told_to_go: self.told_to_go + other.told_to_go,
+            reclaimed: self.reclaimed + other.reclaimed,
+            price_steps: self.price_steps + other.price_steps,
+            cards: self.cards + other.cards,
+        }
+    }
+}

@@ -256,6 +256,15 @@ impl Stakes {
         Ok(amount)
     }
 
+    /// The coins that count at `now` for every device that was ever staked, in the order of devices.
+    pub fn haves(&self, now: Timestamp) -> impl Iterator<Item = (WorkerId, Coins)> {
+        let counts = move |co: &&CoStake| self.offers[&co.offer].state.counts(now);
+        self.devices.iter().map(move |(worker, holding)| {
+            let co = holding.co.as_ref().filter(counts).map(|co| co.lots.total());
+            (*worker, sum(co.into_iter().chain([holding.own.total()])))
+        })
+    }
+
     /// The coins that count for a device at `now`.
     pub fn have(&self, worker: WorkerId, now: Timestamp) -> Coins {
         let own = self.devices.get(&worker).map_or(Coins::ZERO, |holding| holding.own.total());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use market::{PriceKey, PriceQuote, Region, Stage};
 use scheduler::Prices;
-use units::{AccountId, Credits, Hour, ProjectId, RentalId, Timestamp, WorkerId};
+use units::{AccountId, Coins, Credits, Hour, ProjectId, RentalId, Timestamp, WorkerId};
 
 use super::Standing;
 use super::rental::asked;
@@ -176,12 +176,14 @@ impl Control {
     /// Every machine that was there all hour was up in it, or was not, and had its stake, or had not.
     fn see_conduct(&mut self, hour: Hour, now: Timestamp) {
         let enough = u64::from(self.parameters().checklist.time_lock_minutes_min) * MINUTE_MILLIS;
-        let stakes = &self.economy.stakes;
+        // Both are in the order of machines: no stake is looked up.
+        let mut stakes = self.economy.stakes.haves(now).peekable();
         for (id, worker) in &mut self.workers {
+            while stakes.next_if(|(of, _)| of < id).is_some() {}
+            let has = stakes.next_if(|(of, _)| of == id).map_or(Coins::ZERO, |(_, coins)| coins);
             if worker.described < hour.start() {
                 let up = worker.uptime.millis_in(hour, now.min(hour.end())) >= enough;
-                let staked = stakes.have(*id, now) >= worker.listing.stake_needed;
-                worker.week.hour(hour, up, staked);
+                worker.week.hour(hour, up, has >= worker.listing.stake_needed);
             }
         }
     }

@@ -97,10 +97,11 @@ impl Town {
             told: 0,
             careful: true,
         };
-        town.prices("1", "0.01");
-        town.patch(r#"{"pricing":{"tier_bp":{"high":10000}}}"#);
-        town.fees(0, 0, 0);
-        town.patch(r#"{"durations":{"daily_bp":10000,"weekly_bp":10000,"monthly_bp":10000}}"#);
+        // In one version: each is as long as a registry, and every snapshot holds them all.
+        let pricing = r#""pricing":{"tier_bp":{"high":10000}}"#;
+        let durations = r#""durations":{"daily_bp":10000,"weekly_bp":10000,"monthly_bp":10000}"#;
+        let (prices, fees) = (prices_patch("1", "0.01"), fees_patch(0, 0, 0));
+        town.patch(&format!("{{{prices},{pricing},{fees},{durations}}}"));
         for person in ["ann", "bob", "sue"] {
             let command =
                 Command::OpenAccount { account: account(person), name: name(person), email: None };
@@ -159,11 +160,8 @@ impl Town {
     }
 
     pub(crate) fn fees(&mut self, renter_fee_bp: u16, supplier_fee_bp: u16, minimum_minutes: u32) {
-        self.patch(&format!(
-            r#"{{"fees":{{"renter_reservation_bp":{renter_fee_bp},
-                "supplier_reservation_bp":{supplier_fee_bp},"facilitation_usd_bp":0,
-                "nonrefundable_minutes":{minimum_minutes}}}}}"#
-        ));
+        let fees = fees_patch(renter_fee_bp, supplier_fee_bp, minimum_minutes);
+        self.patch(&format!("{{{fees}}}"));
     }
 
     /// The parameters are other than they were, from now on.
@@ -174,13 +172,8 @@ impl Town {
 
     /// An hour of a card, and of one of a machine's eight threads, costs so much.
     pub(crate) fn prices(&mut self, card: &str, thread: &str) {
-        let cpu = Credits::from_units(dollars(thread).units() * 8);
-        self.patch(&format!(
-            r#"{{"registry":{{"class_hours":{{"cpu-8":"{cpu}"}},"models":{{"dollar-1":{{
-                "name":"Dollar 1","kind":"gpu","vram_mib":16384,"class":"gpu-16gb",
-                "multiplier":"1","pool":"community","hour":"{card}","cpu_max_pct":30,
-                "gpu_max_pct":20,"listed":true}}}}}}}}"#
-        ));
+        let prices = prices_patch(card, thread);
+        self.patch(&format!("{{{prices}}}"));
     }
 
     pub(crate) fn top_up(&mut self, whose: &str, amount: &str) {
@@ -326,6 +319,26 @@ impl Drop for Town {
         }
         assert!(again == self.control, "the journal is the state");
     }
+}
+
+/// The part of a patch that is about fees.
+fn fees_patch(renter_fee_bp: u16, supplier_fee_bp: u16, minimum_minutes: u32) -> String {
+    format!(
+        r#""fees":{{"renter_reservation_bp":{renter_fee_bp},
+            "supplier_reservation_bp":{supplier_fee_bp},"facilitation_usd_bp":0,
+            "nonrefundable_minutes":{minimum_minutes}}}"#
+    )
+}
+
+/// The part of a patch that is about the prices of cards and threads.
+fn prices_patch(card: &str, thread: &str) -> String {
+    let cpu = Credits::from_units(dollars(thread).units() * 8);
+    format!(
+        r#""registry":{{"class_hours":{{"cpu-8":"{cpu}"}},"models":{{"dollar-1":{{
+            "name":"Dollar 1","kind":"gpu","vram_mib":16384,"class":"gpu-16gb",
+            "multiplier":"1","pool":"community","hour":"{card}","cpu_max_pct":30,
+            "gpu_max_pct":20,"listed":true}}}}}}"#
+    )
 }
 
 pub(crate) fn dollars(text: &str) -> Credits {

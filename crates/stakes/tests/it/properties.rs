@@ -345,6 +345,11 @@ proptest! {
             prop_assert_eq!(&voting(&world, later), &unswept.0, "{:?}", act);
             for (now, counting, cooling) in [(world.now, counting, cooling), (later, unswept.1, unswept.2)] {
                 let sums = world.stakes.sums(now);
+                let each = world.stakes.haves(now).map(|(worker, have)| {
+                    assert_eq!(have, world.stakes.have(worker, now));
+                    have.units()
+                });
+                prop_assert_eq!(each.sum::<u64>(), counting);
                 prop_assert_eq!((sums.counting.units(), sums.cooling.units()), (counting, cooling));
                 let all = sums.counting.units() + sums.cooling.units() + sums.locked.units();
                 prop_assert_eq!(all, world.stakes.total().units());

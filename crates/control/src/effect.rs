@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use ledger::Kind;
+use proofs::Task;
+use proofs::log::{Entry, Full};
 use rewards::block::Row;
 use rewards::statement::Header;
 use units::{
@@ -19,6 +21,8 @@ pub enum Effect {
     Moved(Movement),
     /// The block of an hour was closed: it and its rows are written down.
     Closed(Arc<Closed>),
+    /// A session of proofs was logged: its entry, and the hashes that prove it is there, are written down.
+    Sealed(Arc<Sealed>),
     /// What is wanted of this worker is other than it was: it is woken if it waits.
     Nudge(WorkerId),
 }
@@ -34,6 +38,21 @@ pub struct Closed {
     pub header: Header,
     /// Every machine once, by id.
     pub rows: Vec<Row>,
+}
+
+/// A session of proofs as it was logged: only the log's own hashes stay in the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Its place in the log, from 0.
+    pub index: u64,
+    /// When its challenge was given.
+    pub at: Timestamp,
+    /// What was asked.
+    pub tasks: Vec<Task>,
+    /// What the log says.
+    pub entry: Entry,
+    /// Full subtrees of the log's tree that it completes.
+    pub nodes: Vec<Full>,
 }
 
 /// What can change.

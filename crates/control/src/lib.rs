@@ -35,7 +35,7 @@ mod snapshot;
 mod state;
 mod wanted;
 
-pub use effect::{Closed, Effect, Movement, Subject};
+pub use effect::{Closed, Effect, Movement, Sealed, Subject};
 pub use limits::{
     COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,
     EXEMPTIONS_MAX, INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX, REASON_BYTES_MAX,
@@ -45,7 +45,7 @@ pub use parameters::{PATCH_BYTES_MAX, VERSIONS_WAITING_MAX, Version};
 pub use record::{
     Actor, Body, BrakeRecord, Command, Digest, Entry, ExemptionRecord, FiltersRecord, GrantRecord,
     JobSaid, MachineRecord, NodeSaid, OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid,
-    ProposalRecord, Purse, Role, Scope, SeasonRecord, SlashRecord, VerdictRecord,
+    ProposalRecord, Purse, Role, Scope, SealedRecord, SeasonRecord, SlashRecord, VerdictRecord,
 };
 pub use refusal::{Needs, Noun, Refusal};
 pub use roll::{Beat, Roll};
@@ -53,7 +53,7 @@ pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
     BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checks,
     Control, Economy, Genesis, Grant, Head, Hired, Invite, Job, JobStage, Key, Listing, Market,
-    Node, NodeStage, Nomination, Outcome, Person, Priced, Project, Rental, Reply, Revenue, Settled,
-    Told, Uptime, Week, Worker,
+    Node, NodeStage, Nomination, Outcome, Person, Priced, Project, Proved, Rental, Reply, Revenue,
+    Round, Settled, Told, Uptime, Week, Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

@@ -4,6 +4,7 @@
 //! what is new is optional. Commands carry every id, time and chance they need, so that a replay needs nothing else.
 
 mod parameters;
+mod proof;
 mod season;
 mod votes;
 
@@ -19,6 +20,7 @@ use units::{
 };
 
 pub use parameters::Parameters;
+pub use proof::SealedRecord;
 pub use season::SeasonRecord;
 pub use votes::{BrakeRecord, ProposalRecord};
 
@@ -133,6 +135,8 @@ pub enum Command {
     },
     /// A verifier says what came of a machine's proof.
     RecordProof { worker: WorkerId, verdict: VerdictRecord },
+    /// A session of proofs came to its verdict, and is logged.
+    SealProof { worker: WorkerId, proof: SealedRecord },
     /// The operator excuses a machine from rules for rewards.
     Exempt { worker: WorkerId, exemption: ExemptionRecord },
     /// The operator shuts a machine out, or lets it in again.

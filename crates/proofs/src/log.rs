@@ -8,7 +8,8 @@
 //! - An entry has one encoding: what reads back, writes the same bytes.
 //! - An entry says enough to find the transcript, and to tell a wrong one from it; it holds no address and no name.
 
-use merkle::{Full, Roots, leaf_hash};
+use data_encoding::HEXLOWER;
+use merkle::{Roots, leaf_hash};
 use units::{BlobId, WorkerId};
 
 use crate::bytes::{Malformed, Reader};
@@ -16,7 +17,7 @@ use crate::limits::TASKS_MAX;
 use crate::message::{Body, Message};
 use crate::verdict::{Judged, Verdict};
 
-pub use merkle::{consistency, inclusion, root, verify, verify_consistency};
+pub use merkle::{Full, consistency, inclusion, root, verify, verify_consistency};
 
 const MAGIC: [u8; 4] = *b"IOGL";
 const VERSION: u8 = 1;
@@ -66,7 +67,7 @@ impl Entry {
     ///
     /// # Errors
     /// If it is none.
-    pub fn of(transcript: &[u8], verifier: [u8; 32], sealed_ms: u64) -> Result<Self, NoEntry> {
+    pub fn of(transcript: &[u8], sealed_ms: u64) -> Result<Self, NoEntry> {
         let (mut roots, mut openings) = (blake3::Hasher::new(), blake3::Hasher::new());
         let (mut first, mut last) = (None, None);
         let mut left = transcript;
@@ -96,7 +97,7 @@ impl Entry {
             challenge: first.hash,
             roots: *roots.finalize().as_bytes(),
             openings: *openings.finalize().as_bytes(),
-            verifier,
+            verifier: challenge.verifier,
             sigma,
             tasks,
         })
@@ -166,6 +167,22 @@ impl Entry {
     /// Its hash in the tree.
     pub fn leaf(&self) -> BlobId {
         leaf_hash(&self.bytes())
+    }
+}
+
+/// As text it is its bytes in hexadecimal: there is one encoding, and it is that of the leaf.
+impl serde::Serialize for Entry {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&HEXLOWER.encode(&self.bytes()))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Entry {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let text = <std::borrow::Cow<'de, str>>::deserialize(input)?;
+        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(D::Error::custom)?;
+        Self::read(&bytes).map_err(D::Error::custom)
     }
 }
 

@@ -170,6 +170,12 @@ impl Judged {
     }
 }
 
+/// What came of several tasks: the worst of them, but for those that were skipped.
+pub fn worst(tasks: &[Judged]) -> Outcome {
+    let counted = tasks.iter().filter(|task| task.reason != Reason::Skipped);
+    counted.map(Judged::outcome).max().unwrap_or(Outcome::Inconclusive)
+}
+
 /// The end of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -186,8 +192,7 @@ pub struct Verdict {
 impl Verdict {
     /// What came of the whole: the worst of its tasks, but for those that were skipped.
     pub fn outcome(&self) -> Outcome {
-        let counted = self.tasks.iter().filter(|task| task.reason != Reason::Skipped);
-        counted.map(Judged::outcome).max().unwrap_or(Outcome::Inconclusive)
+        worst(&self.tasks)
     }
 
     /// Why the whole is what it is.

@@ -97,7 +97,7 @@ impl Network {
         let mut last = None;
         while let Some(effect) = self.control.next_effect() {
             match effect {
-                Effect::Changed(_) => {}
+                Effect::Changed(_) | Effect::Sealed(_) => {}
                 Effect::Moved(moved) => {
                     if let (Some(_), Kind::Move { from, to, units }) = (moved.rental, moved.kind) {
                         self.note_paid(from, to, units);

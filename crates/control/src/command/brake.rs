@@ -105,6 +105,7 @@ fn stopped_by(command: &Command) -> Option<Switch> {
         | C::Transfer { .. }
         | C::Convert { .. }
         | C::RecordProof { .. }
+        | C::SealProof { .. }
         | C::Exempt { .. }
         | C::SetBlocked { .. }
         | C::Stake { .. }

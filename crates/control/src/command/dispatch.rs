@@ -45,6 +45,7 @@ impl Control {
                 self.convert(by, purse, (give, take), (at_least, until), now)
             }
             C::RecordProof { worker, verdict } => self.verdict(by, worker, &verdict),
+            C::SealProof { worker, proof } => self.seal_proof(by, worker, proof),
             C::Exempt { worker, exemption } => self.exempt_worker(by, worker, exemption),
             C::SetBlocked { worker, reason } => self.block_worker(by, worker, reason),
             C::ClaimRewards { account, wanted } => self.claim_rewards(by, account, wanted),

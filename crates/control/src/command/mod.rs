@@ -15,6 +15,7 @@ mod money;
 mod parameters;
 mod people;
 mod price;
+mod proof;
 mod rental;
 mod safety;
 mod season;

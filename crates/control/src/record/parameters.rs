@@ -4,6 +4,7 @@ use market::{
     BurnRules, ConversionRules, DurationRules, FeeRules, OracleRules, PricingRules, Registry,
     WorkedRules,
 };
+use proofs::schedule::ProofRules;
 use rewards::block::BlockRules;
 use rewards::checklist::ChecklistRules;
 use rewards::emission::EmissionRules;
@@ -41,6 +42,8 @@ pub struct Parameters {
     pub blocks: BlockRules,
     /// What a machine must fulfil to be nominated for an hour's coins.
     pub checklist: ChecklistRules,
+    /// When machines are asked to prove what they have, and what exactly.
+    pub proofs: ProofRules,
     /// Rules of the checklist from which every machine is excused: what this network cannot judge yet.
     pub exempt: RuleSet,
     /// Who is given what of the coins at genesis.
@@ -86,6 +89,7 @@ impl Default for Parameters {
             emission: EmissionRules::default(),
             blocks: BlockRules { close_delay_secs: 45, ..BlockRules::default() },
             checklist: ChecklistRules::default(),
+            proofs: ProofRules::default(),
             exempt: exempt.into_iter().collect(),
             genesis: GenesisRules::default(),
             stakes: StakeRules::default(),
@@ -118,6 +122,7 @@ impl Parameters {
         named("emission", self.emission.check())?;
         named("blocks", self.blocks.check())?;
         named("checklist", self.checklist.check())?;
+        named("proofs", self.proofs.check())?;
         named("genesis", self.genesis.check(self.emission.genesis))?;
         let silence = crate::limits::SILENCE_MAX.as_secs();
         if u64::from(self.blocks.close_delay_secs) <= silence {

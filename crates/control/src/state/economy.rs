@@ -44,6 +44,8 @@ pub struct Economy {
     pub accruals: Accruals,
     /// The hour whose block is open, and the blocks before it.
     pub blocks: Blocks,
+    /// The log of proofs, by the hashes that it grows from.
+    pub proofs: proofs::log::Writer,
     /// Revenue, and the coins it buys to be burned.
     pub burning: Burning,
 }

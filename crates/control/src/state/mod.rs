@@ -28,7 +28,7 @@ pub(crate) use nouns::Work;
 pub use nouns::{
     Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
 };
-pub use standing::{Checks, Listing, Nomination, Priced};
+pub use standing::{Checks, Listing, Nomination, Priced, Proved, Round};
 pub use told::Told;
 pub(crate) use uptime::MINUTE_MILLIS;
 pub use uptime::Uptime;

@@ -1,11 +1,13 @@
 //! What a machine is to the economy, what is said of it, and how it was judged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use market::PriceKey;
+use proofs::Judged;
 use rewards::checklist::WorkProof;
 use rewards::rule::RuleSet;
-use units::{Coins, Credits, DeviceKind, Hour, Multiplier, Pool, Timestamp};
+use units::{BlobId, Coins, Credits, DeviceKind, Hour, Multiplier, Pool, Timestamp};
 
 use crate::record::ExemptionRecord;
 
@@ -58,6 +60,26 @@ pub struct Nomination {
     pub listing: Listing,
 }
 
+/// All cards of a machine, challenged at one time.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Round {
+    /// When.
+    pub at: Timestamp,
+    /// Cards that have passed.
+    pub passed: BTreeSet<BlobId>,
+}
+
+/// A session of proofs that came to a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Proved {
+    /// The session.
+    pub session: [u8; 16],
+    /// When its challenge was given.
+    pub at: Timestamp,
+    /// What came of each task.
+    pub tasks: Vec<Judged>,
+}
+
 /// What verifiers and the operator have said of a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Checks {
@@ -69,6 +91,10 @@ pub struct Checks {
     pub vram_failures: u32,
     /// When it failed the last of them.
     pub vram_failed_at: Option<Timestamp>,
+    /// The challenge of all its cards that is under way, or was the last.
+    pub round: Option<Round>,
+    /// The last session of proofs that came to a verdict.
+    pub last: Option<Proved>,
     /// What it is excused from.
     pub exemptions: Vec<ExemptionRecord>,
     /// Why it is shut out, if it is.

@@ -16,6 +16,8 @@ mod people;
 #[cfg(test)]
 mod prices;
 #[cfg(test)]
+mod proofs;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod rentals;

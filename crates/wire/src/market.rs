@@ -9,15 +9,13 @@ use units::{
 };
 use utoipa::ToSchema;
 
-/// A machine that could serve a node now.
+/// A machine that could serve a node now. Whose it is, its renters learn from their receipts; nobody learns it here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferView {
     /// The machine.
     pub worker: WorkerId,
     /// What it is called.
     pub name: Name,
-    /// Whose it is, as a name.
-    pub supplier: Name,
     /// What is free on it.
     pub free: Resources,
     /// The model of its cards.
@@ -51,7 +49,7 @@ pub struct Order {
     /// Only this model of card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_model: Option<GpuModel>,
-    /// Only machines of these suppliers.
+    /// Only machines of these suppliers, each of whom one is, or the project has paid before.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub suppliers: BTreeSet<AccountId>,
     /// Only machines in these countries.

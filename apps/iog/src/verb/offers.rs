@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// Only this model of GPU.
     #[arg(long, value_name = "MODEL")]
     gpu_model: Option<GpuModel>,
-    /// Only machines of this supplier.
+    /// Only your own machines: the id of your account.
     #[arg(long, value_name = "ID")]
     supplier: Option<AccountId>,
     /// Only machines in this country, as in DE.
@@ -98,7 +98,6 @@ impl Args {
 pub(crate) fn text(offers: &[OfferView], screen: Screen) -> String {
     let mut table = Table::new(&[
         "MACHINE",
-        "SUPPLIER",
         "GPU",
         ">VCPUS",
         ">MEMORY",
@@ -111,7 +110,6 @@ pub(crate) fn text(offers: &[OfferView], screen: Screen) -> String {
     for offer in offers {
         table.row([
             offer.name.to_string(),
-            offer.supplier.to_string(),
             gpus(offer),
             offer.free.vcpus.to_string(),
             mib(offer.free.memory_mib),
@@ -146,7 +144,6 @@ mod tests {
         let offer = OfferView {
             worker: WorkerId::from_bits(1),
             name: "worker-1".parse().unwrap(),
-            supplier: "supplier".parse().unwrap(),
             free: Resources { gpus: 0, vcpus: 4, memory_mib: 8192, disk_mib: 20_480 },
             gpu_model: None,
             vram_mib: 0,
@@ -167,9 +164,9 @@ mod tests {
             ..offer.clone()
         };
         assert_snapshot!(text(&[offer, big], Screen::PLAIN), @r"
-        MACHINE   SUPPLIER  GPU                   VCPUS  MEMORY    DISK  PROCESSOR  TIER        WHERE  USD/HOUR
-        worker-1  supplier  –                         4   8 GiB  20 GiB  AMD EPYC   none        –          0.01
-        rack-3    supplier  8 × NVIDIA H100 PCIe      4   8 GiB  20 GiB  AMD EPYC   ultra-high  DE         9.52
+        MACHINE   GPU                   VCPUS  MEMORY    DISK  PROCESSOR  TIER        WHERE  USD/HOUR
+        worker-1  –                         4   8 GiB  20 GiB  AMD EPYC   none        –          0.01
+        rack-3    8 × NVIDIA H100 PCIe      4   8 GiB  20 GiB  AMD EPYC   ultra-high  DE         9.52
         ");
     }
 

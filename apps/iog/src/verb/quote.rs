@@ -40,7 +40,7 @@ pub(crate) struct OrderArgs {
     /// Only this model of GPU.
     #[arg(long, value_name = "MODEL")]
     pub(crate) gpu_model: Option<GpuModel>,
-    /// Only machines of these suppliers.
+    /// Only machines of these suppliers; your project must have paid them before.
     #[arg(long, value_name = "ID")]
     pub(crate) supplier: Vec<AccountId>,
     /// Only machines in these countries, as in DE.

@@ -16,11 +16,14 @@ use wire::{OfferView, Page, Problem, QuoteRequest, RentalView};
 use super::door::Caller;
 use super::extract::{Path, Query, Told, items};
 use super::problem::Refused;
-use super::rentals::found;
+use super::rentals::{found, view};
 use crate::app::Shared;
 use crate::clock::fresh_bits;
 use crate::views;
 use crate::writer::{Failure, own};
+
+/// How many of a project's latest rentals are looked through for suppliers it knows.
+const DEALINGS_MAX: usize = 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(offers)).routes(routes!(quote)).routes(routes!(quoted))
@@ -42,7 +45,7 @@ struct OfferQuery {
     /// Only this model of card.
     #[param(value_type = Option<String>)]
     gpu_model: Option<GpuModel>,
-    /// Only machines of this supplier.
+    /// Only one's own machines: the id of one's account. The operator may name anyone.
     #[param(value_type = Option<String>)]
     supplier: Option<AccountId>,
     /// Only machines in this country.
@@ -65,16 +68,20 @@ struct OfferQuery {
 
 /// Machines that could serve a node now
 ///
-/// Cheapest first. A machine shows what is free on it.
+/// Cheapest first. A machine shows what is free on it, and not whose it is.
 #[utoipa::path(get, path = "/v1/offers", tag = "market", params(OfferQuery), security(("key" = [])), responses(
     (status = 200, body = Page<OfferView>),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn offers(
-    _caller: Caller,
+    caller: Caller,
     State(app): State<Shared>,
     Query(query): Query<OfferQuery>,
 ) -> Result<axum::Json<Page<OfferView>>, Refused> {
+    if query.supplier.is_some_and(|supplier| !is_self(&caller, supplier)) {
+        let why = "one's own account only: offers do not say whose a machine is";
+        return Err(Refused::field("supplier", why));
+    }
     let after = query.cursor.as_deref().map(cursor).transpose()?;
     let limit = items(query.limit);
     let each = Resources {
@@ -100,6 +107,35 @@ async fn offers(
     Ok(axum::Json(app.writer.look(look).await?))
 }
 
+/// Whether a caller may ask which machines are this account's.
+fn is_self(caller: &Caller, supplier: AccountId) -> bool {
+    caller.is_operator() || caller.account == supplier
+}
+
+/// Refuses an order that names suppliers whom its project does not know: a quote tells which machines it is for, so
+/// that naming accounts one by one would tell whose every machine is.
+async fn knows(app: &Shared, caller: &Caller, request: &QuoteRequest) -> Result<(), Refused> {
+    let mut unknown = request.order.suppliers.clone();
+    unknown.retain(|supplier| !is_self(caller, *supplier));
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    caller.may_see(app, request.project)?;
+    let project = request.project.to_string();
+    let rows =
+        app.read(move |reader| reader.rows("rental", Some(&project), None, true, DEALINGS_MAX));
+    for (_, body) in rows.await? {
+        let receipt = view::<RentalView>(&body).and_then(|rental| rental.receipt);
+        for line in receipt.into_iter().flat_map(|receipt| receipt.lines) {
+            unknown.remove(&line.supplier);
+        }
+    }
+    let Some(stranger) = unknown.first() else { return Ok(()) };
+    let why = format!("none of this project's latest receipts is from {stranger}");
+    let hint = "name suppliers that the project has paid; receipts have their ids";
+    Err(Refused::field("order.suppliers", why).hint(hint))
+}
+
 fn cursor(text: &str) -> Result<Cursor, Refused> {
     let parts = text.split_once('.').and_then(|(price, worker)| {
         let price = price.parse().ok().map(Credits::from_units)?;
@@ -122,6 +158,7 @@ async fn quote(
     told: Told<QuoteRequest>,
 ) -> Result<(StatusCode, axum::Json<RentalView>), Refused> {
     caller.may_write()?;
+    knows(&app, &caller, &told.body).await?;
     let rental = RentalId::from_bits(fresh_bits());
     let QuoteRequest { project, order, hours, pay } = told.body.clone();
     let order = views::order_record(order);

@@ -132,7 +132,6 @@ pub(crate) fn offer(state: &Control, offer: &scheduler::Offer) -> Option<OfferVi
     Some(OfferView {
         worker: offer.worker,
         name: worker.name.clone(),
-        supplier: state.person(worker.owner)?.name.clone(),
         free: offer.free,
         gpu_model: machine.gpu_model.clone(),
         vram_mib: machine.vram_mib,

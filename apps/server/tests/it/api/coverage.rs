@@ -623,6 +623,76 @@ fn a_list_read_page_by_page_is_the_whole_list() {
     assert_covers("LISTS", &lists, &rows);
 }
 
+/// What tells a renter whom it has paid: the parties to a rental know each other.
+const OF_ONES_OWN_RENTALS: &[&str] = &[
+    "GET /v1/projects/{id}/transfers",
+    "GET /v1/quotes/{id}",
+    "GET /v1/rentals",
+    "GET /v1/rentals/{id}",
+    "GET /v1/rentals/{id}/receipt",
+];
+
+#[test]
+fn no_page_leads_from_a_machine_to_its_owner() {
+    let (town, past) = Past::town();
+    let mut stage = Stage::in_town(town);
+    stage.names.retain(|(name, _)| *name != "hour");
+    stage.names.push(("hour", past.first_hour.to_string()));
+    stage.names.push(("rewarded", past.machines[0].to_string()));
+    let town = &stage.town;
+    let owner = &town.supplier.person.account;
+    let strangers: [(&dyn Caller, &str); 3] = [
+        (&Anonymous, "nobody"),
+        (&town.stranger, &town.stranger.person.account),
+        (&town.renter, &town.renter.person.account),
+    ];
+    let mut machines_seen = 0;
+    let singles = who_may().map(|(endpoint, path, ..)| (endpoint, path));
+    let lists = paged().map(|(endpoint, path)| (endpoint, path));
+    for (endpoint, path) in singles.chain(lists) {
+        if !endpoint.starts_with("GET ") || endpoint.contains("/v1/events") {
+            continue;
+        }
+        for (caller, own) in strangers {
+            let answer = town.get(caller, &stage.fill(path));
+            let text = answer.text().replace(own, "");
+            if answer.status != 200 || OF_ONES_OWN_RENTALS.contains(endpoint) {
+                continue;
+            }
+            let is_self = path.contains("{supplier}");
+            assert!(is_self || !text.contains(owner.as_str()), "{endpoint}: {text}");
+            assert!(!text.contains(r#""sam""#), "{endpoint} names the owner: {text}");
+            let joins = text.contains("wkr_") && text.contains("acc_");
+            assert!(!joins, "{endpoint} has machines beside accounts: {text}");
+            machines_seen += usize::from(text.contains("wkr_"));
+        }
+    }
+    assert!(machines_seen > 20, "offers, blocks and stakes show machines: {machines_seen}");
+}
+
+#[test]
+fn nobody_finds_machines_by_naming_their_owner() {
+    let stage = Stage::new();
+    let town = &stage.town;
+    let owner = &town.supplier.person.account;
+    let asked = format!("/v1/offers?supplier={owner}");
+    for caller in [&town.renter as &dyn Caller, &town.stranger] {
+        town.get(caller, &asked).expect_problem(422, "invalid");
+    }
+    for caller in [&town.supplier as &dyn Caller, &town.operator] {
+        let found = town.get(caller, &asked).expect(200).json();
+        assert!(!found["items"].as_array().unwrap().is_empty());
+    }
+    let mut order = town.order(1);
+    order["order"]["suppliers"] = json!([owner]);
+    town.post(&town.renter, "/v1/quotes", &order).expect(201);
+    order["order"]["suppliers"] = json!([owner, town.viewer.person.account]);
+    town.post(&town.renter, "/v1/quotes", &order).expect_problem(422, "invalid");
+    order["order"]["suppliers"] = json!([owner]);
+    order["project"] = json!(town.stranger.project);
+    town.post(&town.stranger, "/v1/quotes", &order).expect_problem(422, "invalid");
+}
+
 /// The endpoints of the document for which this holds, as `GET /v1/me`.
 fn all_endpoints(which: impl Fn(&str, &Value) -> bool) -> BTreeSet<String> {
     let document: Value = serde_json::from_str(&server::openapi()).unwrap();

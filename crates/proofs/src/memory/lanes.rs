@@ -109,14 +109,26 @@ fn quarters<const N: usize>(x: &mut [Row<N>; CELL_WORDS], four: [Quarter; 4]) {
     }
 }
 
+// Loops over places, not iterators or closures: those are calls until something inlines them, and a call from here loses
+// the vectors of the caller.
 #[inline(always)]
-fn add<const N: usize>(left: Row<N>, right: Row<N>) -> Row<N> {
-    std::array::from_fn(|lane| left[lane].wrapping_add(right[lane]))
+fn add<const N: usize>(mut left: Row<N>, right: Row<N>) -> Row<N> {
+    let mut lane = 0;
+    while lane < N {
+        left[lane] = left[lane].wrapping_add(right[lane]);
+        lane += 1;
+    }
+    left
 }
 
 #[inline(always)]
-fn turned<const N: usize, const BITS: u32>(left: Row<N>, right: Row<N>) -> Row<N> {
-    std::array::from_fn(|lane| (left[lane] ^ right[lane]).rotate_left(BITS))
+fn turned<const N: usize, const BITS: u32>(mut left: Row<N>, right: Row<N>) -> Row<N> {
+    let mut lane = 0;
+    while lane < N {
+        left[lane] = (left[lane] ^ right[lane]).rotate_left(BITS);
+        lane += 1;
+    }
+    left
 }
 
 /// Steps of many walkers, each in the block that was made for it.
@@ -168,15 +180,25 @@ pub fn stroll(walker: &mut Walker, blocks: &[Block], steps: u32) {
 fn step(state: &mut Block, block: &Block) {
     let (lines, read) = (state.as_chunks_mut::<LANES>().0, block.as_chunks::<LANES>().0);
     let mut line = lines[LANES - 1];
-    let [down, right] = [line[2], line[3]].map(|word| (word >> 27) as usize);
-    for (state, read) in lines.iter_mut().zip(read.iter().cycle().skip(down)) {
-        let mut met = [0; LANES];
-        met[..LANES - right].copy_from_slice(&read[right..]);
-        met[LANES - right..].copy_from_slice(&read[..right]);
-        for ((a, state), met) in line.iter_mut().zip(state).zip(met) {
-            *a = (*a ^ *state ^ met).wrapping_mul(READ_FACTOR).rotate_left(15);
-            *state = *a;
+    let [down, right] = [(line[2] >> 27) as usize, (line[3] >> 27) as usize];
+    // A line twice: wherever it begins, its words lie one after another.
+    let mut twice = [0; 2 * LANES];
+    let mut number = 0;
+    while number < LANES {
+        let met = &read[(number + down) % LANES];
+        twice[..LANES].copy_from_slice(met);
+        twice[LANES..].copy_from_slice(met);
+        let met: &[u32; LANES] =
+            twice[right..].first_chunk().expect("a line from any of its words");
+        let state = &mut lines[number];
+        let mut lane = 0;
+        while lane < LANES {
+            let word = (line[lane] ^ state[lane] ^ met[lane]).wrapping_mul(READ_FACTOR);
+            line[lane] = word.rotate_left(15);
+            state[lane] = line[lane];
+            lane += 1;
         }
+        number += 1;
     }
     line = mixed::<1>(line);
     line = mixed::<2>(line);
@@ -187,10 +209,15 @@ fn step(state: &mut Block, block: &Block) {
 
 #[inline(always)]
 fn mixed<const DISTANCE: usize>(line: End) -> End {
-    std::array::from_fn(|lane| {
+    let mut mixed = line;
+    let mut lane = 0;
+    while lane < LANES {
         let other = line[lane ^ DISTANCE];
-        (line[lane] ^ other.rotate_left(11) ^ other.rotate_left(24)).wrapping_mul(MIX_FACTOR)
-    })
+        let word = mixed[lane] ^ other.rotate_left(11) ^ other.rotate_left(24);
+        mixed[lane] = word.wrapping_mul(MIX_FACTOR);
+        lane += 1;
+    }
+    mixed
 }
 
 /// Where these legs end, every block made anew.

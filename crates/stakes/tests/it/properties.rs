@@ -283,32 +283,38 @@ fn voting(world: &World, now: Timestamp) -> BTreeMap<AccountId, u64> {
 
 /// The same, and what counts and what cools down, by a walk over what is written down of all devices.
 fn walked(stakes: &Stakes, now: Timestamp, age: u16) -> (BTreeMap<AccountId, u64>, u64, u64) {
-    let json = serde_json::to_value(stakes).unwrap();
-    let coins =
-        |value: &Value| -> u64 { value.as_str().unwrap().parse::<Coins>().unwrap().units() };
-    let all = |lots: &Value| -> u64 {
-        lots.as_array().unwrap().iter().map(|lot| coins(&lot["amount"])).sum()
+    let json = serde_json::to_value(stakes).expect("as written");
+    let coins = |value: &Value| -> u64 {
+        value.as_str().expect("as written").parse::<Coins>().expect("as written").units()
     };
-    let time = |value: &Value| -> Timestamp { serde_json::from_value(value.clone()).unwrap() };
-    let counts = |offer: &Value| match &json["offers"][offer.as_str().unwrap()]["state"] {
-        Value::String(state) => state == "active",
-        state => state.get("leaving").is_some_and(|leaving| now < time(&leaving["until"])),
+    let all = |lots: &Value| -> u64 {
+        lots.as_array().expect("as written").iter().map(|lot| coins(&lot["amount"])).sum()
+    };
+    let time =
+        |value: &Value| -> Timestamp { serde_json::from_value(value.clone()).expect("as written") };
+    let counts = |offer: &Value| {
+        let state = &json["offers"][offer.as_str().expect("as written")]["state"];
+        let leaving = state.get("leaving");
+        state == "active" || leaving.is_some_and(|leaving| now < time(&leaving["until"]))
     };
     let (mut power, mut counting, mut cooling) = (BTreeMap::new(), 0, 0);
-    for holding in json["devices"].as_object().unwrap().values() {
+    for holding in json["devices"].as_object().expect("as written").values() {
         let mut standing = vec![(&holding["owner"], &holding["own"])];
         cooling += all(&holding["cooling"]);
-        match &holding["co"] {
-            Value::Null => {}
-            co if counts(&co["offer"]) => standing.push((&co["account"], &co["lots"])),
-            co => cooling += all(&co["lots"]),
+        let co = &holding["co"];
+        if !co.is_null() && counts(&co["offer"]) {
+            standing.push((&co["account"], &co["lots"]));
+        } else if !co.is_null() {
+            cooling += all(&co["lots"]);
         }
         for (account, lots) in standing {
             counting += all(lots);
             let aged = |lot: &&Value| time(&lot["since"]).after(DAY * u32::from(age)) <= now;
-            let aged = lots.as_array().unwrap().iter().filter(aged);
+            let aged = lots.as_array().expect("as written").iter().filter(aged);
             let aged: u64 = aged.map(|lot| coins(&lot["amount"])).sum();
-            *power.entry(account.as_str().unwrap().parse().unwrap()).or_default() += aged;
+            *power
+                .entry(account.as_str().expect("as written").parse().expect("as written"))
+                .or_default() += aged;
         }
     }
     power.retain(|_, units| *units > 0);

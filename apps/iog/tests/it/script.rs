@@ -130,7 +130,7 @@ fn an_answer_that_is_no_problem_is_still_an_error() {
 #[test]
 fn offers_come_as_a_table_or_as_json() {
     let home = Home::new("offers");
-    let page = r#"{"items":[{"worker":"wkr_00000000000000000000000001","name":"worker-1","supplier":"ada",
+    let page = r#"{"items":[{"worker":"wkr_00000000000000000000000001","name":"worker-1",
         "free":{"gpus":0,"vcpus":2,"memory_mib":4096,"disk_mib":10240},"vram_mib":0,"cpu_model":"AMD EPYC",
         "tier":"none","certifications":[],"node_hour":"0.010000","nodes":2}]}"#;
     let answer = ("200 OK", JSON, page);
@@ -139,8 +139,8 @@ fn offers_come_as_a_table_or_as_json() {
     let said = iog(&home, &variables, &["offers", "--vcpus", "2"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""));
     assert_snapshot!(said.out, @r"
-    MACHINE   SUPPLIER  GPU  VCPUS  MEMORY    DISK  PROCESSOR  TIER  WHERE  USD/HOUR
-    worker-1  ada       –        2   4 GiB  10 GiB  AMD EPYC   none  –          0.01
+    MACHINE   GPU  VCPUS  MEMORY    DISK  PROCESSOR  TIER  WHERE  USD/HOUR
+    worker-1  –        2   4 GiB  10 GiB  AMD EPYC   none  –          0.01
     ");
     let said = iog(&home, &variables, &["offers", "--json"]);
     let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use units::DeviceKind;
 use utoipa::ToSchema;
 
-use crate::limits::{LOG_N_MAX, LOG_N_MIN};
+use crate::limits::{BLOCK_BYTES, LOG_N_MAX, LOG_N_MIN, MIX_MAX, MIX_MIN};
 
 pub use verdict::{Verdict, verdict};
 
@@ -230,10 +230,27 @@ pub struct Measured {
 
 /// Operations on 32-bit integers in a round of mixing: 16 additions, 16 exclusive ors, 16 rotations.
 const OPS_OF_MIXING: f64 = 48.0;
+/// Cells of a block.
+const CELLS: f64 = 64.0;
 /// The same in a hash of a puzzle: seven rounds of eight functions of 14, and 16 at the end.
 const OPS_OF_HASH: f64 = 800.0;
 
 impl Bounds {
+    /// The mixing at which making a block takes so many times what reading it takes, at least, by these bounds: what
+    /// [`crate::Memory::mix`] should be for this model. Half of it is left to whoever finds a better kernel.
+    pub fn mix(&self, times: f64) -> u16 {
+        let operations = times * self.int32_ops * BLOCK_BYTES as f64 / self.memory_bytes;
+        let rounds = operations / (CELLS * OPS_OF_MIXING);
+        let even = 2.0 * (rounds / 2.0).ceil();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is between the bounds, which are small"
+        )]
+        let mix = even.clamp(MIX_MIN.into(), MIX_MAX.into()) as u16;
+        mix
+    }
+
     fn of(&self, rate: Rate) -> f64 {
         match rate {
             Rate::Matmul { .. } => self.int8_ops,

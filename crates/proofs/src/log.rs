@@ -74,10 +74,11 @@ impl Entry {
         while !left.is_empty() {
             let (message, rest) = Message::split(left)?;
             left = rest;
-            match &message.body {
-                Body::Root { root, .. } => drop(roots.update(root)),
-                Body::Openings { bytes, .. } => drop(openings.update(bytes)),
-                _ => {}
+            if let Body::Root { root, .. } = &message.body {
+                roots.update(root);
+            }
+            if let Body::Openings { bytes, .. } = &message.body {
+                openings.update(bytes);
             }
             last = Some(message.clone());
             first = first.or(Some(message));

@@ -175,6 +175,20 @@ fn a_shared_factor_costs_less_than_the_same_deviations_apart() {
     assert!((together(&[(off, 0.1)], 0.25) - plain).abs() < 1e-9);
 }
 
+#[test]
+fn memory_is_mixed_as_a_card_needs_it_and_no_two_kinds_need_the_same() {
+    let reference = Reference::built_in();
+    let mix = |model: &str| reference.model(model).unwrap().bounds.unwrap().mix(50.0);
+    let of = ["h100-80gb-hbm3", "a100-sxm4-80gb", "l40s", "rtx-4090", "rtx-5090"].map(mix);
+    assert_eq!(of, [334, 320, 1768, 1366, 1950]);
+    for row in reference.models.iter().filter_map(|row| row.bounds) {
+        let mix = row.mix(50.0);
+        assert!((MIX_MIN..=MIX_MAX).contains(&mix) && mix.is_multiple_of(2), "{mix}");
+    }
+    let odd = Bounds { int8_ops: 1.0, int32_ops: f64::MAX, memory_bytes: 1e-300 };
+    assert_eq!(odd.mix(1e300), MIX_MAX);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -53,8 +53,8 @@ fn torn_padded_and_unknown_entries_are_refused() {
 
 #[test]
 fn nothing_but_a_transcript_has_an_entry() {
-    assert_eq!(Entry::of(&[], [0; 32], 0), Err(NoEntry::Torn));
-    assert!(matches!(Entry::of(&[1; 100], [0; 32], 0), Err(NoEntry::Malformed(_))));
+    assert_eq!(Entry::of(&[], 0), Err(NoEntry::Torn));
+    assert!(matches!(Entry::of(&[1; 100], 0), Err(NoEntry::Malformed(_))));
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn is_pss(encoded: &[u8; RSA_BYTES], digest: &[u8; HASH_BYTES]) -> bool {
     let (zeros, salt) = opened.split_at(ZEROS);
     let Some((1, salt)) = salt.split_first() else { return false };
     let expected = Sha384::new().chain_update([0; 8]).chain_update(digest).chain_update(salt);
-    zeros.iter().all(|byte| *byte == 0) && expected.finalize().as_slice() == hash
+    zeros.iter().all(|byte| *byte == 0) && expected.finalize()[..] == *hash
 }
 
 /// MGF1 with SHA-384: as long as it is asked for.

@@ -195,8 +195,10 @@ impl Belief {
     pub(super) fn take_accruals_as_they_are(&mut self, control: &Control) {
         let accruals = &control.economy().accruals;
         let known = self.blocks.unclaimed.keys().map(|(worker, _)| *worker);
+        // Rewards of a machine that has left come back when its slash is overturned.
+        let slashed = control.economy().stakes.slashes().map(|(_, slash)| slash.worker);
         let workers: BTreeSet<WorkerId> =
-            known.chain(control.workers().map(|(worker, _)| worker)).collect();
+            known.chain(control.workers().map(|(worker, _)| worker)).chain(slashed).collect();
         let of = |worker: WorkerId| {
             let parts = accruals.of_worker(worker);
             parts.map(move |(account, amount)| ((worker, account), amount.units()))

@@ -1,6 +1,6 @@
 //! The simulator as an ordinary test: the committed seeds, and the first of all. Thousands are for `sim` itself.
 
-use sim::{Detail, Outcome, parse_seeds, run, run_twice};
+use sim::{Detail, Outcome, Tale, parse_seeds, run, run_twice};
 
 #[test]
 fn the_seeds_that_once_found_something_are_clean() {
@@ -10,13 +10,8 @@ fn the_seeds_that_once_found_something_are_clean() {
 }
 
 #[test]
-fn thirty_seeds_are_clean() {
-    (0..30).for_each(|seed| check(&run(seed, Detail::Quiet)));
-}
-
-#[test]
 fn the_same_seed_is_the_same_story() {
-    (300..305).for_each(|seed| check(&run_twice(seed)));
+    (300..303).for_each(|seed| check(&run_twice(seed)));
 }
 
 #[test]
@@ -28,10 +23,14 @@ fn a_story_is_the_same_whether_it_is_written_down_or_not() {
 
 /// A swarm in which nothing happens finds nothing.
 #[test]
-fn stories_are_eventful() {
-    let outcomes: Vec<Outcome> = (30..50).map(|seed| run(seed, Detail::Quiet)).collect();
+fn thirty_stories_are_clean_and_eventful() {
+    let outcomes: Vec<Outcome> = (0..30).map(|seed| run(seed, Detail::Quiet)).collect();
+    outcomes.iter().for_each(check);
     assert!(outcomes.iter().all(|outcome| outcome.entries > 30));
-    assert!(outcomes.iter().any(|outcome| outcome.tale.failed > 0));
+    let tale = outcomes.iter().fold(Tale::default(), |sum, outcome| sum + outcome.tale);
+    let rare = [tale.failed, tale.executed, tale.vetoed, tale.brakes, tale.stopped, tale.seasons];
+    let market = [tale.price_steps, tale.cards];
+    assert!(rare.into_iter().chain(market).all(|count| count > 0), "{tale:?}");
 }
 
 fn check(outcome: &Outcome) {

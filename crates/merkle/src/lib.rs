@@ -6,7 +6,7 @@
 //! no leaves is the hash of nothing.
 //!
 //! # Invariants
-//! - The tree is a function of its leaves: told one by one or at once, kept in memory or elsewhere, the root is the same.
+//! - The tree is a function of its leaves: told one by one or at once, kept here or elsewhere, the root is the same.
 //! - A full subtree never changes: whoever keeps hashes of them only ever adds.
 //! - A proof has exactly the hashes it needs; one more, or one less, is refused.
 

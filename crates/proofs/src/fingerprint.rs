@@ -1,8 +1,8 @@
 //! Which model a card is, from what was measured of it: a probability for each model, never a plain yes.
 //!
-//! A throttled card is slower in everything by about one factor, and a weaker card is slower in some things more than in
-//! others. So a model says, of each rate, its median and its spread, and all rates of a card share one more factor: what
-//! they have in ratio to each other counts for more than how large they are.
+//! A throttled card is slower in everything by about one factor, and a weaker card is slower in some things more than
+//! in others. So a model says, of each rate, its median and its spread, and all rates of a card share one more factor:
+//! what they have in ratio to each other counts for more than how large they are.
 //!
 //! # Invariants
 //! - What a machine says of itself moves a probability by no more than [`REPORTED_WEIGHT_MAX`] natural logarithms.
@@ -417,7 +417,7 @@ impl Measured {
     }
 }
 
-/// How likely each model of its kind is, the likeliest first. What they lack to one is the chance that it is none of them.
+/// How likely each model of its kind is, the likeliest first. What they lack to one is the chance that it is none.
 pub fn likelihoods<'a>(measured: &Measured, reference: &'a Reference) -> Vec<(&'a str, f64)> {
     let of_none = measured.of_none(reference) + reference.unknown_share.ln();
     let rows = reference.of_kind(measured.kind);

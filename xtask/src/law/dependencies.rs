@@ -6,7 +6,10 @@ use crate::metadata::{Metadata, Package};
 /// What each of our packages may know of the others. A package without a row is a finding.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("agent", BRAINS_AND_WIRE),
-    ("control", &["ledger", "market", "merkle", "rewards", "scheduler", "stakes", "units"]),
+    (
+        "control",
+        &["ledger", "market", "merkle", "proofs", "rewards", "scheduler", "stakes", "units"],
+    ),
     ("iog", EVERYTHING),
     ("ledger", &["units"]),
     ("load", BENCHES),

@@ -194,11 +194,14 @@ proptest! {
 
     #[test]
     fn probabilities_are_probabilities(
-        walk in 1e6_f64..1e15, matmul in 1e6_f64..1e18, mix in 1e3_f64..1e15, filled in 0_u64..400_000,
+        walk in 1e6_f64..1e15,
+        matmul in 1e6_f64..1e18,
+        mix in 1e3_f64..1e15,
+        filled in 0_u64..400_000,
     ) {
         let rates = [(Rate::Matmul { log_n: 14 }, matmul), (Rate::Mix, mix), (Rate::Walk, walk)];
-        let measured =
-            Measured { kind: DeviceKind::Gpu, rates: rates.into(), filled_mib: Some(filled), reported: BTreeMap::new() };
+        let (kind, filled_mib, reported) = (DeviceKind::Gpu, Some(filled), BTreeMap::new());
+        let measured = Measured { kind, rates: rates.into(), filled_mib, reported };
         let reference = Reference::built_in();
         let likely = likelihoods(&measured, &reference);
         prop_assert_eq!(likely.len(), reference.of_kind(DeviceKind::Gpu).count());

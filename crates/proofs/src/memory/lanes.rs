@@ -109,8 +109,8 @@ fn quarters<const N: usize>(x: &mut [Row<N>; CELL_WORDS], four: [Quarter; 4]) {
     }
 }
 
-// Loops over places, not iterators or closures: those are calls until something inlines them, and a call from here loses
-// the vectors of the caller.
+// Loops over places, not iterators or closures: those are calls until something inlines them, and a call from here
+// loses the vectors of the caller.
 #[inline(always)]
 fn add<const N: usize>(mut left: Row<N>, right: Row<N>) -> Row<N> {
     let mut lane = 0;

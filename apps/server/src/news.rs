@@ -126,6 +126,7 @@ impl News {
                     | Subject::Season(_),
                 )
                 | Effect::Closed(_)
+                | Effect::Sealed(_)
                 | Effect::Moved(_) => {}
             }
         }

@@ -8,6 +8,7 @@ mod history;
 mod money;
 mod nouns;
 mod parameters;
+mod proofs;
 mod seasons;
 mod slashing;
 mod staking;
@@ -35,6 +36,7 @@ pub(crate) use parameters::{
     VERSION_ROWS, newest_version, parameters, prices, registry_answer, version_id, version_row,
     whole_version,
 };
+pub(crate) use proofs::proof_rows;
 pub(crate) use seasons::{rank, season};
 pub(crate) use slashing::{of_word, offences, word};
 pub(crate) use staking::{

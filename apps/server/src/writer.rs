@@ -340,6 +340,7 @@ impl Thread {
                     rows.extend(views::transfer_rows(&self.state, movement, *at))
                 }
                 Effect::Closed(closed) => rows.extend(views::block_rows(closed)),
+                Effect::Sealed(sealed) => rows.extend(views::proof_rows(sealed)),
                 Effect::Changed(_) | Effect::Nudge(_) => {}
             }
         }

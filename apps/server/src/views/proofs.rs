@@ -1,0 +1,89 @@
+//! Proofs of machines in the read tables, and what is shown of them.
+//!
+//! A sealed session is one row by its place in the log, which belongs to its machine; a pointer to it by its id, and one
+//! by how it ended; and the hashes of the log's tree that it completed. So any page of the log, and any proof about it,
+//! is read without a walk over the rest.
+
+use control::Sealed;
+use proofs::Task;
+use proofs::log::Entry;
+use serde::{Deserialize, Serialize};
+use units::{BlobId, WorkerId};
+use wire::Time;
+
+use super::{NETWORK, json};
+use crate::journal::Row;
+
+/// Sealed sessions, by their place in the log; each belongs to its machine.
+pub(crate) const PROOF_ROWS: &str = "proof";
+/// Places in the log, by session.
+pub(crate) const PROOF_SESSION_ROWS: &str = "proof-session";
+/// When each session was sealed, by its place in the log; each belongs to its machine and how it ended.
+pub(crate) const PROOF_OUTCOME_ROWS: &str = "proof-outcome";
+/// Roots of full subtrees of the log, by height and index.
+pub(crate) const PROOF_NODE_ROWS: &str = "proof-node";
+
+/// A sealed session as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ProofRow {
+    /// Its place in the log, from 0.
+    pub(crate) index: u64,
+    /// When its challenge was given.
+    pub(crate) at: Time,
+    /// What was asked.
+    pub(crate) tasks: Vec<Task>,
+    /// What the log says.
+    pub(crate) entry: Entry,
+}
+
+/// What a sealed session is kept under: in the order of the log.
+pub(crate) fn proof_id(index: u64) -> String {
+    format!("{index:016x}")
+}
+
+/// The place that an id stands for.
+pub(crate) fn proof_index(id: &str) -> Option<u64> {
+    (id.len() == 16).then(|| u64::from_str_radix(id, 16).ok()).flatten()
+}
+
+/// What a subtree's root is kept under.
+pub(crate) fn node_id(height: u32, index: u64) -> String {
+    format!("{height:02x}/{index:016x}")
+}
+
+/// To whom rows by outcome belong: the machine, and how its sessions ended.
+pub(crate) fn outcome_owner(worker: WorkerId, outcome: &str) -> String {
+    format!("{worker}/{outcome}")
+}
+
+/// The rows of a session that was just sealed.
+pub(crate) fn proof_rows(sealed: &Sealed) -> Vec<Row> {
+    let Sealed { index, at, tasks, entry, nodes } = sealed;
+    let id = proof_id(*index);
+    let outcome = proofs::worst(&entry.tasks).to_string();
+    let sealed_at = Time(units::Timestamp::from_millis(entry.sealed_ms));
+    let session = data_encoding::HEXLOWER.encode(&entry.session);
+    let row = |kind, id: String, owner: String, body| Row { kind, id, owner, body: Some(body) };
+    let whole =
+        ProofRow { index: *index, at: Time(*at), tasks: tasks.clone(), entry: entry.clone() };
+    let network = || NETWORK.to_owned();
+    let own = [
+        row(PROOF_ROWS, id.clone(), entry.worker.to_string(), json(&whole)),
+        row(PROOF_SESSION_ROWS, session, network(), json(index)),
+        row(PROOF_OUTCOME_ROWS, id, outcome_owner(entry.worker, &outcome), json(&sealed_at)),
+    ];
+    let node = |full: &proofs::log::Full| {
+        row(PROOF_NODE_ROWS, node_id(full.height, full.index), network(), json(&full.hash))
+    };
+    own.into_iter().chain(nodes.iter().map(node)).collect()
+}
+
+/// A session's row read back.
+pub(crate) fn proof_row(body: &[u8]) -> Option<ProofRow> {
+    serde_json::from_slice(body).ok()
+}
+
+/// A subtree's root read back.
+pub(crate) fn node_hash(body: &[u8]) -> Option<BlobId> {
+    serde_json::from_slice(body).ok()
+}

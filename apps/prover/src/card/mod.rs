@@ -15,13 +15,14 @@ mod spread;
 #[cfg(test)]
 mod tests;
 
+use proofs::limits::{LOG_N_MAX, LOG_N_MIN};
+use proofs::prf::words;
 use proofs::{Device, DeviceFault, Matmul, Memory, Puzzle, Task};
 
 use self::driver::{Arg, Driver, groups, mib};
 use self::kernel::Kernel;
 use self::matrices::Matrices;
 use self::spread::Spread;
-use proofs::prf::words;
 
 /// Bytes of the rows of a product that are on the card at a time: enough to keep it busy, and little beside a matrix.
 const PRODUCT_BYTES_MAX: u64 = 512 << 20;
@@ -66,26 +67,35 @@ impl<D: Driver> Card<D> {
         Ok(card)
     }
 
-    fn matrices(&mut self, log_n: u8) -> Result<&mut Matrices<D::Buffer>, DeviceFault> {
+    /// Room for matrices of 2^`log_n` rows, and what multiplies in it.
+    fn matrices(
+        &mut self,
+        log_n: u8,
+    ) -> Result<(&D, Kernel, &mut Matrices<D::Buffer>), DeviceFault> {
+        if !(LOG_N_MIN..=LOG_N_MAX).contains(&log_n) {
+            return Err(fault(&format!("there are no matrices of 2^{log_n} rows")));
+        }
         let fits = matches!(&self.room, Room::Matrices(matrices) if matrices.log_n() == log_n);
         if !fits {
             self.room = Room::Empty;
             self.room = Room::Matrices(Matrices::new(&self.driver, log_n, self.cut)?);
         }
         match &mut self.room {
-            Room::Matrices(matrices) => Ok(matrices),
+            Room::Matrices(matrices) => Ok((&self.driver, self.multiply, matrices)),
             Room::Empty | Room::Spread(_) => Err(fault("its matrices are gone")),
         }
     }
 
-    fn spread(&mut self, memory: &Memory) -> Result<&mut Spread<D::Buffer>, DeviceFault> {
+    /// Room for a memory, and the driver to fill it with.
+    fn spread(&mut self, memory: &Memory) -> Result<(&D, &Spread<D::Buffer>), DeviceFault> {
+        check_bounds(&Task::Memory(*memory))?;
         let fits = matches!(&self.room, Room::Spread(spread) if spread.fits(memory));
         if !fits {
             self.room = Room::Empty;
             self.room = Room::Spread(Spread::new(&self.driver, memory, self.cut)?);
         }
-        match &mut self.room {
-            Room::Spread(spread) => Ok(spread),
+        match &self.room {
+            Room::Spread(spread) => Ok((&self.driver, spread)),
             Room::Empty | Room::Matrices(_) => Err(fault("its memory is gone")),
         }
     }
@@ -126,6 +136,11 @@ pub(crate) fn fault(what: &str) -> DeviceFault {
     DeviceFault::Driver(what.to_owned())
 }
 
+/// Refuses a task whose sizes would not be sizes.
+fn check_bounds(task: &Task) -> Result<(), DeviceFault> {
+    task.check().map_err(|bad| DeviceFault::Driver(bad.to_string()))
+}
+
 /// A UUID in its five groups.
 pub(crate) fn uuid_text(bytes: [u8; 16]) -> String {
     let hex = bytes.map(|byte| format!("{byte:02x}")).concat();
@@ -141,6 +156,7 @@ impl<D: Driver> Device for Card<D> {
         self.room = Room::Empty;
         let free = self.driver.free_bytes()?;
         for task in tasks {
+            check_bounds(task)?;
             let needed = match task {
                 Task::Puzzle(_) => 0,
                 Task::Matmul(Matmul { log_n, .. }) => matrices::bytes(*log_n, self.cut),
@@ -159,6 +175,7 @@ impl<D: Driver> Device for Card<D> {
     }
 
     fn solve(&mut self, seed: &[u8; 32], puzzle: &Puzzle) -> Result<Vec<u64>, DeviceFault> {
+        check_bounds(&Task::Puzzle(*puzzle))?;
         let mut found = self.driver.allocate(4)?;
         (0..puzzle.count)
             .map(|index| self.solve_one(seed, index, puzzle.bits, &mut found))
@@ -171,23 +188,18 @@ impl<D: Driver> Device for Card<D> {
         log_n: u8,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault> {
-        let kernel = self.multiply;
-        self.matrices(log_n)?;
-        let Room::Matrices(matrices) = &mut self.room else { return Err(fault("no matrices")) };
-        matrices.leaves(&self.driver, kernel, seed, round)
+        let (driver, kernel, matrices) = self.matrices(log_n)?;
+        matrices.leaves(driver, kernel, seed, round)
     }
 
     fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
-        let kernel = self.multiply;
-        self.matrices(log_n)?;
-        let Room::Matrices(matrices) = &mut self.room else { return Err(fault("no matrices")) };
-        matrices.rows(&self.driver, kernel, seed, rows)
+        let (driver, kernel, matrices) = self.matrices(log_n)?;
+        matrices.rows(driver, kernel, seed, rows)
     }
 
     fn fill(&mut self, fill: &[u8; 32], memory: &Memory) -> Result<(), DeviceFault> {
-        self.spread(memory)?;
-        let Room::Spread(spread) = &self.room else { return Err(fault("no memory")) };
-        spread.fill(&self.driver, fill, memory.mix)
+        let (driver, spread) = self.spread(memory)?;
+        spread.fill(driver, fill, memory.mix)
     }
 
     fn walk(&mut self, walk: &[u8; 32], memory: &Memory) -> Result<Vec<[u32; 32]>, DeviceFault> {

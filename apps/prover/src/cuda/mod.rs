@@ -170,10 +170,8 @@ impl Stream {
             function.map(|function| (kernel, function)).map_err(refused("find a kernel"))
         };
         let card = context.name().map_err(refused("ask its name"))?;
-        let how = match multiply {
-            Kernel::MultiplyTensor => "CUDA, tensor cores",
-            _ => "CUDA",
-        };
+        let tensor = multiply == Kernel::MultiplyTensor;
+        let how = if tensor { "CUDA, tensor cores" } else { "CUDA" };
         Ok(Self {
             name: format!("{card} ({how})"),
             context: context.clone(),

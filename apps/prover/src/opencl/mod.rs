@@ -114,8 +114,7 @@ impl Queue {
         let context = Context::from_device(&device).map_err(refused("make a context"))?;
         let queue = CommandQueue::create_default(&context, 0).map_err(refused("make a queue"))?;
         let source = source(Language::OpenCl, multiply == Kernel::MultiplyTensor);
-        let program = Program::create_and_build_from_source(&context, &source, "")
-            .map_err(|log| fault(&format!("could not compile the kernels: {log}")))?;
+        let program = compile(&context, &source)?;
         let wanted = Kernel::PORTABLE.into_iter().chain([multiply]);
         let function = |kernel: Kernel| {
             let function = Function::create(&program, kernel.name());
@@ -124,6 +123,14 @@ impl Queue {
         let kernels = wanted.map(function).collect::<Result<_, _>>()?;
         Ok(Self { device, kernels, queue, context })
     }
+}
+
+/// Compiles as OpenCL C 3.0, where cards may have products of four bytes at once, or as what the driver has.
+fn compile(context: &Context, source: &str) -> Result<Program, DeviceFault> {
+    let compile = |options| Program::create_and_build_from_source(context, source, options);
+    compile("-cl-std=CL3.0")
+        .or_else(|_| compile(""))
+        .map_err(|log| fault(&format!("could not compile the kernels: {log}")))
 }
 
 /// Hands a kernel its arguments.

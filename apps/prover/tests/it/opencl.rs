@@ -78,6 +78,14 @@ fn what_cannot_be_is_refused_before_it_is_tried() {
         matches!(refusal, Err(DeviceFault::Memory { needed_mib: 1_048_577, .. })),
         "{refusal:?}"
     );
+    for outside in [memory(0, 8, 0, [1, 1]), memory(4, 7, 0, [1, 1]), memory(4, 8, 0, [0, 1])] {
+        assert!(card.fill(&SEED, &outside).is_err(), "{outside:?}");
+    }
+    for log_n in [0, 7, 17, 255] {
+        assert!(card.multiply(&SEED, log_n, 0).is_err(), "{log_n}");
+        assert!(card.rows(&SEED, log_n, &[0]).is_err(), "{log_n}");
+    }
+    assert!(card.solve(&SEED, &Puzzle { bits: 0, count: 1, limit_ms: 1 }).is_err());
     let refusal = card.walk(&SEED, &memory(4, 8, 0, [1, 1]));
     assert!(matches!(refusal, Err(DeviceFault::Driver(_))), "{refusal:?}");
     let refusal = opencl::open(1000).map(|card| card.name());

@@ -64,6 +64,8 @@ pub struct Verifier {
     chain: Chain,
     referee: Referee,
     messages: Vec<Arc<[u8]>>,
+    /// What the prover said last, and the answer to it.
+    last: Option<(Arc<[u8]>, Reply)>,
 }
 
 impl std::fmt::Debug for Verifier {
@@ -89,7 +91,7 @@ impl Verifier {
         let mut chain = Chain::new(sigma.session(), expires_ms);
         let message = chain.say(&Body::Challenge(challenge.clone()), &key);
         let referee = Referee::new(sigma, &challenge, chain.last());
-        Ok(Self { key, prover, chain, referee, messages: vec![message.into()] })
+        Ok(Self { key, prover, chain, referee, messages: vec![message.into()], last: None })
     }
 
     /// The session's id.
@@ -117,18 +119,33 @@ impl Verifier {
         self.messages.concat()
     }
 
-    /// Hears a message of the prover, received whole at `at_us` microseconds after the challenge was made.
+    /// Hears a message of the prover, received whole at `at_us` microseconds after the challenge was made. The last one
+    /// said again, for its answer was lost, is answered as before.
     ///
     /// # Errors
     /// If it is not good; nothing has changed then.
     pub fn hear(&mut self, bytes: Arc<[u8]>, at_us: u64) -> Result<Reply, Rejected> {
+        if let Some(answer) = self.answered(&bytes) {
+            return Ok(answer);
+        }
         let message = Message::read(&bytes)?;
         let mut chain = self.chain.clone();
         chain.hear(&message, &self.prover)?;
         let next = self.referee.hear(&message.body, at_us)?;
         self.chain = chain;
         self.messages.push(Arc::clone(&bytes));
-        Ok(self.answer(next, Some(bytes)))
+        let reply = self.answer(next, Some(Arc::clone(&bytes)));
+        self.last = Some((bytes, reply.clone()));
+        Ok(reply)
+    }
+
+    /// The answer to what was said last, if this is the same; none while it is being judged.
+    fn answered(&self, bytes: &[u8]) -> Option<Reply> {
+        let (_, reply) = self.last.as_ref().filter(|(said, _)| **said == *bytes)?;
+        match reply {
+            Reply::Judge(_) => None,
+            Reply::Wait | Reply::Say(_) | Reply::Sealed(..) => Some(reply.clone()),
+        }
     }
 
     /// Hears how what was opened was judged.
@@ -137,7 +154,11 @@ impl Verifier {
     /// If nothing was to be judged.
     pub fn judged(&mut self, wrong: Option<Reason>, at_us: u64) -> Result<Reply, Rejected> {
         let next = self.referee.judged(wrong, at_us)?;
-        Ok(self.answer(next, None))
+        let reply = self.answer(next, None);
+        if let Some((_, answer)) = &mut self.last {
+            *answer = reply.clone();
+        }
+        Ok(reply)
     }
 
     /// Ends the session early, for a reason that blames nobody; `None` if it is over.

@@ -1,9 +1,11 @@
 //! What honest provers do, slow and fast ones.
 
+use proofs::session::{Channel, Prover};
+use proofs::transcript::recheck;
 use proofs::{Outcome, Reason, Task};
 
 use crate::plain::Plain;
-use crate::table::{MATMUL, MEMORY, PUZZLE, Table};
+use crate::table::{MATMUL, MEMORY, PUZZLE, Table, prover_key, verifier_key};
 
 #[test]
 fn who_computes_right_and_in_time_passes() {
@@ -42,6 +44,31 @@ fn an_answer_that_is_late_blames_nobody() {
     table.way_us = 501_000;
     let verdict = table.play(&mut Plain::default()).unwrap();
     assert_eq!((verdict.outcome(), verdict.reason()), (Outcome::Inconclusive, Reason::Answer));
+}
+
+#[test]
+fn what_was_said_last_may_be_said_again_and_is_answered_as_before() {
+    struct Stammer(Table);
+    impl Channel for Stammer {
+        fn tell(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, String> {
+            let first = self.0.tell(message)?;
+            self.0.now_us += 1_000_000;
+            assert_eq!(self.0.tell(message)?, first);
+            self.0.now_us -= 1_000_000;
+            Ok(first)
+        }
+
+        fn send(&mut self, message: &[u8]) -> Result<(), String> {
+            self.tell(message).map(|_| ())
+        }
+    }
+    let tasks = [PUZZLE, Task::Matmul(MATMUL), Task::Memory(MEMORY)];
+    let mut stammer = Stammer(Table::new(&tasks));
+    let (challenge, key) = (stammer.0.verifier.challenge(), prover_key());
+    let prover = Prover::new(&challenge, verifier_key().verifying_key(), &key, [3; 32]).unwrap();
+    let verdict = prover.prove(&mut Plain::default(), &mut stammer).unwrap();
+    assert_eq!(verdict.outcome(), Outcome::Pass);
+    assert!(recheck(&stammer.0.verifier.transcript(), None).is_ok());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod cheats;
 mod honest;
+mod log;
 mod plain;
 mod table;
 mod transcripts;

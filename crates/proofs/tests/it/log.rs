@@ -10,7 +10,7 @@ use crate::table::{MATMUL, MEMORY, PUZZLE, Table, verifier_key};
 
 fn played() -> Vec<u8> {
     let mut table = Table::new(&[PUZZLE, Task::Matmul(MATMUL), Task::Memory(MEMORY)]);
-    table.play(&mut Plain::default()).unwrap();
+    table.play(&mut Plain::default()).expect("an honest prover comes to a verdict");
     table.verifier.transcript()
 }
 

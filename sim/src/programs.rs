@@ -50,7 +50,14 @@ impl World {
         let (uptime_weight, job_weight) = (self.some_hours(0, 3), self.some_hours(0, 5));
         // Whose connection was not measured counts too: none is here.
         let tier_none = units::Multiplier::from_hundredths(25).expect("a quarter");
-        let points = PointRules { uptime_weight, job_weight, tier_none, ..PointRules::default() };
+        let nominated_only = self.dice.chance(400);
+        let points = PointRules {
+            uptime_weight,
+            job_weight,
+            tier_none,
+            nominated_only,
+            ..PointRules::default()
+        };
         let plan = SeasonPlan {
             title: "ignition".to_owned(),
             from,

@@ -140,7 +140,24 @@ impl Belief {
             if self.at_stake.anybody_safe() { Holder::SafetyModule } else { Holder::Treasury };
         let to = [Holder::Rewards, safety, Holder::Treasury];
         let mut flows = to.into_iter().zip(parts);
-        flows.try_for_each(|(to, units)| self.money.flow(Asset::Io, Holder::Emission, to, units))
+        flows
+            .try_for_each(|(to, units)| self.money.flow(Asset::Io, Holder::Emission, to, units))?;
+        self.see_top_up(control, block.safety_module_emission.units())
+    }
+
+    /// What a block leaves short of the least that members of the safety module earn, the treasury adds, as far as it
+    /// may.
+    fn see_top_up(&mut self, control: &Control, given: u64) -> Step {
+        /// Ten-thousandths of a year's hours.
+        const YEAR: u128 = 10_000 * 8_760;
+        let rules = &control.parameters().safety;
+        let staked: u64 = self.at_stake.safe.values().sum();
+        let treasury = self.money.has(Asset::Io, Holder::Treasury);
+        let least = u128::from(staked) * u128::from(rules.yield_min_bp) / YEAR;
+        let most = u128::from(treasury) * u128::from(rules.treasury_year_max_bp) / YEAR;
+        let more = least.saturating_sub(given.into()).min(most);
+        let more = u64::try_from(more).expect("a part of what there is");
+        self.money.flow(Asset::Io, Holder::Treasury, Holder::SafetyModule, more)
     }
 
     /// The rows of the newest block: what machines are paid, and for which minutes. With one block at a time, its

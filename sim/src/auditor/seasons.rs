@@ -9,7 +9,7 @@ use control::{Actor, Body, Command, Control, SeasonRecord};
 use ledger::Holder;
 use rewards::season::{Basis, SeasonPlan, Stage};
 use stakes::votes::Switch;
-use units::{AccountId, Asset, HOUR, Hour, Name, SeasonId, Timestamp};
+use units::{AccountId, Asset, HOUR, Hour, Name, SeasonId, Timestamp, WorkerId};
 
 use super::Belief;
 use crate::broken::{Broken, Invariant, Step, must};
@@ -249,13 +249,26 @@ impl Belief {
                     let whole = minutes * u64::from(weight) * tier * model;
                     if worker.checks.blocked.is_some() { 0 } else { whole / 600 }
                 };
+                let nominated = was_nominated(control, id, *hour).filter(|_| rules.nominated_only);
                 let (least, most) = bounds.entry(worker.owner).or_default();
-                *least += points(rules.uptime_weight);
-                *most += points(rules.uptime_weight + rules.job_weight);
+                let is_known = !rules.nominated_only || nominated.is_some();
+                if is_known && nominated != Some(false) {
+                    *least += points(rules.uptime_weight);
+                }
+                if nominated != Some(false) {
+                    *most += points(rules.uptime_weight + rules.job_weight);
+                }
             }
         }
         bounds
     }
+}
+
+/// Whether a machine passed the checklist of an hour, as its block says; nobody knows of blocks before the newest.
+fn was_nominated(control: &Control, id: WorkerId, hour: Hour) -> Option<bool> {
+    let (last, block) = control.economy().blocks.last.as_ref()?;
+    let row = block.rows.iter().find(|row| row.device.worker == id);
+    (*last == hour).then(|| row.is_some_and(|row| row.device.missing.is_empty()))
 }
 
 fn only_operator(body: &Body) -> Step {

@@ -1,4 +1,6 @@
-//! Numbers that only a seed decides: ChaCha with 8 rounds, and draws without repetition.
+//! Numbers that only a seed decides: `ChaCha` with 8 rounds, and draws without repetition.
+
+pub(crate) mod wide;
 
 use std::collections::BTreeSet;
 
@@ -7,7 +9,7 @@ pub const fn label(letters: [u8; 4]) -> u32 {
     u32::from_le_bytes(letters)
 }
 
-/// ChaCha's four first words.
+/// `ChaCha`'s four first words.
 pub const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
 /// Rounds of the streams.
@@ -31,7 +33,7 @@ pub fn words(bytes: &[u8; 32]) -> [u32; 8] {
     words
 }
 
-/// ChaCha's block function: an even number of rounds, then the input is added.
+/// `ChaCha`'s block function: an even number of rounds, then the input is added.
 pub fn permute(input: &[u32; 16], rounds: u16) -> [u32; 16] {
     let mut x = *input;
     for _ in 0..rounds / 2 {

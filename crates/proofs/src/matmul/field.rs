@@ -33,7 +33,7 @@ impl Element {
 
     /// A product that is not reduced: a caller may add 2^34 of them.
     pub(crate) fn times(self, factor: i32) -> i128 {
-        i128::from(self.0) * i128::from(factor)
+        i128::from(self.0.cast_signed()).wrapping_mul(i128::from(factor))
     }
 }
 

@@ -7,11 +7,14 @@
 mod field;
 pub mod plain;
 mod round;
+mod rows;
+mod sums;
 
 #[cfg(test)]
 mod tests;
 
 pub use round::{Round, Wrong, briefs, secret};
+pub use rows::Rows;
 
 use crate::prf::{Stream, derive, label};
 use crate::task::Matmul;
@@ -47,8 +50,7 @@ fn entries(seed: &[u8; 32], nonce: [u32; 3], n: usize) -> Vec<i8> {
 
 /// The leaf of a row of the product.
 pub fn leaf(row: &[i32], index: u32, round: u16) -> [u8; 32] {
-    let bytes: Vec<u8> = row.iter().flat_map(|entry| entry.to_le_bytes()).collect();
-    leaf_of_bytes(&bytes, index, round)
+    leaf_of_bytes(&bytes_of(row), index, round)
 }
 
 /// The leaf of a row that is written as its bytes.
@@ -69,6 +71,14 @@ pub fn asked(task: &Matmul, selection: &[u8; 32]) -> Vec<(u16, Vec<u32>)> {
 
 /// Writes what opens a row: its entries, then the nodes from its leaf to the root.
 pub fn open(row: &[i32], path: &[[u8; 32]], to: &mut Vec<u8>) {
-    to.extend(row.iter().flat_map(|entry| entry.to_le_bytes()));
+    to.extend(bytes_of(row));
     to.extend(path.as_flattened());
+}
+
+fn bytes_of(row: &[i32]) -> Vec<u8> {
+    let mut bytes = vec![0; 4 * row.len()];
+    for (to, entry) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(row) {
+        *to = entry.to_le_bytes();
+    }
+    bytes
 }

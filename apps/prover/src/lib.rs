@@ -5,5 +5,6 @@
 //! - Nothing here needs a card, a driver, or a toolkit to be built; drivers are looked for when a device is opened.
 
 mod card;
+pub mod cpu;
 pub mod cuda;
 pub mod opencl;

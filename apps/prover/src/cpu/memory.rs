@@ -14,7 +14,7 @@ const MIB: u64 = 1 << 20;
 
 /// Blocks that are filled, and kept until the next fill.
 #[derive(Debug, Default)]
-pub struct Filled {
+pub(super) struct Filled {
     blocks: Vec<Block>,
 }
 
@@ -23,7 +23,7 @@ impl Filled {
     ///
     /// # Errors
     /// If less is free.
-    pub fn prepare(&mut self, memory: &Memory) -> Result<(), DeviceFault> {
+    pub(super) fn prepare(&mut self, memory: &Memory) -> Result<(), DeviceFault> {
         let too_large = |free: u64| DeviceFault::Memory {
             needed_mib: memory.bytes().div_ceil(MIB),
             free_mib: free / MIB,
@@ -44,7 +44,7 @@ impl Filled {
     ///
     /// # Errors
     /// If there is no room for them.
-    pub fn fill(&mut self, fill: &[u8; 32], memory: &Memory) -> Result<(), DeviceFault> {
+    pub(super) fn fill(&mut self, fill: &[u8; 32], memory: &Memory) -> Result<(), DeviceFault> {
         self.prepare(memory)?;
         let share = self.blocks.len().div_ceil(cores()).max(1);
         thread::scope(|scope| {
@@ -56,7 +56,7 @@ impl Filled {
     }
 
     /// The ends of the legs of each walker, one walker after another.
-    pub fn walk(&self, walk: &[u8; 32], memory: &Memory) -> Vec<End> {
+    pub(super) fn walk(&self, walk: &[u8; 32], memory: &Memory) -> Vec<End> {
         let legs = usize::from(memory.legs);
         let mut ends = vec![[0; LANES]; memory.walkers() * legs];
         let share = memory.walkers().div_ceil(cores()).max(1);

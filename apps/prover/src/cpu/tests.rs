@@ -1,0 +1,56 @@
+//! The processor computes what the reference says.
+
+use std::num::NonZeroUsize;
+
+use proofs::matmul::{leaf, plain};
+use proofs::{Device, Puzzle, puzzle};
+
+use super::Processor;
+
+fn processor(threads: usize) -> Processor {
+    Processor::new(NonZeroUsize::new(threads).unwrap())
+}
+
+#[test]
+fn products_are_those_of_the_reference() {
+    for (log_n, threads) in [(8, 1), (8, 3), (8, 300), (9, 2), (10, 2)] {
+        let mut processor = processor(threads);
+        let n = 1_usize << log_n;
+        for seed in [[1; 32], [2; 32]] {
+            let product = plain::product(&seed, n);
+            let leaves: Vec<_> = (0..).zip(&product).map(|(at, row)| leaf(row, at, 9)).collect();
+            let made = processor.multiply(&seed, log_n, 9).unwrap();
+            assert!(made == leaves, "n = {n} on {threads} threads");
+            let asked = [0, 3, 200, n - 1];
+            let rows = asked.map(|row| u32::try_from(row).unwrap());
+            let rows = processor.rows(&seed, log_n, &rows).unwrap();
+            assert!(rows == asked.map(|row| product[row].clone()).concat(), "n = {n}");
+        }
+    }
+}
+
+#[test]
+fn rows_are_made_whether_or_not_their_round_was_the_last() {
+    let mut processor = processor(2);
+    let asked: Vec<u32> = (0..256).collect();
+    let rows = processor.rows(&[1; 32], 8, &asked).unwrap();
+    assert_eq!(rows, plain::product(&[1; 32], 256).concat());
+    processor.multiply(&[2; 32], 9, 0).unwrap();
+    assert_eq!(processor.rows(&[1; 32], 8, &asked).unwrap(), rows);
+    assert!(processor.rows(&[1; 32], 8, &[]).unwrap().is_empty());
+}
+
+#[test]
+fn numbers_solve_their_puzzles() {
+    let asked = Puzzle { bits: 10, count: 5, limit_ms: 1 };
+    for threads in [1, 2, 5] {
+        let numbers = processor(threads).solve(&[1; 32], &asked).unwrap();
+        let bytes: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
+        assert!(puzzle::solved(&[1; 32], &asked, &bytes));
+    }
+}
+
+#[test]
+fn a_processor_says_what_it_is() {
+    assert!(processor(3).name().ends_with(", 3 threads"));
+}

@@ -9,6 +9,7 @@
 //! - A wrong answer is never a pass, and a right one never a fail: neither speed nor silence is evidence of a lie.
 
 mod bytes;
+pub mod calls;
 mod device;
 pub mod fingerprint;
 pub mod limits;

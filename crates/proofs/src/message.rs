@@ -18,6 +18,8 @@ const SIGNATURE_BYTES: usize = 64;
 /// Everything before the body.
 const HEAD_BYTES: usize = 72;
 
+/// The longest message without openings.
+pub const SMALL_BYTES_MAX: usize = HEAD_BYTES + 1 + PUZZLES_MAX as usize * 8 + SIGNATURE_BYTES;
 /// The longest message.
 pub const MESSAGE_BYTES_MAX: usize = HEAD_BYTES + 1 + OPENINGS_BYTES_MAX + SIGNATURE_BYTES;
 
@@ -30,8 +32,8 @@ pub struct Challenge {
     pub prover: [u8; 32],
     /// The machine.
     pub worker: WorkerId,
-    /// Its owner.
-    pub owner: AccountId,
+    /// Its owner, veiled: see [`veiled`].
+    pub owner: [u8; 16],
     /// SHA-256 of the card's UUID, or of `cpu`.
     pub card: [u8; 32],
     /// The rental in which it is proved.
@@ -312,12 +314,19 @@ impl Chain {
     }
 }
 
+/// An owner as a challenge names it. Only who has the verifier's `salt` can tell whose machine it is, so a transcript can
+/// be shown to everyone.
+pub fn veiled(owner: AccountId, session: &[u8; 16], salt: &[u8; 32]) -> [u8; 16] {
+    let hash = derive("iog proof 1 owner", &[salt, &owner.bits().to_be_bytes(), session]);
+    hash.first_chunk::<16>().copied().expect("a hash has more than 16 bytes")
+}
+
 impl Challenge {
     fn write(&self, to: &mut Vec<u8>) {
         to.extend(self.verifier);
         to.extend(self.prover);
         to.extend(self.worker.bits().to_be_bytes());
-        to.extend(self.owner.bits().to_be_bytes());
+        to.extend(self.owner);
         to.extend(self.card);
         to.extend(self.rental.map_or([0; 16], |rental| rental.bits().to_be_bytes()));
         to.extend(self.barrier);
@@ -334,7 +343,7 @@ impl Challenge {
         let verifier = from.array()?;
         let prover = from.array()?;
         let worker = WorkerId::from_bits(u128::from_be_bytes(from.array()?));
-        let owner = AccountId::from_bits(u128::from_be_bytes(from.array()?));
+        let owner = from.array()?;
         let card = from.array()?;
         let rental = u128::from_be_bytes(from.array()?);
         let rental = (rental != 0).then(|| RentalId::from_bits(rental));

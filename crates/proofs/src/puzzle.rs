@@ -12,11 +12,16 @@ pub fn hashes(puzzle: &Puzzle) -> u64 {
 
 /// Whether `x` solves puzzle `index`.
 pub fn solves(seed: &[u8; 32], index: u16, bits: u8, x: u64) -> bool {
+    zeros(seed, index, x) >= u32::from(bits)
+}
+
+/// How many zero bits the hash of puzzle `index` begins with, for `x`.
+pub fn zeros(seed: &[u8; 32], index: u16, x: u64) -> u32 {
     let mut input = [0; 44];
     input[..32].copy_from_slice(seed);
     input[32..36].copy_from_slice(&u32::from(index).to_le_bytes());
     input[36..].copy_from_slice(&x.to_le_bytes());
-    leading_zeros(blake3::hash(&input).as_bytes()) >= u32::from(bits)
+    leading_zeros(blake3::hash(&input).as_bytes())
 }
 
 /// Bits before the first that is set.

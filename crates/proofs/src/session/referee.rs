@@ -1,7 +1,7 @@
 //! The rules of a session: who may say what when, and what comes of it.
 
 use super::{Binding, Brief, Sigma};
-use crate::message::{Body, Challenge};
+use crate::message::{Body, Challenge, SMALL_BYTES_MAX};
 use crate::task::{Matmul, Memory, Puzzle, Task};
 use crate::verdict::{Judged, Outcome, Reason, Verdict};
 use crate::{matmul, memory, puzzle};
@@ -122,6 +122,23 @@ impl Referee {
     /// Whether the verdict was said.
     pub fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over)
+    }
+
+    /// How long the message that is due may be, in bytes. Only openings are long.
+    pub fn due_bytes_max(&self) -> usize {
+        let openings = match self.stage {
+            Stage::Opening { .. } | Stage::Judging { .. } => {
+                self.tasks.get(usize::from(self.task)).map_or(0, Task::openings_bytes)
+            }
+            Stage::Ready
+            | Stage::Pong(_)
+            | Stage::Solving
+            | Stage::Rooting { .. }
+            | Stage::Filling
+            | Stage::Walking
+            | Stage::Over => 0,
+        };
+        SMALL_BYTES_MAX + openings
     }
 
     /// Hears what the prover says.

@@ -114,6 +114,11 @@ impl Verifier {
         self.referee.is_over()
     }
 
+    /// How long the message that is due may be, in bytes.
+    pub fn due_bytes_max(&self) -> usize {
+        self.referee.due_bytes_max()
+    }
+
     /// All messages, one after another: when the session is over, its transcript.
     pub fn transcript(&self) -> Vec<u8> {
         self.messages.concat()

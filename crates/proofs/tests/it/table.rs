@@ -4,7 +4,7 @@ use ed25519_dalek::SigningKey;
 use proofs::message::Challenge;
 use proofs::session::{Channel, ProveFault, Prover, Reply, Sigma, Verifier};
 use proofs::{Device, Matmul, Memory, Puzzle, Reason, Task, Verdict};
-use units::{AccountId, WorkerId};
+use units::WorkerId;
 
 /// The verifier's key.
 pub(crate) fn verifier_key() -> SigningKey {
@@ -40,7 +40,7 @@ pub(crate) fn challenge(tasks: &[Task]) -> Challenge {
         verifier: [0; 32],
         prover: prover_key().verifying_key().to_bytes(),
         worker: WorkerId::from_bits(5),
-        owner: AccountId::from_bits(6),
+        owner: [6; 16],
         card: [7; 32],
         rental: None,
         barrier: [0; 16],

@@ -26,8 +26,8 @@ use crate::card::{fault, uuid_text};
 /// The first capability whose tensor cores have the instruction that `tensor.c` uses.
 const TENSOR: (i32, i32) = (8, 0);
 
-/// What is compiled for a card: for the newest of these that is not newer than the card. The driver makes the rest of the
-/// way, so that a compiler older than the card will do.
+/// What is compiled for a card: for the newest of these that is not newer than the card. The driver makes the rest of
+/// the way, so that a compiler older than the card will do.
 const TARGETS: [((i32, i32), &str); 4] = [
     (TENSOR, "compute_80"),
     ((7, 5), "compute_75"),

@@ -1,4 +1,4 @@
-//! What can be shown without a card: refusals, names, and that the kernels compile for every card there is a target for.
+//! What can be shown without a card: refusals, names, and that the kernels compile for every target.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -65,7 +65,7 @@ pub fn open(index: usize) -> Result<Box<dyn proofs::Device + Send>, DeviceFault>
     Ok(Box::new(card))
 }
 
-/// One thread at a time asks for cards: drivers get ready when they are first asked, and some do not expect two at once.
+/// One thread at a time asks for cards: drivers get ready when they are first asked, and some die of two at once.
 static ASKING: Mutex<()> = Mutex::new(());
 
 fn all() -> Result<Vec<Device>, DeviceFault> {

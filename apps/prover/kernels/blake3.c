@@ -87,8 +87,8 @@ KERNEL(64) void hash_parents(GLOBAL const u32 *below, GLOBAL u32 *above, u32 tot
     store_cv(above + (size_t)g * 8, cv);
 }
 
-// The leaf of each row, in its place among all: its entries, of which `cvs` has the tree, then its number and the round as
-// a last, short chunk.
+// The leaf of each row, in its place among all: its entries, of which `cvs` has the tree, then its number and the round
+// as a last, short chunk.
 KERNEL(64) void hash_leaves(
     GLOBAL const u32 *cvs, GLOBAL u32 *leaves, u32 chunks, u32 first_row, u32 round, u32 total
 ) {

@@ -1,4 +1,4 @@
-// The words the kernels are written in, for CUDA C. Whatever says `opencl.h` here has the same meaning there.
+// The words the kernels are written in, for CUDA C. Each means the same in `opencl.h`.
 
 typedef unsigned char u8;
 typedef unsigned int u32;

@@ -1,7 +1,7 @@
 // Matrices: made from their streams, and multiplied exactly.
 //
-// A lies by rows. B lies by fours of rows: word j of row k of `b` holds the bytes B[4k][j] … B[4k + 3][j], so that the dot
-// product of a word of A and a word of B is four products of the sum. Sums are i32.
+// A lies by rows. B lies by fours of rows: word j of row k of `b` holds the bytes B[4k][j] … B[4k + 3][j], so that the
+// dot product of a word of A and a word of B is four products of the sum. Sums are i32.
 
 // Rows of A: row r of `a` is row `rows[first + r]` of the matrix. An item makes 64 bytes.
 KERNEL(64) void make_a(GLOBAL u32 *a, GLOBAL const u32 *rows, u32 first, u32 log_blocks, u32 total, KEY) {

@@ -31,8 +31,8 @@ KERNEL(64) void fill(PARTS, u64 first, u32 total, u32 mix, KEY) {
     }
 }
 
-// A leg of all walks, two walkers in each group: `ends` has the ends of `legs` legs for each walker, those before this leg
-// already. Lane l of a walker keeps words 32 k + l of its state.
+// A leg of all walks, two walkers in each group: `ends` has the ends of `legs` legs for each walker, those before this
+// leg already. Lane l of a walker keeps words 32 k + l of its state.
 KERNEL(64) void walk(PARTS, u64 blocks, GLOBAL u32 *ends, u32 walkers, u32 leg, u32 legs, u32 steps, KEY) {
     EXCHANGE(exchange, 64)
     const u32 lane = ITEM & 31;

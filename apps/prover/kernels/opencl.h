@@ -1,4 +1,4 @@
-// The words the kernels are written in, for OpenCL C 1.2 and newer. Whatever says `cuda.h` here has the same meaning there.
+// The words the kernels are written in, for OpenCL C 1.2 and newer. Each means the same in `cuda.h`.
 
 typedef uchar u8;
 typedef uint u32;

@@ -7,4 +7,7 @@
 mod card;
 pub mod cpu;
 pub mod cuda;
+mod found;
 pub mod opencl;
+
+pub use found::{Choice, Found, NotAChoice, devices, open};

@@ -44,6 +44,11 @@ impl Key {
         BlobId::from_sha256(self.0.verifying_key().to_bytes())
     }
 
+    /// The key itself, for proofs.
+    pub(crate) fn signing(&self) -> &SigningKey {
+        &self.0
+    }
+
     /// A signature of this text, in hexadecimal.
     pub(crate) fn sign(&self, text: &str) -> String {
         HEXLOWER.encode(&self.0.sign(text.as_bytes()).to_bytes())

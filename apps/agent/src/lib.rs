@@ -28,6 +28,7 @@ mod link;
 mod lock;
 mod machine;
 pub mod probe;
+mod prove;
 mod quit;
 mod run;
 mod runs;

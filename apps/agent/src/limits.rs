@@ -17,6 +17,12 @@ pub(crate) const STALL_PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const BEAT_WORDS_BYTES_MAX: usize = 64 << 10;
 /// The longest reason or message in a beat, in bytes: what the control plane keeps.
 pub(crate) const BEAT_WORD_BYTES_MAX: usize = 2_048;
+/// How long the control plane may hold a question for a challenge.
+pub(crate) const CHALLENGE_WAIT: Duration = Duration::from_secs(25);
+/// Challenges of a card are not asked for more often than this.
+pub(crate) const CHALLENGE_EVERY_MIN: Duration = Duration::from_secs(1);
+/// How often a message of a proof is sent when no answer comes.
+pub(crate) const MESSAGE_TRIES: u32 = 3;
 /// The longest answer that is kept in memory: a thousand jobs with the longest environment are 37 MB.
 pub(crate) const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// How much is read of a refusal.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use units::WorkerId;
+use units::{BlobId, WorkerId};
 use ureq::http::{Request, Response};
 use ureq::{AsSendBody, Body, SendBody};
 use wire::{
@@ -207,6 +207,13 @@ fn understood<T: DeserializeOwned>(mut answer: Response<Body>) -> Result<T, Trou
     serde_json::from_slice(&read.map_err(unreadable)?).map_err(unreadable)
 }
 
+/// A message of a proof, if the answer has one.
+fn message(mut answer: Response<Body>) -> Result<Option<Vec<u8>>, Trouble> {
+    let most = u64::try_from(proofs::message::MESSAGE_BYTES_MAX).unwrap_or(u64::MAX);
+    let read = answer.body_mut().with_config().limit(most).read_to_vec().map_err(unreadable)?;
+    Ok((!read.is_empty()).then_some(read))
+}
+
 /// A session that could not be made, for a challenge that came too late, says nothing about what was to be asked.
 fn not_final(trouble: Trouble) -> Trouble {
     match trouble {
@@ -310,6 +317,57 @@ impl Link {
                 said: Said::Nothing,
                 patience: ANSWER_PATIENCE,
             })
+        })
+    }
+
+    /// Which machine this is.
+    pub(crate) fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
+    /// This machine's key.
+    pub(crate) fn key(&self) -> &ed25519_dalek::SigningKey {
+        self.key.signing()
+    }
+
+    /// The control plane's public key, in hexadecimal.
+    pub(crate) fn network_key(&self) -> Result<String, Trouble> {
+        #[derive(serde::Deserialize)]
+        struct Told {
+            key: String,
+        }
+        let told: Told = understood(self.get("/v1/network/key")?)?;
+        Ok(told.key)
+    }
+
+    /// A challenge for this card, if one comes within `wait`.
+    pub(crate) fn challenge(
+        &self,
+        card: BlobId,
+        wait: Duration,
+    ) -> Result<Option<Vec<u8>>, Trouble> {
+        let path = format!("/v1/io-worker/challenge?card={card}&wait_secs={}", wait.as_secs());
+        self.within(|pass| {
+            message(self.http.ask(Question {
+                method: "GET",
+                path: &path,
+                token: Some(&pass.token),
+                said: Said::Nothing,
+                patience: wait + ANSWER_PATIENCE,
+            })?)
+        })
+    }
+
+    /// Hands over a message of a proof; the answer is the next message, if there is one.
+    pub(crate) fn result(&self, said: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+        self.within(|pass| {
+            message(self.http.ask(Question {
+                method: "POST",
+                path: "/v1/io-worker/challenge/result",
+                token: Some(&pass.token),
+                said: Said::Bytes(said),
+                patience: ANSWER_PATIENCE,
+            })?)
         })
     }
 

@@ -26,7 +26,7 @@ use crate::quit::Quit;
 use crate::runs::{self, Preparation, Runs};
 use crate::runtime::RayRuntime;
 use crate::runtime::sandbox::Choice;
-use crate::{lock, machine, probe, words};
+use crate::{lock, machine, probe, prove, words};
 
 /// Serves the control plane until `stop` is set. Nodes stay; the next agent of this folder finds them again.
 ///
@@ -105,6 +105,7 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
         tracing::warn!(server, "what is said to this server can be read on the way; use https");
     }
     let offered = machine::offered(&probe::look(&config.data), config)?;
+    let offers = offered.offers;
     let found = runs.adopt();
     tracing::info!(worker = %identity.worker, name = %identity.name, server, nodes = found.len(), "the agent runs");
 
@@ -121,6 +122,7 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     if let Some(machine) = machine::news(config, offered) {
         tell_machine(link.clone(), &config.data, machine, quit.clone())?;
     }
+    prove::start(&link, offers.gpus, offers.vcpus, &quit)?;
     let board = Arc::new(Board::default());
     {
         let (link, events, quit) = (link.clone(), events.clone(), quit.clone());

@@ -116,6 +116,8 @@ pub(crate) enum Verb {
     Audit(verb::audit::Args),
     /// Work out what coins, scores, stakes, earnings and prices come to; needs no server.
     Calc(verb::calc::Args),
+    /// Prove what this machine's cards can do, and check anybody's proofs; needs no server.
+    Proof(verb::proof::Args),
     /// Run a control plane.
     Server(role::server::Args),
     /// Run a network: for its operator.

@@ -33,6 +33,13 @@ pub(crate) enum Failure {
         /// What to do.
         hint: Option<String>,
     },
+    /// What was asked for was looked at here, and does not do.
+    Refused {
+        /// What does not, and why.
+        what: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// Something broke.
     Fault(anyhow::Error),
 }
@@ -48,6 +55,11 @@ impl Failure {
         Self::Ended { what: what.into(), hint: Some(hint.into()) }
     }
 
+    /// Something that does not do, with what to do about it.
+    pub(crate) fn refused(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Refused { what: what.into(), hint: Some(hint.into()) }
+    }
+
     /// The code that the program ends with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -57,6 +69,7 @@ impl Failure {
                 500.. => Exit::Fault,
                 _ => Exit::Refused,
             },
+            Self::Refused { .. } => Exit::Refused,
             Self::Unreachable { .. } => Exit::Unavailable,
             Self::Ended { .. } | Self::Fault(_) => Exit::Fault,
         }
@@ -97,7 +110,9 @@ impl Failure {
 
     fn what(&self) -> String {
         match self {
-            Self::Usage { what, .. } | Self::Ended { what, .. } => what.clone(),
+            Self::Usage { what, .. } | Self::Ended { what, .. } | Self::Refused { what, .. } => {
+                what.clone()
+            }
             Self::Answered(problem) => {
                 let said = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
                 format!("{said} ({})", problem.code)
@@ -109,7 +124,9 @@ impl Failure {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } | Self::Ended { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::Ended { hint, .. } | Self::Refused { hint, .. } => {
+                hint.clone()
+            }
             // Said already, in the list.
             Self::Answered(problem)
                 if problem.hint.as_ref().is_some_and(|hint| problem.relaxations.contains(hint)) =>

@@ -5,7 +5,8 @@ use crate::metadata::{Metadata, Package};
 
 /// What each of our packages may know of the others. A package without a row is a finding.
 const MAY_KNOW: &[(&str, &[&str])] = &[
-    ("agent", BRAINS_AND_WIRE),
+    ("agent", SUPPLY),
+    ("attest", &["units"]),
     (
         "control",
         &["ledger", "market", "merkle", "proofs", "rewards", "scheduler", "stakes", "units"],
@@ -16,6 +17,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("market", &["units"]),
     ("merkle", &["units"]),
     ("proofs", &["merkle", "units"]),
+    ("prover", &["proofs", "units"]),
     ("rewards", &["merkle", "units"]),
     ("scheduler", &["units"]),
     ("server", BRAINS_AND_WIRE),
@@ -40,15 +42,19 @@ const BRAINS_AND_WIRE: &[&str] = &[
     "wire",
     "worker",
 ];
-/// Benchmarks run the real shells.
+/// A supplier's machine proves.
+const SUPPLY: &[&str] = &["proofs", "prover", "units", "wire", "worker"];
+/// Benchmarks and tests run the real shells.
 const BENCHES: &[&str] = EVERYTHING;
 const EVERYTHING: &[&str] = &[
     "agent",
+    "attest",
     "control",
     "ledger",
     "market",
     "merkle",
     "proofs",
+    "prover",
     "rewards",
     "scheduler",
     "server",

@@ -18,6 +18,7 @@ pub(crate) mod offers;
 pub(crate) mod operator;
 pub(crate) mod parameters;
 pub(crate) mod projects;
+pub(crate) mod proof;
 pub(crate) mod purses;
 pub(crate) mod quote;
 pub(crate) mod rent;

@@ -1,0 +1,112 @@
+//! `iog proof verify`: a transcript, re-checked here, trusting nobody.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+use data_encoding::HEXLOWER;
+use proofs::transcript::{Report, recheck};
+use serde::Serialize;
+
+use super::make::hex;
+use super::show::{self, Figures};
+use crate::failure::Failure;
+use crate::screen::Screen;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  iog proof verify card.iogproof
+  iog proof verify session.iogproof --key HEX
+
+Ends with 0 if everything in it holds, whatever its verdict, and with 10 and the reason if something does not.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The transcript.
+    file: PathBuf,
+    /// The verifier's public key, in hexadecimal: only its transcripts will do.
+    #[arg(long, value_name = "HEX")]
+    key: Option<String>,
+}
+
+/// What was checked, for programs.
+#[derive(Debug, Serialize)]
+struct Checked {
+    session: String,
+    verifier: String,
+    prover: String,
+    worker: String,
+    card: String,
+    hour: u64,
+    messages: usize,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+impl Args {
+    pub(super) fn run(&self, screen: Screen, json: bool) -> Result<(), Failure> {
+        let wanted = self.key.as_deref().map(key).transpose()?;
+        let bytes =
+            std::fs::read(&self.file).with_context(|| format!("read {}", self.file.display()))?;
+        // First with the verifier's own vectors, which decide what its verdict had to be; then with fresh ones, which
+        // nobody could know before.
+        let mut fresh = [0; 32];
+        getrandom::fill(&mut fresh).map_err(|why| anyhow!("get chance: {why}"))?;
+        let report = recheck(&bytes, None).map_err(|flaw| broken(&flaw))?;
+        recheck(&bytes, Some(fresh)).map_err(|flaw| broken(&flaw))?;
+        if wanted.is_some_and(|wanted| wanted != report.challenge.verifier) {
+            let what = format!("another key verified: {}", hex(&report.challenge.verifier));
+            return Err(Failure::refused(what, "a network shows its key at /v1/network/key"));
+        }
+        let checked = of(&report);
+        if json {
+            screen.json(&checked)
+        } else {
+            screen.data(&checked.text(screen, wanted.is_some()))
+        }
+    }
+}
+
+fn broken(flaw: &proofs::transcript::Flaw) -> Failure {
+    let hint = "it was altered, cut off, or made by somebody who did not keep to the protocol";
+    Failure::refused(format!("the transcript does not hold: {flaw}"), hint)
+}
+
+fn key(text: &str) -> Result<[u8; 32], Failure> {
+    let bytes = HEXLOWER.decode(text.to_lowercase().as_bytes()).ok();
+    let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let hint = "a key is 64 hexadecimal digits; a network shows its own at /v1/network/key";
+    key.ok_or_else(|| Failure::usage("--key is no public key", hint))
+}
+
+fn of(report: &Report) -> Checked {
+    let challenge = &report.challenge;
+    Checked {
+        session: hex(&report.session),
+        verifier: hex(&challenge.verifier),
+        prover: hex(&challenge.prover),
+        worker: challenge.worker.to_string(),
+        card: hex(&challenge.card),
+        hour: challenge.hour,
+        messages: report.messages,
+        figures: show::figures(&challenge.tasks, &report.verdict),
+    }
+}
+
+impl Checked {
+    fn text(&self, screen: Screen, is_known: bool) -> String {
+        let known = match is_known {
+            true => "the key that was asked for",
+            false => "whose key it is was not asked: give --key",
+        };
+        format!(
+            "session   {}\nverifier  {} ({known})\nprover    {}\ncard      {}\nmessages  {}\n\n{}\n\
+             Everything in it holds: signatures, order, choices, openings, and the verdict.\n",
+            self.session,
+            self.verifier,
+            self.prover,
+            self.card,
+            self.messages,
+            self.figures.text(screen)
+        )
+    }
+}

@@ -5,7 +5,7 @@ use std::fmt;
 use market::{NoRate, StageRefusal};
 use rewards::season;
 use stakes::votes;
-use units::{Credits, Hour, Money, Timestamp};
+use units::{Credits, FullMinute, Money, Timestamp};
 
 /// A kind of thing, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,7 +93,7 @@ pub enum Refusal {
     #[error("this idempotency key was used before for another request")]
     IdReused,
     /// The brake stops this part of the network.
-    #[error("the emergency brake stops {} until {} UTC: try again then", .what.text(), full_hour(*.until))]
+    #[error("the emergency brake stops {} until {}: try again then", .what.text(), FullMinute(*.until))]
     Braked {
         /// Which part.
         what: votes::Switch,
@@ -145,7 +145,7 @@ pub enum Refusal {
     },
     /// A spot rental costs more than its renter bids.
     #[error(
-        "the spot price is {price} USD for a card's hour, above the bid of {bid}: bid more, or rent on demand"
+        "the spot price is {price:#} USD for a card's hour, above the bid of {bid:#}: bid more, or rent on demand"
     )]
     Outbid {
         /// The price.
@@ -163,7 +163,7 @@ pub enum Refusal {
     #[error("{0}")]
     NoRate(#[from] NoRate),
     /// The rate has moved since it was asked for.
-    #[error("the rate has moved: it comes to {got}, not {wanted}")]
+    #[error("the rate has moved: it comes to {got:#}, not {wanted:#}")]
     RateMoved {
         /// What it comes to now.
         got: Money,
@@ -172,7 +172,8 @@ pub enum Refusal {
     },
     /// A coin has fallen too far since the quote for its rate to be good for more.
     #[error(
-        "a coin was worth {quoted} millionths of a dollar in the quote and is worth {rate} now: rent anew"
+        "a coin was worth {:#} USD in the quote and is worth {:#} now: rent anew",
+        Credits::from_units(*.quoted), Credits::from_units(*.rate)
     )]
     Fallen {
         /// The quote's rate.
@@ -182,7 +183,7 @@ pub enum Refusal {
     },
     /// More coins would come in than have ever gone out.
     #[error(
-        "{available} are outside, not {wanted}: all coins there will ever be were made at genesis"
+        "{available:#} are outside, not {wanted:#}: all coins there will ever be were made at genesis"
     )]
     NotOutside {
         /// How many are outside.
@@ -228,7 +229,7 @@ pub enum Refusal {
     Quest(#[from] season::QuestRefusal),
     /// What the operator gave a project does not leave it.
     #[error(
-        "{free} can leave this project, not {wanted}: what the operator gave it is for rentals"
+        "{free:#} can leave this project, not {wanted:#}: what the operator gave it is for rentals"
     )]
     Granted {
         /// What can.
@@ -237,7 +238,7 @@ pub enum Refusal {
         wanted: Money,
     },
     /// The exchange has not enough.
-    #[error("the exchange has {available}, {wanted} needed: change less, or later")]
+    #[error("the exchange has {available:#}, {wanted:#} needed: change less, or later")]
     NoLiquidity {
         /// What it has.
         available: Money,
@@ -245,19 +246,13 @@ pub enum Refusal {
         wanted: Money,
     },
     /// The balance is too small.
-    #[error("the balance is too small: {wanted} needed, {available} available")]
+    #[error("the balance is too small: {wanted:#} needed, {available:#} available")]
     Insufficient {
         /// What is there.
         available: Money,
         /// What it takes.
         wanted: Money,
     },
-}
-
-/// The first full hour that is not before a moment.
-fn full_hour(moment: Timestamp) -> Hour {
-    let hour = Hour::of(moment);
-    if hour.start() < moment { hour.next() } else { hour }
 }
 
 impl Needs {

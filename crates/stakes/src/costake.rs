@@ -1,7 +1,7 @@
 //! Sharing a device's stake and its rewards: offers made, taken and left.
 
 use serde::{Deserialize, Serialize};
-use units::{AccountId, Coins, Hour, OfferId, Timestamp, WorkerId};
+use units::{AccountId, Coins, FullMinute, Hour, OfferId, Timestamp, WorkerId};
 
 use crate::chores::Chore;
 use crate::device::{CoStake, Device};
@@ -10,7 +10,7 @@ use crate::lots::{Lot, Lots, sum};
 use crate::offer::{Claim, Offer, OfferEvent, OfferStands, OfferState, OfferStatus};
 use crate::rules::StakeRules;
 use crate::stakes::Stakes;
-use crate::text::By;
+use crate::text::Percent;
 
 /// What an owner offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +55,13 @@ pub enum OfferRefusal {
     #[error("there is no offer {0}")]
     Unknown(OfferId),
     /// The share of the stake is nothing or too much.
-    #[error("a co-staker carries more than 0 and at most {max} ten-thousandths of the stake")]
+    #[error("a co-staker carries more than 0 and at most {} of the stake", Percent(*.max))]
     BadPortion {
         /// The most.
         max: u16,
     },
     /// The share of the rewards is nothing or more than all.
-    #[error("a co-staker gets more than 0 and at most 10000 ten-thousandths of the rewards")]
+    #[error("a co-staker gets more than 0 and at most 100 % of the rewards")]
     BadShare,
     /// Somebody else has to do this.
     #[error("this is for another account: owners make and retract offers, co-stakers leave them")]
@@ -76,14 +76,14 @@ pub enum OfferRefusal {
     #[error("the device has a co-staker by the offer {0}")]
     CoStaked(OfferId),
     /// The last co-staker's coins still count.
-    #[error("the co-staker before leaves until {}: take the offer then", By(*.until))]
+    #[error("the co-staker before leaves until {}: take the offer then", FullMinute(*.until))]
     CoStakerLeaves {
         /// Until when.
         until: Timestamp,
     },
     /// The owner does not hold the whole need.
     #[error(
-        "the owner must hold the whole stake of {need} IO to offer a part of it, and holds {own}"
+        "the owner must hold the whole stake of {need:#} IO to offer a part of it, and holds {own:#}"
     )]
     OwnerBelowNeed {
         /// What the owner holds.
@@ -93,7 +93,7 @@ pub enum OfferRefusal {
     },
     /// The device would not have enough with the co-staker's coins either.
     #[error(
-        "the device would lack {short} IO even with these coins, so that they would earn nothing"
+        "the device would lack {short:#} IO even with these coins, so that they would earn nothing"
     )]
     Insufficient {
         /// How much would be missing.
@@ -103,7 +103,7 @@ pub enum OfferRefusal {
     #[error("{COOLING_MAX} former stakes of this device are not withdrawn yet")]
     TooManyCooling,
     /// The co-staker's coins of this device cool down.
-    #[error("your coins of this device cool down until {}: withdraw them first", By(*.withdrawable_at))]
+    #[error("your coins of this device cool down until {}: withdraw them first", FullMinute(*.withdrawable_at))]
     StillCooling {
         /// When they can be withdrawn.
         withdrawable_at: Timestamp,

@@ -10,12 +10,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use units::{AccountId, Coins, Hour, Timestamp};
+use units::{AccountId, Coins, FullMinute, Hour, Timestamp};
 
 use crate::limits::SAFETY_COOLING_MAX;
 use crate::lots::{Lot, Lots, sum};
 use crate::rules::{BadRules, at_most_a_year, days, must};
-use crate::text::By;
 use crate::yields::{Mark, Yields};
 
 /// Hours that the estimate of a yield looks back: a week, as published for co-staking.
@@ -157,13 +156,15 @@ pub enum SafetyRefusal {
     #[error("no coins are named: say how many")]
     Nothing,
     /// A member would stake less than the least.
-    #[error("a member stakes at least {min} IO, or nothing: unstake all of it, or leave that much")]
+    #[error(
+        "a member stakes at least {min:#} IO, or nothing: unstake all of it, or leave that much"
+    )]
     BelowMin {
         /// The least.
         min: Coins,
     },
     /// The account stakes less than that.
-    #[error("{staked} IO are staked by this account, not {wanted}")]
+    #[error("{staked:#} IO are staked by this account, not {wanted:#}")]
     NotThatMuch {
         /// What it stakes.
         staked: Coins,
@@ -177,7 +178,7 @@ pub enum SafetyRefusal {
     #[error("this account has nothing unstaked: unstake first")]
     NothingCooling,
     /// The coins cool down.
-    #[error("the coins cool down until {}: withdraw them then", By(*.withdrawable_at))]
+    #[error("the coins cool down until {}: withdraw them then", FullMinute(*.withdrawable_at))]
     NotYet {
         /// When the first of them can be withdrawn.
         withdrawable_at: Timestamp,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use units::{AccountId, Coins, OfferId, SlashId, Timestamp, WorkerId};
+use units::{AccountId, Coins, FullMinute, OfferId, SlashId, Timestamp, WorkerId};
 
 use crate::chores::Chore;
 use crate::device::{CoStake, Cooling, Device, Holding, View};
@@ -13,7 +13,6 @@ use crate::offer::{Offer, OfferEvent, OfferState};
 use crate::rules::StakeRules;
 use crate::safety::Safety;
 use crate::slash::Slash;
-use crate::text::By;
 
 /// Every stake, offer and slash there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +97,7 @@ pub enum StakeRefusal {
     )]
     NotYours,
     /// The staker's coins of this device cool down.
-    #[error("coins of this device cool down until {}: withdraw them, then stake again", By(*.withdrawable_at))]
+    #[error("coins of this device cool down until {}: withdraw them, then stake again", FullMinute(*.withdrawable_at))]
     StillCooling {
         /// When they can be withdrawn.
         withdrawable_at: Timestamp,
@@ -114,7 +113,7 @@ pub enum StakeRefusal {
     },
     /// More than the overflow was asked for.
     #[error(
-        "{overflow} IO can be withdrawn without unstaking, not {wanted}: ask for less, or unstake the whole device, \
+        "{overflow:#} IO can be withdrawn without unstaking, not {wanted:#}: ask for less, or unstake the whole device, \
          which then stops earning"
     )]
     MoreThanOverflow {
@@ -127,7 +126,7 @@ pub enum StakeRefusal {
     #[error("this account has no unstaked coins on this device: unstake first")]
     NothingCooling,
     /// The coins cool down.
-    #[error("the coins cool down until {}: withdraw them then", By(*.withdrawable_at))]
+    #[error("the coins cool down until {}: withdraw them then", FullMinute(*.withdrawable_at))]
     NotYet {
         /// When the first of them can be withdrawn.
         withdrawable_at: Timestamp,

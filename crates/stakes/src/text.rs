@@ -1,16 +1,13 @@
-//! How moments are said to people, and how wide numbers are written.
+//! How shares are said to people.
 
 use std::fmt;
 
-use units::{Hour, Timestamp};
+/// Ten-thousandths as percent: `12.5 %`.
+pub(crate) struct Percent(pub(crate) u16);
 
-/// A moment, said as the first full hour that is not before it: `2025-03-05T11:00:00 UTC`.
-pub(crate) struct By(pub(crate) Timestamp);
-
-impl fmt::Display for By {
+impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hour = Hour::of(self.0);
-        let hour = if hour.start() < self.0 { hour.next() } else { hour };
-        write!(f, "{hour} UTC")
+        let text = format!("{}.{:02}", self.0 / 100, self.0 % 100);
+        write!(f, "{} %", text.trim_end_matches('0').trim_end_matches('.'))
     }
 }

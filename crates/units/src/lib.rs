@@ -28,4 +28,4 @@ pub use money::{
     Amount, Asset, Coins, Credits, Denomination, Io, Money, NotAnAmount, NotMoney, Usd, Usdc,
 };
 pub use split::split;
-pub use time::{DAY, HOUR, Hour, MINUTE, Month, NotATime, Timestamp};
+pub use time::{DAY, FullMinute, HOUR, Hour, MINUTE, Month, NotATime, Timestamp};

@@ -175,14 +175,23 @@ impl<A> Default for Amount<A> {
 }
 
 impl<A: Denomination> fmt::Display for Amount<A> {
-    /// The amount in whole coins with every decimal place: `1.250000`.
+    /// The amount in whole coins with every decimal place: `1.250000`. With `{:#}` for people: as many as say something,
+    /// and at least two: `1.25`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = A::ASSET.decimals();
         let one = 10_u64.pow(decimals);
         let width = usize::try_from(decimals).expect("a small number");
-        write!(f, "{}.{:0width$}", self.units / one, self.units % one)
+        let fraction = format!("{:0width$}", self.units % one);
+        let said = match f.alternate() {
+            true => fraction.trim_end_matches('0').len().max(PEOPLE_DECIMALS_MIN),
+            false => width,
+        };
+        write!(f, "{}.{}", self.units / one, &fraction[..said])
     }
 }
+
+/// How many decimals people are shown at least.
+const PEOPLE_DECIMALS_MIN: usize = 2;
 
 impl<A: Denomination> fmt::Debug for Amount<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,8 +231,17 @@ impl<A: Denomination> From<Amount<A>> for Money {
 }
 
 impl fmt::Display for Money {
+    /// The amount with every decimal place, and the asset: `1.250000 USD`. With `{:#}` for people, as an [`Amount`] is:
+    /// `1.25 USD`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.amount(), self.asset)
+        if !f.alternate() {
+            return write!(f, "{} {}", self.amount(), self.asset);
+        }
+        match self.asset {
+            Asset::Usd => write!(f, "{:#} USD", Amount::<Usd>::from_units(self.units)),
+            Asset::Usdc => write!(f, "{:#} USDC", Amount::<Usdc>::from_units(self.units)),
+            Asset::Io => write!(f, "{:#} IO", Amount::<Io>::from_units(self.units)),
+        }
     }
 }
 
@@ -328,6 +346,10 @@ mod tests {
     fn money_says_what_it_is() {
         assert_eq!("1.5 IO".parse(), Ok(Money::new(Asset::Io, 150_000_000)));
         assert_eq!(Money::from(usd("2")).to_string(), "2.000000 USD");
+        for (amount, shown) in [("2", "2.00"), ("0.1", "0.10"), ("0.025", "0.025")] {
+            assert_eq!(format!("{:#}", usd(amount)), shown);
+            assert_eq!(format!("{:#}", Money::from(usd(amount))), format!("{shown} USD"));
+        }
         for wrong in ["", "1.5", "1.5 DOGE", "IO 1.5", "1.123456789 IO", "1.1234567 USDC"] {
             assert!(wrong.parse::<Money>().is_err(), "{wrong}");
         }

@@ -55,6 +55,21 @@ impl Timestamp {
     }
 }
 
+/// A moment as people are told it: the first full minute that is not before it, `2025-03-05 10:07 UTC`. What is possible
+/// from the moment on is possible then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FullMinute(pub Timestamp);
+
+impl fmt::Display for FullMinute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.0.millis().div_ceil(60_000);
+        let hour = Hour::of(Timestamp::from_millis(minutes.saturating_mul(60_000)));
+        let (year, month, day) = civil_of_day(hour.0 / 24);
+        let (hour, minute) = (hour.0 % 24, minutes % 60);
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    }
+}
+
 /// An hour of the UTC clock, counted from 1970: what a block of rewards is named after (`2025-03-05T10:00:00`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hour(u32);
@@ -278,6 +293,15 @@ mod tests {
         assert_eq!(noon.after(MINUTE).since(noon), MINUTE);
         assert_eq!(noon.since(noon.after(HOUR)), Duration::ZERO);
         assert_eq!(noon.after(Duration::MAX).millis(), u64::MAX);
+    }
+
+    #[test]
+    fn people_are_told_the_first_full_minute() {
+        let at = |millis| FullMinute(Timestamp::from_millis(millis)).to_string();
+        assert_eq!(at(0), "1970-01-01 00:00 UTC");
+        assert_eq!(at(1_797_392_337_137), "2026-12-16 03:39 UTC");
+        assert_eq!(at(86_399_999), "1970-01-02 00:00 UTC");
+        assert!(at(u64::MAX).ends_with("UTC"), "no moment is too late");
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Control {
         let granted: u64 = of_class.map(|grant| grant.coins.units()).sum();
         let left = Coins::from_units(allocation.amount.units().saturating_sub(granted));
         if coins.is_zero() || coins > left {
-            let why = format!("above zero, and at most the {left} IO that {class} has left");
+            let why = format!("above zero, and at most the {left:#} IO that {class} has left");
             return Err(Refusal::Invalid { field: "coins", why });
         }
         self.move_coins(&[(io(Holder::Treasury), io(Holder::Grant(grant)), coins)])?;

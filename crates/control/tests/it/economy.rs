@@ -304,10 +304,7 @@ fn a_rental_is_paid_in_coins_at_the_rate_of_its_quote() {
     told_rate(&mut town, 250_000);
     quote(&mut town, "a").unwrap();
     let refused = town.rent("ann", "a", false).unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "the balance is too small: 4.00000000 IO needed, 0.00000000 IO available"
-    );
+    assert_eq!(refused.to_string(), "the balance is too small: 4.00 IO needed, 0.00 IO available");
     let (from, to) = (Purse::Account(account("ann")), Purse::Project(project("ann")));
     town.ok("ann", Command::Transfer { from, to, money: Money::from(coins("6")) });
     town.rent("ann", "a", false).unwrap();

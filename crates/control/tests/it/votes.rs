@@ -370,7 +370,7 @@ fn a_jury_of_the_others_overturns_a_slash_to_the_unit() {
     // Sue has votes in the safety module, and none in her own case.
     let refused = town.tell("sue", proposed("sue", 1, jury()));
     assert!(
-        matches!(refused, Err(Refusal::Propose(ProposeRefusal::TooLittlePower { .. }))),
+        matches!(refused, Err(Refusal::Propose(ProposeRefusal::TooLittlePowerForJury { .. }))),
         "{refused:?}"
     );
     propose(&mut town, "ann", 1, jury());
@@ -519,7 +519,7 @@ fn a_brake_ends_by_itself_and_cannot_be_renewed() {
     let refused = town.tell("ann", withdraw()).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the emergency brake stops withdrawals until 2025-06-25T18:00:00 UTC: try again then"
+        "the emergency brake stops withdrawals until 2025-06-25 18:00 UTC: try again then"
     );
     let refused = town.tell("operator", all());
     assert_eq!(refused, Err(Refusal::Brake(BrakeRefusal::AlreadyOn)));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use units::{AccountId, Coins, SlashId, Timestamp, WorkerId};
+use units::{AccountId, Coins, FullMinute, SlashId, Timestamp, WorkerId};
 
 use crate::chores::{Chore, Effect};
 use crate::limits::{
@@ -15,7 +15,6 @@ use crate::slash::{
     SlashStage, SlashStands, Statement, Step, StepKind,
 };
 use crate::stakes::Stakes;
-use crate::text::By;
 
 /// What a device is accused of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +111,7 @@ pub enum SlashRefusal {
     #[error("a side makes at most {STATEMENTS_MAX} statements")]
     SaidEnough,
     /// The time to appeal is over.
-    #[error("the time to appeal ended at {}", By(*.0))]
+    #[error("the time to appeal ended at {}", FullMinute(*.0))]
     TooLate(Timestamp),
     /// The slash is past that.
     #[error(transparent)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use units::{AccountId, Coins, HOUR, Timestamp};
+use units::{AccountId, Coins, FullMinute, HOUR, Timestamp};
 
 use super::proposal::part_of;
 use super::rules::VoteRules;
@@ -122,7 +122,7 @@ pub enum BrakeRefusal {
     #[error("no brake is on")]
     NotOn,
     /// The last one was too short a time ago.
-    #[error("the last brake was lately; the next is possible from {} ms of 1970", .until.millis())]
+    #[error("the last brake was lately; the next is possible from {} on", FullMinute(*.until))]
     Resting {
         /// When the pause is over.
         until: Timestamp,

@@ -146,7 +146,11 @@ impl Votes {
         let terms = Terms::new(draft.kind.name(), total, rules);
         let has = powers.get(&draft.proposer).copied().unwrap_or(Coins::ZERO);
         if has < terms.propose_min || has.is_zero() {
-            return Err(ProposeRefusal::TooLittlePower { has, needs: terms.propose_min });
+            let needs = terms.propose_min;
+            return Err(match draft.kind.slash() {
+                Some(_) => ProposeRefusal::TooLittlePowerForJury { has, needs },
+                None => ProposeRefusal::TooLittlePower { has, needs },
+            });
         }
         let wait = HOUR * rules.propose_wait_hours;
         self.proposed.retain(|_, at| at.after(wait) > now);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use units::{AccountId, Coins, HOUR, ProposalId, SlashId, Timestamp};
+use units::{AccountId, Coins, FullMinute, HOUR, ProposalId, SlashId, Timestamp};
 
 use super::ballot::{BallotRefusal, Choice, Seat, Tally};
 use super::rules::VoteRules;
@@ -142,7 +142,7 @@ pub enum ProposeRefusal {
     #[error("there is a proposal with this id already")]
     IdReused,
     /// The account proposed something lately.
-    #[error("the account proposed something lately; propose again after {} ms of 1970", .until.millis())]
+    #[error("the account proposed something lately; it can again from {} on", FullMinute(*.until))]
     TooSoon {
         /// When it may again.
         until: Timestamp,
@@ -169,8 +169,21 @@ pub enum ProposeRefusal {
     #[error("all power together is more than can be written down")]
     TooMuchPower,
     /// The proposer has not the power to propose.
-    #[error("proposing takes {needs} IO of own voting power and the account has {has}; stake more")]
+    #[error(
+        "proposing takes {needs:#} IO of own voting power and the account has {has:#}; stake more"
+    )]
     TooLittlePower {
+        /// What it has.
+        has: Coins,
+        /// What it needs.
+        needs: Coins,
+    },
+    /// The proposer has not the power to ask for a jury: the accused have none there, however much they stake.
+    #[error(
+        "asking for a jury takes {needs:#} IO of own voting power, and here the account has {has:#}: the accused, and \
+         who lends them a vote, have none; ask somebody who has that much to propose it"
+    )]
+    TooLittlePowerForJury {
         /// What it has.
         has: Coins,
         /// What it needs.

@@ -17,8 +17,8 @@ fn coins_go_in_count_cool_down_and_come_out() {
         alice unstakes w1        -> 1500 cool until 15d
         show w1                  -> 0/1000: own 0 co 0 over 0 locked 0, alice 1500 cools until 15d
         at 15d-1ms
-        alice withdraws w1       -> refused: the coins cool down until 1970-01-16T00:00:00 UTC: withdraw them then
-        alice stakes 1000 w1     -> refused: coins of this device cool down until 1970-01-16T00:00:00 UTC: ...
+        alice withdraws w1       -> refused: the coins cool down until 1970-01-16 00:00 UTC: withdraw them then
+        alice stakes 1000 w1     -> refused: coins of this device cool down until 1970-01-16 00:00 UTC: ...
         at 15d
         alice withdraws w1       -> paid 1500
         alice stakes 1000 w1     -> 1000 count
@@ -31,7 +31,7 @@ fn only_the_overflow_leaves_at_once() {
     check(
         "
         alice stakes 1500 w1            -> 1500 count
-        alice takes 501 w1              -> refused: 500.00000000 IO can be withdrawn without unstaking, not ...
+        alice takes 501 w1              -> refused: 500.00 IO can be withdrawn without unstaking, not ...
         alice takes 500 w1              -> paid 500
         alice takes 0 w1                -> refused: no coins are named: say how many
         bob takes 1 w1                  -> refused: this device is staked by another account: only its owner ...
@@ -69,12 +69,12 @@ fn an_offer_is_made_taken_and_left() {
     check(
         "
         alice stakes 999 w1             -> 999 count
-        alice offers o1 w1 50% for 30%  -> refused: the owner must hold the whole stake of 1000.00000000 IO to ...
+        alice offers o1 w1 50% for 30%  -> refused: the owner must hold the whole stake of 1000.00 IO to ...
         alice stakes 1 w1               -> 1000 count
-        alice offers o1 w1 51% for 30%  -> refused: a co-staker carries more than 0 and at most 5000 ...
-        alice offers o1 w1 0% for 30%   -> refused: a co-staker carries more than 0 and at most 5000 ...
-        alice offers o1 w1 50% for 0%   -> refused: a co-staker gets more than 0 and at most 10000 ...
-        alice offers o1 w1 50% for 101% -> refused: a co-staker gets more than 0 and at most 10000 ...
+        alice offers o1 w1 51% for 30%  -> refused: a co-staker carries more than 0 and at most 50 % ...
+        alice offers o1 w1 0% for 30%   -> refused: a co-staker carries more than 0 and at most 50 % ...
+        alice offers o1 w1 50% for 0%   -> refused: a co-staker gets more than 0 and at most 100 % ...
+        alice offers o1 w1 50% for 101% -> refused: a co-staker gets more than 0 and at most 100 % ...
         bob offers o1 w1 50% for 30%    -> refused: this is for another account: owners make and retract offers, ...
         alice offers o1 w1 50% for 30%  -> asks for 500
         alice offers o1 w1 40% for 30%  -> refused: the offer off_00000000000000000000000001 is known already
@@ -82,7 +82,7 @@ fn an_offer_is_made_taken_and_left() {
         show o1                         -> Sufficient Stake (Waiting for Co-Staker), green
         need w1 1600
         show o1                         -> Insufficient Stake (Waiting for Co-Staker), red
-        bob accepts o1                  -> refused: the device would lack 100.00000000 IO even with these coins, ...
+        bob accepts o1                  -> refused: the device would lack 100.00 IO even with these coins, ...
         need w1 1000
         alice accepts o1                -> refused: this is your own device: stake on it directly
         bob accepts o1                  -> 500 in
@@ -103,7 +103,7 @@ fn an_offer_is_made_taken_and_left() {
         alice stakes 500 w1             -> 1000 count
         show o1                         -> Co-Staker Unstaked (In Wait Period), green
         alice offers o2 w1 40% for 30%  -> asks for 400
-        carol accepts o2                -> refused: the co-staker before leaves until 1970-01-10T00:00:00 UTC: ...
+        carol accepts o2                -> refused: the co-staker before leaves until 1970-01-10 00:00 UTC: ...
         at 9d-1ms
         wake                            -> nothing
         show w1                         -> 1500/1000: own 1000 co 500 over 500 locked 0
@@ -111,10 +111,10 @@ fn an_offer_is_made_taken_and_left() {
         show w1                         -> 1000/1000: own 1000 co 0 over 0 locked 0
         wake                            -> bob 500 cools until 23d
         show o1                         -> In Cooldown, green
-        bob accepts o2                  -> refused: your coins of this device cool down until 1970-01-24T00:00:00 ...
+        bob accepts o2                  -> refused: your coins of this device cool down until 1970-01-24 00:00 ...
         carol accepts o2                -> 400 in
         at 23d-1ms
-        bob withdraws w1                -> refused: the coins cool down until 1970-01-24T00:00:00 UTC: withdraw ...
+        bob withdraws w1                -> refused: the coins cool down until 1970-01-24 00:00 UTC: withdraw ...
         at 23d
         bob withdraws w1                -> paid 500
         show o1                         -> Co-Staker Withdrawn, green
@@ -132,7 +132,7 @@ fn an_owner_who_unstakes_takes_the_co_staker_along() {
         at 3d
         bob leaves o1                   -> 500 count until 10d, out at 24d
         at 4d
-        alice takes 501 w1              -> refused: 500.00000000 IO can be withdrawn without unstaking, not ...
+        alice takes 501 w1              -> refused: 500.00 IO can be withdrawn without unstaking, not ...
         alice takes 501 w1 or unstake   -> 1000 and bob 500 cool until 18d
         show o1                         -> In Cooldown, green
         at 10d
@@ -230,11 +230,11 @@ fn a_slash_locks_in_proportion_and_burns_when_nobody_appeals() {
         slash s1 w1 foreign-process at 0d+1h by lock rewards alice 7 -> locks 250 and 7, appeal by 31d
         show s1                         -> open, 1 steps, bob 83.33333333, alice 166.66666667, alice 7
         show w1                         -> 1250/1000: own 833.33333333 co 416.66666667 over 250 locked 250
-        alice takes 251 w1              -> refused: 250.00000000 IO can be withdrawn without unstaking, not ...
+        alice takes 251 w1              -> refused: 250.00 IO can be withdrawn without unstaking, not ...
         at 31d-1ms
         wake                            -> nothing
         at 31d
-        alice appeals s1                -> refused: the time to appeal ended at 1970-02-01T00:00:00 UTC
+        alice appeals s1                -> refused: the time to appeal ended at 1970-02-01 00:00 UTC
         wake                            -> burned 250 and 7
         show s1                         -> expired, 2 steps, bob 83.33333333, alice 166.66666667, alice 7
         show w1                         -> 1250/1000: own 833.33333333 co 416.66666667 over 250 locked 0
@@ -386,7 +386,7 @@ fn each_part_keeps_its_own_date() {
         overturn s1                     -> restored 1000
         at 14d
         alice withdraws w1              -> paid 1000
-        alice withdraws w1              -> refused: the coins cool down until 1970-01-25T00:00:00 UTC: withdraw ...
+        alice withdraws w1              -> refused: the coins cool down until 1970-01-25 00:00 UTC: withdraw ...
         at 24d
         alice withdraws w1              -> paid 300
     ",
@@ -586,7 +586,7 @@ fn the_safety_module_shares_what_it_is_given() {
     check(
         "
         pool give 10                    -> refused: nobody stakes in the safety module: the reward has nobody to go to
-        pool alice stakes 0.5           -> refused: a member stakes at least 1.00000000 IO, or nothing: unstake ...
+        pool alice stakes 0.5           -> refused: a member stakes at least 1.00 IO, or nothing: unstake ...
         pool alice stakes 10            -> 10 staked
         pool give 5
         pool bob stakes 22              -> 22 staked
@@ -595,12 +595,12 @@ fn the_safety_module_shares_what_it_is_given() {
         pool alice claims               -> paid 6.25
         pool alice claims               -> refused: this account has nothing to claim
         pool bob claims                 -> paid 2.75
-        pool bob unstakes 23            -> refused: 22.00000000 IO are staked by this account, not 23.00000000
-        pool bob unstakes 21.5          -> refused: a member stakes at least 1.00000000 IO, or nothing: unstake ...
+        pool bob unstakes 23            -> refused: 22.00 IO are staked by this account, not 23.00
+        pool bob unstakes 21.5          -> refused: a member stakes at least 1.00 IO, or nothing: unstake ...
         pool bob unstakes 22            -> cools until 14d
         pool give 5
         pool bob claims                 -> refused: this account has nothing to claim
-        pool bob withdraws              -> refused: the coins cool down until 1970-01-15T00:00:00 UTC: withdraw ...
+        pool bob withdraws              -> refused: the coins cool down until 1970-01-15 00:00 UTC: withdraw ...
         at 14d
         pool yield                      -> 0 a week on 10: 0 bp
         pool bob withdraws              -> paid 22

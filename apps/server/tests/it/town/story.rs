@@ -153,14 +153,14 @@ fn is_time(text: &str) -> bool {
     text.len() == 24 && text.ends_with('Z') && text.as_bytes()[10] == b'T'
 }
 
-/// Dates within a sentence, as `2026-11-22T16:00:00 UTC`, are hidden.
+/// Dates within a sentence, as `2026-11-22 16:07 UTC`, are hidden.
 fn without_dates(text: &str) -> String {
     let mut parts = text.split(" UTC").map(str::to_owned).collect::<Vec<_>>();
     let last = parts.len() - 1;
     for part in &mut parts[..last] {
-        let at = part.len().saturating_sub(19);
-        if part.is_char_boundary(at) && is_hour(&part[at..]) {
-            part.replace_range(at.., "[hour]");
+        let at = part.len().saturating_sub(16);
+        if part.is_char_boundary(at) && is_minute(&part[at..]) {
+            part.replace_range(at.., "[minute]");
         }
     }
     parts.join(" UTC")
@@ -169,4 +169,10 @@ fn without_dates(text: &str) -> String {
 /// `2026-11-22T16:00:00`
 fn is_hour(text: &str) -> bool {
     text.len() == 19 && text.ends_with(":00:00") && text.as_bytes()[10] == b'T'
+}
+
+/// `2026-11-22 16:07`
+fn is_minute(text: &str) -> bool {
+    let at = |place: usize| text.as_bytes()[place];
+    text.len() == 16 && (at(4), at(10), at(13)) == (b'-', b' ', b':')
 }

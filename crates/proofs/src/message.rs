@@ -422,11 +422,9 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Room for its bytes; those of small ones fit into little.
     fn room(&self) -> usize {
-        match self {
-            Self::Openings { bytes, .. } => bytes.len() + 1,
-            _ => 512,
-        }
+        if let Self::Openings { bytes, .. } = self { bytes.len() + 1 } else { 512 }
     }
 
     fn write(&self, to: &mut Vec<u8>) {

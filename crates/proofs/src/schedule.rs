@@ -312,7 +312,7 @@ const CPU: Class = Class {
     proof_ms: 10_000,
 };
 
-/// A GeForce of the 20 series: 50 TOPS of bytes at least, 300 GB/s.
+/// A `GeForce` of the 20 series: 50 TOPS of bytes at least, 300 GB/s.
 const SMALL: Class = Class {
     kind: DeviceKind::Gpu,
     vram_from_mib: 0,
@@ -428,10 +428,9 @@ mod tests {
             class.matmul = Some(Matmul { limit_ms: 20_000, ..CPU.matmul.expect("it is there") });
         }
         assert!(matches!(rules.check(), Err(NotProofRules::Deadline { .. })));
-        let mut rules = ProofRules::default();
-        rules.hourly_ms_max = 30_000;
+        let rules = ProofRules { hourly_ms_max: 30_000, ..ProofRules::default() };
         assert!(matches!(rules.check(), Err(NotProofRules::Load { .. })));
-        rules = ProofRules { last: Window { from_minute: 10, to_minute: 61 }, ..rules };
+        let rules = ProofRules { last: Window { from_minute: 10, to_minute: 61 }, ..rules };
         assert_eq!(rules.check(), Err(NotProofRules::Windows));
     }
 

@@ -6,7 +6,7 @@ use crate::bytes::Malformed;
 use crate::limits::{MESSAGES_MAX, TRANSCRIPT_BYTES_MAX};
 use crate::message::{Body, Chain, Challenge, Message, OutOfPlace};
 use crate::session::{Next, Referee, Sigma, Unexpected};
-use crate::verdict::Verdict;
+use crate::verdict::{Reason, Verdict};
 
 /// What is wrong with a transcript.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,8 +91,9 @@ pub struct Report {
 
 /// Re-checks a transcript: signatures, order, choices, openings, and the verdict that follows.
 ///
-/// The keys are those that it names: whether the verifier's is a network's is for the caller to ask. With a `secret`, products are checked with vectors made of it instead of the verifier's, which may have told
-/// the prover. Its verdict is compared with what follows from the answers and the times it gives.
+/// The keys are those that it names: whether the verifier's is a network's is for the caller to ask. With a `secret`,
+/// products are checked with vectors made of it instead of the verifier's, which may have told the prover. Its verdict
+/// is compared with what follows from the answers and the times it gives.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -116,7 +117,8 @@ pub fn recheck(bytes: &[u8], secret: Option<[u8; 32]>) -> Result<Report, Flaw> {
     if times.len() + 1 != messages.len() || !times.is_sorted() || times.first() != Some(&0) {
         return Err(Flaw::Times);
     }
-    times.extend(times.last().copied());
+    // The verdict has no time of its own, and nothing comes after it.
+    times.extend([times.last().copied().unwrap_or(0); 2]);
     in_order(&messages, &verifier, &prover)?;
     let referee = Referee::new(sigma, &challenge, first.hash);
     let referee = secret.into_iter().fold(referee, Referee::with_vectors);
@@ -176,40 +178,61 @@ fn in_order(
 /// Plays the session again: a referee hears what the prover said, and the verifier must have said what it says.
 fn replay(messages: &[Message<'_>], times: &[u64], mut referee: Referee) -> Result<(), Flaw> {
     let mut due: Option<Body<'static>> = None;
-    for (number, (message, at_us)) in messages.iter().zip(times).enumerate().skip(1) {
+    // As it was while openings were judged: whoever verifies may stop then as well.
+    let mut judging: Option<Referee> = None;
+    for (number, (message, at)) in messages.iter().zip(times.windows(2)).enumerate().skip(1) {
         if !is_verifiers(&message.body) {
             if due.is_some() {
                 return Err(Flaw::Verifier { number, said: "silent" });
             }
-            due = answer(&mut referee, &message.body, *at_us)
+            (due, judging) = answer(&mut referee, &message.body, [at[0], at[1]])
                 .map_err(|unexpected| Flaw::Unexpected { number, unexpected })?;
             continue;
         }
         match (due.take(), &message.body) {
-            (Some(Body::Verdict(follows)), Body::Verdict(said)) => compare(said, Some(&follows))?,
-            // Whoever verifies may stop at any time, if it blames nobody.
-            (_, Body::Verdict(said)) => compare(said, referee.stop(said.reason()).as_ref())?,
             (Some(follows), said) if follows == *said => {}
+            (due, Body::Verdict(said)) => {
+                let stopped = stopped(&mut referee, judging.take(), said.reason());
+                let has_stopped = stopped.as_ref() == Some(said);
+                match due {
+                    Some(Body::Verdict(follows)) if !has_stopped => compare(said, Some(&follows))?,
+                    _ => compare(said, stopped.as_ref())?,
+                }
+            }
             (_, said) => return Err(Flaw::Verifier { number, said: said.name() }),
         }
+        judging = None;
     }
     Ok(())
 }
 
-/// What the verifier has to say to this, if anything.
+/// What the verifier has to say to this, if anything; and the referee before it judged, if it did. The times are when
+/// this was heard, and when the message after it was: what follows a judgement begins when that is done.
 fn answer(
     referee: &mut Referee,
     body: &Body<'_>,
-    at_us: u64,
-) -> Result<Option<Body<'static>>, Unexpected> {
+    [at_us, next_us]: [u64; 2],
+) -> Result<(Option<Body<'static>>, Option<Referee>), Unexpected> {
     let mut next = referee.hear(body, at_us)?;
+    let mut judging = None;
     if let (Next::Judge(brief), Body::Openings { bytes, .. }) = (&next, body) {
-        next = referee.judged(brief.judge(bytes), at_us)?;
+        judging = Some(referee.clone());
+        next = referee.judged(brief.judge(bytes), next_us)?;
     }
-    Ok(match next {
-        Next::Say(body) => Some(body),
+    let due = match next {
+        Next::Say(body) => Some(*body),
         Next::Wait | Next::Judge(_) => None,
-    })
+    };
+    Ok((due, judging))
+}
+
+/// The verdict of a verifier that stopped here: while it waited, at any time; while it judged, for its own reasons only.
+fn stopped(waiting: &mut Referee, judging: Option<Referee>, reason: Reason) -> Option<Verdict> {
+    match (judging, reason) {
+        (Some(mut judging), Reason::Verifier) => judging.stop(reason),
+        (None, Reason::Expired | Reason::Verifier) => waiting.stop(reason),
+        _ => None,
+    }
 }
 
 fn compare(said: &Verdict, follows: Option<&Verdict>) -> Result<(), Flaw> {

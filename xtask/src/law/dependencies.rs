@@ -11,13 +11,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "control",
         &["ledger", "market", "merkle", "proofs", "rewards", "scheduler", "stakes", "units"],
     ),
+    ("fake-nvml", &[]),
     ("iog", EVERYTHING),
     ("ledger", &["units"]),
     ("load", BENCHES),
     ("market", &["units"]),
     ("merkle", &["units"]),
     ("proofs", &["merkle", "units"]),
-    ("prover", &["proofs", "units"]),
+    ("prover", &["merkle", "proofs", "units"]),
     ("rewards", &["merkle", "units"]),
     ("scheduler", &["units"]),
     ("server", BRAINS_AND_WIRE),
@@ -43,7 +44,7 @@ const BRAINS_AND_WIRE: &[&str] = &[
     "worker",
 ];
 /// A supplier's machine proves.
-const SUPPLY: &[&str] = &["proofs", "prover", "units", "wire", "worker"];
+const SUPPLY: &[&str] = &["merkle", "proofs", "prover", "units", "wire", "worker"];
 /// Benchmarks and tests run the real shells.
 const BENCHES: &[&str] = EVERYTHING;
 const EVERYTHING: &[&str] = &[

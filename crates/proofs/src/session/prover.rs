@@ -82,7 +82,7 @@ impl<'a> Prover<'a> {
         chain.hear(&message, &verifier)?;
         let binding = Binding { challenge: message.hash, salt };
         let Body::Challenge(challenge) = message.body else {
-            return Err(ProveFault::Unexpected { said: message.body.name(), due: "Challenge" });
+            return Err(unexpected(&message.body, "Challenge"));
         };
         if challenge.prover != key.verifying_key().to_bytes() {
             return Err(ProveFault::Stranger);
@@ -113,35 +113,32 @@ impl<'a> Prover<'a> {
         loop {
             let said = heard.ok_or(ProveFault::Unexpected { said: "nothing", due: "a message" })?;
             let message = self.listen(&said)?;
-            heard = match message.body {
-                Body::Ping(number) => self.tell(&Body::Pong(number), channel)?,
-                Body::Start { task, nonce } => {
-                    let asked = self.challenge.tasks.get(usize::from(task)).copied();
-                    let due = ProveFault::Unexpected { said: "Start of no task", due: "Start" };
-                    match self.work(asked.ok_or(due)?, task, &nonce, device, channel) {
-                        Ok(heard) => heard,
-                        Err(Stopped::Device(fault)) => return self.unable(&fault, channel),
-                        Err(Stopped::Session(fault)) => return Err(fault),
-                    }
+            heard = if let Body::Ping(number) = message.body {
+                self.tell(&Body::Pong(number), channel)?
+            } else if let Body::Start { task, nonce } = message.body {
+                match self.work(task, &nonce, device, channel) {
+                    Ok(heard) => heard,
+                    Err(Stopped::Device(fault)) => return self.unable(&fault, channel),
+                    Err(Stopped::Session(fault)) => return Err(fault),
                 }
-                Body::Verdict(verdict) => return Ok(verdict),
-                other => {
-                    let due = "Ping, Start, or Verdict";
-                    return Err(ProveFault::Unexpected { said: other.name(), due });
-                }
+            } else if let Body::Verdict(verdict) = message.body {
+                return Ok(verdict);
+            } else {
+                return Err(unexpected(&message.body, "Ping, Start, or Verdict"));
             };
         }
     }
 
     fn work(
         &mut self,
-        asked: Task,
         task: u8,
         nonce: &[u8; 32],
         device: &mut dyn Device,
         channel: &mut dyn Channel,
     ) -> Result<Option<Vec<u8>>, Stopped> {
-        match asked {
+        let asked = self.challenge.tasks.get(usize::from(task)).copied();
+        let due = ProveFault::Unexpected { said: "Start of no task", due: "Start" };
+        match asked.ok_or(due)? {
             Task::Puzzle(asked) => {
                 let seed = self.binding.seed(puzzle::SEED, nonce);
                 let numbers: Vec<u8> =
@@ -201,10 +198,12 @@ impl<'a> Prover<'a> {
         device.fill(&fill, asked)?;
         let heard = self.tell(&Body::Filled { task }, channel)?;
         let Some(said) = heard else { return Ok(None) };
-        let stride = match self.peek(&said)? {
-            Body::Walk { task: of, nonce } if of == task => nonce,
-            _ => return Ok(Some(said)),
+        let Body::Walk { task: of, nonce: stride } = self.peek(&said)? else {
+            return Ok(Some(said));
         };
+        if of != task {
+            return Ok(Some(said));
+        }
         self.listen(&said)?;
         let walk = memory::walk_seed(&stride, &fill);
         let ends = device.walk(&walk, asked)?;
@@ -227,13 +226,12 @@ impl<'a> Prover<'a> {
     fn asked(&mut self, task: u8, heard: Option<&[u8]>) -> Result<Option<[u8; 32]>, ProveFault> {
         let due = "Ask";
         let said = heard.ok_or(ProveFault::Unexpected { said: "nothing", due })?;
-        match self.peek(said)? {
-            Body::Ask { task: of, selection } if of == task => {
-                self.listen(said)?;
-                Ok(Some(selection))
-            }
-            _ => Ok(None),
+        let Body::Ask { task: of, selection } = self.peek(said)? else { return Ok(None) };
+        if of != task {
+            return Ok(None);
         }
+        self.listen(said)?;
+        Ok(Some(selection))
     }
 
     fn peek<'b>(&self, said: &'b [u8]) -> Result<Body<'b>, ProveFault> {
@@ -266,11 +264,17 @@ impl<'a> Prover<'a> {
         }
         let heard = self.tell(&Body::Unable { why: &why }, channel)?;
         let said = heard.ok_or(ProveFault::Unexpected { said: "nothing", due: "Verdict" })?;
-        match self.listen(&said)?.body {
-            Body::Verdict(verdict) => Ok(verdict),
-            other => Err(ProveFault::Unexpected { said: other.name(), due: "Verdict" }),
+        let said = self.listen(&said)?.body;
+        if let Body::Verdict(verdict) = said {
+            Ok(verdict)
+        } else {
+            Err(unexpected(&said, "Verdict"))
         }
     }
+}
+
+fn unexpected(said: &Body<'_>, due: &'static str) -> ProveFault {
+    ProveFault::Unexpected { said: said.name(), due }
 }
 
 /// Why a task was not finished.

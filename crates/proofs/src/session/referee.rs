@@ -12,7 +12,7 @@ pub enum Next {
     /// The prover goes on.
     Wait,
     /// The verifier says this.
-    Say(Body<'static>),
+    Say(Box<Body<'static>>),
     /// What was opened must be judged by this.
     Judge(Box<Brief>),
 }
@@ -306,14 +306,14 @@ impl Referee {
                 self.task += 1;
                 self.start(at_us)
             }
-            Heard::Settled(reason) => Next::Say(Body::Verdict(self.end(reason))),
+            Heard::Settled(reason) => Next::Say(Box::new(Body::Verdict(self.end(reason)))),
         }
     }
 
     fn say(&mut self, body: Body<'static>, at_us: u64) -> Next {
         self.from_us = at_us;
         self.times_us.push(at_us);
-        Next::Say(body)
+        Next::Say(Box::new(body))
     }
 
     /// Starts the next task, or says that all are passed.
@@ -321,7 +321,7 @@ impl Referee {
         self.stage = match self.tasks.get(usize::from(self.task)) {
             None => {
                 self.stage = Stage::Over;
-                return Next::Say(Body::Verdict(self.verdict()));
+                return Next::Say(Box::new(Body::Verdict(self.verdict())));
             }
             Some(Task::Puzzle(_)) => Stage::Solving,
             Some(Task::Matmul(_)) => {

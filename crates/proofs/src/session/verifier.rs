@@ -169,7 +169,7 @@ impl Verifier {
     /// Ends the session early, for a reason that blames nobody; `None` if it is over.
     pub fn stop(&mut self, reason: Reason) -> Option<Reply> {
         let verdict = self.referee.stop(reason)?;
-        Some(self.answer(Next::Say(Body::Verdict(verdict)), None))
+        Some(self.answer(Next::Say(Box::new(Body::Verdict(verdict))), None))
     }
 
     fn answer(&mut self, next: Next, heard: Option<Arc<[u8]>>) -> Reply {
@@ -179,9 +179,10 @@ impl Verifier {
             (Next::Say(body), _) => {
                 let message: Arc<[u8]> = self.chain.say(&body, &self.key).into();
                 self.messages.push(Arc::clone(&message));
-                match body {
-                    Body::Verdict(verdict) => Reply::Sealed(message, verdict),
-                    _ => Reply::Say(message),
+                if let Body::Verdict(verdict) = *body {
+                    Reply::Sealed(message, verdict)
+                } else {
+                    Reply::Say(message)
                 }
             }
         }

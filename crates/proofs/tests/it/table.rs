@@ -51,6 +51,9 @@ pub(crate) fn challenge(tasks: &[Task]) -> Challenge {
     }
 }
 
+/// Changes a message of the prover's, by its place.
+pub(crate) type Bend = Box<dyn FnMut(usize, &mut Vec<u8>)>;
+
 /// The verifier's side of the table.
 pub(crate) struct Table {
     /// Leads the session.
@@ -60,7 +63,7 @@ pub(crate) struct Table {
     /// Microseconds that each message takes to come.
     pub(crate) way_us: u64,
     /// Changes what the prover says, by its place among its messages, before it is heard.
-    pub(crate) bend: Box<dyn FnMut(usize, &mut Vec<u8>)>,
+    pub(crate) bend: Bend,
     said: usize,
 }
 

@@ -24,7 +24,7 @@ fn main() {
     }
     println!("one checked round of {ROWS} rows, ms of one core, the least of {RUNS}\n");
     println!(
-        "| n | make B | secret vector, B made and summed | rows hashed and checked | all | plainly | ratio |"
+        "| n | B written out | B made and summed | rows hashed and checked | a round | plainly | ratio |"
     );
     println!("|---:|---:|---:|---:|---:|---:|---:|");
     sizes.into_iter().filter(|n| n.is_power_of_two() && *n >= 256).for_each(measure);

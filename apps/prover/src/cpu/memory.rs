@@ -10,7 +10,7 @@ use proofs::{DeviceFault, Memory};
 /// Blocks that a core makes at once: a multiple of the lanes of its vectors.
 const TOGETHER: usize = 64;
 
-const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
 
 /// Blocks that are filled, and kept until the next fill.
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ fn cores() -> usize {
 }
 
 /// Memory that the machine can still give, as Linux counts it; `None` where it cannot be asked.
-fn free_bytes() -> Option<u64> {
+pub(super) fn free_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)

@@ -13,9 +13,9 @@ use std::num::NonZeroUsize;
 use std::thread;
 
 use proofs::memory::End;
-use proofs::{Device, DeviceFault, Memory, Puzzle, Task};
+use proofs::{Device, DeviceFault, Matmul, Memory, Puzzle, Task};
 
-use memory::Filled;
+use memory::{Filled, MIB};
 use product::Right;
 
 /// The processor.
@@ -39,6 +39,20 @@ impl Processor {
         Self { threads: threads.get(), right: None, filled: Filled::default() }
     }
 
+    fn prepare_product(&mut self, matmul: &Matmul) -> Result<(), DeviceFault> {
+        self.right = None;
+        let needed = Right::bytes(matmul.n(), self.threads) as u64;
+        match memory::free_bytes() {
+            Some(free) if free < needed => {
+                Err(DeviceFault::Memory { needed_mib: needed.div_ceil(MIB), free_mib: free / MIB })
+            }
+            Some(_) | None => {
+                self.right(&[0; 32], matmul.log_n);
+                Ok(())
+            }
+        }
+    }
+
     fn right(&mut self, seed: &[u8; 32], log_n: u8) -> &Right {
         let right = Right::make(self.right.take(), seed, 1 << log_n, self.threads);
         self.right.insert(right)
@@ -56,7 +70,7 @@ impl Device for Processor {
         for task in tasks {
             match task {
                 Task::Puzzle(_) => {}
-                Task::Matmul(matmul) => drop(self.right(&[0; 32], matmul.log_n)),
+                Task::Matmul(matmul) => self.prepare_product(matmul)?,
                 Task::Memory(memory) => self.filled.prepare(memory)?,
             }
         }

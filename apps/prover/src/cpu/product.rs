@@ -12,7 +12,7 @@ use super::tile::{Job, Pair, Shape};
 /// each core keeps.
 const STRIP_ROWS_MAX: usize = 192;
 /// Rows of the right matrix that are multiplied at a time: a panel of so many stays in a core's first cache.
-const BLOCK_ROWS: usize = 256;
+const BLOCK_ROWS: usize = 512;
 
 /// The right matrix of a round, laid out for tiles.
 #[derive(Debug)]
@@ -42,6 +42,12 @@ impl Right {
             }
         });
         Self { shape, threads, n, seed: *seed, blocks }
+    }
+
+    /// Bytes that products of this size need: the matrix, and what each thread has a strip of.
+    pub(super) fn bytes(n: usize, threads: usize) -> usize {
+        let strip = n.div_ceil(threads).clamp(1, STRIP_ROWS_MAX);
+        n * n + threads * strip * n * (size_of::<i32>() + size_of::<i16>())
     }
 
     /// The leaves of all rows of the product.
@@ -113,7 +119,7 @@ impl Right {
                 let group = &mut block[group * in_group * height / 2..][..in_group * height / 2];
                 let to = group.chunks_exact_mut(in_group).zip(entries.as_chunks::<2>().0);
                 for (to, entries) in to {
-                    to[in_it] = entries.map(i16::from);
+                    to[in_it] = [entries[0].into(), entries[1].into()];
                 }
             }
         }

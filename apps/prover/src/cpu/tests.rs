@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use proofs::matmul::{leaf, plain};
-use proofs::{Device, Puzzle, puzzle};
+use proofs::{Device, Matmul, Puzzle, Task, puzzle};
 
 use super::Processor;
 
@@ -47,6 +47,16 @@ fn numbers_solve_their_puzzles() {
         let numbers = processor(threads).solve(&[1; 32], &asked).unwrap();
         let bytes: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
         assert!(puzzle::solved(&[1; 32], &asked, &bytes));
+    }
+}
+
+#[test]
+fn what_was_prepared_is_used_and_what_was_not_is_made() {
+    let matmul = Matmul { log_n: 9, rounds: 1, checked: 1, rows: 1, limit_ms: 1, answer_ms: 1 };
+    let mut ready = processor(2);
+    ready.prepare(&[Task::Matmul(matmul)]).unwrap();
+    for seed in [[0; 32], [1; 32]] {
+        assert_eq!(ready.multiply(&seed, 9, 0), processor(1).multiply(&seed, 9, 0));
     }
 }
 

@@ -82,11 +82,12 @@ trait Multiply<S: Simd> {
     /// Adds the lanes of vectors to sums in memory.
     #[inline(always)]
     fn add_to(simd: S, sums: &mut [i32], more: &[S::u32s; VECTORS]) {
-        let sums: &mut [u32] = bytemuck::cast_slice_mut(sums);
-        for (at, more) in more.iter().enumerate() {
-            let sums = &mut sums[at * S::U32_LANES..][..S::U32_LANES];
-            let sum = simd.add_u32s(simd.partial_load_u32s(sums), *more);
-            simd.partial_store_u32s(sums, sum);
+        let sums: &mut [u8] = bytemuck::cast_slice_mut(sums);
+        let width = sums.len() / VECTORS;
+        for at in 0..VECTORS {
+            let sums = &mut sums[at * width..][..width];
+            let sum = simd.add_u32s(bytemuck::pod_read_unaligned(sums), more[at]);
+            sums.copy_from_slice(bytemuck::bytes_of(&sum));
         }
     }
 }

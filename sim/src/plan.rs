@@ -140,7 +140,7 @@ impl Plan {
             giants: dice.chance(50),
             ends_all: dice.chance(900),
             follower: dice.once_in(12),
-            snapshot_every: *dice.pick(&[None, Some(60), Some(250)]).expect("three"),
+            snapshot_every: *dice.pick(&[None, Some(100), Some(250)]).expect("three"),
             novelties: Novelties::default(),
         };
         plan.novelties = Novelties::draw(other, plan.coin);
@@ -159,6 +159,11 @@ impl Plan {
             (self.nodes_fail, Fault::NodeDies),
         ];
         faults.into_iter().filter(|(on, _)| *on).map(|(_, fault)| fault).collect()
+    }
+
+    /// Whether what was told and is not durable may be lost.
+    pub(crate) const fn may_lose_entries(&self) -> bool {
+        self.server_crashes || self.full_disks
     }
 
     /// Whether nothing is on that could cost a rental its machines. Crashes and full

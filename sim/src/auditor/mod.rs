@@ -42,6 +42,8 @@ use crate::tale::Tale;
 
 /// So many entries that change no rental's stage pass between two looks at all of the book.
 const LOOK_AT_ALL_EVERY: u64 = 16;
+/// One start in so many, by the length of its journal, reads again what an earlier one has read already.
+const AFRESH_EVERY: u64 = 8;
 
 /// What the auditor believes after some entry.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +81,8 @@ pub(crate) struct Auditor {
     /// The brain as it was when the plug was pulled, if nothing waited to be durable.
     live: Option<Control>,
     follower: Control,
+    /// What the last start made of the disk, or what the last snapshot reads back as: the next start reads on from it.
+    reader: Control,
 }
 
 impl Auditor {
@@ -172,6 +176,24 @@ impl Auditor {
         self.live = Some(control);
     }
 
+    /// A snapshot reads back as this.
+    pub(crate) fn read_back(&mut self, control: Control) {
+        self.reader = control;
+    }
+
+    /// The brain that a start begins with. Now and then it is made of the bytes on the disk; else it is the one that
+    /// was made of them before, which has read the same bytes and is not read from.
+    fn from_disk(&mut self, snapshot: Option<&Snapshot>, survived: u64) -> Result<Control, Broken> {
+        if !survived.is_multiple_of(AFRESH_EVERY) {
+            return Ok(std::mem::take(&mut self.reader));
+        }
+        match snapshot {
+            Some((_, bytes)) => Control::from_snapshot(bytes)
+                .map_err(|why| broken(format!("the snapshot is no state: {why}"))),
+            None => Ok(Control::new()),
+        }
+    }
+
     /// Builds the brain again from what survived.
     pub(crate) fn recovered(
         &mut self,
@@ -185,13 +207,9 @@ impl Auditor {
         }
         self.announced.clear();
         self.belief.touched.clear();
-        let mut control = match snapshot {
-            Some((_, bytes)) => Control::from_snapshot(bytes)
-                .map_err(|why| broken(format!("the snapshot is no state: {why}")))?,
-            None => Control::new(),
-        };
-        let known = control.head().seq;
-        for entry in entries.iter().filter(|entry| entry.seq > known) {
+        let mut control = self.from_disk(snapshot, survived)?;
+        let known = usize::try_from(control.head().seq).expect("a run is short");
+        for entry in entries.get(known..).unwrap_or_default() {
             control.replay(entry).map_err(|why| broken(why.to_string()))?;
             if entry.seq > self.belief.seq {
                 let body: Body = serde_json::from_slice(&entry.body)
@@ -205,6 +223,7 @@ impl Auditor {
         })?;
         self.same_as_live(&control)?;
         self.nothing_is_lost(&control)?;
+        self.reader = control.clone();
         Ok(control)
     }
 

@@ -406,11 +406,12 @@ impl Belief {
 
     /// After the clock was told, nothing is left that it should have ended; and it is told in time.
     pub(super) fn nobody_waits(&self, control: &Control, command: &Command) -> Step {
+        let wakes = control.wake_at();
         for (id, view) in &self.rentals {
             let Some(until) = view.stage.expires_at() else { continue };
             let late = matches!(command, Command::Wake {}) && until <= self.at;
             must(!late, Invariant::I10Waits, || format!("{id} is {:?} at its end", view.stage))?;
-            must(control.wake_at().is_some_and(|at| at <= until), Invariant::I10Waits, || {
+            must(wakes.is_some_and(|at| at <= until), Invariant::I10Waits, || {
                 format!("nobody is woken for {id}, which is {:?}", view.stage)
             })?;
         }

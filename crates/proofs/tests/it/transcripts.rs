@@ -46,7 +46,7 @@ fn any_bit_that_is_flipped_is_found() {
     for cut in [0, 1, 71, bytes.len() - 1] {
         assert!(recheck(&bytes[..cut], None).is_err(), "cut at {cut}");
     }
-    assert!(recheck(&[bytes.clone(), vec![0]].concat(), None).is_err());
+    assert!(recheck(&[bytes, vec![0]].concat(), None).is_err());
 }
 
 /// Signs a transcript again after its bodies were changed: what a verifier who lies can do.

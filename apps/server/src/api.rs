@@ -17,6 +17,8 @@ mod network;
 mod parameters;
 mod people;
 mod problem;
+mod proofs;
+mod proofs_log;
 mod purses;
 mod rentals;
 mod safety;
@@ -66,6 +68,9 @@ use crate::limits::BODY_BYTES_MAX;
         (name = "governance", description = "Proposals, ballots, delegates, the brake"),
         (name = "seasons", description = "Reward programs, leaderboards, quests"),
         (name = "machines", description = "What agents say and are told"),
+        (name = "Challenges", description = "What machines are to prove"),
+        (name = "Binary Checker", description = "What a prover needs to check itself"),
+        (name = "Results Submission", description = "Answers to challenges, and the public log of what came of them"),
         (name = "service", description = "Health, metrics, this document"),
     ),
 )]
@@ -93,6 +98,8 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(votes::routes())
         .merge(seasons::routes())
         .merge(machines::routes())
+        .merge(proofs::routes())
+        .merge(proofs_log::routes())
         .merge(events::routes())
         .merge(service::routes());
     let (router, mut document) = all.split_for_parts();

@@ -10,6 +10,7 @@ use crate::journal::{JournalError, Reader};
 use crate::limits::READERS;
 use crate::metrics::Metrics;
 use crate::news::News;
+use crate::proofs::Proofs;
 use crate::rates::Rates;
 use crate::secrets::Secret;
 use crate::sessions::Sessions;
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) readers: Readers,
     pub(crate) signature: Signature,
+    /// Where machines prove.
+    pub(crate) proofs: Arc<Proofs>,
     /// Trees of blocks that were walked lately.
     pub(crate) trees: Trees,
     /// Places for those who walk a whole block.

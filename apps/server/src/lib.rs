@@ -18,6 +18,7 @@ pub mod limits;
 mod metrics;
 mod news;
 mod oracle;
+mod proofs;
 mod rates;
 mod secrets;
 mod sessions;
@@ -46,11 +47,12 @@ use crate::app::{App, Readers};
 use crate::beats::Beats;
 use crate::files::Files;
 use crate::journal::{Batch, Journal, JournalError, Options};
-use crate::limits::{READERS, SHUTDOWN_MAX};
+use crate::limits::{READERS, SHUTDOWN_MAX, TRANSCRIPTS_BYTES_MAX};
 use crate::metrics::Metrics;
 use crate::news::News;
+use crate::proofs::{Parts, Proofs, Transcripts};
 use crate::rates::Rates;
-use crate::secrets::Secret;
+use crate::secrets::{Secret, sha256};
 use crate::sessions::Sessions;
 use crate::statements::{NETWORK_KEY, READ_AT_ONCE_MAX, Signature, Trees};
 use crate::streams::Streams;
@@ -138,6 +140,8 @@ struct Serving {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     http: JoinHandle<std::io::Result<()>>,
+    /// Ends after the proofs that go on have come to their end.
+    desk: JoinHandle<()>,
     writer: Writer,
     ended: oneshot::Receiver<anyhow::Result<()>>,
     /// What the writer said at its end, if it ended by itself.
@@ -157,6 +161,10 @@ impl Serving {
         if tokio::time::timeout(SHUTDOWN_MAX, &mut self.http).await.is_err() {
             tracing::warn!("some requests did not end in time");
             self.http.abort();
+        }
+        if tokio::time::timeout(SHUTDOWN_MAX, &mut self.desk).await.is_err() {
+            tracing::warn!("some proofs did not end in time");
+            self.desk.abort();
         }
         self.writer.stop();
         if self.outcome.is_none() {
@@ -224,8 +232,19 @@ async fn serve(
     let sources = config.oracle.clone();
     tokio::spawn(oracle::run(sources, writer.clone(), Arc::clone(&news), stopping.clone()));
     let signature = Signature::open(&config.data.join(NETWORK_KEY))?;
+    let proofs = Proofs::open(Parts {
+        key: signature.signing_key(),
+        veil: *sha256(secret.derive("proof owners", "")).sha256(),
+        writer: writer.clone(),
+        metrics: metrics.clone(),
+        transcripts: Transcripts::open(&config.data, TRANSCRIPTS_BYTES_MAX)
+            .context("open the folder of transcripts")?,
+        stopping: stopping.clone(),
+    })?;
+    let desk = tokio::spawn(Arc::clone(&proofs).run());
     let app = Arc::new(App {
         signature,
+        proofs,
         trees: Trees::default(),
         statements: Arc::new(Semaphore::new(READ_AT_ONCE_MAX)),
         beats: Beats::start(&roll_of, writer.clone(), metrics.clone()),
@@ -248,5 +267,5 @@ async fn serve(
         axum::serve(listener, service).with_graceful_shutdown(until_told).into_future(),
     );
     tracing::info!(%address, "listening");
-    Ok(Serving { address, stop, http, writer, ended, outcome: None })
+    Ok(Serving { address, stop, http, desk, writer, ended, outcome: None })
 }

@@ -69,3 +69,31 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 
 /// Names whose rate of requests is remembered; beyond that the longest idle are forgotten.
 pub const RATES_MAX: usize = 100_000;
+
+/// Sessions of proofs open at once, over all machines. Each has some kilobytes, and its openings are counted apart.
+pub const PROOF_SESSIONS_MAX: usize = 4_096;
+
+/// Cards of one machine that are proved at one time.
+pub const PROOF_CARDS_MAX: u32 = 32;
+
+/// Kibibytes of openings in memory at once, over all sessions: those of a hundred large cards.
+pub const PROOF_OPENINGS_KIB_MAX: u32 = 512 * 1024;
+
+/// How long a long message waits for room in memory.
+pub const PROOF_ROOM_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a message may take to come in.
+pub const PROOF_BODY_WAIT: Duration = Duration::from_secs(60);
+
+/// Within this time all cards of a machine take up what is asked of them at one time. An agent that waits for each of
+/// its cards is woken at once; one that comes later proves another time.
+pub const PROOF_JOIN: Duration = Duration::from_secs(15);
+
+/// Openings that wait to be judged: some seconds of work. Beyond that the verifier stops, and nobody is blamed.
+pub const PROOF_JUDGE_QUEUE_MAX: usize = 256;
+
+/// Bytes of the transcripts that are kept. Of those who passed, or came to nothing, the oldest are dropped first.
+pub const TRANSCRIPTS_BYTES_MAX: u64 = 16 << 30;
+
+/// Entries of the log of proofs in one answer.
+pub const LOG_ENTRIES_MAX: usize = 500;

@@ -20,6 +20,11 @@ struct Route {
     status: u16,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    outcome: String,
+}
+
 /// All figures. Clones count into the same ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -36,6 +41,9 @@ pub(crate) struct Metrics {
     parameters_version: Gauge,
     blocks_closed: Gauge,
     slashes_open: Gauge,
+    proofs_open: Gauge,
+    proofs_judged: Histogram,
+    proofs_sealed: Family<Ended, Counter>,
 }
 
 /// What a coin was worth when it was last told.
@@ -62,6 +70,9 @@ impl Metrics {
             parameters_version: Gauge::default(),
             blocks_closed: Gauge::default(),
             slashes_open: Gauge::default(),
+            proofs_open: Gauge::default(),
+            proofs_judged: seconds(),
+            proofs_sealed: Family::default(),
         }
     }
 
@@ -100,6 +111,18 @@ impl Metrics {
 
     pub(crate) fn slashes_open(&self, count: usize) {
         self.slashes_open.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn proofs_open(&self, count: usize) {
+        self.proofs_open.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn proof_judged(&self, took: Duration) {
+        self.proofs_judged.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn proof_sealed(&self, outcome: proofs::Outcome) {
+        self.proofs_sealed.get_or_create(&Ended { outcome: outcome.to_string() }).inc();
     }
 
     pub(crate) fn stream_opened(&self) {
@@ -143,11 +166,24 @@ impl Metrics {
         all.register("workers_up", "Machines heard lately", self.workers_up.clone());
         all.register("streams_open", "Streams of events and logs", self.streams.clone());
         all.register("polls_open", "Machines that wait for news", self.polls.clone());
+        self.register_proofs(&mut all);
         self.register_economy(&mut all, now);
         let mut text = String::new();
         // Writing into a string cannot fail.
         let _ = encode(&mut text, &all);
         text
+    }
+
+    fn register_proofs(&self, all: &mut Registry) {
+        all.register("proofs_open", "Sessions of proofs that are open", self.proofs_open.clone());
+        let judged = self.proofs_judged.clone();
+        all.register_with_unit(
+            "proof_judged",
+            "Time to judge what was opened",
+            Unit::Seconds,
+            judged,
+        );
+        all.register("proofs_sealed", "Sessions of proofs by verdict", self.proofs_sealed.clone());
     }
 
     /// What of the economy somebody may want to be woken for.

@@ -15,7 +15,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use rewards::merkle::{Tree, leaf_hash};
 use rewards::statement::Header;
 use units::{Hour, WorkerId};
-use wire::{BlockProof, NetworkKey};
+use wire::{BlockProof, LogHead, NetworkKey};
 
 use crate::clock::random;
 use crate::journal::{JournalError, Reader};
@@ -68,6 +68,21 @@ impl Signature {
 
     fn public_text(&self) -> String {
         HEXLOWER.encode(self.0.verifying_key().as_bytes())
+    }
+
+    /// The key itself, for whoever signs in the network's name.
+    pub(crate) fn signing_key(&self) -> SigningKey {
+        self.0.clone()
+    }
+
+    /// The head of the log of proofs, signed.
+    pub(crate) fn log_head(&self, head: proofs::log::Head) -> LogHead {
+        LogHead {
+            size: head.size,
+            root: head.root,
+            signature: HEXLOWER.encode(&self.0.sign(&head.digest()).to_bytes()),
+            public_key: self.public_text(),
+        }
     }
 
     fn sign(&self, header: &str) -> String {

@@ -36,7 +36,10 @@ pub(crate) use parameters::{
     VERSION_ROWS, newest_version, parameters, prices, registry_answer, version_id, version_row,
     whole_version,
 };
-pub(crate) use proofs::proof_rows;
+pub(crate) use proofs::{
+    PROOF_NODE_ROWS, PROOF_OUTCOME_ROWS, PROOF_ROWS, PROOF_SESSION_ROWS, ProofRow, node_hash,
+    node_id, outcome_owner, outcomes, proof, proof_id, proof_index, proof_row, proof_rows,
+};
 pub(crate) use seasons::{rank, season};
 pub(crate) use slashing::{of_word, offences, word};
 pub(crate) use staking::{

@@ -15,6 +15,7 @@ mod page;
 mod parameters;
 mod people;
 mod problem;
+mod proofs;
 mod rental;
 mod seasons;
 mod slashing;
@@ -47,6 +48,10 @@ pub use people::{
     ProjectRequest, ProjectView, Role, Scope, TopUpRequest, TransferView,
 };
 pub use problem::{FieldProblem, Problem};
+pub use proofs::{
+    BinaryView, LogConsistency, LogEntries, LogHead, PowSummary, ProofInLog, ProofTask, ProofView,
+    PuzzleAnswer, PuzzleRequest,
+};
 pub use rental::{
     ExtendRequest, NodeView, PaidView, PayoutView, PriceStepView, ReceiptLine, ReceiptView,
     RentRequest, RentalView, WorkedView,

@@ -79,6 +79,7 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("already-exists", StatusCode::CONFLICT, "It exists already", page!("already-exists")),
     ("bad-request", StatusCode::BAD_REQUEST, "The request cannot be read", page!("bad-request")),
     ("braked", StatusCode::CONFLICT, "The emergency brake is pulled", page!("braked")),
+    ("busy", StatusCode::SERVICE_UNAVAILABLE, "No room just now", page!("busy")),
     (
         "disk-full",
         StatusCode::INSUFFICIENT_STORAGE,
@@ -114,6 +115,12 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
         page!("log-gap"),
     ),
     (
+        "message-refused",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "The message is not the one that is due",
+        page!("message-refused"),
+    ),
+    (
         "method-not-allowed",
         StatusCode::METHOD_NOT_ALLOWED,
         "This method does nothing here",
@@ -138,6 +145,12 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("rate-rejected", StatusCode::CONFLICT, "The readings make no rate", page!("rate-rejected")),
     ("same-machine", StatusCode::CONFLICT, "The machine has joined before", page!("same-machine")),
     ("season-refused", StatusCode::CONFLICT, "Not with this season", page!("season-refused")),
+    (
+        "session-over",
+        StatusCode::CONFLICT,
+        "The session of the proof is over",
+        page!("session-over"),
+    ),
     (
         "session-unknown",
         StatusCode::UNAUTHORIZED,

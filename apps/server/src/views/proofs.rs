@@ -5,11 +5,12 @@
 //! is read without a walk over the rest.
 
 use control::Sealed;
-use proofs::Task;
+use data_encoding::HEXLOWER;
 use proofs::log::Entry;
+use proofs::{Judged, Outcome, Reason, Task};
 use serde::{Deserialize, Serialize};
-use units::{BlobId, WorkerId};
-use wire::Time;
+use units::{BlobId, Hour, WorkerId};
+use wire::{ProofTask, ProofView, Time};
 
 use super::{NETWORK, json};
 use crate::journal::Row;
@@ -62,7 +63,7 @@ pub(crate) fn proof_rows(sealed: &Sealed) -> Vec<Row> {
     let id = proof_id(*index);
     let outcome = proofs::worst(&entry.tasks).to_string();
     let sealed_at = Time(units::Timestamp::from_millis(entry.sealed_ms));
-    let session = data_encoding::HEXLOWER.encode(&entry.session);
+    let session = HEXLOWER.encode(&entry.session);
     let row = |kind, id: String, owner: String, body| Row { kind, id, owner, body: Some(body) };
     let whole =
         ProofRow { index: *index, at: Time(*at), tasks: tasks.clone(), entry: entry.clone() };
@@ -86,4 +87,66 @@ pub(crate) fn proof_row(body: &[u8]) -> Option<ProofRow> {
 /// A subtree's root read back.
 pub(crate) fn node_hash(body: &[u8]) -> Option<BlobId> {
     serde_json::from_slice(body).ok()
+}
+
+/// A reason as a word.
+fn word(reason: Reason) -> String {
+    let word = serde_json::to_value(reason).ok();
+    word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// A sealed session, as everyone may see it.
+pub(crate) fn proof(row: &ProofRow) -> ProofView {
+    let ProofRow { index, at, tasks, entry } = row;
+    let outcome = proofs::worst(&entry.tasks);
+    let reason = entry.tasks.iter().find(|judged| judged.outcome() == outcome);
+    let reason = reason.map_or(Reason::None, |judged| judged.reason);
+    let tasks: Vec<ProofTask> =
+        tasks.iter().zip(&entry.tasks).map(|(task, judged)| proof_task(task, judged)).collect();
+    ProofView {
+        session: HEXLOWER.encode(&entry.session),
+        worker: entry.worker,
+        card: BlobId::from_sha256(entry.card),
+        hour: Hour::from_number(u32::try_from(entry.hour).unwrap_or(u32::MAX)),
+        asked_at: *at,
+        sealed_at: Time(units::Timestamp::from_millis(entry.sealed_ms)),
+        status: outcome.to_string(),
+        reason: word(reason),
+        why: reason.to_string(),
+        hash_rate: tasks.iter().find_map(|task| task.hash_rate),
+        tasks,
+        index: *index,
+        transcript: entry.transcript,
+    }
+}
+
+fn proof_task(task: &Task, judged: &Judged) -> ProofTask {
+    let rate = Some(judged.rate).filter(|rate| *rate > 0);
+    let (kind, limit_ms) = match task {
+        Task::Puzzle(puzzle) => ("puzzle", puzzle.limit_ms),
+        Task::Matmul(matmul) => ("matmul", matmul.limit_ms),
+        Task::Memory(memory) => ("memory", memory.walk_ms),
+    };
+    let only = |of: &str| rate.filter(|_| kind == of);
+    ProofTask {
+        kind: kind.to_owned(),
+        outcome: judged.outcome().to_string(),
+        reason: word(judged.reason),
+        why: judged.reason.to_string(),
+        elapsed_us: judged.elapsed_us,
+        limit_us: u64::from(limit_ms) * 1_000,
+        hash_rate: only("puzzle"),
+        operations_per_second: only("matmul"),
+        bytes_per_second: only("memory"),
+        memory_bytes: match task {
+            Task::Memory(memory) => Some(memory.bytes()),
+            Task::Puzzle(_) | Task::Matmul(_) => None,
+        },
+    }
+}
+
+/// The outcomes there are, as they are written.
+pub(crate) fn outcomes() -> [String; 4] {
+    [Outcome::Pass, Outcome::Slow, Outcome::Fail, Outcome::Inconclusive]
+        .map(|outcome| outcome.to_string())
 }

@@ -7,4 +7,5 @@ mod bad_days;
 mod cluster;
 mod journal;
 mod killed;
+mod proofs;
 mod town;

@@ -34,6 +34,9 @@ pub(crate) const MEMORY: Memory = Memory {
     answer_ms: 500,
 };
 
+/// How long it takes to judge what was opened.
+const JUDGING_US: u64 = 70;
+
 /// A challenge for the prover of these tests.
 pub(crate) fn challenge(tasks: &[Task]) -> Challenge {
     Challenge {
@@ -98,6 +101,7 @@ impl Channel for Table {
         self.said += 1;
         let mut reply = self.verifier.hear(message.into(), self.now_us);
         if let Ok(Reply::Judge(work)) = reply {
+            self.now_us += JUDGING_US;
             reply = self.verifier.judged(work.run(), self.now_us);
         }
         match reply.map_err(|rejected| rejected.to_string())? {

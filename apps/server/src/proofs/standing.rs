@@ -1,0 +1,79 @@
+//! What the brain knows of a machine that asks whether it is to prove.
+
+use control::{Control, Worker};
+use proofs::Task;
+use proofs::schedule::ProofRules;
+use rewards::checklist::in_force;
+use rewards::rule::Rule;
+use sha2::{Digest, Sha256};
+use units::{AccountId, DeviceKind, Timestamp, WorkerId};
+
+use crate::limits::PROOF_CARDS_MAX;
+
+/// A machine that can be asked to prove.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) owner: AccountId,
+    pub(super) key: [u8; 32],
+    pub(super) kind: DeviceKind,
+    /// How many cards are proved at one time.
+    pub(super) cards: u32,
+    /// What each of them is asked.
+    pub(super) tasks: Vec<Task>,
+    pub(super) up_since: Option<Timestamp>,
+    /// When the challenge was given that counted last.
+    pub(super) concluded: Option<Timestamp>,
+    pub(super) rules: ProofRules,
+}
+
+/// How a processor is named where a card is: SHA-256 of `cpu`.
+fn processor() -> [u8; 32] {
+    Sha256::digest("cpu").into()
+}
+
+impl Standing {
+    /// Whether it can have this card.
+    pub(super) fn has(&self, card: [u8; 32]) -> bool {
+        match self.kind {
+            DeviceKind::Cpu => card == processor(),
+            DeviceKind::Gpu => card != processor(),
+        }
+    }
+}
+
+/// A machine as it stands now; nothing if it is not to be asked: it is silent, paused, shut out, serves somebody else, or
+/// is excused.
+pub(super) fn standing(state: &Control, id: WorkerId, now: Timestamp) -> Option<Standing> {
+    let worker = state.worker(id).filter(|worker| worker.is_open())?;
+    let parameters = state.parameters();
+    let own = worker.checks.exemptions.iter().map(|exemption| &exemption.exemption);
+    let excused = in_force(own, now).or(parameters.exempt).has(Rule::ProofOfWork);
+    if excused || serves_others(state, worker) {
+        return None;
+    }
+    let machine = &worker.machine;
+    let (kind, cards) = match machine.gpu_model {
+        Some(_) => (DeviceKind::Gpu, machine.offers.gpus.clamp(1, PROOF_CARDS_MAX)),
+        None => (DeviceKind::Cpu, 1),
+    };
+    let (_, class) = parameters.proofs.class_of(kind, machine.vram_mib)?;
+    Some(Standing {
+        owner: worker.owner,
+        key: *worker.public_key.sha256(),
+        kind,
+        cards,
+        tasks: class.tasks(machine.vram_mib),
+        up_since: worker.uptime.since(),
+        concluded: worker.checks.work.map(|work| work.at),
+        rules: parameters.proofs.clone(),
+    })
+}
+
+/// Whether somebody who does not own it has a node on it: what is rented is not proved.
+fn serves_others(state: &Control, worker: &Worker) -> bool {
+    let mut rentals = worker.nodes.iter().filter_map(|(rental, _)| state.rental(*rental));
+    rentals.any(|rental| {
+        let project = state.project(rental.project);
+        project.is_none_or(|project| !project.members.contains_key(&worker.owner))
+    })
+}

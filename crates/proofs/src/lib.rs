@@ -13,6 +13,7 @@ pub mod calls;
 mod device;
 pub mod fingerprint;
 pub mod limits;
+pub mod lock;
 pub mod log;
 pub mod matmul;
 pub mod memory;

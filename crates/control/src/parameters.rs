@@ -94,6 +94,12 @@ impl Versions {
         newest_first.into_iter().find(|version| version.from <= hour).unwrap_or(oldest)
     }
 
+    /// The version of this number, while it is remembered: those that wait are, and the newest that were in effect.
+    pub(crate) fn numbered(&self, number: u32) -> Option<&Version> {
+        let all = self.past.iter().chain([&self.current]).chain(&self.waiting);
+        all.into_iter().find(|version| version.number == number)
+    }
+
     /// Those that wait, in the order of their numbers.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Version> {
         self.waiting.iter()

@@ -58,6 +58,13 @@ Examples:
         #[arg(long, value_name = "HOUR")]
         from: Option<Hour>,
     },
+    /// Take the newest version back while it waits for its hour.
+    #[command(after_help = "Example:\n  iog operator parameters withdraw 4")]
+    Withdraw {
+        /// Its number.
+        #[arg(value_name = "N")]
+        version: u32,
+    },
 }
 
 impl Args {
@@ -85,6 +92,13 @@ impl Args {
                     Failure::usage(format!("the patch is no JSON object: {why}"), "see --help")
                 })?;
                 change(session, client, patch, *from)
+            }
+            Some(Verb::Withdraw { version }) => {
+                let newest: VersionView =
+                    client.delete(&format!("{PARAMETERS}/versions/{version}"))?;
+                session.show(&newest, |newest| {
+                    format!("version {version} is gone; the newest is {}\n", newest.version)
+                })
             }
         }
     }

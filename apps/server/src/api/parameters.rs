@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(parameters, set_parameters))
         .routes(routes!(versions))
-        .routes(routes!(version))
+        .routes(routes!(version, withdraw_version))
         .routes(routes!(prices))
         .routes(routes!(registry))
 }
@@ -109,6 +109,26 @@ async fn version(
     let first = || (number == 0).then(|| views::whole_version(Control::new().version()));
     let body = row.or_else(first).ok_or_else(|| Refused::not_found("version"))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Withdraw a version that waits
+///
+/// Operator only, and only the newest, which no other rests on; what holders decided only holders undo. The answer is
+/// the version that is the newest then. The next one that is told has the number of the one that is gone.
+#[utoipa::path(delete, path = "/v1/network/parameters/versions/{version}", tag = "network",
+    params(("version" = u32, Path)), security(("key" = [])), responses(
+        (status = 200, body = VersionView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn withdraw_version(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(version): Path<u32>,
+    told: Told<()>,
+) -> Result<axum::Json<VersionView>, Refused> {
+    caller.only_operator()?;
+    app.writer.tell(told.command(&caller, Command::WithdrawVersion { version })).await?;
+    Ok(axum::Json(app.writer.look(views::newest_version).await?))
 }
 
 /// What devices cost an hour

@@ -42,25 +42,27 @@ pub(crate) fn version_view(version: &Version) -> VersionView {
 
 /// The newest version, in effect or not.
 pub(crate) fn newest_version(state: &Control) -> VersionView {
-    version_view(state.versions_waiting().last().unwrap_or(state.version()))
+    version_view(newest(state))
 }
 
-/// A version that is in effect or waits to be.
-fn known(state: &Control, number: u32) -> Option<&Version> {
-    let mut known = std::iter::once(state.version()).chain(state.versions_waiting());
-    known.find(|version| version.number == number)
+fn newest(state: &Control) -> &Version {
+    state.versions_waiting().last().unwrap_or(state.version())
 }
 
-/// Such a version as what it changed.
+/// A version as what it changed, while it is remembered.
 pub(super) fn version(state: &Control, number: u32) -> Option<VersionView> {
-    known(state, number).map(version_view)
+    state.version_numbered(number).map(version_view)
 }
 
-/// The row of a version that was just made.
+/// The row of a version that was just made; of one that was withdrawn, that there is none.
 pub(crate) fn version_row(state: &Control, number: u32) -> Option<Row> {
-    let version = known(state, number)?;
+    let version = state.version_numbered(number);
+    if version.is_none() && number <= newest(state).number {
+        // It is only too old to be remembered, and has its row.
+        return None;
+    }
     let (id, owner) = (version_id(number), super::NETWORK.to_owned());
-    Some(Row { kind: VERSION_ROWS, id, owner, body: Some(whole_version(version)) })
+    Some(Row { kind: VERSION_ROWS, id, owner, body: version.map(whole_version) })
 }
 
 /// A version, whole, as JSON. Parameters are written as they were when their digest was made.

@@ -304,6 +304,12 @@ impl Control {
         self.versions.waiting()
     }
 
+    /// The version of the parameters of this number, while it is remembered; `None` where none has it, be it that it
+    /// was withdrawn.
+    pub fn version_numbered(&self, number: u32) -> Option<&Version> {
+        self.versions.numbered(number)
+    }
+
     /// Everything about the coin.
     pub const fn economy(&self) -> &Economy {
         &self.economy
@@ -360,7 +366,7 @@ impl Control {
     }
 
     /// Every worker.
-    pub fn workers(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+    pub fn workers(&self) -> impl ExactSizeIterator<Item = (WorkerId, &Worker)> {
         self.workers.iter().map(|(id, worker)| (*id, worker))
     }
 

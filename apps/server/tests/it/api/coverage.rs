@@ -153,6 +153,13 @@ const WHO_MAY: &[MayRow] = &[
         "",
         [200; 7],
     ),
+    // The rows before have told versions, which are in effect: there is none to withdraw.
+    (
+        "DELETE /v1/network/parameters/versions/{version}",
+        "/v1/network/parameters/versions/1",
+        "",
+        [401, 403, 403, 403, 403, 422, 401],
+    ),
     ("GET /v1/network/prices", "/v1/network/prices", "", [200; 7]),
     ("GET /v1/network/registry", "/v1/network/registry?name=H100", "", [200; 7]),
     // It is there already.
@@ -392,6 +399,12 @@ const TOLD_TWICE: &[TwiceRow] = &[
         "/v1/network/parameters",
         r#"{"patch":{"fees":{"nonrefundable_minutes":1}}}"#,
         Once::Key,
+    ),
+    (
+        "DELETE /v1/network/parameters/versions/{version}",
+        "",
+        "",
+        Once::Otherwise("by the key too, which is tried where a version waits"),
     ),
     ("POST /v1/rentals/{id}/extend", "/v1/rentals/{rental}/extend", r#"{"hours":1}"#, Once::Key),
     ("POST /v1/io-token/genesis", "", "", Once::Otherwise("a coin has one beginning")),

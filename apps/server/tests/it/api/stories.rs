@@ -299,6 +299,39 @@ fn parameters() {
     insta::assert_snapshot!(story.text());
 }
 
+#[test]
+fn a_version_that_waits_is_withdrawn() {
+    let town = Town::new();
+    let (parameters, versions) = ("/v1/network/parameters", "/v1/network/parameters/versions");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let hour = units::Hour::from_number(u32::try_from(now.as_secs() / 3_600).unwrap());
+    let tell = |days: u32, fee: u16| {
+        let fees = json!({ "fees": { "renter_reservation_bp": fee } });
+        let body = json!({ "patch": fees, "from": hour.later(24 * days).to_string() });
+        town.send(Ask::patch(parameters).json(&body).by(&town.operator)).expect(200).json()
+    };
+    let withdraw = |number: u32| {
+        let ask = Ask::new("DELETE", &format!("{versions}/{number}"));
+        town.send(ask.by(&town.operator).once(&format!("withdraw {number}")))
+    };
+    tell(1, 10);
+    tell(2, 20);
+    withdraw(1).expect_problem(422, "invalid");
+    assert_eq!(withdraw(2).expect(200).json()["version"], 1, "what is the newest then");
+    let done = town.journal_seq();
+    withdraw(2).expect(200);
+    assert_eq!(town.journal_seq(), done, "it was done twice");
+    withdraw(3).expect_problem(422, "invalid");
+    town.get(&Anonymous, &format!("{versions}/2")).expect_problem(404, "not-found");
+    let listed = town.get(&Anonymous, versions).expect(200).json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2, "{listed}");
+    // Its number is given again, to what is told next.
+    let again = tell(3, 30);
+    assert_eq!(again["version"], 2);
+    let row = town.get(&Anonymous, &format!("{versions}/2")).expect(200).json();
+    assert_eq!((&row["digest"], &row["patch"]), (&again["digest"], &again["patch"]));
+}
+
 /// The digest of what stands behind `"parameters":`, which is the last of a version's fields.
 fn sha256_of_parameters(version: &str) -> String {
     use sha2::Digest;

@@ -5,7 +5,7 @@ use wire::{CoStakeOffer, CoStakeRequest, CoStakeView, OfferSide};
 
 use crate::client::{Client, escaped};
 use crate::failure::Failure;
-use crate::screen::Screen;
+use crate::screen::{Ink, Screen};
 use crate::session::Session;
 use crate::show::{coins, moment, percent};
 use crate::table::{Table, cut};
@@ -42,6 +42,12 @@ enum Verb {
     /// List your own offers, and those that you have taken.
     #[command(after_help = "Examples:\n  iog costake mine\n  iog costake mine --json")]
     Mine,
+    /// Show one offer with all its terms; yours, if you made or took it. Others need no key.
+    #[command(after_help = "Example:\n  iog costake show off_…")]
+    Show {
+        /// The offer.
+        offer: OfferId,
+    },
 }
 
 /// What changes an offer.
@@ -159,10 +165,55 @@ impl Args {
                 let nothing = "You have made and taken no offer. `iog costake offers` lists them.";
                 return session.list(&mine, nothing, |mine| text(mine, screen));
             }
+            Verb::Show { offer } => return show(session, &client, *offer),
             Verb::Change(change) => change.tell(&client)?,
         };
         session.show(&view, |view| text(std::slice::from_ref(view), screen))
     }
+}
+
+/// Shows an offer: from one's own side where one has one, else as everyone sees it.
+fn show(session: &Session, client: &Client, id: OfferId) -> Result<(), Failure> {
+    let screen = session.screen;
+    match client.get::<CoStakeView>(&format!("/v1/users/me/co-staking/{id}")) {
+        Ok(mine) => session.show(&mine, |mine| {
+            let own = next(mine).map(|step| format!("\n{step}\n")).unwrap_or_default();
+            format!("{}{own}", whole(&mine.offer, screen))
+        }),
+        // Nobody in particular asks, or somebody whose offer it is not.
+        Err(Failure::Answered(problem)) if matches!(problem.status, 401 | 404) => {
+            let offer: CoStakeOffer = client.get(&format!("{OFFERS}/{id}"))?;
+            session.show(&offer, |offer| {
+                let open = matches!(short_state(&offer.status), "open");
+                let step = format!("\nTo take it:\n  iog costake accept {id}\n");
+                format!("{}{}", whole(offer, screen), if open { &*step } else { "" })
+            })
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// All that everyone sees of an offer.
+fn whole(offer: &CoStakeOffer, screen: Screen) -> String {
+    let title = screen.paint(Ink::Strong, &offer.device);
+    let mut text = format!("{title}\n  {}, made {}\n", offer.id, moment(offer.created_at));
+    text.push_str(&format!("  of {}\n", offer.worker));
+    if !offer.status_text.is_empty() {
+        text.push_str(&format!("  {}\n", offer.status_text));
+    }
+    text.push('\n');
+    let mut line = |what: &str, value: String| text.push_str(&format!("  {what:<28}{value}\n"));
+    line("the machine needs", format!("{} IO", coins(offer.need)));
+    let portion = percent(offer.portion_bp);
+    line("asks for", format!("{} IO, {portion} of its need then", coins(offer.coins)));
+    line("gives", format!("{} of its block rewards", percent(offer.share_bp)));
+    let reliable = offer.reliability_bp.map(percent);
+    line("reliable", reliable.unwrap_or_else(|| "too little is known".to_owned()));
+    if offer.blocks_seen > 0 {
+        line("its last seven days", format!("{} IO", coins(offer.device_week)));
+        line("of that by these terms", format!("{} IO", coins(offer.co_staker_week)));
+    }
+    text
 }
 
 impl Change {
@@ -338,6 +389,22 @@ mod tests {
         let text = text(&views, Screen::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
         assert_snapshot!(text);
+    }
+
+    #[test]
+    fn one_offer_is_shown_with_all_its_terms() {
+        assert_snapshot!(whole(&offer(1, "sufficient-waiting", 24), Screen::PLAIN), @r"
+        8x NVIDIA H100 80GB HBM3
+          off_00000000000000000000000001, made 2026-11-22 16:10:00 UTC
+          of wkr_00000000000000000000000001
+
+          the machine needs           16000.00 IO
+          asks for                    4000.00 IO, 25 % of its need then
+          gives                       12.5 % of its block rewards
+          reliable                    99.5 %
+          its last seven days         1000.00 IO
+          of that by these terms      125.50000001 IO
+        ");
     }
 
     #[test]

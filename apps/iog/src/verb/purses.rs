@@ -128,7 +128,7 @@ pub(crate) struct ConvertArgs {
 impl ConvertArgs {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let client = session.client()?;
-        let purse_name = self.purse.name(session, &client)?;
+        let purse_name = self.purse.name(session, &client).map_err(or_of_account)?;
         let (give, take) = (self.give.money()?, self.take);
         let path = format!("/v1/conversions/quote?give={}&take={take}", escaped(&give.to_string()));
         let quote: ConversionQuote = client.get(&path)?;
@@ -146,6 +146,18 @@ impl ConvertArgs {
         };
         let view: PurseView = client.post("/v1/conversions", &request)?;
         session.show(&view, purse)
+    }
+}
+
+/// Coins are mostly in one's own account: who has no project, or several, may mean that.
+fn or_of_account(why: Failure) -> Failure {
+    match why {
+        Failure::Usage { what, hint } => {
+            let own = "--purse account converts what is in your own account";
+            let hint = hint.map_or_else(|| own.to_owned(), |hint| format!("{own}; {hint}"));
+            Failure::usage(what, hint)
+        }
+        other => other,
     }
 }
 
@@ -229,6 +241,15 @@ mod tests {
         assert_eq!("project".parse(), Ok(Purse::Project));
         assert_eq!("treasury".parse(), Ok(Purse::Named(PurseName::Treasury)));
         assert_eq!("escrow".parse::<Purse>(), Err(NotAPurse));
+    }
+
+    #[test]
+    fn who_has_no_project_hears_of_the_own_account() {
+        let told = or_of_account(Failure::usage("which project?", "name one with --project: …"));
+        assert_snapshot!(told.text(crate::screen::Screen::PLAIN), @r"
+        error: which project?
+        hint: --purse account converts what is in your own account; name one with --project: …
+        ");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) use blocks::{
     BLOCK_ROWS, BlockRow, REWARD_ROWS, RewardRow, block_row, block_rows, block_worker,
     blocks_summary, closed_block, open_blocks, ready, reward_id, reward_row, unclaimed,
 };
-pub(crate) use change::{Change, OPERATOR, TOLD_BY_SIDE, change};
+pub(crate) use change::{Change, OPERATOR, TOLD_BY_SIDE, change, without_view};
 pub(crate) use coin::{coin_rate, conversion, purse, purse_of, rate, supply};
 pub(crate) use grants::grant;
 pub(crate) use history::{

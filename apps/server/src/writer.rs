@@ -5,7 +5,10 @@
 //!
 //! # Invariants
 //! - When a commit fails, nobody was answered, and the brain is made anew from what the journal holds.
-//! - Read tables are written in the commit of the entries they follow from.
+//! - Read tables are written in the commit of the entries they follow from, or ahead of it where that is too large.
+//! - Whatever comes together, each commit is one that the journal takes.
+
+mod fit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,18 +21,16 @@ use tokio::sync::oneshot;
 use units::{BlobId, CommandId, Timestamp};
 
 use crate::clock::{fresh_bits, now};
-use crate::journal::limits::BATCH_ROWS_MAX;
 use crate::journal::{Batch, Entry, Event, Journal, JournalError, Row};
 use crate::limits::{BATCH_COMMANDS_MAX, SNAPSHOT_EVERY, WRITER_QUEUE_MAX};
 use crate::news::News;
 use crate::views::{self, Change};
+use fit::{COMMIT_BYTES, EFFECT_BYTES, bytes_of, rows_ahead, shorten, together};
 
 /// How long the writer waits when nothing is due.
 const IDLE: Duration = Duration::from_secs(1);
 /// How long it waits before it tries a store again that failed.
 const STORE_RETRY: Duration = Duration::from_millis(300);
-/// Rows of one commit: half of what the journal takes at once, in rows and, at a few hundred bytes each, in bytes.
-const ROWS_TOGETHER_MAX: usize = BATCH_ROWS_MAX / 2;
 /// Entries read at once in a replay.
 const REPLAY_PAGE: usize = 10_000;
 
@@ -52,6 +53,9 @@ pub(crate) enum Failure {
 
 /// What came of a command.
 pub(crate) type Answer = Result<Reply, Failure>;
+
+/// A command, and who waits for its answer.
+type Tell = (Body, oneshot::Sender<Answer>);
 
 type Question = Box<dyn FnOnce(&Control) + Send>;
 
@@ -172,7 +176,7 @@ struct Thread {
 /// What was gathered for one commit.
 #[derive(Default)]
 struct Round {
-    tells: Vec<(Body, oneshot::Sender<Answer>)>,
+    tells: Vec<Tell>,
     looks: Vec<Question>,
     stop: bool,
 }
@@ -185,6 +189,10 @@ struct Made {
     effects: Vec<(u64, Timestamp, Effect)>,
     /// Rows of what may be another thing by the end of the round, by kind and id.
     rows: BTreeMap<(&'static str, String), Row>,
+    /// What entries and these rows came to, in bytes, and effects by [`EFFECT_BYTES`].
+    bytes: usize,
+    /// Whether nobody but the clock told anything.
+    of_clock: bool,
 }
 
 impl Thread {
@@ -223,24 +231,33 @@ impl Thread {
     }
 
     fn carry_out(&mut self, round: Round) -> anyhow::Result<()> {
-        let made = self.apply(round.tells);
-        if made.entries.is_empty() {
-            made.replies.into_iter().for_each(|(to, reply)| drop(to.send(reply)));
-        } else {
-            self.commit(made)?;
+        let mut tells = round.tells.into_iter();
+        loop {
+            let made = self.apply(&mut tells);
+            if made.entries.is_empty() {
+                made.replies.into_iter().for_each(|(to, reply)| drop(to.send(reply)));
+            } else {
+                self.commit(made)?;
+            }
+            if tells.as_slice().is_empty() {
+                break;
+            }
         }
         round.looks.into_iter().for_each(|question| question(&self.state));
         Ok(())
     }
 
-    fn apply(&mut self, tells: Vec<(Body, oneshot::Sender<Answer>)>) -> Made {
-        let mut made = Made::default();
+    /// Carries out what fits into one commit: what is due, and of the commands as many as come after it.
+    fn apply(&mut self, tells: &mut impl Iterator<Item = Tell>) -> Made {
+        let mut made = Made { of_clock: true, ..Made::default() };
         let at = now();
         if self.state.wake_at().is_some_and(|due| due <= at) {
             // The clock is never refused.
             let _ = self.apply_one(own(Actor::Clock, Command::Wake {}), at, &mut made);
         }
-        for (body, to) in tells {
+        while made.bytes < COMMIT_BYTES {
+            let Some((body, to)) = tells.next() else { break };
+            made.of_clock = false;
             let reply = self.apply_one(body, at, &mut made);
             made.replies.push((to, reply.map_err(Failure::from)));
         }
@@ -251,12 +268,15 @@ impl Thread {
         let outcome = self.state.tell(body, at)?;
         if let Some(entry) = outcome.entry {
             let (seq, at) = (entry.seq, Timestamp::from_millis(entry.at_millis));
+            made.bytes += entry.body.len();
             made.entries.push(entry.into());
             while let Some(effect) = self.state.next_effect() {
                 if let Effect::Changed(subject) = &effect {
                     let rows = views::rows_at_once(&self.state, *subject);
+                    made.bytes += rows.iter().map(bytes_of).sum::<usize>();
                     made.rows.extend(rows.into_iter().map(|row| ((row.kind, row.id.clone()), row)));
                 }
+                made.bytes += EFFECT_BYTES;
                 made.effects.push((seq, at, effect));
             }
         }
@@ -264,12 +284,12 @@ impl Thread {
     }
 
     fn commit(&mut self, made: Made) -> anyhow::Result<()> {
-        let (mut rows, events) = self.render(&made.effects);
+        let (mut rows, mut events) = self.render(&made.effects);
         rows.extend(made.rows.into_values());
+        shorten(&mut events);
         let begun = std::time::Instant::now();
-        let ahead = rows_ahead(&mut rows);
-        let mut batches =
-            ahead.chunks(ROWS_TOGETHER_MAX).map(|rows| Batch { rows, ..Batch::default() });
+        let ahead = rows_ahead(&mut rows, made.of_clock);
+        let mut batches = together(&ahead).map(|rows| Batch { rows, ..Batch::default() });
         let last = Batch { entries: &made.entries, rows: &rows, events: &events };
         let stored = batches.try_for_each(|batch| self.journal.append(&batch));
         match stored.and_then(|()| self.journal.append(&last)) {
@@ -358,19 +378,6 @@ impl Thread {
             Err(why) => tracing::warn!(error = %why, hint = why.hint(), "no snapshot was kept"),
         }
     }
-}
-
-/// Takes out what does not fit into one commit: rows of machines in a large block. They are stored ahead of the block's
-/// own row, by which alone they are found; after a crash between the two the block is closed again as it was, for
-/// nothing happened in between, and its rows are written over themselves.
-fn rows_ahead(rows: &mut Vec<Row>) -> Vec<Row> {
-    if rows.len() <= ROWS_TOGETHER_MAX {
-        return Vec::new();
-    }
-    let (ahead, rest) =
-        std::mem::take(rows).into_iter().partition(|row| row.kind == views::REWARD_ROWS);
-    *rows = rest;
-    ahead
 }
 
 impl Round {

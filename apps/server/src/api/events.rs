@@ -47,7 +47,8 @@ struct EventsQuery {
 
 /// Live changes
 ///
-/// Each event has the kind of thing that changed as its name, and `{"kind", "id", "view"}` as its data. After a break,
+/// Each event has the kind of thing that changed as its name, and `{"kind", "id", "view"}` as its data. Without `view`
+/// the thing is gone, or, with `"look_up": true`, so much changed at once that it has to be looked up. After a break,
 /// `Last-Event-ID` goes on where the stream broke off; the newest 100,000 events are kept.
 #[utoipa::path(get, path = "/v1/events", tag = "network", params(EventsQuery), security(("key" = [])), responses(
     (status = 200, body = String, content_type = "text/event-stream"),

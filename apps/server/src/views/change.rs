@@ -5,7 +5,7 @@
 //! - What is open to everyone is told once, to the network.
 
 use control::{Control, Subject};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use units::{GrantId, JobId, OfferId, ProposalId, RentalId, SlashId, WorkerId};
 
 use super::{NETWORK, coin, grants, history, json, nouns, parameters, slashing, staking, votes};
@@ -36,6 +36,17 @@ struct Told<T> {
 
 fn told<T: Serialize>(kind: &'static str, id: &impl ToString, view: Option<T>) -> Vec<u8> {
     json(&Told { kind, id: id.to_string(), view })
+}
+
+/// An event that only says what changed, of one that says how it is now.
+pub(crate) fn without_view(event: &[u8]) -> Vec<u8> {
+    #[derive(Deserialize)]
+    struct Named {
+        kind: String,
+        id: String,
+    }
+    let Named { kind, id } = serde_json::from_slice(event).expect("events are made here");
+    json(&serde_json::json!({ "kind": kind, "id": id, "look_up": true }))
 }
 
 impl Change {

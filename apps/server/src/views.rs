@@ -43,7 +43,7 @@ pub(crate) use proofs::{
 pub(crate) use seasons::{rank, season};
 pub(crate) use slashing::{of_word, offences, word};
 pub(crate) use staking::{
-    MarketFilter, co_stake, device_stake, marketplace, safety, safety_metrics, side,
+    Counted, MarketFilter, co_stake, device_stake, marketplace, safety, safety_metrics, side,
     staked_devices, staker, staking_metrics,
 };
 pub(crate) use votes::{ballot, brakes, power, proposal};

@@ -1,5 +1,8 @@
 //! Coins at stake on machines, for their owners.
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::extract::State;
 use control::Command;
 use units::{AccountId, WorkerId};
@@ -13,7 +16,7 @@ use super::people::listed;
 use super::problem::Refused;
 use crate::app::Shared;
 use crate::clock::now;
-use crate::views;
+use crate::views::{self, Counted};
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
@@ -24,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(withdraw))
         .routes(routes!(withdraw_overflow))
         .routes(routes!(metrics))
+        .layer(Extension(Arc::<Counted>::default()))
 }
 
 /// What is staked on one's own machines
@@ -163,7 +167,7 @@ async fn withdraw_overflow(
 
 /// All stakes on machines together
 ///
-/// Open to everyone.
+/// Open to everyone. In a network of more than a thousand machines the counts of machines may be a minute old.
 #[utoipa::path(get, path = "/v1/io-staking/metrics", tag = "staking", responses(
     (status = 200, body = StakingMetrics),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -171,7 +175,8 @@ async fn withdraw_overflow(
 async fn metrics(
     _stranger: Stranger,
     State(app): State<Shared>,
+    Extension(counted): Extension<Arc<Counted>>,
 ) -> Result<axum::Json<StakingMetrics>, Refused> {
-    let look = move |state: &control::Control| views::staking_metrics(state, now());
+    let look = move |state: &control::Control| views::staking_metrics(state, &counted, now());
     Ok(axum::Json(app.writer.look(look).await?))
 }

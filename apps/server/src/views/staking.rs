@@ -1,5 +1,8 @@
 //! Coins at stake: on machines, beside others, in the safety module.
 
+use std::sync::Mutex;
+use std::time::Duration;
+
 use control::{Control, Worker};
 use market::Found;
 use stakes::{Cooling, Device, Listed, Offer, OfferFilter, OfferRow, OfferState};
@@ -101,28 +104,77 @@ pub(crate) fn device_stake(
     }
 }
 
+/// With so many machines or fewer they are counted for each who asks.
+const COUNTED_EACH_TIME_MAX: usize = 1_000;
+/// How old a count of more machines may be: a walk over a hundred thousand of them takes tens of milliseconds, in which
+/// nothing is told.
+const COUNT_KEPT: Duration = units::MINUTE;
+
+/// How many machines are staked, as they were counted last.
+#[derive(Clone, Copy, Debug)]
+struct Counts {
+    at: Timestamp,
+    staked: u64,
+    full: u64,
+    co_staked: u64,
+}
+
+/// The last count of the machines that are staked.
+#[derive(Debug, Default)]
+pub(crate) struct Counted(Mutex<Option<Counts>>);
+
+impl Counted {
+    fn counts(&self, state: &Control, now: Timestamp) -> Counts {
+        let mut last = self.0.lock().expect("nobody panics with a count in hand");
+        let is_new = |counts: &Counts| now.since(counts.at) < COUNT_KEPT;
+        let many = state.workers().len() > COUNTED_EACH_TIME_MAX;
+        match last.filter(|counts| many && is_new(counts)) {
+            Some(counts) => counts,
+            None => *last.insert(Counts::of(state, now)),
+        }
+    }
+}
+
+impl Counts {
+    fn of(state: &Control, now: Timestamp) -> Self {
+        let stakes = &state.economy().stakes;
+        let mut counts = Self { at: now, staked: 0, full: 0, co_staked: 0 };
+        // Both are in the order of machines: nothing is looked up.
+        let mut haves = stakes.haves(now).peekable();
+        for (id, worker) in state.workers() {
+            while haves.next_if(|(of, _)| *of < id).is_some() {}
+            let Some((_, have)) = haves.next_if(|(of, _)| *of == id) else { continue };
+            let need = worker.listing.stake_needed;
+            counts.staked += u64::from(!have.is_zero());
+            counts.full += u64::from(!have.is_zero() && have >= need);
+        }
+        let co_stakes = stakes
+            .offers()
+            .filter(|(id, offer)| offer.state.counts(now) && !stakes.coins_of_offer(*id).is_zero());
+        let here = co_stakes.filter(|(_, offer)| state.worker(offer.worker).is_some());
+        counts.co_staked = u64::try_from(here.count()).unwrap_or(u64::MAX);
+        counts
+    }
+}
+
 /// All stakes on machines together.
-pub(crate) fn staking_metrics(state: &Control, now: Timestamp) -> StakingMetrics {
+pub(crate) fn staking_metrics(
+    state: &Control,
+    counted: &Counted,
+    now: Timestamp,
+) -> StakingMetrics {
     let stakes = &state.economy().stakes;
     let sums = stakes.sums(now);
-    let mut metrics = StakingMetrics {
+    let counts = counted.counts(state, now);
+    StakingMetrics {
         staked: sums.counting,
         cooling: sums.cooling,
         locked: sums.locked,
         total: stakes.total(),
-        devices_staked: 0,
-        devices_full: 0,
-        devices_co_staked: 0,
-    };
-    for (id, _) in stakes.devices() {
-        let Some(worker) = state.worker(id) else { continue };
-        let need = worker.listing.stake_needed;
-        let Some(view) = stakes.view(id, need, now, &state.parameters().stakes) else { continue };
-        metrics.devices_staked += u64::from(!view.have.is_zero());
-        metrics.devices_full += u64::from(!view.have.is_zero() && view.sufficient);
-        metrics.devices_co_staked += u64::from(!view.co.is_zero());
+        devices_staked: counts.staked,
+        devices_full: counts.full,
+        devices_co_staked: counts.co_staked,
     }
-    metrics
 }
 
 /// What a reader of the marketplace asks for beside what the stakes know.

@@ -34,6 +34,7 @@ pub(super) fn files(economy: &Economy) -> Vec<(&'static str, String)> {
         ("prices.svg", prices(economy)),
         ("income.svg", income(economy)),
         ("utilisation.svg", utilisation(economy)),
+        ("spot.svg", spot(economy)),
         ("years.md", economy.table()),
         ("years.json", years(economy)),
     ]
@@ -154,6 +155,27 @@ fn utilisation(economy: &Economy) -> String {
     figure(&panels, FROM)
 }
 
+fn spot(economy: &Economy) -> String {
+    let share: [(&str, bool, Value64); 2] = [
+        ("H100", false, |it| it.spot_share(0) * 100),
+        ("RTX 3090", false, |it| it.spot_share(1) * 100),
+    ];
+    let price: [(&str, bool, Value64); 2] = [
+        ("H100", false, |it| it.spot_price(0) * 100),
+        ("RTX 3090", false, |it| it.spot_price(1) * 100),
+    ];
+    let gone: [(&str, bool, Value64); 2] = [
+        ("for somebody on demand", false, |it| it.wanted_back * 1_000),
+        ("outbid", false, |it| it.outbid * 1_000),
+    ];
+    let panels = [
+        panel("Spot, percent of rented hours", lines(economy, &share)),
+        panel("What spot costs, percent of the price on demand", lines(economy, &price)),
+        panel("Spot rentals that had to go, a month", lines(economy, &gone)),
+    ];
+    figure(&panels, FROM)
+}
+
 /// The years for programs: coins in millions, dollars of the whole network.
 fn years(economy: &Economy) -> String {
     let row = |year: &Sample| {
@@ -168,6 +190,9 @@ fn years(economy: &Economy) -> String {
                 "rentals_usd": whole(of.rentals),
                 "costs_usd": whole(of.cost),
                 "utilisation_permille": year.utilisation(class.index()),
+                "spot_usd": whole(of.spot.income),
+                "spot_hours_permille": year.spot_share(class.index()),
+                "spot_price_permille": year.spot_price(class.index()),
             })
         };
         json!({
@@ -189,6 +214,8 @@ fn years(economy: &Economy) -> String {
             "community": class(Class::Community),
             "cpu": class(Class::Processor),
             "refused": year.refused,
+            "spot_went_for_others": year.wanted_back,
+            "spot_went_outbid": year.outbid,
         })
     };
     let years: Vec<Value> = economy.years().iter().map(row).collect();

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use control::{
     Actor, Body, Command, Control, Digest, Effect, Entry, MachineRecord, NodeSaid, PhaseSaid,
-    Purse, Refusal, Reply,
+    Purse, Refusal, Reply, Subject,
 };
 use ledger::{AccountKey, Holder, Kind};
-use market::Reading;
+use market::{Reading, Stage};
 use units::{
-    AccountId, Asset, Coins, CommandId, Credits, Hour, InviteId, Money, Name, ProjectId, RentalId,
-    Timestamp, WorkerId,
+    AccountId, Asset, Coins, CommandId, Credits, Hour, InviteId, MINUTE, Money, Name, ProjectId,
+    RentalId, Timestamp, WorkerId,
 };
 
 use super::watch::Watch;
@@ -35,6 +35,12 @@ pub(super) struct Network {
     pub(super) watch: Watch,
     /// What rentals have paid to suppliers, in units of dollars and of coins.
     pub(super) paid: BTreeMap<AccountId, (u64, u64)>,
+    /// What spot rentals have of it.
+    pub(super) paid_by_spot: BTreeMap<AccountId, (u64, u64)>,
+    /// Spot rentals that were told to go: for others, and because they were outbid.
+    pub(super) told_to_go: [u64; 2],
+    /// Those that have not gone yet.
+    going: BTreeSet<RentalId>,
     /// How many entries the journal has.
     pub(super) entries: u64,
     /// The entries themselves, for those who want them.
@@ -50,6 +56,9 @@ impl Network {
             now,
             watch: Watch::default(),
             paid: BTreeMap::new(),
+            paid_by_spot: BTreeMap::new(),
+            told_to_go: [0; 2],
+            going: BTreeSet::new(),
             entries: 0,
             journal: None,
             ids: 0,
@@ -81,6 +90,7 @@ impl Network {
     fn tell_one(&mut self, by: Actor, command: Command) -> Result<Reply, Refusal> {
         let id = CommandId::from_bits(self.id());
         let asked = Digest::from_sha256([0; 32]);
+        let for_others = matches!(command, Command::TurnedAway { .. });
         let outcome = self.control.tell(Body { id, asked, by, command }, self.now);
         if let Ok(outcome) = &outcome {
             self.entries += u64::from(outcome.entry.is_some());
@@ -88,19 +98,20 @@ impl Network {
                 journal.push(entry.clone());
             }
         }
-        self.see();
+        self.see(for_others);
         outcome.map(|outcome| outcome.reply)
     }
 
-    /// Acts on the effects.
-    fn see(&mut self) {
+    /// Acts on the effects of a command, which may be that somebody was turned away.
+    fn see(&mut self, for_others: bool) {
         let mut last = None;
         while let Some(effect) = self.control.next_effect() {
             match effect {
+                Effect::Changed(Subject::Rental(rental)) => self.note_going(rental, for_others),
                 Effect::Changed(_) | Effect::Sealed(_) => {}
                 Effect::Moved(moved) => {
-                    if let (Some(_), Kind::Move { from, to, units }) = (moved.rental, moved.kind) {
-                        self.note_paid(from, to, units);
+                    if let (Some(id), Kind::Move { from, to, units }) = (moved.rental, moved.kind) {
+                        self.note_paid(id, from, to, units);
                     }
                 }
                 Effect::Closed(closed) => {
@@ -117,14 +128,52 @@ impl Network {
         }
     }
 
-    fn note_paid(&mut self, from: AccountKey, to: AccountKey, units: u64) {
+    fn note_paid(&mut self, id: RentalId, from: AccountKey, to: AccountKey, units: u64) {
         let (Holder::Escrow(_), Holder::Account(account)) = (from.holder, to.holder) else {
             return;
         };
-        let (usd, coins) = self.paid.entry(account).or_default();
-        match to.asset {
-            Asset::Usd | Asset::Usdc => *usd += units,
-            Asset::Io => *coins += units,
+        let is_spot = self.control.rental(id).is_some_and(|rental| rental.order.spot.is_some());
+        let spot = is_spot.then(|| self.paid_by_spot.entry(account).or_default());
+        for (usd, coins) in spot.into_iter().chain([self.paid.entry(account).or_default()]) {
+            match to.asset {
+                Asset::Usd | Asset::Usdc => *usd += units,
+                Asset::Io => *coins += units,
+            }
+        }
+    }
+
+    /// Counts a spot rental that was told to go, once.
+    fn note_going(&mut self, id: RentalId, for_others: bool) {
+        let rental = self.control.rental(id);
+        let told = rental.is_some_and(|it| it.wanted_back.is_some());
+        let goes = rental.is_some_and(|it| matches!(it.stage, Stage::Running { .. }));
+        if !goes {
+            self.going.remove(&id);
+        } else if told && self.going.insert(id) {
+            self.told_to_go[usize::from(!for_others)] += 1;
+        }
+    }
+
+    /// Whether any spot rental is on its way out.
+    pub(super) fn is_any_going(&self) -> bool {
+        !self.going.is_empty()
+    }
+
+    /// Somebody found no machine, with so many dollars at hand: spot rentals may have to go for it. Waits until they
+    /// have.
+    pub(super) fn turned_away(
+        &mut self,
+        (project, owner): (ProjectId, AccountId),
+        order: control::OrderRecord,
+    ) {
+        let cards = u64::from(order.nodes) * u64::from(order.each.gpus);
+        let at_hand = Money::from(Credits::from_units(cards * DOLLAR));
+        // Dollars come in without a question.
+        let _ = self.fund(project, at_hand);
+        self.must(Actor::Account(owner), Command::TurnedAway { project, order });
+        if self.is_any_going() {
+            let notice = self.control.parameters().pricing.spot_notice_minutes;
+            self.pass(MINUTE * (u32::from(notice) + 1));
         }
     }
 

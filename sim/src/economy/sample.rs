@@ -21,8 +21,30 @@ pub(super) struct OfClass {
     /// Parts that were rented and parts that were there, summed over the times somebody looked.
     pub(super) rented: u64,
     pub(super) there: u64,
+    pub(super) spot: Spot,
     /// Machines at the end.
     pub(super) machines: u64,
+}
+
+/// What of a class was rented as spot over a span. Money in millionths of a dollar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// What it paid.
+    pub(super) income: u128,
+    /// Parts, summed over the times somebody looked.
+    pub(super) rented: u64,
+    /// What an hour of them cost, and what it would have cost on demand, summed likewise.
+    pub(super) cost: u64,
+    pub(super) on_demand: u64,
+}
+
+impl Spot {
+    const fn add(&mut self, before: &Self) {
+        self.income += before.income;
+        self.rented += before.rented;
+        self.cost += before.cost;
+        self.on_demand += before.on_demand;
+    }
 }
 
 /// Where all coins are, in units.
@@ -56,6 +78,9 @@ pub(super) struct Sample {
     pub(super) classes: [OfClass; 3],
     /// Wishes that found no machine.
     pub(super) refused: u64,
+    /// Spot rentals that had to go because others paid more: for the cards on demand, and as the spot price rose.
+    pub(super) wanted_back: u64,
+    pub(super) outbid: u64,
     /// What was released of genesis by the end, by class.
     pub(super) released: [u128; 5],
     /// What the network kept of rentals in all, in units of dollars.
@@ -67,12 +92,15 @@ impl Sample {
     pub(super) fn then(mut self, next: &Self) -> Self {
         let mut all = *next;
         all.refused += self.refused;
+        all.wanted_back += self.wanted_back;
+        all.outbid += self.outbid;
         for (sum, before) in all.classes.iter_mut().zip(&mut self.classes) {
             sum.rewards += before.rewards;
             sum.rentals += before.rentals;
             sum.cost += before.cost;
             sum.rented += before.rented;
             sum.there += before.there;
+            sum.spot.add(&before.spot);
         }
         all
     }
@@ -81,6 +109,18 @@ impl Sample {
     pub(super) fn utilisation(&self, class: usize) -> u64 {
         let of = &self.classes[class];
         of.rented * 1_000 / of.there.max(1)
+    }
+
+    /// The part of a class's rented hours that was spot, in thousandths.
+    pub(super) fn spot_share(&self, class: usize) -> u64 {
+        let of = &self.classes[class];
+        of.spot.rented * 1_000 / of.rented.max(1)
+    }
+
+    /// What spot cost of what it would have cost on demand, in thousandths; nothing where there was none.
+    pub(super) fn spot_price(&self, class: usize) -> u64 {
+        let of = &self.classes[class].spot;
+        of.cost * 1_000 / of.on_demand.max(1)
     }
 
     /// What rentals paid to all suppliers, in millionths of a dollar.

@@ -51,6 +51,13 @@ pub(super) fn years(economy: &Economy) -> String {
     for year in economy.years() {
         row(&mut text, &year);
     }
+    text += "\n| year to | H100 spot % of hours | 3090 spot % of hours | H100 spot % of the price on demand | \
+        3090 spot % of the price on demand | enterprise spot kUSD | community spot kUSD | spot % of rentals | \
+        went for others | went outbid |\n";
+    text += "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n";
+    for year in economy.years() {
+        spot_row(&mut text, &year);
+    }
     let _ = writeln!(
         text,
         "\nseed {:#x}: {} journal entries, {} blocks, {} M coins of hours that nobody earned, {} quotes without a \
@@ -93,5 +100,25 @@ fn row(text: &mut String, year: &Sample) {
         income(Class::Community),
         income(Class::Processor),
         year.refused,
+    );
+}
+
+fn spot_row(text: &mut String, year: &Sample) {
+    let month = year.month.map_or_else(String::new, |month| month.to_string());
+    let income = |class: Class| year.classes[class.index()].spot.income;
+    let all: u128 = Class::ALL.into_iter().map(income).sum();
+    let of_rentals = u64::try_from(all * 1_000 / year.rentals().max(1)).unwrap_or(u64::MAX);
+    let _ = writeln!(
+        text,
+        "| {month} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+        percent(year.spot_share(0)),
+        percent(year.spot_share(1)),
+        percent(year.spot_price(0)),
+        percent(year.spot_price(1)),
+        thousands(income(Class::Enterprise)),
+        thousands(income(Class::Community)),
+        percent(of_rentals),
+        year.wanted_back,
+        year.outbid,
     );
 }

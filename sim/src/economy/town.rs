@@ -14,7 +14,7 @@ use super::bourse::{Bourse, Day};
 use super::deeds::open_suppliers;
 use super::holder::{CoStaker, Holder, grant_all};
 use super::network::Network;
-use super::renter::{self, order, wish};
+use super::renter::{self, Manner, order, wish};
 use super::sample::Sample;
 use super::season;
 use super::supplier::{Class, Month, Supplier};
@@ -213,11 +213,12 @@ impl Town {
         for class in Class::ALL {
             let price = self.price_permille(class);
             let wanted = renter::wanted(class, hour, price);
-            for (is_short, wanted) in [(false, wanted[0]), (true, wanted[1])] {
-                self.fill(class, is_short, wanted);
+            for (manner, wanted) in Manner::ALL.into_iter().zip(wanted) {
+                self.fill(class, manner, wanted);
             }
         }
         self.observe();
+        self.observe_spot();
     }
 
     /// Notes how much is rented of how much there is.
@@ -235,22 +236,55 @@ impl Town {
         }
     }
 
-    fn fill(&mut self, class: Class, is_short: bool, wanted: u64) {
-        let same = self.running.values().filter(|it| it.class == class && it.is_short == is_short);
+    /// Notes what spot rentals cost against what they would cost on demand.
+    fn observe_spot(&mut self) {
+        for class in Class::ALL {
+            let Some((price, _)) = self.price(class) else { continue };
+            let spot = self
+                .running
+                .iter()
+                .filter(|(_, wish)| wish.class == class && wish.manner == Manner::Spot);
+            let known = spot.filter_map(|(id, wish)| {
+                let hourly = self.network.control.rental(*id)?.terms.hourly().ok()?;
+                Some((u64::from(wish.parts), hourly.units()))
+            });
+            let (parts, cost) =
+                known.fold((0, 0), |(parts, cost), (more, hourly)| (parts + more, cost + hourly));
+            let sums = &mut self.sample.classes[class.index()].spot;
+            sums.rented += parts;
+            sums.cost += cost;
+            sums.on_demand += parts * price;
+        }
+    }
+
+    fn fill(&mut self, class: Class, manner: Manner, wanted: u64) {
+        let same = self.running.values().filter(|it| it.class == class && it.manner == manner);
         let mut running: u64 = same.map(|it| u64::from(it.parts)).sum();
         while running < wanted {
-            let Some(wish) = wish(class, is_short, wanted - running, &mut self.dice) else {
+            let Some(mut wish) = wish(class, manner, wanted - running, &mut self.dice) else {
                 return;
             };
             running += u64::from(wish.parts);
-            if !self.rent(&wish) {
+            if manner == Manner::Spot {
+                // Whoever bids too little waits.
+                wish.bid = self.price(class).map(|prices| renter::bid(prices, &mut self.dice));
+                let _ = self.rent(&wish);
+            } else if !self.rent_or_insist(&wish) {
                 self.sample.refused += 1;
                 return;
             }
         }
     }
 
-    fn rent(&mut self, wish: &renter::Wish) -> bool {
+    /// On demand: whoever finds no machine may have the one of a spot rental.
+    fn rent_or_insist(&mut self, wish: &renter::Wish) -> bool {
+        let Err(renter) = self.rent(wish) else { return true };
+        self.network.turned_away(renter, order(wish, &self.processors));
+        self.rent(wish).is_ok()
+    }
+
+    /// Somebody rents what is wished for; else says who it was that could not.
+    fn rent(&mut self, wish: &renter::Wish) -> Result<(), (ProjectId, AccountId)> {
         let (project, owner) = *self.dice.pick(&self.renters).expect("there are renters");
         let order = order(wish, &self.processors);
         let mut pay = self.dice.chance(IN_COINS).then_some(Asset::Io);
@@ -262,19 +296,11 @@ impl Town {
             }
         }
         let before = self.network.supply().outside;
-        let rented = self.network.rent((project, owner), order.clone(), wish.hours, pay);
+        let rented = self.network.rent((project, owner), order, wish.hours, pay);
         self.bourse.bought += before.saturating_sub(self.network.supply().outside);
-        match rented {
-            Ok(id) => {
-                self.running.insert(id, *wish);
-                true
-            }
-            Err(_) => {
-                let command = Command::TurnedAway { project, order };
-                self.network.must(Actor::Account(owner), command);
-                false
-            }
-        }
+        let id = rented.map_err(|_| (project, owner))?;
+        self.running.insert(id, *wish);
+        Ok(())
     }
 
     /// What a part of a class costs against its base price, in thousandths.
@@ -296,18 +322,21 @@ impl Town {
     fn suppliers_month(&mut self, month: Calendar) -> Vec<Month> {
         let hours = u128::from(month.hours());
         let paid = std::mem::take(&mut self.network.paid);
+        let by_spot = std::mem::take(&mut self.network.paid_by_spot);
+        [self.sample.wanted_back, self.sample.outbid] =
+            std::mem::take(&mut self.network.told_to_go);
         let earned = std::mem::take(&mut self.network.watch.paid);
         let micros = u128::from(self.bourse.micros);
         let worth = |units: u128| units * micros / 100_000_000;
+        let dollars = |(usd, coins): (u64, u64)| u128::from(usd) + worth(u128::from(coins));
         let month = |supplier: &Supplier| {
             let machines = supplier.machines.iter();
             let rewards = machines.filter_map(|worker| earned.get(worker)).copied().sum();
-            let (usd, coins) = paid.get(&supplier.account).copied().unwrap_or_default();
             let running = u128::try_from(supplier.machines.len()).expect("a few");
             let each = u128::from(supplier.class.cost_hour() * supplier.cost / 1_000);
             Month {
                 rewards: worth(rewards),
-                rentals: u128::from(usd) + worth(u128::from(coins)),
+                rentals: dollars(paid.get(&supplier.account).copied().unwrap_or_default()),
                 cost: running * each * hours,
             }
         };
@@ -317,6 +346,8 @@ impl Town {
             sums.rewards += month.rewards;
             sums.rentals += month.rentals;
             sums.cost += month.cost;
+            let spot = by_spot.get(&supplier.account).copied().unwrap_or_default();
+            sums.spot.income += dollars(spot);
         }
         months
     }

@@ -4,7 +4,7 @@ use control::{Actor, Command, MachineRecord, OrderRecord, Purse};
 use units::{AccountId, Coins, HOUR, Hour, MINUTE, Money, WorkerId};
 
 use crate::economy::network::Network;
-use crate::economy::renter::{Wish, order};
+use crate::economy::renter::{Manner, Wish, order};
 use crate::economy::supplier::Class;
 
 /// Units of a coin.
@@ -84,7 +84,7 @@ pub(super) fn country() -> units::Country {
 
 /// An order for a part of a machine.
 pub(super) fn wanted(class: Class, parts: u32) -> OrderRecord {
-    let wish = Wish { class, parts, hours: 1, is_short: true };
+    let wish = Wish { class, manner: Manner::Short, parts, hours: 1, bid: None };
     order(&wish, &std::collections::BTreeSet::new())
 }
 

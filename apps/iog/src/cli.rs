@@ -116,7 +116,7 @@ pub(crate) enum Verb {
     Audit(verb::audit::Args),
     /// Work out what coins, scores, stakes, earnings and prices come to; needs no server.
     Calc(verb::calc::Args),
-    /// Prove what this machine's cards can do, and check anybody's proofs; needs no server.
+    /// Prove what this machine's cards can do, and check anybody's proofs.
     Proof(verb::proof::Args),
     /// Run a control plane.
     Server(role::server::Args),

@@ -64,7 +64,7 @@ fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failu
         Verb::Server(args) => args.run(screen),
         Verb::Completions(args) => args.run(screen),
         Verb::Calc(args) => args.run(screen, cli.json),
-        Verb::Proof(args) => args.run(screen, cli.json),
+        Verb::Proof(args) => args.run(screen, cli.json, session),
         Verb::Audit(args) => args.run(screen, cli.json),
         Verb::Rewards(args) => args.run(&session()?),
         Verb::Ready(args) => args.run(&session()?),

@@ -55,7 +55,9 @@ impl Card {
     fn open(&self) -> Result<Box<dyn Device>> {
         match self.choice {
             Choice::Cpu => Ok(Box::new(Processor::new(self.threads))),
-            choice => Ok(prover::open(choice).with_context(|| format!("open {}", self.name))?),
+            choice @ (Choice::Cuda(_) | Choice::OpenCl(_)) => {
+                Ok(prover::open(choice).with_context(|| format!("open {}", self.name))?)
+            }
         }
     }
 }

@@ -78,6 +78,30 @@ impl Scene {
         self.start_worker();
     }
 
+    /// The machine proves as it comes, and everyone can look that up and check it.
+    fn proves(&self) {
+        let workers = self.json(&["worker", "list", "--json"]);
+        let worker = workers[0]["id"].as_str().unwrap().to_owned();
+        let proof = eventually("a proof", || {
+            let proofs = self.json(&["proof", "list", &worker, "--status", "pass", "--json"]);
+            proofs.get(0).cloned()
+        });
+        let session = proof["session"].as_str().unwrap();
+        let file = self.home.0.join("session.iogproof");
+        let shown = self.says(&["proof", "show", session, "--out", file.to_str().unwrap()]);
+        assert!(
+            shown.contains("which signed for it") && shown.contains("transcript holds"),
+            "{shown}"
+        );
+        self.says(&["proof", "verify", file.to_str().unwrap()]);
+        self.says(&["proof", "log", "--keep", self.kept().to_str().unwrap()]);
+    }
+
+    /// Where what was seen of the log is remembered.
+    fn kept(&self) -> PathBuf {
+        self.home.0.join("log.json")
+    }
+
     fn worker_data(&self) -> PathBuf {
         self.home.0.join("worker")
     }
@@ -157,6 +181,7 @@ fn heavy_a_job_outlives_its_agent_and_its_server() {
     scene.says(&["operator", "top-up", project["id"].as_str().unwrap(), "10"]);
     scene.join_worker();
     eventually("an offer", || scene.says(&["offers"]).contains("mortal").then_some(()));
+    scene.proves();
     scene.says(&["rent", "--nodes", "1", "--memory", "2GiB", "--name", "mine", "--yes"]);
 
     let script = format!(
@@ -169,6 +194,8 @@ fn heavy_a_job_outlives_its_agent_and_its_server() {
     scene.start_worker();
     scene.wait_for_line(&job, 9);
     scene.restart_server();
+    let grown = scene.says(&["proof", "log", "--keep", scene.kept().to_str().unwrap()]);
+    assert!(grown.contains("nothing was changed or left out"), "{grown}");
 
     let log = scene.says(&["logs", &job, "--follow"]);
     let seen: Vec<&str> = log.lines().filter(|line| line.starts_with("line ")).collect();

@@ -6,5 +6,6 @@ mod blocks;
 mod deaths;
 mod fake;
 mod program;
+mod proof;
 mod script;
 mod story;

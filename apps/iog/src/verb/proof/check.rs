@@ -66,7 +66,7 @@ impl Args {
     }
 }
 
-fn broken(flaw: &proofs::transcript::Flaw) -> Failure {
+pub(super) fn broken(flaw: &proofs::transcript::Flaw) -> Failure {
     let hint = "it was altered, cut off, or made by somebody who did not keep to the protocol";
     Failure::refused(format!("the transcript does not hold: {flaw}"), hint)
 }

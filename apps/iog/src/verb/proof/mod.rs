@@ -1,4 +1,4 @@
-//! `iog proof`: proofs made and checked on this machine, without any server.
+//! `iog proof`: proofs made and checked on this machine, and what a network shows of its machines' proofs.
 //!
 //! # Invariants
 //! - What is checked here is checked by the same code that checks a network's machines.
@@ -6,12 +6,14 @@
 
 mod check;
 mod make;
+mod public;
 mod show;
 
 use crate::failure::Failure;
 use crate::screen::Screen;
+use crate::session::Session;
 
-/// Prove what this machine's cards can do, and check anybody's proofs; needs no server.
+/// Prove what this machine's cards can do, and check anybody's proofs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -29,14 +31,32 @@ enum Verb {
     /// Check a transcript: everything in it, and the verdict that follows from it.
     #[command(after_help = check::EXAMPLES)]
     Verify(check::Args),
+    /// List a machine's proofs.
+    #[command(after_help = public::LIST_EXAMPLES)]
+    List(public::ListArgs),
+    /// Show one proof, and check that it is in the network's log.
+    #[command(after_help = public::SHOW_EXAMPLES)]
+    Show(public::ShowArgs),
+    /// Show the log of proofs, and check that it has only grown.
+    #[command(after_help = public::LOG_EXAMPLES)]
+    Log(public::LogArgs),
 }
 
 impl Args {
-    pub(crate) fn run(&self, screen: Screen, json: bool) -> Result<(), Failure> {
+    /// Only what asks a server needs a session.
+    pub(crate) fn run(
+        &self,
+        screen: Screen,
+        json: bool,
+        session: impl FnOnce() -> Result<Session, Failure>,
+    ) -> Result<(), Failure> {
         match &self.verb {
             Verb::Devices => make::devices(screen, json),
             Verb::Prove(args) => args.run(screen, json),
             Verb::Verify(args) => args.run(screen, json),
+            Verb::List(args) => args.run(&session()?),
+            Verb::Show(args) => args.run(&session()?),
+            Verb::Log(args) => args.run(&session()?),
         }
     }
 }

@@ -73,22 +73,23 @@ fn asked(task: &Task) -> String {
     }
 }
 
-/// A rate in the unit that fits: three digits and a prefix.
 fn rate(task: &Task, rate: u64) -> String {
     let unit = match task {
         Task::Puzzle(_) => "H/s",
         Task::Matmul(_) => "OP/s",
         Task::Memory(_) => "B/s",
     };
+    if rate == 0 { String::new() } else { with_prefix(rate, unit) }
+}
+
+/// A rate in the unit that fits: up to three digits, two more, and a prefix.
+pub(super) fn with_prefix(rate: u64, unit: &str) -> String {
     let prefixes = ["", "k", "M", "G", "T", "P"];
     let (mut whole, mut rest, mut at) = (rate, 0, 0);
     while whole >= 1000 && at + 1 < prefixes.len() {
         (whole, rest, at) = (whole / 1000, whole % 1000 / 10, at + 1);
     }
-    match rate {
-        0 => String::new(),
-        _ => format!("{whole}.{rest:02} {}{unit}", prefixes[at]),
-    }
+    format!("{whole}.{rest:02} {}{unit}", prefixes[at])
 }
 
 /// A span of time, with three digits or so.

@@ -1,0 +1,85 @@
+//! Proofs made and checked by the binary alone.
+
+use serde_json::Value;
+
+use crate::program::{Home, Said, iog};
+
+fn run(home: &Home, arguments: &[&str]) -> Said {
+    iog(home, &[], arguments)
+}
+
+#[test]
+fn what_is_proved_here_is_checked_anywhere_and_what_was_altered_is_not() {
+    let home = Home::new("proof");
+    let prove = [
+        "proof",
+        "prove",
+        "--device",
+        "cpu",
+        "--n",
+        "256",
+        "--rounds",
+        "2",
+        "--memory-mib",
+        "1",
+        "--puzzle-bits",
+        "4",
+        "--out",
+        "a.iogproof",
+        "--json",
+    ];
+    let made = run(&home, &prove);
+    assert_eq!(made.code, 0, "{}", made.err);
+    let made: Value = serde_json::from_str(&made.out).unwrap();
+    assert_eq!(made["outcome"], "pass");
+    let kinds: Vec<&str> =
+        made["tasks"].as_array().unwrap().iter().filter_map(|it| it["task"].as_str()).collect();
+    assert_eq!(kinds, ["puzzle", "matmul", "memory"]);
+
+    let checked = run(&home, &["proof", "verify", "a.iogproof", "--json"]);
+    assert_eq!(checked.code, 0, "{}", checked.err);
+    let checked: Value = serde_json::from_str(&checked.out).unwrap();
+    assert_eq!(checked["tasks"], made["tasks"]);
+    let key = checked["verifier"].as_str().unwrap();
+    assert_eq!(run(&home, &["proof", "verify", "a.iogproof", "--key", key]).code, 0);
+
+    let stranger = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+    let other = run(&home, &["proof", "verify", "a.iogproof", "--key", stranger]);
+    assert_eq!((other.code, other.err.contains("another key verified")), (10, true));
+
+    let file = home.0.join("a.iogproof");
+    let whole = std::fs::read(&file).unwrap();
+    for at in [0, 100, whole.len() / 2, whole.len() - 1] {
+        let mut altered = whole.clone();
+        altered[at] ^= 4;
+        std::fs::write(&file, altered).unwrap();
+        let refused = run(&home, &["proof", "verify", "a.iogproof"]);
+        let says_so = refused.err.contains("the transcript does not hold");
+        assert_eq!((refused.code, says_so), (10, true), "byte {at}: {}", refused.err);
+    }
+}
+
+#[test]
+fn what_cannot_be_proved_is_said_before_it_is_tried() {
+    let home = Home::new("proof-wrong");
+    let check = |arguments: &[&str], code, said: &str| {
+        let Said { code: found, err, .. } = run(&home, arguments);
+        assert_eq!((found, err.contains(said)), (code, true), "{arguments:?}: {err}");
+    };
+    check(&["proof", "prove", "--n", "1000"], 2, "no power of two");
+    check(&["proof", "prove", "--n", "128"], 2, "log_n");
+    check(&["proof", "prove", "--n", "256", "--rows", "257"], 2, "rows");
+    check(&["proof", "prove", "--device", "gpu"], 2, "gpu");
+    check(&["proof", "prove", "--device", "cuda:99"], 10, "cannot prove");
+    check(&["proof", "verify", "nowhere"], 1, "nowhere");
+    check(&["proof", "verify", "nowhere", "--key", "5"], 2, "--key is no public key");
+}
+
+#[test]
+fn what_can_prove_here_is_listed_and_the_processor_always_can() {
+    let home = Home::new("proof-devices");
+    let found = run(&home, &["proof", "devices", "--json"]);
+    let found: Value = serde_json::from_str(&found.out).unwrap();
+    let devices = found.as_array().unwrap();
+    assert!(devices.iter().any(|device| device["device"] == "cpu"), "{found}");
+}

@@ -1,8 +1,8 @@
 //! Whether a machine is to prove now: the decision alone, without a clock, for one machine.
 //!
 //! # Invariants
-//! - In each part of an hour a machine is called as often as the rules let it try again, and no more: whoever breaks off
-//!   what goes badly has not more tries than somebody whose network does.
+//! - In each part of an hour a machine is called as often as the rules let it try again, and no more: whoever breaks
+//!   off what goes badly has not more tries than somebody whose network does.
 //! - What came to a verdict that counts is not asked again in the same part of the hour.
 
 use units::{Hour, Timestamp, WorkerId};
@@ -56,8 +56,8 @@ impl Known<'_> {
 }
 
 impl Calls {
-    /// Whether the machine is to prove now, or else when that is to be asked again at the latest. A machine that has just
-    /// come, or come up again, is called at once.
+    /// Whether the machine is to prove now, or else when that is to be asked again at the latest. A machine that has
+    /// just come, or come up again, is called at once.
     ///
     /// # Errors
     /// When to ask again.

@@ -314,8 +314,8 @@ impl Chain {
     }
 }
 
-/// An owner as a challenge names it. Only who has the verifier's `salt` can tell whose machine it is, so a transcript can
-/// be shown to everyone.
+/// An owner as a challenge names it. Only who has the verifier's `salt` can tell whose machine it is, so a transcript
+/// can be shown to everyone.
 pub fn veiled(owner: AccountId, session: &[u8; 16], salt: &[u8; 32]) -> [u8; 16] {
     let hash = derive("iog proof 1 owner", &[salt, &owner.bits().to_be_bytes(), session]);
     hash.first_chunk::<16>().copied().expect("a hash has more than 16 bytes")

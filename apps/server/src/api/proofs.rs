@@ -85,7 +85,8 @@ fn said(message: Option<Arc<[u8]>>) -> Response {
 /// One for each card. All cards of a machine are challenged at one time.
 #[utoipa::path(get, path = "/v1/io-worker/challenge", tag = "Challenges", params(ChallengeQuery),
     security(("key" = [])), responses(
-        (status = 200, body = Vec<u8>, content_type = "application/octet-stream", description = "The first message of a session: docs/reference/proofs.md"),
+        (status = 200, body = Vec<u8>, content_type = "application/octet-stream",
+            description = "The first message of a session: docs/reference/proofs.md"),
         (status = 204, description = "There is nothing to prove yet; ask again"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -111,7 +112,8 @@ async fn challenge(
 /// One message of a session; the answer is the verifier's next one.
 #[utoipa::path(post, path = "/v1/io-worker/challenge/result", tag = "Results Submission",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"), security(("key" = [])), responses(
-        (status = 200, body = Vec<u8>, content_type = "application/octet-stream", description = "The verifier's next message: docs/reference/proofs.md"),
+        (status = 200, body = Vec<u8>, content_type = "application/octet-stream",
+            description = "The verifier's next message: docs/reference/proofs.md"),
         (status = 204, description = "Go on"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ))]

@@ -9,7 +9,7 @@ use control::Control;
 use data_encoding::HEXLOWER;
 use proofs::log;
 use serde::Deserialize;
-use units::{BlobId, DAY, Timestamp, WorkerId};
+use units::{BlobId, Timestamp, WorkerId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wire::{
@@ -29,8 +29,8 @@ use crate::views::{
 };
 use crate::writer::Failure;
 
-/// How far back a summary looks.
-const SUMMARY_DAYS: u32 = 30;
+/// How far back a summary looks: 30 days.
+const SUMMARY_MILLIS: u64 = 30 * 24 * 3_600_000;
 /// Proofs of one outcome that a summary counts: two an hour, of a machine with many cards.
 const SUMMARY_PROOFS_MAX: usize = 20_000;
 /// Rows read at once for a summary.
@@ -119,10 +119,7 @@ async fn pow_summary(
 ) -> Result<axum::Json<PowSummary>, Refused> {
     let place = std::sync::Arc::clone(&app.statements).acquire_owned().await;
     let _place = place.map_err(|_| Failure::Stopping)?;
-    let since = Timestamp::from_millis(
-        now().since(Timestamp::from_millis(0)).saturating_sub(DAY * SUMMARY_DAYS).as_millis()
-            as u64,
-    );
+    let since = Timestamp::from_millis(now().millis().saturating_sub(SUMMARY_MILLIS));
     let count = move |reader: &mut dyn Reader| {
         let mut count = |outcome: &str| count(reader, id, outcome, since);
         let (passed, slow) = (count("pass")?, count("slow")?);
@@ -274,7 +271,8 @@ impl<'a> Hashes<'a> {
 /// That the log only grew
 ///
 /// Open to everyone.
-#[utoipa::path(get, path = "/v1/proofs/log/consistency", tag = "Results Submission", params(ConsistencyQuery), responses(
+#[utoipa::path(get, path = "/v1/proofs/log/consistency", tag = "Results Submission",
+    params(ConsistencyQuery), responses(
     (status = 200, body = LogConsistency),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -321,7 +319,8 @@ fn no_such_proof() -> Refused {
 /// A proof, and that it is in the log
 ///
 /// Open to everyone.
-#[utoipa::path(get, path = "/v1/proofs/{session}", tag = "Results Submission", params(("session" = String, Path)), responses(
+#[utoipa::path(get, path = "/v1/proofs/{session}", tag = "Results Submission",
+    params(("session" = String, Path)), responses(
     (status = 200, body = ProofInLog),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
 ))]

@@ -242,7 +242,7 @@ impl Proofs {
         room.extend(taken);
         let reply = match reply {
             Reply::Judge(work) => self.judge(&session, verifier, work).await,
-            reply => Some(reply),
+            reply @ (Reply::Wait | Reply::Say(_) | Reply::Sealed(..)) => Some(reply),
         };
         // The last message may be said again, when its answer was lost.
         session.due_bytes_max.store(verifier.due_bytes_max().max(before), Ordering::Relaxed);
@@ -295,7 +295,8 @@ impl Proofs {
         match kept.map_err(anyhow::Error::from).and_then(|entry| entry) {
             Ok(entry) => self.tell(session, entry, outcome).await,
             Err(why) => {
-                tracing::error!(worker = %session.worker, error = %format!("{why:#}"), "a proof's transcript could not be kept; it counts for nothing");
+                let (worker, error) = (session.worker, format!("{why:#}"));
+                tracing::error!(%worker, %error, "a proof is not kept, and counts for nothing");
             }
         }
         let open = self.table(|table| {

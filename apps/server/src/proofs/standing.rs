@@ -41,8 +41,8 @@ impl Standing {
     }
 }
 
-/// A machine as it stands now; nothing if it is not to be asked: it is silent, paused, shut out, serves somebody else, or
-/// is excused.
+/// A machine as it stands now; nothing if it is not to be asked: it is silent, paused, shut out, serves somebody else,
+/// or is excused.
 pub(super) fn standing(state: &Control, id: WorkerId, now: Timestamp) -> Option<Standing> {
     let worker = state.worker(id).filter(|worker| worker.is_open())?;
     let parameters = state.parameters();

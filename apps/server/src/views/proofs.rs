@@ -1,8 +1,8 @@
 //! Proofs of machines in the read tables, and what is shown of them.
 //!
-//! A sealed session is one row by its place in the log, which belongs to its machine; a pointer to it by its id, and one
-//! by how it ended; and the hashes of the log's tree that it completed. So any page of the log, and any proof about it,
-//! is read without a walk over the rest.
+//! A sealed session is one row by its place in the log, which belongs to its machine; a pointer to it by its id, and
+//! one by how it ended; and the hashes of the log's tree that it completed. So any page of the log, and any proof about
+//! it, is read without a walk over the rest.
 
 use control::Sealed;
 use data_encoding::HEXLOWER;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::blocks::Past;
+use super::coverage_proofs as proofs;
 use super::coverage_stakes as stakes;
 use crate::town::{Anonymous, Ask, Caller, Machine, Story, Town, a_machine};
 
@@ -500,15 +501,17 @@ const LISTS: &[(&str, &str)] = &[
 const WHOLE: &[(&str, &str)] = &[("GET /v1/jobs/{id}/files", "a job has at most 1,000 files")];
 
 fn who_may() -> impl Iterator<Item = &'static MayRow> {
-    WHO_MAY.iter().chain(stakes::WHO_MAY).chain(stakes::WHO_MAY_DECIDE)
+    let rows = WHO_MAY.iter().chain(stakes::WHO_MAY).chain(stakes::WHO_MAY_DECIDE);
+    proofs::WHO_MAY.iter().chain(rows)
 }
 
 fn told_twice() -> impl Iterator<Item = &'static TwiceRow> {
-    TOLD_TWICE.iter().chain(stakes::TOLD_TWICE).chain(stakes::DECIDED_TWICE)
+    let rows = TOLD_TWICE.iter().chain(stakes::TOLD_TWICE).chain(stakes::DECIDED_TWICE);
+    rows.chain(proofs::TOLD_TWICE)
 }
 
 fn paged() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    LISTS.iter().chain(stakes::LISTS)
+    LISTS.iter().chain(stakes::LISTS).chain(proofs::LISTS)
 }
 
 #[test]
@@ -781,6 +784,7 @@ impl Stage {
             town.post(&town.operator, "/v1/keys", &body).expect(201);
         }
         let mut names = stakes::prepare(&town, &package);
+        names.extend(proofs::prepare(&town));
         names.extend([
             ("hour", "2025-03-05T10:00:00".to_owned()),
             ("renter", town.renter.person.account.clone()),

@@ -4,6 +4,7 @@ mod bad_input;
 mod blocks;
 mod coin;
 mod coverage;
+mod coverage_proofs;
 mod coverage_stakes;
 mod document;
 mod governance;

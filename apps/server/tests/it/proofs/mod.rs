@@ -362,7 +362,8 @@ fn a_device_can_check_its_own_program() {
     assert_eq!(view["versions"], json!([1]));
     let seed = [5; 32];
     let number = (0..).find(|x| proofs::puzzle::solves(&seed, 2, 6, *x)).unwrap();
-    let ask = |bits: u64, number: u64| json!({ "seed": HEXLOWER.encode(&seed), "index": 2, "bits": bits, "number": number });
+    let seed_text = HEXLOWER.encode(&seed);
+    let ask = |bits: u64, number: u64| json!({ "seed": seed_text, "index": 2, "bits": bits, "number": number });
     let answer = town.post(&Anonymous, path, &ask(6, number)).expect(200).json();
     assert_eq!(answer["solves"], true);
     assert!(answer["leading_zeros"].as_u64().unwrap() >= 6);

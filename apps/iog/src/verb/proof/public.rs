@@ -69,7 +69,8 @@ impl ListArgs {
         let query = self.status.as_ref().map_or_else(String::new, |it| format!("?status={it}"));
         let path = format!("/v1/io-blocks/devices/{}/pow{query}", self.worker);
         let proofs: Vec<ProofView> = session.client()?.pages(&path)?;
-        session.list(&proofs, "no proofs yet: a machine proves twice an hour", table)
+        let nothing = "no proofs yet: a machine proves twice an hour";
+        session.list(&proofs, nothing, |proofs| table(proofs, session.screen))
     }
 }
 

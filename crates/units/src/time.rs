@@ -55,8 +55,8 @@ impl Timestamp {
     }
 }
 
-/// A moment as people are told it: the first full minute that is not before it, `2025-03-05 10:07 UTC`. What is possible
-/// from the moment on is possible then.
+/// A moment as people are told it: the first full minute that is not before it, `2025-03-05 10:07 UTC`. What is
+/// possible from the moment on is possible then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FullMinute(pub Timestamp);
 

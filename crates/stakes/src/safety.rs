@@ -32,11 +32,11 @@ pub struct SafetyRules {
     pub cooldown_days: u16,
     /// The least a member stakes: one coin, so that a member is worth remembering.
     pub stake_min: Coins,
-    /// What members earn in a year at least, in ten-thousandths of what is staked: where an hour's share of its block is
-    /// less, the treasury adds. 300, below which holders are taken to leave.
+    /// What members earn in a year at least, in ten-thousandths of what is staked: where an hour's share of its block
+    /// is less, the treasury adds. 300, below which holders are taken to leave.
     pub yield_min_bp: u16,
-    /// How much of the treasury that may take in a year at most, in ten-thousandths. 100: after twenty years four fifths
-    /// of it would be left.
+    /// How much of the treasury that may take in a year at most, in ten-thousandths. 100: after twenty years four
+    /// fifths of it would be left.
     pub treasury_year_max_bp: u16,
 }
 

@@ -113,8 +113,8 @@ pub enum StakeRefusal {
     },
     /// More than the overflow was asked for.
     #[error(
-        "{overflow:#} IO can be withdrawn without unstaking, not {wanted:#}: ask for less, or unstake the whole device, \
-         which then stops earning"
+        "{overflow:#} IO can be withdrawn without unstaking, not {wanted:#}: ask for less, or unstake the whole \
+         device, which then stops earning"
     )]
     MoreThanOverflow {
         /// What could be taken.

@@ -175,8 +175,8 @@ impl<A> Default for Amount<A> {
 }
 
 impl<A: Denomination> fmt::Display for Amount<A> {
-    /// The amount in whole coins with every decimal place: `1.250000`. With `{:#}` for people: as many as say something,
-    /// and at least two: `1.25`.
+    /// The amount in whole coins with every decimal place: `1.250000`. With `{:#}` for people: as many as say
+    /// something, and at least two: `1.25`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = A::ASSET.decimals();
         let one = 10_u64.pow(decimals);

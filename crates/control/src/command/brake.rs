@@ -75,8 +75,8 @@ impl Control {
 /// The part of the network that a command belongs to, if it is one that can be stopped.
 ///
 /// What is under way goes on: a rental that was taken before the brake begins, and a version of the parameters that
-/// was decided before it takes effect, unless the operator withdraws it: that leaves all as it is. A slash can always be
-/// overturned: that burns nothing.
+/// was decided before it takes effect, unless the operator withdraws it: that leaves all as it is. A slash can always
+/// be overturned: that burns nothing.
 fn stopped_by(command: &Command) -> Option<Switch> {
     use Command as C;
     match command {

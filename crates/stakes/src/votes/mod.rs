@@ -241,6 +241,9 @@ impl Votes {
         if proposal.proposer != by {
             return Err(ProposalRefusal::NotProposer);
         }
+        if proposal.is_vote_over(now) {
+            return Err(StageRefusal { stage: proposal.stage.text() }.into());
+        }
         Ok(self.advance(id, Event::Cancelled(Cancellation::ByProposer), now)?)
     }
 
@@ -248,7 +251,8 @@ impl Votes {
     /// less than it needed to make them. To be called whenever an account's power shrinks.
     pub fn on_power(&mut self, account: AccountId, power: Coins, now: Timestamp) -> Vec<Outcome> {
         let lost = |(id, proposal): (&ProposalId, &Proposal)| {
-            (proposal.proposer == account && power < proposal.terms.propose_min).then_some(*id)
+            let lost = proposal.proposer == account && power < proposal.terms.propose_min;
+            (lost && !proposal.is_vote_over(now)).then_some(*id)
         };
         let lost: Vec<ProposalId> = self.proposals.iter().filter_map(lost).collect();
         let cancelled = Event::Cancelled(Cancellation::PowerLost);

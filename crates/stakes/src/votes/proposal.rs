@@ -352,6 +352,22 @@ impl Proposal {
         }
     }
 
+    /// Whether its vote has ended by now, be it that nobody has let time do so yet.
+    pub(super) fn is_vote_over(&self, now: Timestamp) -> bool {
+        match self.stage {
+            Stage::Pending { until } => until.after(HOUR * self.terms.voting_period_hours) <= now,
+            Stage::Voting { until } => until <= now,
+            Stage::Queued { .. }
+            | Stage::Succeeded { .. }
+            | Stage::Executed { .. }
+            | Stage::Failed { .. }
+            | Stage::Defeated { .. }
+            | Stage::Expired { .. }
+            | Stage::Cancelled { .. }
+            | Stage::Vetoed { .. } => true,
+        }
+    }
+
     fn verdict(&self, end: Timestamp) -> Event {
         if let Some(why) = self.would_be_defeated() {
             return Event::Defeated(why);

@@ -224,6 +224,19 @@ fn only_the_proposer_takes_a_proposal_back_and_only_before_the_vote_ends() {
 }
 
 #[test]
+fn a_vote_that_ended_while_everybody_slept_is_neither_taken_back_nor_lost() {
+    let mut story = Story::new();
+    story.propose(FIRST, ALICE, registry()).unwrap();
+    // Nobody has let time open the vote, and its end is here.
+    let end = story.now.after(HOUR * (24 + 168));
+    let refused = story.votes.cancel(FIRST, ALICE, end);
+    assert_eq!(refused, Err(StageRefusal { stage: "pending" }.into()));
+    assert_eq!(story.votes.on_power(ALICE, Coins::ZERO, end), []);
+    story.votes.on_wake(end);
+    assert_eq!(story.outcome(FIRST), "defeated no-quorum");
+}
+
+#[test]
 fn nobody_floods_the_list() {
     let mut story = Story::new();
     story.propose(FIRST, ALICE, registry()).unwrap();

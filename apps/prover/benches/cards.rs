@@ -1,8 +1,8 @@
 //! What each device here does in a second, of everything that a proof asks for. It is the first thing to run on a card
 //! that nobody has proved with yet: opening it compares its bytes with the reference.
 //!
-//! `cargo bench -p prover --bench cards [-- [choice] [log_n] [GiB]]`, as `cuda:0 15 16`; without words, all devices with
-//! matrices of 2^11 rows and a GiB.
+//! `cargo bench -p prover --bench cards [-- [choice] [log_n] [GiB]]`, as `cuda:0 15 16`; without words, all devices
+//! with matrices of 2^11 rows and a GiB.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 #![expect(clippy::disallowed_types, reason = "it measures time")]

@@ -253,13 +253,27 @@ fn offenders(record: &Record, rules: &LockRules) -> Vec<Offender> {
     offenders
 }
 
-/// The uptime of an hour: minutes that are up in some report of it and broken in none. The reports are of one span.
-pub fn uptime(reports: &[Report], hour: u64) -> u8 {
-    let of_hour = || reports.iter().filter(|report| report.hour == hour);
-    let minutes = || of_hour().flat_map(|report| &report.minutes);
+/// The uptime of an hour: minutes that are up in some report of it, broken in none, and not in between two records.
+///
+/// Where a record ended with its span, what follows is another span's matter. The reports are of one span; those of hours before and after may be among them.
+pub fn uptime(reports: &[Report], hour: u64, rules: &LockRules) -> u8 {
+    let mut in_order: Vec<&Report> = reports.iter().collect();
+    in_order.sort_by_key(|report| report.part);
+    let silence_max_ms = u64::from(rules.silence_max_secs) * 1_000;
+    let silent = |from: u64, to: u64| {
+        in_order.windows(2).filter(|pair| pair[0].end != End::Over).any(|pair| {
+            let (ended, began) = (pair[0].ended_ms, pair[1].began_ms);
+            began.saturating_sub(ended) > silence_max_ms && ended < to && from < began
+        })
+    };
+    let minutes =
+        || in_order.iter().filter(|report| report.hour == hour).flat_map(|report| &report.minutes);
     let is_up = |minute: &u8| {
         let told = || minutes().filter(|judged| judged.minute == *minute);
-        told().next().is_some() && told().all(|judged| judged.breaks.is_empty())
+        let from = hour.saturating_mul(HOUR_MS).saturating_add(u64::from(*minute) * MINUTE_MS);
+        told().next().is_some()
+            && told().all(|judged| judged.breaks.is_empty())
+            && !silent(from, from.saturating_add(MINUTE_MS))
     };
     u8::try_from((0..60).filter(is_up).count()).expect("an hour has sixty minutes")
 }

@@ -262,7 +262,7 @@ fn what_breaks_a_minute() {
     // What is not seen.
     check_minute(rental, |scene| scene.card(None), &["1: card-lost"]);
     let blind = Reading { processes: None, ..reading(0, Vec::new()) };
-    check_minute(rental, move |scene| scene.card(Some(blind.clone())), &["1: blind"]);
+    check_minute(rental, |scene| scene.card(Some(blind)), &["1: blind"]);
     check_moment(|scene| scene.wall_ms += 5_000, &["1: clock-step"]);
     check_moment(|scene| scene.wall_ms -= 5_000, &["1: clock-step"]);
     check_moment(|scene| scene.wall_ms -= 1_500, &[]);
@@ -354,8 +354,12 @@ fn the_uptime_of_an_hour_is_of_all_its_records() {
     let judged = |bytes: &Vec<u8>| verify(bytes, &rules, Ceilings::DATA_CENTER).unwrap();
     let reports: Vec<Report> = scene.records().iter().map(judged).collect();
     assert_eq!(reports.len(), 2);
-    assert_eq!((uptime(&reports, 490_000), uptime(&reports, 490_001)), (20, 0));
-    assert_eq!(uptime(&reports[..1], 490_000), 10);
+    let up = |reports: &[Report], hour| uptime(reports, hour, &rules);
+    assert_eq!((up(&reports, 490_000), up(&reports, 490_001)), (20, 0));
+    assert_eq!(up(&reports[..1], 490_000), 10);
+    let mut torn = reports;
+    torn[0].ended_ms -= 11_000;
+    assert_eq!(up(&torn, 490_000), 19, "nobody looked between the records");
 }
 
 #[test]

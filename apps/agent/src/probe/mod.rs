@@ -12,7 +12,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use units::Resources;
 
-pub use gpus::{Gpu, gpus};
+pub use gpus::{Driver, Gpu, Gpus, Occupant, Pulse, gpus};
 
 /// Bytes in the unit that memory and disk are told in.
 const MIB: u64 = 1 << 20;

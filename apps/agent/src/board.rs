@@ -17,6 +17,8 @@ struct Newest {
     seen: Seen,
     version: u64,
     closed: bool,
+    /// Processes that are on cards and have no business there, in words.
+    strangers: Vec<String>,
 }
 
 impl Board {
@@ -26,6 +28,18 @@ impl Board {
         newest.seen = seen;
         newest.version += 1;
         self.news.notify_all();
+    }
+
+    /// Puts up who is on cards and has no business there; nobody, if it is empty.
+    pub(crate) fn post_strangers(&self, strangers: Vec<String>) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.strangers = strangers;
+    }
+
+    /// Who is on cards and has no business there.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a beat has no room for it"))]
+    pub(crate) fn strangers(&self) -> Vec<String> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).strangers.clone()
     }
 
     /// Nothing more will come.

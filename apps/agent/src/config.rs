@@ -34,6 +34,11 @@ pub struct Config {
     pub runtimes: PathBuf,
     /// What nodes run in.
     pub sandbox: Choice,
+    /// Whether processes that belong to nobody are stopped when they are on a card that is rented. They are named in any
+    /// case.
+    pub stop_foreign: bool,
+    /// The graphics driver's management library, where it is not among the system's.
+    pub driver: Option<PathBuf>,
 }
 
 /// How much of the machine is on offer.
@@ -84,6 +89,8 @@ mod tests {
             ports,
             runtimes: PathBuf::new(),
             sandbox: Choice::Plain,
+            stop_foreign: false,
+            driver: None,
         }
     }
 

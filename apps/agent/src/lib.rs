@@ -33,6 +33,7 @@ mod quit;
 mod run;
 mod runs;
 pub mod runtime;
+pub mod watch;
 mod words;
 
 pub use check::{Finding, Report, Verdict, check};

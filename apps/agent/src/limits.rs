@@ -47,6 +47,13 @@ pub(crate) const PREPARE_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// How long an agent that stops waits for the runtime to finish what it does.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(15);
 
+/// How often cards are looked at.
+pub(crate) const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// How often the driver is asked for its list of cards: one that is loaded after the agent is found within a minute.
+pub(crate) const CARDS_AGAIN_EVERY: Duration = Duration::from_secs(60);
+/// Sealed records that are kept for whoever takes them: six weeks of one span, two megabytes.
+pub(crate) const SEALED_RECORDS_MAX: usize = 1_000;
+
 /// What may wait for the thread that owns the runtime, or for the one that owns the brain.
 pub(crate) const QUEUE: usize = 256;
 /// What may wait for one node's courier: more than a rental has open jobs.

@@ -26,7 +26,8 @@ use crate::quit::Quit;
 use crate::runs::{self, Preparation, Runs};
 use crate::runtime::RayRuntime;
 use crate::runtime::sandbox::Choice;
-use crate::{lock, machine, probe, prove, words};
+use crate::watch::Proving;
+use crate::{lock, machine, probe, prove, watch, words};
 
 /// Serves the control plane until `stop` is set. Nodes stay; the next agent of this folder finds them again.
 ///
@@ -124,6 +125,7 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     }
     prove::start(&link, offers.gpus, offers.vcpus, &quit)?;
     let board = Arc::new(Board::default());
+    let watching = watch::start(config, Proving::default(), board.clone(), quit.clone())?;
     {
         let (link, events, quit) = (link.clone(), events.clone(), quit.clone());
         spawn("wanted", move || listen(&link, &events, &quit))?;
@@ -148,6 +150,8 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     shell.post.recall_all();
     drop((shell, commands));
     farewell(&at_work, &news);
+    // It looks no more and seals its records, which takes milliseconds.
+    let _ = watching.join();
     tracing::info!("the agent stops; its nodes stay");
     Ok(())
 }

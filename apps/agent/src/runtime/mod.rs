@@ -16,6 +16,7 @@
 pub mod beneath;
 mod claims;
 pub mod environment;
+pub(crate) mod footprint;
 mod group;
 mod last_words;
 mod node;

@@ -50,7 +50,7 @@ pub(super) fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
-fn stat_of(pid: i32) -> Option<Stat> {
+pub(super) fn stat_of(pid: i32) -> Option<Stat> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
@@ -114,7 +114,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    fn is_on(&self, stat: &Stat) -> bool {
+    pub(super) fn is_on(&self, stat: &Stat) -> bool {
         let proc = Path::new("/proc").join(stat.process.pid.to_string());
         let user = || fs::read_to_string(proc.join("status")).ok().as_deref().and_then(parse_user);
         let environ = || fs::read(proc.join("environ")).unwrap_or_default();

@@ -6,3 +6,4 @@ mod life;
 mod nodes;
 mod plane;
 mod scene;
+mod watch;

@@ -52,6 +52,8 @@ impl Scene {
             ports: 20_000..=20_999,
             runtimes: folder.join("runtimes"),
             sandbox: Sandbox::Plain,
+            stop_foreign: false,
+            driver: None,
         };
         Self { plane, nodes: Nodes::default(), config, agent: None, folder }
     }

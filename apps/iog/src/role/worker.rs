@@ -94,6 +94,10 @@ pub(crate) struct MachineArgs {
     /// What nodes run in: auto, bubblewrap, plain.
     #[arg(long, value_name = "WORD", default_value = "auto", value_parser = sandbox)]
     sandbox: Sandbox,
+    /// Stop processes that belong to nobody when they are on a card that is rented: ask them to end, and end them after
+    /// ten seconds. Without it they are only named in the log.
+    #[arg(long)]
+    stop_foreign: bool,
 }
 
 impl MachineArgs {
@@ -114,6 +118,8 @@ impl MachineArgs {
             ports: self.ports.clone(),
             runtimes: self.runtimes.clone().unwrap_or_else(|| self.data.join("runtimes")),
             sandbox: self.sandbox,
+            stop_foreign: self.stop_foreign,
+            driver: None,
         }
     }
 }

@@ -290,6 +290,8 @@ impl Network {
             ports: crate::role::worker::ports(&share.ports).unwrap_or(20_000..=20_999),
             runtimes: self.place.path("runtimes"),
             sandbox: agent::Sandbox::Auto,
+            stop_foreign: false,
+            driver: None,
         };
         if let Err(fault) = agent::stop_nodes(&config) {
             left.push(format!("{name}: {fault:#}"));

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use control::{Actor, BrakeRecord, Command, ProposalRecord, Purse};
 use stakes::votes::{Choice, Kind, Switch};
-use units::{AccountId, Asset, Coins, Money, ProposalId};
+use units::{AccountId, Asset, Coins, Hour, Money, ProposalId};
 
+use crate::habits::patch;
 use crate::people::Purpose;
 use crate::world::{Due, World};
 
@@ -168,6 +169,33 @@ impl World {
             _ => (Actor::Account(by), Command::VetoBrake { account: by }),
         };
         self.ask(who, command, Purpose::Other);
+    }
+
+    /// The operator tells a version for later, or takes one back: the newest, or one that cannot be.
+    pub(crate) fn think_again(&mut self) {
+        let Some(control) = &self.server.control else { return };
+        let newest = control.versions_waiting().last().map(|version| version.number);
+        let current = control.version().number;
+        match (self.dice.between(0, 9), newest) {
+            (0..=4, Some(version)) => {
+                let command = Command::WithdrawVersion { version };
+                self.ask(Actor::Operator, command, Purpose::Other);
+            }
+            (5, _) => {
+                let version = current.saturating_sub(self.some_hours(0, 1));
+                self.ask(Actor::Operator, Command::WithdrawVersion { version }, Purpose::Theft);
+            }
+            (6, Some(version)) => {
+                let by = Actor::Account(self.any_account());
+                self.ask(by, Command::WithdrawVersion { version }, Purpose::Theft);
+            }
+            (_, _) => {
+                let from = Some(Hour::of(self.server_clock()).later(self.some_hours(1, 3)));
+                let patch = patch(&mut self.dice);
+                let command = Command::SetParameters { patch, from };
+                self.ask(Actor::Operator, command, Purpose::Other);
+            }
+        }
     }
 
     /// What must be refused, whatever is there: a say in the name of another, and what is the operator's.

@@ -31,6 +31,10 @@ pub enum Invariant {
     Prices,
     /// A spot rental is told to go for a reason, and has all of its notice.
     Notice,
+    /// The log of proofs hashes to what was sealed, and who is paid has proved their work.
+    Proofs,
+    /// How reliable a machine is said to be follows from what it did.
+    Conduct,
     /// Effects follow durable entries, replay gives the live state, and the chain of hashes holds.
     I7Journal,
     /// No rental stays in a stage beyond its time.
@@ -81,6 +85,10 @@ impl fmt::Display for Invariant {
             Self::Seasons => "a reward program pays its prizes, by points that were earned",
             Self::Prices => "prices move within their bounds, and what is quoted is the price",
             Self::Notice => "a spot rental that is told to go has all of its notice",
+            Self::Proofs => {
+                "the log hashes to what was sealed, and who is paid has proved their work"
+            }
+            Self::Conduct => "how reliable a machine is said to be follows from what it did",
             Self::I7Journal => "I7 effects follow durable entries, and replay gives the live state",
             Self::I10Waits => "I10 no rental stays in a stage beyond its time",
             Self::I11Queues => "I11 every queue is bounded",

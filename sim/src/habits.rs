@@ -208,6 +208,9 @@ impl World {
         if self.dice.chance(200) {
             self.set_parameters();
         }
+        if self.plan.novelties.second_thoughts {
+            self.think_again();
+        }
     }
 
     /// A market so thin that io.net's own prices would rest moves after all.
@@ -419,7 +422,7 @@ fn some_model(dice: &mut Dice) -> Option<GpuModel> {
 }
 
 /// Other fees, or other prices; some of them nothing.
-fn patch(dice: &mut Dice) -> String {
+pub(crate) fn patch(dice: &mut Dice) -> String {
     let mut some = |names: &[&str], most: u64| {
         let mut fields = Vec::new();
         for name in names {

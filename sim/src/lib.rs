@@ -37,6 +37,7 @@ mod server;
 mod stakers;
 mod tale;
 mod trace;
+mod verifier;
 mod weather;
 mod world;
 

@@ -70,6 +70,10 @@ pub(crate) struct Novelties {
     /// Whether the control plane's clock leaps ahead by up to an hour and a half, again and again: then hours close,
     /// votes end and prices move while the weather is bad.
     pub(crate) leaps: bool,
+    /// Whether proofs of work are asked for, and a verifier seals what comes of them.
+    pub(crate) proofs: bool,
+    /// Whether the operator takes versions of the parameters back.
+    pub(crate) second_thoughts: bool,
     /// How many hours pass in silence after everything is over, each time before people come for what is theirs.
     pub(crate) silences: Vec<u64>,
 }
@@ -84,7 +88,8 @@ impl Novelties {
         let hours = [1, 1, 2, 3, 7, 26];
         let several = if votes || seasons { dice.index(3) } else { 0 };
         let silences = (0..several).filter_map(|_| dice.pick(&hours).copied()).collect();
-        Self { spot, cards, votes, seasons, leaps, silences }
+        let (proofs, second_thoughts) = (coin && dice.chance(350), dice.chance(300));
+        Self { spot, cards, votes, seasons, leaps, proofs, second_thoughts, silences }
     }
 }
 

@@ -72,7 +72,7 @@ impl World {
         self.ask(Actor::Operator, command, Purpose::Known);
     }
 
-    fn some_hours(&mut self, low: u64, high: u64) -> u32 {
+    pub(crate) fn some_hours(&mut self, low: u64, high: u64) -> u32 {
         u32::try_from(self.dice.between(low, high)).expect("a small number")
     }
 

@@ -92,6 +92,6 @@ impl World {
         self.outside.move_on(&mut self.dice);
         let now = self.server_clock();
         let readings = self.outside.readings(&mut self.dice, now);
-        self.server_says(Actor::Clock, Command::ObserveRate { readings })
+        self.server_says(Actor::Clock, Command::ObserveRate { readings }).map(drop)
     }
 }

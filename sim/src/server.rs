@@ -9,7 +9,7 @@ use std::rc::Rc;
 use control::{Actor, Beat, Body, Command, Control, Digest, Effect, Refusal, Roll, SILENCE_MAX};
 use units::{CommandId, Timestamp, WorkerId};
 
-use crate::broken::{Invariant, Step, must};
+use crate::broken::{Broken, Invariant, Step, must};
 use crate::disk::Disk;
 use crate::letter::{Answer, Letter, Parcel, Said, orders};
 use crate::limits::{BATCH_MAX, BATCH_MILLIS, REFUSALS_CHECKED_PERCENT, SNAPSHOT_AT_LAST};
@@ -23,6 +23,9 @@ enum Waiting {
     Beat { machine: usize, session: u64 },
     Fetch { machine: usize, session: u64 },
 }
+
+/// What the brain answered; `None` when the server died of it, or was down.
+type Told = Result<Option<Answer>, Broken>;
 
 /// One thing to do after a commit.
 enum Deed {
@@ -139,26 +142,24 @@ impl World {
     }
 
     /// The shell tells something that it found out by itself, if it is up.
-    pub(crate) fn server_says(&mut self, by: Actor, command: Command) -> Step {
-        if self.server.control.is_some() {
-            self.server_tell_own(by, command)?;
+    pub(crate) fn server_says(&mut self, by: Actor, command: Command) -> Told {
+        if self.server.control.is_none() {
+            return Ok(None);
         }
-        self.server_ask_flush()
+        let answer = self.server_tell_own(by, command)?;
+        self.server_ask_flush()?;
+        Ok(answer)
     }
 
     /// A command of the shell's own making.
-    fn server_tell_own(
-        &mut self,
-        by: Actor,
-        command: Command,
-    ) -> Result<Option<Answer>, crate::broken::Broken> {
+    fn server_tell_own(&mut self, by: Actor, command: Command) -> Told {
         let id = CommandId::from_bits(self.fresh_bits());
         let body = Body { id, asked: Digest::from_sha256([0; 32]), by, command };
         self.server_tell(body)
     }
 
     /// Tells the brain; `None` when the server died of it.
-    fn server_tell(&mut self, body: Body) -> Result<Option<Answer>, crate::broken::Broken> {
+    fn server_tell(&mut self, body: Body) -> Told {
         let now = self.server_clock();
         // What machines and the clock say is told often and refused seldom.
         let person = matches!(body.by, Actor::Operator | Actor::Account(_));

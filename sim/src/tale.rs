@@ -29,6 +29,12 @@ pub struct Tale {
     pub price_steps: u64,
     /// Payments by card.
     pub cards: u64,
+    /// Sessions of proofs that were good, and bad.
+    pub proved: u64,
+    /// See above.
+    pub disproved: u64,
+    /// Versions of the parameters that were taken back while they waited.
+    pub withdrawn: u64,
 }
 
 impl Add for Tale {
@@ -48,6 +54,9 @@ impl Add for Tale {
             reclaimed: self.reclaimed + other.reclaimed,
             price_steps: self.price_steps + other.price_steps,
             cards: self.cards + other.cards,
+            proved: self.proved + other.proved,
+            disproved: self.disproved + other.disproved,
+            withdrawn: self.withdrawn + other.withdrawn,
         }
     }
 }

@@ -42,6 +42,7 @@ pub(crate) enum Due {
     AtStake,
     Assembly,
     Programs,
+    Verdicts,
     Leap,
     Silence(u64),
     Heirs(u32),
@@ -155,6 +156,7 @@ impl World {
             Due::AtStake => self.stake_something(),
             Due::Assembly => self.assemble(),
             Due::Programs => self.run_programs(),
+            Due::Verdicts => self.verify()?,
             Due::Leap => self.leap(),
             Due::Silence(hours) => self.pass(hours),
             Due::LastMoment(renter, rental) => self.extend_once(renter, rental),
@@ -236,6 +238,10 @@ impl World {
         }
         if self.plan.novelties.seasons {
             self.agenda.at(self.now.after(seconds(30)), Due::Programs);
+        }
+        if self.plan.novelties.proofs {
+            self.ask_for_proofs();
+            self.agenda.at(self.now.after(seconds(10)), Due::Verdicts);
         }
         if self.plan.novelties.leaps {
             self.agenda.at(self.now.after(seconds(90)), Due::Leap);

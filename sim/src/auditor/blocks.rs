@@ -85,6 +85,7 @@ impl Belief {
             }
             let alone = closed == 1 && !self.is_any_slash_over(control);
             self.see_rows(control, alone)?;
+            self.see_trials(control, open, closed);
         }
         self.blocks.open = Some(next);
         let late = matches!(body.command, Command::Wake {}) && next.end().after(HOUR) <= self.at;
@@ -165,6 +166,8 @@ impl Belief {
     fn see_rows(&mut self, control: &Control, alone: bool) -> Step {
         let economy = control.economy();
         let Some((hour, block)) = &economy.blocks.last else { return Ok(()) };
+        let closed = economy.blocks.closed.iter().find(|closed| closed.hour == *hour);
+        let version = closed.map_or(0, |closed| closed.version);
         let mut all = 0;
         for row in &block.rows {
             let worker = row.device.worker;
@@ -177,6 +180,7 @@ impl Belief {
             must(agrees, Invariant::I5Blocks, || {
                 format!("{worker} was up for {minutes} minutes of {hour}: {row:?}")
             })?;
+            self.proved_its_work(control, row, (*hour, version))?;
             if alone {
                 self.see_payout(control, worker, units)?;
             }

@@ -9,6 +9,7 @@ mod book;
 mod brake;
 mod burns;
 mod coin;
+mod conduct;
 mod hours;
 mod motions;
 mod notice;
@@ -19,6 +20,7 @@ mod seasons;
 mod seats;
 mod stakes;
 mod terms;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,12 +32,14 @@ use crate::auditor::book::Money;
 use crate::auditor::brake::Brakes;
 use crate::auditor::burns::Burns;
 use crate::auditor::coin::Worth;
+use crate::auditor::conduct::Weeks;
 use crate::auditor::motions::Motions;
 use crate::auditor::prices::Prices;
 use crate::auditor::rentals::View;
 use crate::auditor::rules::Rules;
 use crate::auditor::seasons::Programs;
 use crate::auditor::stakes::AtStake;
+use crate::auditor::verdicts::Verdicts;
 use crate::broken::{Broken, Invariant, Step, must};
 use crate::disk::Snapshot;
 use crate::tale::Tale;
@@ -60,6 +64,8 @@ struct Belief {
     brakes: Brakes,
     programs: Programs,
     prices: Prices,
+    verdicts: Verdicts,
+    weeks: Weeks,
     owners: BTreeMap<ProjectId, AccountId>,
     /// What a coin is worth.
     worth: Option<Worth>,
@@ -110,6 +116,8 @@ impl Auditor {
             self.belief.blocks_agree(control)?;
             self.belief.stakes_agree(control)?;
             self.belief.seats_agree(control)?;
+            self.belief.log_agrees(control)?;
+            self.belief.conduct_agrees(control)?;
             self.belief.nobody_waits(control, &body.command)?;
         }
         Ok(())
@@ -297,6 +305,7 @@ fn broken(seen: String) -> Broken {
 impl Belief {
     /// Looks at what one entry has changed; whether any rental stands elsewhere.
     fn see(&mut self, control: &Control, body: &Body) -> Result<bool, Broken> {
+        self.see_withdrawn(body)?;
         self.rules.see(&body.command, self.at);
         self.see_brake(control, body)?;
         self.see_votes(control, body)?;
@@ -307,6 +316,8 @@ impl Belief {
         let mut changed = self.see_coin(control, body)?;
         changed |= self.see_seasons(control, body)?;
         self.see_prices(control, body)?;
+        self.see_conduct(control, body);
+        self.see_verdicts(control, body)?;
         changed |= self.see_blocks(control, body)?;
         changed |= self.see_stakes(control, body)?;
         let mut known = 0;

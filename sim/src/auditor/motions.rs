@@ -153,9 +153,9 @@ impl Motion {
         stage
     }
 
-    /// Whether a proposer with too little power loses it.
-    const fn may_fall(&self) -> bool {
-        matches!(self.stage, Stage::Pending { .. } | Stage::Voting { .. })
+    /// Whether it can be taken back, and falls with its proposer's power: until its vote has ended, whoever slept.
+    fn may_fall(&self, at: Timestamp) -> bool {
+        matches!(self.stage, Stage::Pending { .. } | Stage::Voting { .. }) && at < self.closes
     }
 
     const fn changes_rules(&self) -> bool {
@@ -194,7 +194,7 @@ impl Belief {
                 only_oneself(body, *account)?;
                 let at = self.at;
                 let motion = self.motion(*proposal)?;
-                must(*account == motion.proposer && motion.may_fall(), Invariant::Votes, || {
+                must(*account == motion.proposer && motion.may_fall(at), Invariant::Votes, || {
                     format!("{body:?} while it is {:?}", motion.stage)
                 })?;
                 motion.stage = Stage::Cancelled { at, why: Cancellation::ByProposer };
@@ -321,7 +321,7 @@ impl Belief {
                     is_due && *when == at
                 }
                 Stage::Cancelled { at: when, why: Cancellation::PowerLost } => {
-                    *when == at && motion.may_fall()
+                    *when == at && motion.may_fall(at)
                 }
                 Stage::Pending { .. }
                 | Stage::Voting { .. }
@@ -360,7 +360,7 @@ impl Belief {
         match kind {
             Kind::Parameters { patch } | Kind::Registry { patch } => {
                 let from = self.rules.newest_from().max(Hour::of(at).next());
-                self.rules.add(&patch, from);
+                self.rules.decide(&patch, from);
             }
             Kind::AppealJury { slash } => {
                 let slash = control.economy().stakes.slash(slash);

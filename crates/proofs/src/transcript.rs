@@ -193,11 +193,9 @@ fn replay(messages: &[Message<'_>], times: &[u64], mut referee: Referee) -> Resu
             (Some(follows), said) if follows == *said => {}
             (due, Body::Verdict(said)) => {
                 let stopped = stopped(&mut referee, judging.take(), said.reason());
-                let has_stopped = stopped.as_ref() == Some(said);
-                match due {
-                    Some(Body::Verdict(follows)) if !has_stopped => compare(said, Some(&follows))?,
-                    _ => compare(said, stopped.as_ref())?,
-                }
+                let follows =
+                    if let Some(Body::Verdict(follows)) = due { Some(follows) } else { None };
+                compare(said, stopped.filter(|it| it == said).or(follows).as_ref())?;
             }
             (_, said) => return Err(Flaw::Verifier { number, said: said.name() }),
         }
@@ -226,13 +224,12 @@ fn answer(
     Ok((due, judging))
 }
 
-/// The verdict of a verifier that stopped here: while it waited, at any time; while it judged, for its own reasons only.
-fn stopped(waiting: &mut Referee, judging: Option<Referee>, reason: Reason) -> Option<Verdict> {
-    match (judging, reason) {
-        (Some(mut judging), Reason::Verifier) => judging.stop(reason),
-        (None, Reason::Expired | Reason::Verifier) => waiting.stop(reason),
-        _ => None,
-    }
+/// The verdict of a verifier that stopped: at any time while it waited; while it judged, for its own reasons only.
+fn stopped(waiting: &mut Referee, mut judging: Option<Referee>, reason: Reason) -> Option<Verdict> {
+    let is_its_own = reason == Reason::Verifier;
+    let may_stop = is_its_own || (reason == Reason::Expired && judging.is_none());
+    let referee = judging.as_mut().unwrap_or(waiting);
+    may_stop.then(|| referee.stop(reason)).flatten()
 }
 
 fn compare(said: &Verdict, follows: Option<&Verdict>) -> Result<(), Flaw> {

@@ -6,10 +6,10 @@ use proofs::{Device, DeviceFault, Memory, Puzzle, Reason, Task};
 use crate::plain::{Plain, leaves, pick};
 use crate::table::{MATMUL, MEMORY, PUZZLE, Table};
 
-type Bend = fn(&mut Vec<Vec<i32>>);
+pub(crate) type Bend = fn(&mut Vec<Vec<i32>>);
 
 /// Commits to a product that was bent, and opens what it committed to.
-struct Bent(Bend);
+pub(crate) struct Bent(pub(crate) Bend);
 
 impl Bent {
     fn made(&self, seed: &[u8; 32], log_n: u8) -> Vec<Vec<i32>> {

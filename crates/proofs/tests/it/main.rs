@@ -9,6 +9,8 @@ mod log;
 #[cfg(test)]
 mod plain;
 #[cfg(test)]
+mod python;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod transcripts;

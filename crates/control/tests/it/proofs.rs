@@ -61,9 +61,12 @@ fn standing(town: &Town) -> (Option<bool>, u32) {
     (checks.work.map(|work| work.valid), checks.vram_failures)
 }
 
+/// What came of a session, and how the machine stands then.
+type Step = (&'static [Reason], (Option<bool>, u32));
+
 #[test]
 fn a_verdict_counts_for_or_against_a_machine_and_what_is_inconclusive_does_not() {
-    let steps: [(&[Reason], (Option<bool>, u32)); 7] = [
+    let steps: [Step; 7] = [
         (&[Reason::Expired], (None, 0)),
         (&[Reason::None], (Some(true), 0)),
         (&[Reason::None, Reason::Late], (Some(false), 1)),

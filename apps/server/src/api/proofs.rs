@@ -140,6 +140,9 @@ async fn result(
 /// Receives a message, which is as long as its session lets it be.
 async fn receive(app: &Shared, worker: WorkerId, body: Body) -> Result<(Way, Arc<[u8]>), Refused> {
     let promised = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if promised > MESSAGE_BYTES_MAX {
+        return Err(too_long(MESSAGE_BYTES_MAX));
+    }
     let mut stream = body.into_data_stream();
     let (mut bytes, mut way) = (Vec::new(), None::<Way>);
     while let Some(piece) = stream.next().await {
@@ -177,7 +180,7 @@ async fn fits(app: &Shared, way: &mut Way, length: usize) -> Result<(), Refused>
 }
 
 fn too_long(bytes_max: usize) -> Refused {
-    let detail = format!("the message that is due has at most {bytes_max} bytes");
+    let detail = format!("a message that may come now has at most {bytes_max} bytes");
     Refused::new("too-large", StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 

@@ -251,8 +251,12 @@ impl Proofs {
             Some(Reply::Sealed(message, verdict)) => {
                 let outcome = verdict.outcome();
                 let over = State::Over { said: Some(said), answer: Some(Arc::clone(&message)) };
-                self.seal(&session, std::mem::replace(&mut *state, over), outcome).await;
-                Ok(Some(message))
+                let open = std::mem::replace(&mut *state, over);
+                if self.seal(&session, open, outcome).await {
+                    return Ok(Some(message));
+                }
+                *state = State::Over { said: None, answer: None };
+                Err(NotHeard::Over)
             }
             Some(Reply::Wait | Reply::Judge(_)) | None => Ok(None),
         }
@@ -279,9 +283,9 @@ impl Proofs {
         self.seal(session, std::mem::replace(&mut *state, over), verdict.outcome()).await;
     }
 
-    /// Keeps the transcript of a session that has come to its verdict, and tells the brain.
-    async fn seal(&self, session: &Session, state: State, outcome: Outcome) {
-        let State::Open { verifier, room } = state else { return };
+    /// Keeps the transcript of a session that has come to its verdict, and tells the brain; whether it counts.
+    async fn seal(&self, session: &Session, state: State, outcome: Outcome) -> bool {
+        let State::Open { verifier, room } = state else { return false };
         let (transcript, transcripts) = (verifier.transcript(), Arc::clone(&self.transcripts));
         drop(verifier);
         let keep = move || {
@@ -292,38 +296,44 @@ impl Proofs {
         };
         let kept = tokio::task::spawn_blocking(keep).await;
         drop(room);
-        match kept.map_err(anyhow::Error::from).and_then(|entry| entry) {
+        let counts = match kept.map_err(anyhow::Error::from).and_then(|entry| entry) {
             Ok(entry) => self.tell(session, entry, outcome).await,
             Err(why) => {
                 let (worker, error) = (session.worker, format!("{why:#}"));
                 tracing::error!(%worker, %error, "a proof is not kept, and counts for nothing");
+                false
             }
-        }
+        };
         let open = self.table(|table| {
             table.ended(session.worker, session.at, now());
             table.open()
         });
         self.metrics.proofs_open(open);
         self.bell.send_modify(|rings| *rings += 1);
+        counts
     }
 
-    async fn tell(&self, session: &Session, entry: Entry, outcome: Outcome) {
+    async fn tell(&self, session: &Session, entry: Entry, outcome: Outcome) -> bool {
         let (worker, at, cards) = (session.worker, session.at, session.cards);
         let proof = SealedRecord { at, cards, tasks: session.tasks.clone(), entry };
         for _ in 0..TELLS_MAX {
             let command = Command::SealProof { worker, proof: proof.clone() };
             match self.writer.tell_as(Actor::Clock, command).await {
-                Ok(_) => return self.metrics.proof_sealed(outcome),
+                Ok(_) => {
+                    self.metrics.proof_sealed(outcome);
+                    return true;
+                }
                 // It has left in the meantime, or the server has.
-                Err(Failure::Refused(Refusal::NotFound(_)) | Failure::Stopping) => return,
+                Err(Failure::Refused(Refusal::NotFound(_)) | Failure::Stopping) => return false,
                 Err(Failure::Refused(why)) => {
                     tracing::error!(%worker, error = %why, "a proof was refused");
-                    return;
+                    return false;
                 }
                 Err(Failure::Busy | Failure::Store(_)) => tokio::time::sleep(TELL_AGAIN).await,
             }
         }
         tracing::error!(%worker, "a proof could not be told; it counts for nothing");
+        false
     }
 
     /// Ends what expires, until the server stops; then all that goes on.

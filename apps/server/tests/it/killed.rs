@@ -342,13 +342,14 @@ impl Wire {
 }
 
 /// A server in a process of its own.
-struct Server {
+/// A server in a process of its own.
+pub(crate) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
-    fn start(folder: &Folder, store: Option<&str>) -> Self {
+    pub(crate) fn start(folder: &Folder, store: Option<&str>) -> Self {
         // The database may take a moment to see that the one before is gone.
         eventually(|| Self::try_start(folder, store))
     }
@@ -374,13 +375,13 @@ impl Server {
     }
 
     /// `kill -9`.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// The end of its input tells it to stop, as a signal would.
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success(), "it stops well");
     }

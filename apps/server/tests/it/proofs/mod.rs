@@ -12,9 +12,11 @@ use proofs::{Outcome, Reason, transcript};
 use serde_json::{Value, json};
 use units::BlobId;
 
-use crate::town::{Anonymous, Ask, Client, Machine, Town, a_machine};
+use crate::killed::Server;
+use crate::town::{Anonymous, Ask, Client, Folder, Machine, Town, a_machine, operator_of};
 pub(crate) use prover::{
-    Liar, Lie, Wire, ask, card, processor, prove, say, small_proofs, verifier, with_cards,
+    Liar, Lie, Wire, ask, card, processor, prove, say, small_proofs, small_rules, verifier,
+    with_cards,
 };
 
 /// Longer than anything here may take.
@@ -276,6 +278,9 @@ fn what_is_not_due_is_refused_and_changes_nothing() {
     garbage[4] = 9;
     refused(&machine, &garbage, 422, "message-refused");
     refused(&machine, &challenge.repeat(20), 413, "too-large");
+    // Who says beforehand that it is too much need not send it.
+    let head = Ask::post("/v1/io-worker/challenge/result").by(&machine);
+    assert!(town.client.send_head(&head, 1 << 40).starts_with("HTTP/1.1 413"));
     let mut nobody = Ask::post("/v1/io-worker/challenge/result").bytes(&challenge);
     town.send(nobody.clone()).expect_problem(401, "session-unknown");
     nobody = nobody.by(&town.supplier);
@@ -352,6 +357,71 @@ fn a_server_that_stops_blames_nobody_and_the_next_one_calls_again() {
     assert_eq!(verdict.outcome(), Outcome::Pass);
     assert!(work_rule(&town, &machine).0);
     assert_eq!(log(&town).size, 2, "the log goes on");
+}
+
+#[test]
+fn a_server_that_is_killed_forgets_what_was_going_on_and_the_next_one_calls_again() {
+    let folder = Folder::new();
+    let mut server = Server::start(&folder, None);
+    let client = Client::new(server.address);
+    let operator = operator_of(folder.path());
+    let sam = operator.open_account(&client, "sam");
+    let patch = json!({ "patch": small_rules() });
+    let ask_for = Ask::patch("/v1/network/parameters").json(&patch);
+    client.send(ask_for.by(&operator)).expect(200);
+    let invite = client.send(Ask::post("/v1/invites").json(&json!({})).by(&sam)).expect(201).json();
+    let mut machine = Machine::join(&client, invite["token"].as_str().unwrap(), 1, &a_machine(2));
+    machine.open_session(&client);
+    machine.beat(&client).expect(200);
+    let challenge = ask(&client, &machine, &processor(), 0).expect(200).body;
+    server.kill();
+
+    let server = Server::start(&folder, None);
+    let client = Client::new(server.address);
+    machine.open_session(&client);
+    machine.beat(&client).expect(200);
+    say(&client, &machine, &challenge).expect_problem(409, "session-over");
+    let size = || {
+        let log = client.send(Ask::get("/v1/proofs/log").by(&Anonymous)).expect(200).json();
+        head(&log, &verifier(&client)).size
+    };
+    assert_eq!(size(), 0, "it is gone, and nobody is blamed");
+    let challenge = wait_for_challenge(&client, &machine);
+    let mut wire = Wire::new(&client, &machine);
+    let verdict = prove(&mut wire, &challenge, 1, &mut Liar::new(Lie::Nothing));
+    assert_eq!((verdict.outcome(), size()), (Outcome::Pass, 1));
+    server.end();
+}
+
+/// The barrier of a challenge.
+fn barrier(challenge: &[u8]) -> [u8; 16] {
+    let Body::Challenge(challenge) = Message::read(challenge).unwrap().body else { panic!() };
+    challenge.barrier
+}
+
+#[test]
+fn a_card_that_waits_is_woken_when_another_of_its_machine_is_called() {
+    let (town, _) = town();
+    let machine = town.machine(2, &with_cards(2));
+    let device = format!("/v1/io-blocks/devices/{}/exemptions", machine.worker);
+    let body = json!({ "rules": ["proof-of-work"], "reason": "a test" });
+    town.post(&town.operator, &device, &body).expect(204);
+    let waiting = || {
+        let text = town.get(&Anonymous, "/metrics").expect(200).text();
+        text.contains("iog_polls_open 1")
+    };
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| ask(&town.client, &machine, &card(2), 30).expect(200).body);
+        let begun = Instant::now();
+        while !waiting() {
+            assert!(begun.elapsed() < PATIENCE, "nobody waits");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let body = json!({ "rules": [], "reason": "a test" });
+        town.post(&town.operator, &device, &body).expect(204);
+        let called = ask(&town.client, &machine, &card(1), 0).expect(200).body;
+        assert_eq!(barrier(&called), barrier(&waits.join().unwrap()));
+    });
 }
 
 #[test]

@@ -30,6 +30,11 @@ pub(crate) fn with_cards(cards: u32) -> Value {
 
 /// Proofs are asked for, of so little that a test can do it at any speed.
 pub(crate) fn small_proofs(town: &Town) {
+    town.patch(&small_rules());
+}
+
+/// The patch of the parameters that does it.
+pub(crate) fn small_rules() -> Value {
     let puzzle = json!({ "bits": 6, "count": 3, "limit_ms": 60_000 });
     let matmul = json!({
         "log_n": 8, "rounds": 3, "checked": 2, "rows": 16, "limit_ms": 60_000, "answer_ms": 60_000,
@@ -38,13 +43,13 @@ pub(crate) fn small_proofs(town: &Town) {
         "share_bp": 9_000, "mix": 8, "log_walkers": 3, "legs": 3, "steps": 7, "opened": 4,
         "fill_ms_per_gib": 60_000, "walk_ms": 60_000, "answer_ms": 60_000,
     });
-    town.patch(&json!({
+    json!({
         "checklist": { "proof_of_work_required": true },
         "proofs": { "pings": 1, "classes": {
             "cpu": { "puzzle": puzzle, "matmul": matmul, "proof_ms": 1_000 },
             "gpu": { "puzzle": puzzle, "matmul": matmul, "memory": memory, "proof_ms": 1_000 },
         } },
-    }));
+    })
 }
 
 /// Asks for a challenge.

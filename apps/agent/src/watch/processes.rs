@@ -71,7 +71,9 @@ impl Sorter {
         };
         // A number that the kernel does not show may be anybody's in another container.
         if began.is_some() {
-            let marked = nodes.iter().find(|node| node.marks(pid)).map(node_of);
+            // What the kernel says of a process cannot be feigned, and a mark can.
+            let by_mark = |node: &&Footprint| node.groups.is_empty() && node.namespace.is_none();
+            let marked = nodes.iter().filter(by_mark).find(|node| node.marks(pid)).map(node_of);
             let seen = Seen { pid, groups, namespace: namespace_of(pid), program, marked };
             let nodes: Vec<Known> = nodes.iter().map(known).collect();
             process.owner = classify(&seen, &nodes, &self.systems, self.agent);

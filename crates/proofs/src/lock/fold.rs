@@ -36,7 +36,7 @@ struct CardFold {
     clock: Sum,
 }
 
-/// Who was seen on a card in one sample, beside strangers.
+/// Who was seen on a card in one sample, beside strangers, and whether that is all.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Users {
     /// The renter.
@@ -45,6 +45,8 @@ pub(super) struct Users {
     pub(super) system: bool,
     /// The agent, or it proves elsewhere.
     pub(super) proving: bool,
+    /// The driver did not say what must be known of the card.
+    pub(super) blind: bool,
 }
 
 /// A minute that is not over.
@@ -110,7 +112,7 @@ impl Fold {
         count(&mut minute.renter, users.renter);
         count(&mut minute.system, users.system);
         count(&mut minute.proving, users.proving);
-        count(&mut minute.blind, reading.processes.is_none() || reading.busy_pct.is_none());
+        count(&mut minute.blind, users.blind);
         minute.memory_max_mib = minute.memory_max_mib.max(reading.memory_mib);
         fold.power.add(reading.power_watts.into());
         fold.clock.add(reading.clock_mhz.into());

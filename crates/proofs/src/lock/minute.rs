@@ -24,7 +24,7 @@ pub struct CardMinute {
     pub system: u8,
     /// In how many the agent's were, or it proved elsewhere.
     pub proving: u8,
-    /// In how many it answered, but the driver did not say how busy it is, or who uses it.
+    /// In how many it answered, but the driver did not say who uses it, or how busy it is while it is idle.
     pub blind: u8,
 }
 

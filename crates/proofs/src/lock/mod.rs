@@ -37,7 +37,7 @@ pub use decide::{Action, Decision, Hint, decide};
 pub use judge::{Break, JudgedMinute, Offender, Report, judge, uptime, verify};
 pub use minute::{Alien, CardMinute, Minute};
 pub use read::{Entry, Named, Record, Refused};
-pub use record::{End, Header, Recorder, Sealed, Sign, Span};
+pub use record::{End, Header, Sealed, Sign, Span};
 pub use rules::{BadRules, Ceilings, LockRules};
 pub use sample::{Card, NodeRef, Owner, Process, Reading, Sample};
 pub use watch::{Effect, Head, Machine, Subject, Watch};

@@ -127,7 +127,7 @@ impl Record {
     /// Seals what an agent left that broke off: it ends with its last whole minute.
     ///
     /// # Errors
-    /// If the bytes are not the beginning of a record that [`Recorder::bytes`](super::Recorder::bytes) wrote.
+    /// If the bytes are not the beginning of a record, as [`Effect::Keep`](super::Effect::Keep) told them.
     pub fn recover(bytes: &[u8], sign: Sign<'_>) -> Result<(Header, Sealed), Refused> {
         let (open, from) = open(bytes)?;
         from.end()?;

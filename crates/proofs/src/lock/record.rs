@@ -179,7 +179,7 @@ fn entry(to: &mut Vec<u8>, kind: u8, body: &[u8]) {
 
 /// Writes a record.
 #[derive(Clone, Debug)]
-pub struct Recorder {
+pub(super) struct Recorder {
     header: Header,
     bytes: Vec<u8>,
     chain: [u8; 32],
@@ -193,7 +193,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// A record that has a header and nothing else. Cards beyond [`CARDS_MAX`] are left out.
-    pub fn begin(mut header: Header) -> Self {
+    pub(super) fn begin(mut header: Header) -> Self {
         header.cards.truncate(CARDS_MAX);
         let bytes = header.write();
         let (chain, last_ms) = (chain_from(&bytes), header.began_ms);
@@ -202,17 +202,17 @@ impl Recorder {
     }
 
     /// Its header.
-    pub fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         &self.header
     }
 
     /// What is written so far: a record without a seal. The minute that is not over is not in it.
-    pub fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// What the entries so far commit to. Told to somebody else, they cannot be changed any more.
-    pub fn chain(&self) -> [u8; 32] {
+    pub(super) fn chain(&self) -> [u8; 32] {
         self.chain
     }
 
@@ -265,6 +265,8 @@ impl Recorder {
         let card = u8::try_from(place).expect("cards are bounded");
         aliens.into_iter().for_each(|(process, mib)| fold.add_alien(card, process, mib));
         fold.add_unnamed(more);
+        users.blind = reading.processes.is_none()
+            || (reading.busy_pct.is_none() && self.header.span == Span::Idle);
         fold.add_card(place, reading, users);
     }
 
@@ -321,7 +323,7 @@ impl Recorder {
     }
 
     /// Ends the record: at `ended_ms`, or where its hour ends.
-    pub fn seal(mut self, ended_ms: u64, end: End, sign: Sign<'_>) -> Sealed {
+    pub(super) fn seal(mut self, ended_ms: u64, end: End, sign: Sign<'_>) -> Sealed {
         let hour_ends = (self.header.hour() + 1).saturating_mul(HOUR_MS);
         let ended_ms = ended_ms.clamp(self.last_ms.min(hour_ends), hour_ends);
         if let Some(fold) = self.fold.take() {

@@ -262,6 +262,9 @@ fn what_breaks_a_minute() {
     // What is not seen.
     check_minute(rental, |scene| scene.card(None), &["1: card-lost"]);
     let blind = Reading { processes: None, ..reading(0, Vec::new()) };
+    let unsaid = Reading { busy_pct: None, ..reading(0, Vec::new()) };
+    check_minute(rental, |scene| scene.card(Some(unsaid.clone())), &[]);
+    check_minute(Span::Idle, |scene| scene.card(Some(unsaid)), &["1: blind"]);
     check_minute(rental, |scene| scene.card(Some(blind)), &["1: blind"]);
     check_moment(|scene| scene.wall_ms += 5_000, &["1: clock-step"]);
     check_moment(|scene| scene.wall_ms -= 5_000, &["1: clock-step"]);
@@ -405,10 +408,96 @@ fn no_byte_of_a_record_can_be_changed() {
 fn chains_told_on_the_way_are_those_of_the_record() {
     let mut scene = Scene::new(Span::Idle);
     scene.seconds(130);
+    let told = scene.watch.chain(Span::Idle).unwrap();
     scene.end();
+    assert_eq!(scene.watch.chain(Span::Idle), None);
     let record = Record::read(&scene.records()[0]).unwrap();
     assert_eq!(record.chain.len(), record.entries.len() + 1);
     assert_eq!(record.minutes().count(), 3);
+    assert_eq!(record.chain[2], told, "two minutes were over");
+}
+
+/// A record with one of everything.
+fn full_record() -> Vec<u8> {
+    let mut scene = Scene::new(Span::Rental(NODE));
+    scene.wall_ms += 600_000;
+    scene.cpu = (50, 20);
+    scene.card(Some(reading(40, vec![process(50, "python", Owner::Node(NODE)), miner()])));
+    scene.seconds(65);
+    scene.end();
+    scene.records().remove(0)
+}
+
+#[test]
+fn a_record_reads_the_same_as_it_did_last_year() {
+    let record = full_record();
+    let hash = data_encoding::HEXLOWER.encode(blake3::hash(&record).as_bytes());
+    assert_eq!((record.len(), &hash[..16]), (374, "b87913c0f8d9ab83"));
+}
+
+/// Reads with nothing but `docs/reference/time-lock.md`.
+#[test]
+fn the_page_is_enough_to_read_a_record() {
+    let bytes = full_record();
+    let derive = |context: &str, parts: &[&[u8]]| -> [u8; 32] {
+        let mut hash = blake3::Hasher::new_derive_key(context);
+        for part in parts {
+            hash.update(part);
+        }
+        hash.finalize().into()
+    };
+    let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    assert_eq!(&bytes[..8], b"IOGT\x01\x01\0\0");
+    assert_eq!(bytes[8..40], key().verifying_key().to_bytes());
+    assert_eq!(bytes[40..56], 3_u128.to_be_bytes());
+    assert_eq!(bytes[56..72], 5_u128.to_be_bytes());
+    assert_eq!(bytes[72..76], 0_u32.to_le_bytes());
+    assert_eq!(bytes[76..80], 0_u32.to_le_bytes());
+    assert_eq!(bytes[80..112], [0; 32]);
+    assert_eq!(bytes[112..120], (TEN + 600_000).to_le_bytes());
+    assert_eq!((bytes[120], &bytes[121..153]), (1, &CARD[..]));
+    let mut chain = derive("iog lock 1 begin", &[&bytes[..153]]);
+    let (mut at, mut kinds) = (153, Vec::new());
+    while bytes[at] != 4 {
+        let end = at + 3 + usize::from(u16_at(at + 1));
+        chain = derive("iog lock 1 entry", &[&chain, &bytes[at..end]]);
+        kinds.push((bytes[at], at + 3));
+        at = end;
+    }
+    let [(1, named), (3, asked), (3, forced), (2, first), (2, second)] = kinds[..] else {
+        panic!("{kinds:?}")
+    };
+    assert_eq!(bytes[named..named + 4], 4_242_u32.to_le_bytes());
+    assert_eq!(bytes[named + 4..named + 12], 42_420_u64.to_le_bytes());
+    assert_eq!(&bytes[named + 12..named + 19], b"\x01\x05miner");
+    assert_eq!(&bytes[named + 19..named + 30], b"\x0a/opt/miner");
+    assert_eq!(&bytes[named + 30..named + 42], b"\x0b/user.slice");
+    assert_eq!(bytes[asked..asked + 7], [0, 0, 0, 0xd0, 0x07, 0, 0], "after 2 seconds");
+    assert_eq!(bytes[forced..forced + 7], [0, 0, 1, 0xe0, 0x2e, 0, 0], "after 12 seconds");
+    let minute = |number: u8, samples: u8| {
+        let mut bytes = vec![number, samples];
+        bytes.extend(1_000_u16.to_le_bytes());
+        bytes.extend(0_i32.to_le_bytes());
+        bytes.extend([30, 30, 20, 0]);
+        bytes.extend([samples, 40, 40]);
+        bytes.extend(1_000_u32.to_le_bytes());
+        bytes.extend(60_u16.to_le_bytes());
+        bytes.extend(1_400_u16.to_le_bytes());
+        bytes.extend([samples, 0, 0, 0]);
+        bytes.extend([1, 0]);
+        bytes.extend([0, 0, 0, samples]);
+        bytes.extend(512_u32.to_le_bytes());
+        bytes
+    };
+    assert_eq!(bytes[first..first + 37], minute(10, 60));
+    assert_eq!(bytes[second..second + 37], minute(11, 5));
+    assert_eq!((u16_at(at + 1), bytes.len()), (73, at + 3 + 73));
+    let (body, signature) = bytes[at + 3..].split_at(9);
+    assert_eq!(body[..8], (TEN + 664_000).to_le_bytes());
+    assert_eq!(body[8], 3);
+    let digest = derive("iog lock 1 seal", &[&chain, body]);
+    let signature = ed25519_dalek::Signature::from_slice(signature).unwrap();
+    key().verifying_key().verify_strict(&digest, &signature).unwrap();
 }
 
 #[test]

@@ -146,6 +146,11 @@ impl Watch {
         &self.heads
     }
 
+    /// What the record of a span commits to so far. Told to somebody else, what is written cannot be changed any more.
+    pub fn chain(&self, span: Span) -> Option<[u8; 32]> {
+        self.recorders.get(&span).map(Recorder::chain)
+    }
+
     /// Takes a look at the machine, and what is to be watched of it. Subjects beyond [`SUBJECTS_MAX`] are left out.
     pub fn on_sample(&mut self, sample: &Sample, subjects: &[Subject], sign: Sign<'_>) {
         let moment = self.clock.tick(sample.at, sample.steady_ms);

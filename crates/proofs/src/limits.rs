@@ -43,6 +43,9 @@ pub const OPENINGS_BYTES_MAX: usize = 64 << 20;
 pub const TASKS_MAX: usize = 4;
 /// Pings of a session.
 pub const PINGS_MAX: u8 = 8;
+/// How much of a ping is taken off a time, in microseconds: the way around the earth and back. Who answers pings late
+/// gains no more.
+pub const PING_TAKEN_OFF_US_MAX: u64 = 300_000;
 /// Messages of a session: four tasks of all rounds, and what stands around them.
 pub const MESSAGES_MAX: usize =
     TASKS_MAX * (ROUNDS_MAX as usize + 8) + 2 * (PINGS_MAX as usize + 2);

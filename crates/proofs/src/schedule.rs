@@ -292,6 +292,13 @@ impl Default for ProofRules {
     }
 }
 
+// What is asked of cards, and how long it may take:
+// - Many rounds are opened with few rows each, rather than one round with many: who leaves out whole products would not be
+//   in the one that is opened. As many rows in all, so as many bytes.
+// - A walk is so long that its limit stands for about half of the bandwidth of the slowest card of the class, by its
+//   data sheet, and that neither a host's memory nor any card that makes blocks anew keeps up with it. Which faster card it
+//   is is for its fingerprint to say.
+
 /// Ten puzzles, as io.net hands them out.
 const PUZZLE: Puzzle = Puzzle { bits: 20, count: 10, limit_ms: 20_000 };
 
@@ -303,8 +310,8 @@ const CPU: Class = Class {
     matmul: Some(Matmul {
         log_n: 9,
         rounds: 8,
-        checked: 1,
-        rows: 64,
+        checked: 4,
+        rows: 16,
         limit_ms: 20_000,
         answer_ms: 20_000,
     }),
@@ -320,8 +327,8 @@ const SMALL: Class = Class {
     matmul: Some(Matmul {
         log_n: 12,
         rounds: 64,
-        checked: 1,
-        rows: 64,
+        checked: 8,
+        rows: 8,
         limit_ms: 4_000,
         answer_ms: 20_000,
     }),
@@ -330,13 +337,13 @@ const SMALL: Class = Class {
         mix: 1_400,
         log_walkers: 14,
         legs: 16,
-        steps: 64,
+        steps: 128,
         opened: 16,
-        fill_ms_per_gib: 1_000,
-        walk_ms: 2_000,
+        fill_ms_per_gib: 2_000,
+        walk_ms: 1_500,
         answer_ms: 10_000,
     }),
-    proof_ms: 15_000,
+    proof_ms: 25_000,
 };
 
 /// 24 GiB and more: 200 TOPS, 600 GB/s.
@@ -345,8 +352,8 @@ const LARGE: Class = Class {
     matmul: Some(Matmul {
         log_n: 13,
         rounds: 64,
-        checked: 1,
-        rows: 64,
+        checked: 8,
+        rows: 8,
         limit_ms: 4_000,
         answer_ms: 20_000,
     }),
@@ -355,10 +362,10 @@ const LARGE: Class = Class {
         mix: 1_768,
         log_walkers: 14,
         legs: 32,
-        steps: 64,
+        steps: 128,
         opened: 16,
         fill_ms_per_gib: 500,
-        walk_ms: 2_500,
+        walk_ms: 2_000,
         answer_ms: 10_000,
     }),
     ..SMALL
@@ -370,8 +377,8 @@ const DATA_CENTER: Class = Class {
     matmul: Some(Matmul {
         log_n: 14,
         rounds: 32,
-        checked: 1,
-        rows: 64,
+        checked: 8,
+        rows: 8,
         limit_ms: 4_000,
         answer_ms: 20_000,
     }),
@@ -380,10 +387,10 @@ const DATA_CENTER: Class = Class {
         mix: 336,
         log_walkers: 14,
         legs: 64,
-        steps: 64,
+        steps: 384,
         opened: 16,
         fill_ms_per_gib: 200,
-        walk_ms: 1_500,
+        walk_ms: 2_000,
         answer_ms: 10_000,
     }),
     proof_ms: 20_000,
@@ -395,6 +402,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fingerprint::{Rate, Reference};
 
     #[test]
     fn the_rules_of_the_first_day_hold() {
@@ -417,6 +425,56 @@ mod tests {
         let memory = plan.task(24_564);
         assert_eq!(memory.bytes() >> 20, 22_107);
         assert_eq!(memory.fill_ms, 22 * 500);
+    }
+
+    /// What the rules of the first day ask of each card that the reference knows.
+    fn asked_of_cards(mut of: impl FnMut(&str, &Memory, &dyn Fn(Rate) -> f64)) {
+        let (rules, reference) = (ProofRules::default(), Reference::built_in());
+        for row in reference.models.iter().filter(|row| row.kind == DeviceKind::Gpu) {
+            let (_, class) = rules.class_of(row.kind, row.memory_mib).expect("cards have classes");
+            let memory = class.memory.expect("cards have memory").task(row.memory_mib);
+            let rate = |rate| reference.expected(row, rate).expect("cards have bounds").median;
+            of(&row.model, &memory, &rate);
+        }
+    }
+
+    #[test]
+    fn every_known_card_fills_and_walks_in_time() {
+        asked_of_cards(|model, memory, rate| {
+            let fill = memory.blocks as f64 * 64.0 * f64::from(memory.mix) / rate(Rate::Mix);
+            assert!(fill * 1_250.0 < memory.fill_ms.into(), "{model} fills for {fill} s");
+            let walk = memory.walked_bytes() as f64 / rate(Rate::Walk);
+            assert!(walk * 1_250.0 < memory.walk_ms.into(), "{model} walks for {walk} s");
+        });
+    }
+
+    #[test]
+    fn no_known_card_makes_blocks_as_fast_as_it_has_to_read_them() {
+        let reference = Reference::built_in();
+        let ops = reference.models.iter().filter_map(|row| row.bounds).map(|it| it.int32_ops);
+        let most = ops.fold(0.0, f64::max);
+        asked_of_cards(|model, memory, _| {
+            let blocks = memory.walked_bytes() as f64 / 4096.0;
+            let made = blocks * 64.0 * 48.0 * f64::from(memory.mix) / most;
+            assert!(made * 1_000.0 > 1.5 * f64::from(memory.walk_ms), "{model}: {made} s");
+            // Nor does a host send them: 64 GB/s are those of sixteen lanes of PCIe 5.
+            let sent = memory.walked_bytes() as f64 / 64e9;
+            assert!(sent * 1_000.0 > f64::from(memory.walk_ms), "{model}: {sent} s");
+        });
+    }
+
+    #[test]
+    fn who_leaves_out_half_of_the_products_is_found_at_once() {
+        for class in ProofRules::default().classes.values() {
+            let matmul = class.matmul.expect("all classes multiply");
+            let checked = i32::from(matmul.checked);
+            let passes = match class.kind {
+                DeviceKind::Gpu => 0.01,
+                DeviceKind::Cpu => 0.1,
+            };
+            assert!(0.5_f64.powi(checked) < passes, "{checked} of {} rounds", matmul.rounds);
+            assert!(u16::from(matmul.checked) * matmul.rows >= 64);
+        }
     }
 
     #[test]

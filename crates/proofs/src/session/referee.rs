@@ -1,6 +1,7 @@
 //! The rules of a session: who may say what when, and what comes of it.
 
 use super::{Binding, Brief, Sigma};
+use crate::limits::PING_TAKEN_OFF_US_MAX;
 use crate::message::{Body, Challenge, SMALL_BYTES_MAX};
 use crate::task::{Matmul, Memory, Puzzle, Task};
 use crate::verdict::{Judged, Outcome, Reason, Verdict};
@@ -270,7 +271,7 @@ impl Referee {
 
     /// Stops the clock after this many hashes, operations, or bytes.
     fn clock(&mut self, count: u64, at_us: u64) {
-        let ping = self.shortest_ping_us.unwrap_or(0);
+        let ping = self.shortest_ping_us.unwrap_or(0).min(PING_TAKEN_OFF_US_MAX);
         self.elapsed_us = (at_us - self.from_us).saturating_sub(ping);
         self.rate = per_second(count, self.elapsed_us);
     }

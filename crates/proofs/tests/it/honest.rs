@@ -34,8 +34,18 @@ fn who_is_right_but_late_is_slow_and_not_a_liar() {
     assert_eq!(verdict.outcome(), Outcome::Slow);
     let reasons: Vec<Reason> = verdict.tasks.iter().map(|task| task.reason).collect();
     assert_eq!(reasons, [Reason::Late, Reason::Skipped]);
-    // Five messages, less a ping: three roots.
-    assert_eq!(verdict.tasks[0].elapsed_us, 1_200_000);
+    // Three roots, less what is taken off of a ping at most.
+    assert_eq!(verdict.tasks[0].elapsed_us, 1_800_000 - 300_000);
+}
+
+#[test]
+fn who_answers_pings_late_gains_no_more_than_the_way_around_the_earth() {
+    let mut table = Table::new(&[Task::Matmul(MATMUL)]);
+    table.way_us = 5_000_000;
+    let verdict = table.play(&mut Plain::default()).unwrap();
+    assert_eq!(verdict.shortest_ping_us, 5_000_000);
+    assert_eq!(verdict.tasks[0].elapsed_us, 15_000_000 - 300_000);
+    assert_eq!(verdict.outcome(), Outcome::Slow);
 }
 
 #[test]

@@ -34,8 +34,8 @@ pub struct Config {
     pub runtimes: PathBuf,
     /// What nodes run in.
     pub sandbox: Choice,
-    /// Whether processes that belong to nobody are stopped when they are on a card that is rented. They are named in any
-    /// case.
+    /// Whether processes that belong to nobody are stopped when they are on a card that is rented. They are named in
+    /// any case.
     pub stop_foreign: bool,
     /// The graphics driver's management library, where it is not among the system's.
     pub driver: Option<PathBuf>,

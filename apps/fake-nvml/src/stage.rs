@@ -32,8 +32,8 @@ pub struct Stage {
 impl Stage {
     /// Copies the library into a folder, without some of its symbols, and writes its script.
     ///
-    /// A symbol is taken out by changing the last letter of its name in the object's table: a search for it finds its hash
-    /// and not its name.
+    /// A symbol is taken out by changing the last letter of its name in the object's table: a search for it finds its
+    /// hash and not its name.
     ///
     /// # Errors
     /// If files cannot be written, or there is no such symbol.

@@ -255,7 +255,8 @@ fn offenders(record: &Record, rules: &LockRules) -> Vec<Offender> {
 
 /// The uptime of an hour: minutes that are up in some report of it, broken in none, and not in between two records.
 ///
-/// Where a record ended with its span, what follows is another span's matter. The reports are of one span; those of hours before and after may be among them.
+/// Where a record ended with its span, what follows is another span's matter. The reports are of one span; those of
+/// hours before and after may be among them.
 pub fn uptime(reports: &[Report], hour: u64, rules: &LockRules) -> u8 {
     let mut in_order: Vec<&Report> = reports.iter().collect();
     in_order.sort_by_key(|report| report.part);

@@ -652,7 +652,10 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_panic(bytes: Vec<u8>, flips in prop::collection::vec((0_usize..400, any::<u8>()), 0..4)) {
+    fn any_bytes_are_read_without_panic(
+        bytes: Vec<u8>,
+        flips in prop::collection::vec((0_usize..400, any::<u8>()), 0..4),
+    ) {
         let _ = Record::read(&bytes);
         let mut scene = Scene::new(Span::Rental(NODE));
         scene.card(Some(reading(10, vec![miner()])));

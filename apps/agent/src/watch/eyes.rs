@@ -18,9 +18,11 @@ use crate::runtime::footprint::{Footprint, footprints};
 /// Sees the machine.
 pub(super) struct Eyes {
     gpus: Box<dyn Gpus>,
-    /// Every card that ever answered, by its hash. One that is silent is still expected.
+    /// Every card that ever answered, by its hash, as it was when it first did. One that is silent is still expected,
+    /// and the others keep their places: nodes were given cards by place.
     cards: BTreeMap<[u8; 32], Gpu>,
-    listed: Option<Instant>,
+    /// When the list was asked for, by the steady clock.
+    listed_ms: Option<u64>,
     data: PathBuf,
     /// Whether idle cards are the owner's own business.
     no_gpus: bool,
@@ -52,7 +54,7 @@ impl Eyes {
         Self {
             gpus,
             cards: BTreeMap::new(),
-            listed: None,
+            listed_ms: None,
             data: config.data.clone(),
             no_gpus: config.offers.no_gpus,
             sorter: Sorter::new(),
@@ -68,7 +70,8 @@ impl Eyes {
 
     /// Looks.
     pub(super) fn look(&mut self, proving: bool) -> (Sample, Vec<Subject>) {
-        self.list();
+        let (at, steady_ms) = (self.clock)();
+        self.list(steady_ms);
         let seen: Vec<_> = self.cards.values().map(|gpu| gpu.uuid.clone()).collect();
         let seen: Vec<_> = seen.into_iter().map(|uuid| self.ask(&uuid)).collect();
         // Read after the cards: whoever is on a card by now and is a node's has left a trace.
@@ -83,22 +86,22 @@ impl Eyes {
             });
             Card { card, reading }
         });
-        let (at, steady_ms) = (self.clock)();
         let sample =
             Sample { at, steady_ms, cpu_pct, nodes_cpu_pct, proving, cards: cards.collect() };
         (sample, self.subjects(&nodes))
     }
 
     /// Asks for the list of cards now and then: a driver may be loaded after the agent.
-    fn list(&mut self) {
-        if self.listed.is_some_and(|at| at.elapsed() < CARDS_AGAIN_EVERY) {
+    fn list(&mut self, now_ms: u64) {
+        let since = self.listed_ms.map(|at_ms| Duration::from_millis(now_ms.saturating_sub(at_ms)));
+        if since.is_some_and(|since| since < CARDS_AGAIN_EVERY) {
             return;
         }
-        self.listed = Some(Instant::now());
+        self.listed_ms = Some(now_ms);
         for gpu in self.gpus.list() {
             let card = hash_of(&gpu.uuid);
-            if self.cards.len() < CARDS_MAX || self.cards.contains_key(&card) {
-                self.cards.insert(card, gpu);
+            if self.cards.len() < CARDS_MAX {
+                self.cards.entry(card).or_insert(gpu);
             }
         }
     }

@@ -481,6 +481,36 @@ fn a_card_that_is_lost_during_a_rental_is_paid_back_and_nobody_is_accused() {
 }
 
 #[test]
+fn cards_keep_their_places_when_one_before_them_is_lost_and_a_late_driver_is_found() {
+    let mut scene = Scene::new("places");
+    let renter = Worker::sleeps();
+    scene.node(renter.pid());
+    scene.script.cards = Vec::new();
+    scene.play();
+    let mut watcher = scene.watcher();
+    scene.seconds(&mut watcher, 30);
+    // The driver is loaded after the agent.
+    scene.script.cards = vec![card("GPU-a"), card("GPU-b")];
+    scene.play();
+    scene.seconds(&mut watcher, 60);
+    // The rented card falls off the bus, and the other is the first of the list.
+    scene.script.cards.remove(0);
+    scene.play();
+    scene.seconds(&mut watcher, 180);
+    watcher.end();
+    let hash = |uuid: &str| eyes::hash_of(uuid);
+    let last: BTreeMap<Span, Record> =
+        scene.records().into_iter().map(|record| (record.header.span, record)).collect();
+    let rented = last.iter().find(|(span, _)| **span != Span::Idle).unwrap().1;
+    assert_eq!(rented.header.cards, [hash("GPU-a")]);
+    let minutes: Vec<_> = rented.minutes().collect();
+    assert_eq!(minutes.last().unwrap().cards[0].answered, 0, "silent to the end");
+    let idle = &last[&Span::Idle];
+    assert_eq!(idle.header.cards, [hash("GPU-b")]);
+    assert!(idle.minutes().all(|minute| minute.cards[0].answered == minute.samples));
+}
+
+#[test]
 fn records_go_on_where_an_agent_stopped_or_broke_off() {
     let scene = Scene::new("chain");
     let mut watcher = scene.watcher();

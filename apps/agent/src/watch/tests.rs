@@ -47,8 +47,7 @@ impl Worker {
 
     /// One that is asked in vain.
     fn stubborn(marker: &Path) -> Self {
-        let script =
-            format!("trap '' TERM; touch {}; while :; do sleep 600; done", marker.display());
+        let script = format!("trap '' TERM; touch {}; exec sleep 600", marker.display());
         let worker = Self::start(Command::new("sh").args(["-c", &script]));
         eventually(|| marker.exists());
         worker

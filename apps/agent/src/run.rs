@@ -123,9 +123,10 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     if let Some(machine) = machine::news(config, offered) {
         tell_machine(link.clone(), &config.data, machine, quit.clone())?;
     }
-    prove::start(&link, offers.gpus, offers.vcpus, &quit)?;
+    let proving = Proving::default();
+    prove::start(&link, (offers.gpus, offers.vcpus), &proving, &quit)?;
     let board = Arc::new(Board::default());
-    let watching = watch::start(config, Proving::default(), board.clone(), quit.clone())?;
+    let watching = watch::start(config, proving, board.clone(), quit.clone())?;
     {
         let (link, events, quit) = (link.clone(), events.clone(), quit.clone());
         spawn("wanted", move || listen(&link, &events, &quit))?;

@@ -191,7 +191,7 @@ impl Auditor {
 
     /// The brain that a start begins with. Now and then it is made of the bytes on the disk; else it is the one that
     /// was made of them before, which has read the same bytes and is not read from.
-    fn from_disk(&mut self, snapshot: Option<&Snapshot>, survived: u64) -> Result<Control, Broken> {
+    fn read_disk(&mut self, snapshot: Option<&Snapshot>, survived: u64) -> Result<Control, Broken> {
         if !survived.is_multiple_of(AFRESH_EVERY) {
             return Ok(std::mem::take(&mut self.reader));
         }
@@ -215,7 +215,7 @@ impl Auditor {
         }
         self.announced.clear();
         self.belief.touched.clear();
-        let mut control = self.from_disk(snapshot, survived)?;
+        let mut control = self.read_disk(snapshot, survived)?;
         let known = usize::try_from(control.head().seq).expect("a run is short");
         for entry in entries.get(known..).unwrap_or_default() {
             control.replay(entry).map_err(|why| broken(why.to_string()))?;

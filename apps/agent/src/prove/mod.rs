@@ -27,6 +27,7 @@ use crate::backoff::Backoff;
 use crate::limits::{CHALLENGE_EVERY_MIN, CHALLENGE_WAIT};
 use crate::link::{Link, Trouble};
 use crate::quit::Quit;
+use crate::watch::Proving;
 use channel::Courier;
 
 /// What this machine proves with.
@@ -79,11 +80,16 @@ fn cards(gpus: u32, vcpus: u32) -> Vec<Card> {
     found.take(most).map(|found| Card::of(found, threads)).collect()
 }
 
-/// Starts to listen for challenges, a thread for each card.
+/// Starts to listen for challenges, a thread for each card of a machine that offers so many cards and threads.
 ///
 /// # Errors
 /// If no thread can be started.
-pub(crate) fn start(link: &Arc<Link>, gpus: u32, vcpus: u32, quit: &Quit) -> Result<()> {
+pub(crate) fn start(
+    link: &Arc<Link>,
+    (gpus, vcpus): (u32, u32),
+    proving: &Proving,
+    quit: &Quit,
+) -> Result<()> {
     let cards = cards(gpus, vcpus);
     if u32::try_from(cards.len()).unwrap_or(0) < gpus {
         tracing::warn!(
@@ -93,18 +99,18 @@ pub(crate) fn start(link: &Arc<Link>, gpus: u32, vcpus: u32, quit: &Quit) -> Res
         );
     }
     for card in cards {
-        let (link, quit) = (Arc::clone(link), quit.clone());
+        let (link, proving, quit) = (Arc::clone(link), proving.clone(), quit.clone());
         let name = format!("prove-{}", card.choice);
         std::thread::Builder::new()
             .name(name)
-            .spawn(move || listen(&link, &card, &quit))
+            .spawn(move || listen(&link, &card, &proving, &quit))
             .context("start a thread")?;
     }
     Ok(())
 }
 
 /// Asks for challenges of a card, and takes them up.
-fn listen(link: &Link, card: &Card, quit: &Quit) {
+fn listen(link: &Link, card: &Card, proving: &Proving, quit: &Quit) {
     let mut backoff = Backoff::default();
     let mut key: Option<VerifyingKey> = None;
     while !quit.is_said() {
@@ -118,7 +124,7 @@ fn listen(link: &Link, card: &Card, quit: &Quit) {
             }
             Ok((key, Some(challenge))) => {
                 backoff.reset();
-                match take_up(link, card, key, &challenge) {
+                match proving.during(|| take_up(link, card, key, &challenge)) {
                     Ok(verdict) => tell(card, &verdict),
                     Err(fault) => {
                         let why = format!("{fault:#}");

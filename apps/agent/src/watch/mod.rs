@@ -17,7 +17,7 @@ mod shelf;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -39,17 +39,19 @@ use shelf::Shelf;
 
 /// Whether the agent proves something at the moment: its own load is none.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Proving(Arc<AtomicBool>);
+pub(crate) struct Proving(Arc<AtomicUsize>);
 
 impl Proving {
-    /// Says whether it does.
-    #[expect(dead_code, reason = "the prover's loop says it")]
-    pub(crate) fn set(&self, proves: bool) {
-        self.0.store(proves, Ordering::Relaxed);
+    /// Does this, which proves. Several cards may prove at one time.
+    pub(crate) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let done = work();
+        self.0.fetch_sub(1, Ordering::Relaxed);
+        done
     }
 
     fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) > 0
     }
 }
 

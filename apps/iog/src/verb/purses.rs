@@ -151,14 +151,10 @@ impl ConvertArgs {
 
 /// Coins are mostly in one's own account: who has no project, or several, may mean that.
 fn or_of_account(why: Failure) -> Failure {
-    match why {
-        Failure::Usage { what, hint } => {
-            let own = "--purse account converts what is in your own account";
-            let hint = hint.map_or_else(|| own.to_owned(), |hint| format!("{own}; {hint}"));
-            Failure::usage(what, hint)
-        }
-        other => other,
-    }
+    let Failure::Usage { what, hint } = why else { return why };
+    let own = "--purse account converts what is in your own account";
+    let hint = hint.map_or_else(|| own.to_owned(), |hint| format!("{own}; {hint}"));
+    Failure::usage(what, hint)
 }
 
 fn quoted(quote: &ConversionQuote) -> String {

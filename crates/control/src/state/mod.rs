@@ -315,9 +315,10 @@ impl Control {
         &self.economy
     }
 
-    /// The first hour that no block has counted yet; before the coin's genesis, this hour.
+    /// The first hour that a block or prices have not counted yet; before there are either, this hour.
     pub(crate) fn first_open_hour(&self, now: Timestamp) -> Hour {
-        self.economy.blocks.open.unwrap_or_else(|| Hour::of(now))
+        let open = [self.economy.blocks.open, self.economy.market.hour];
+        open.into_iter().flatten().min().unwrap_or_else(|| Hour::of(now))
     }
 
     /// The machines on offer.

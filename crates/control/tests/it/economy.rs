@@ -1,5 +1,7 @@
 //! The coin: born once, staked, earned hour by hour, claimed, taken away and given back.
 
+use std::time::Duration;
+
 use control::{Command, GrantRecord, Noun, OfferRecord, Purse, Refusal};
 use ledger::Holder;
 use stakes::{OfferRefusal, StakeRefusal};
@@ -452,6 +454,24 @@ fn a_machine_that_stays_up_is_more_reliable_than_one_that_does_not() {
     assert!(reliability(&town, "m1") < 5_000);
     let week = &town.control.worker(worker("m0")).unwrap().week;
     assert_eq!(week.earned().to_string(), claimable(&town, "sue"));
+}
+
+#[test]
+fn a_silence_that_is_told_after_its_hour_leaves_what_the_machine_was_up_in_it() {
+    let mut town = Town::with(&[1]);
+    town.up("m0");
+    town.top_up("ann", "10");
+    town.quote("ann", "r0", 1).unwrap();
+    town.minutes(125);
+    // Nobody was awake as the hour ended, half a minute ago.
+    let end = Hour::of(town.now).end();
+    town.now = end.after(Duration::from_secs(30));
+    let heard_millis = end.millis() - 1_000;
+    town.ok("clock", Command::WorkerSilent { worker: worker("m0"), heard_millis });
+    town.ok("clock", Command::Wake {});
+    let conduct = town.control.worker(worker("m0")).unwrap().week.conduct(0);
+    assert!(conduct.hours >= 2);
+    assert_eq!(conduct.hours_up, conduct.hours);
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl World {
     }
 
     /// Takes one of the last quotes: it may be taken already, or no longer valid.
-    fn rent(&mut self, renter: usize) {
+    pub(crate) fn rent(&mut self, renter: usize) {
         let known = &self.people.renters[renter];
         let recent = &known.quotes[known.quotes.len().saturating_sub(3)..];
         let Some(rental) = self.dice.pick(recent).copied() else { return self.quote(renter) };

@@ -32,6 +32,7 @@ mod pricing_study;
 mod programs;
 mod rates;
 mod ray;
+mod rush;
 mod seeds;
 mod server;
 mod stakers;

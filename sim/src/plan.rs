@@ -61,6 +61,8 @@ pub(crate) struct Plan {
 pub(crate) struct Novelties {
     /// Whether some rentals are spot rentals, and whoever is turned away says so.
     pub(crate) spot: bool,
+    /// Whether many bid for what is left over, and others want it back.
+    pub(crate) rush: bool,
     /// Whether some pay by card.
     pub(crate) cards: bool,
     /// Whether holders vote, and the operator brakes.
@@ -89,7 +91,8 @@ impl Novelties {
         let several = if votes || seasons { dice.index(3) } else { 0 };
         let silences = (0..several).filter_map(|_| dice.pick(&hours).copied()).collect();
         let (proofs, second_thoughts) = (coin && dice.chance(350), dice.chance(300));
-        Self { spot, cards, votes, seasons, leaps, proofs, second_thoughts, silences }
+        let rush = spot && dice.chance(300);
+        Self { spot, rush, cards, votes, seasons, leaps, proofs, second_thoughts, silences }
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) enum Due {
     Assembly,
     Programs,
     Verdicts,
+    Rush,
     Leap,
     Silence(u64),
     Heirs(u32),
@@ -157,6 +158,7 @@ impl World {
             Due::Assembly => self.assemble(),
             Due::Programs => self.run_programs(),
             Due::Verdicts => self.verify()?,
+            Due::Rush => self.rush(),
             Due::Leap => self.leap(),
             Due::Silence(hours) => self.pass(hours),
             Due::LastMoment(renter, rental) => self.extend_once(renter, rental),
@@ -242,6 +244,9 @@ impl World {
         if self.plan.novelties.proofs {
             self.ask_for_proofs();
             self.agenda.at(self.now.after(seconds(10)), Due::Verdicts);
+        }
+        if self.plan.novelties.rush {
+            self.agenda.at(self.now.after(seconds(30)), Due::Rush);
         }
         if self.plan.novelties.leaps {
             self.agenda.at(self.now.after(seconds(90)), Due::Leap);

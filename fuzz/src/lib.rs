@@ -1,0 +1,26 @@
+//! Entry functions for bytes that strangers send. None may panic, and none may take more room than its input calls for.
+//!
+//! `proofs` is shared with the tests of the crate of that name, which run the same functions over the committed corpus.
+
+pub mod attest;
+pub mod mutate;
+pub mod proofs;
+
+/// An entry function, and where its inputs to begin with are, from the repository's root.
+pub type Target = (&'static str, fn(&[u8]), &'static str);
+
+/// All of them.
+pub const TARGETS: [Target; 12] = [
+    ("message", proofs::message, "crates/proofs/tests/corpus"),
+    ("transcript", proofs::transcript, "crates/proofs/tests/corpus"),
+    ("signed", proofs::signed, "crates/proofs/tests/corpus"),
+    ("entry", proofs::entry, "crates/proofs/tests/corpus"),
+    ("walks", proofs::walks, "crates/proofs/tests/corpus"),
+    ("rows", proofs::rows, "crates/proofs/tests/corpus"),
+    ("reference", proofs::reference, "crates/proofs/data"),
+    ("record", proofs::record, "crates/proofs/tests/corpus"),
+    ("tree", proofs::tree, "crates/proofs/tests/corpus"),
+    ("certificates", attest::certificates, "crates/attest/tests/data"),
+    ("evidence", attest::evidence, "crates/attest/tests/data"),
+    ("references", attest::references, "crates/attest/tests/data"),
+];

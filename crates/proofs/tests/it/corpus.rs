@@ -24,8 +24,9 @@ use crate::table::{MATMUL, MEMORY, PUZZLE, Table, prover_key};
 const CORPUS_BYTES_MAX: usize = 300 << 10;
 /// KiB by which the most memory that these tests ever have in use may grow over the corpus.
 const ROOM_MAX_KIB: u64 = 64 << 10;
-/// Every entry function.
-const ENTRIES: [(&str, fn(&[u8])); 9] = [
+type EntryFunction = (&'static str, fn(&[u8]));
+/// All of them.
+const ENTRIES: [EntryFunction; 9] = [
     ("message", entry::message),
     ("transcript", entry::transcript),
     ("signed", entry::signed),

@@ -41,6 +41,7 @@ mod trace;
 mod verifier;
 mod weather;
 mod world;
+mod zoo;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -50,6 +51,7 @@ pub use pricing_study::report as pricing_report;
 pub use seeds::{NotASeed, parse_seed, parse_seeds};
 pub use tale::Tale;
 pub use trace::Detail;
+pub use zoo::report as zoo_report;
 
 use crate::world::World;
 

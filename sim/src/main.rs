@@ -10,10 +10,11 @@ use sim::{Detail, Outcome, Tale, parse_seed, parse_seeds, pricing_report, run, r
 
 const USAGE: &str =
     "usage: sim [--seeds FROM..TO | --seed X [--trace] | --seconds N [--base X] | --file PATH | pricing | attacks |
-            economy [--years N] [--seed X] [--out FOLDER]]
+            zoo | economy [--years N] [--seed X] [--out FOLDER]]
 without arguments: the committed seeds, and fresh ones for 20 seconds
 pricing: the study of how prices are made, in some minutes
 attacks: what bending the rules of the economy brings, in some seconds
+zoo: what becomes of provers and verifiers that cheat, in half a minute
 economy: twenty years of the economy, in some minutes; --out writes its tables and plots";
 
 /// The committed seeds, as seen from the root of the repository.
@@ -152,8 +153,8 @@ fn words_of(tale: &Tale) -> String {
     format!(
         "{failed} rentals failed as they may, {told_to_go} spot rentals were told to go and {reclaimed} went; \
          {executed} proposals carried out, {in_vain} in vain, {vetoed} vetoed; {brakes} brakes stopped {stopped} \
-         commands, holders lifted {lifted}; {seasons} seasons paid, {price_steps} prices moved, {cards} cards; {proved} proofs \
-         were good and {disproved} bad, {withdrawn} versions taken back"
+         commands, holders lifted {lifted}; {seasons} seasons paid, {price_steps} prices moved, {cards} cards; \
+         {proved} proofs were good and {disproved} bad, {withdrawn} versions taken back"
     )
 }
 

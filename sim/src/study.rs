@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use sim::{economy_attacks, parse_seed, play_economy};
+use sim::{economy_attacks, parse_seed, play_economy, zoo_report};
 
 /// Years that are played unless it is said otherwise: all that blocks emit in.
 const YEARS: u32 = 20;
@@ -16,6 +16,7 @@ pub(crate) fn asked(arguments: &[String]) -> Option<Result<String, String>> {
     match words.as_slice() {
         ["economy", rest @ ..] => Some(economy(rest)),
         ["attacks"] => Some(Ok(economy_attacks())),
+        ["zoo"] => Some(Ok(zoo_report())),
         _ => None,
     }
 }

@@ -22,6 +22,7 @@ pub mod prf;
 pub mod puzzle;
 pub mod schedule;
 pub mod session;
+pub mod silence;
 mod task;
 pub mod transcript;
 pub mod tree;

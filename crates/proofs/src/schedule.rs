@@ -293,11 +293,11 @@ impl Default for ProofRules {
 }
 
 // What is asked of cards, and how long it may take:
-// - Many rounds are opened with few rows each, rather than one round with many: who leaves out whole products would not be
-//   in the one that is opened. As many rows in all, so as many bytes.
+// - Many rounds are opened with few rows each, rather than one round with many: who leaves out whole products would
+//   mostly not be asked for one of those. There are as many rows in all, so as many bytes.
 // - A walk is so long that its limit stands for about half of the bandwidth of the slowest card of the class, by its
-//   data sheet, and that neither a host's memory nor any card that makes blocks anew keeps up with it. Which faster card it
-//   is is for its fingerprint to say.
+//   data sheet, and that neither a host's memory nor any card that makes blocks anew keeps up with it. Which faster
+//   card it is is for its fingerprint to say.
 
 /// Ten puzzles, as io.net hands them out.
 const PUZZLE: Puzzle = Puzzle { bits: 20, count: 10, limit_ms: 20_000 };

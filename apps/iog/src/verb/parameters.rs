@@ -63,7 +63,7 @@ Examples:
     Withdraw {
         /// Its number.
         #[arg(value_name = "N")]
-        version: u32,
+        number: u32,
     },
 }
 
@@ -93,11 +93,11 @@ impl Args {
                 })?;
                 change(session, client, patch, *from)
             }
-            Some(Verb::Withdraw { version }) => {
+            Some(Verb::Withdraw { number }) => {
                 let newest: VersionView =
-                    client.delete(&format!("{PARAMETERS}/versions/{version}"))?;
+                    client.delete(&format!("{PARAMETERS}/versions/{number}"))?;
                 session.show(&newest, |newest| {
-                    format!("version {version} is gone; the newest is {}\n", newest.version)
+                    format!("version {number} is gone; the newest is {}\n", newest.version)
                 })
             }
         }

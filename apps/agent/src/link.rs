@@ -15,7 +15,7 @@ use units::{BlobId, WorkerId};
 use ureq::http::{Request, Response};
 use ureq::{AsSendBody, Body, SendBody};
 use wire::{
-    BeatAnswer, Challenge, ChallengeRequest, JoinAnswer, JoinRequest, Problem, Session,
+    BeatAnswer, Challenge, ChallengeRequest, JoinAnswer, JoinRequest, NetworkKey, Problem, Session,
     SessionRequest, Wanted,
 };
 use worker::Seen;
@@ -332,12 +332,8 @@ impl Link {
 
     /// The control plane's public key, in hexadecimal.
     pub(crate) fn network_key(&self) -> Result<String, Trouble> {
-        #[derive(serde::Deserialize)]
-        struct Told {
-            key: String,
-        }
-        let told: Told = understood(self.get("/v1/network/key")?)?;
-        Ok(told.key)
+        let told: NetworkKey = understood(self.get("/v1/network/key")?)?;
+        Ok(told.public_key)
     }
 
     /// A challenge for this card, if one comes within `wait`.

@@ -21,9 +21,9 @@ use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::{Certificate as X509, TbsCertificate};
 
-use crate::fwid;
 use crate::limits::CERTIFICATE_BYTES_MAX;
 use crate::report::DIGEST_BYTES;
+use crate::{fwid, lengths};
 
 const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -112,6 +112,9 @@ pub enum NotACertificate {
 pub fn parse(der: &[u8]) -> Result<Certificate, NotACertificate> {
     if der.len() > CERTIFICATE_BYTES_MAX {
         return Err(NotACertificate::TooLong);
+    }
+    if !lengths::fit(der) {
+        return Err(NotACertificate::NotDer);
     }
     let x509 = X509::from_der(der).map_err(|_| NotACertificate::NotDer)?;
     let signed = signed_part(der).ok_or(NotACertificate::NotDer)?;

@@ -18,6 +18,7 @@ pub mod certificate;
 pub mod chain;
 mod compare;
 mod fwid;
+mod lengths;
 pub mod limits;
 pub mod opaque;
 pub mod reference;

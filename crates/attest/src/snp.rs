@@ -21,6 +21,7 @@ use x509_cert::der::{Decode, Encode};
 use crate::binding::REPORT_DATA_BYTES;
 use crate::certificate::{self, signed_part};
 use crate::chain;
+use crate::lengths;
 use crate::limits::CERTIFICATE_BYTES_MAX;
 use crate::reference::Golden;
 use crate::rsa::RsaKey;
@@ -204,6 +205,9 @@ fn certified(
     now: Timestamp,
 ) -> Result<(&'static str, VerifyingKey), NotAGuest> {
     if der.len() > CERTIFICATE_BYTES_MAX {
+        return Err(NotAGuest::Certificate);
+    }
+    if !lengths::fit(der) {
         return Err(NotAGuest::Certificate);
     }
     let x509 = X509::from_der(der).map_err(|_| NotAGuest::Certificate)?;

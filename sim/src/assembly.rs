@@ -171,12 +171,14 @@ impl World {
         self.ask(who, command, Purpose::Other);
     }
 
-    /// The operator tells a version for later, or takes one back: the newest, or one that cannot be.
+    /// The operator tells a version for later, or takes one back: any that waits, of which only the newest can be, or one
+    /// that is in effect.
     pub(crate) fn think_again(&mut self) {
         let Some(control) = &self.server.control else { return };
-        let newest = control.versions_waiting().last().map(|version| version.number);
+        let waiting: Vec<u32> = control.versions_waiting().map(|version| version.number).collect();
+        let some = self.dice.pick(&waiting).copied();
         let current = control.version().number;
-        match (self.dice.between(0, 9), newest) {
+        match (self.dice.between(0, 9), some) {
             (0..=4, Some(version)) => {
                 let command = Command::WithdrawVersion { version };
                 self.ask(Actor::Operator, command, Purpose::Other);

@@ -147,12 +147,12 @@ impl Versions {
     }
 
     /// Takes a version back that the operator told and that waits. The next one has its number.
-    pub(crate) fn withdraw(&mut self, number: u32) -> Result<(), Refusal> {
+    pub(crate) fn withdraw(&mut self, number: u32, now: Hour) -> Result<(), Refusal> {
         let newest = self.newest();
+        // One whose hour has come is in effect, be it that nobody has let it be.
+        let waits = |version: &Version| version.number == number && version.from > now;
         let why = match newest.decided_by {
-            _ if self.waiting.iter().all(|version| version.number != number) => {
-                NotWithdrawn::NotWaiting { number }
-            }
+            _ if !self.waiting.iter().any(waits) => NotWithdrawn::NotWaiting { number },
             _ if newest.number != number => NotWithdrawn::NotNewest { newest: newest.number },
             Some(by) => NotWithdrawn::Decided { by },
             None => {

@@ -32,7 +32,7 @@ impl Control {
             C::RevokeKey { key } => self.revoke_key(by, key),
             C::TopUp { project, amount, note } => self.top_up(by, project, amount, &note, now),
             C::SetParameters { patch, from } => self.set_parameters(by, &patch, from, now),
-            C::WithdrawVersion { version } => self.withdraw_version(by, version),
+            C::WithdrawVersion { version } => self.withdraw_version(by, version, now),
             C::Genesis { first_month } => self.genesis(by, first_month, now),
             C::OpenGrant { grant } => self.open_grant(by, grant),
             C::ClaimGrant { grant } => self.claim_grant(by, grant, now),

@@ -22,9 +22,14 @@ impl Control {
 
     /// Takes a version back that the operator told and that is not in effect. The brake does not stop this: all stays
     /// as it is.
-    pub(crate) fn withdraw_version(&mut self, by: Actor, number: u32) -> Result<Reply, Refusal> {
+    pub(crate) fn withdraw_version(
+        &mut self,
+        by: Actor,
+        number: u32,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
         Self::only_operator(by)?;
-        self.versions.withdraw(number)?;
+        self.versions.withdraw(number, Hour::of(now))?;
         self.changed(Subject::Parameters(number));
         Ok(Reply::Done)
     }

@@ -112,6 +112,16 @@ fn a_version_that_waits_is_withdrawn_by_who_told_it() {
 }
 
 #[test]
+fn a_version_whose_hour_came_while_everybody_slept_is_not_withdrawn() {
+    let mut town = Town::new();
+    let (hour, number) = (Hour::of(town.now), town.control.version().number + 1);
+    tell_version(&mut town, r#"{"stakes":{"wait_days":5}}"#, hour.next());
+    town.now = hour.next().start();
+    let told = why(withdraw(&mut town, "operator", number));
+    assert!(told.starts_with(&format!("version {number} is not one that waits")), "{told}");
+}
+
+#[test]
 fn a_version_is_withdrawn_under_the_brake_too() {
     let mut town = Town::new();
     let next = Hour::of(town.now).next();

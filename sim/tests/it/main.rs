@@ -11,7 +11,7 @@ fn the_seeds_that_once_found_something_are_clean() {
 
 #[test]
 fn the_same_seed_is_the_same_story() {
-    (300..303).for_each(|seed| check(&run_twice(seed)));
+    (300..302).for_each(|seed| check(&run_twice(seed)));
 }
 
 #[test]
@@ -23,13 +23,13 @@ fn a_story_is_the_same_whether_it_is_written_down_or_not() {
 
 /// A swarm in which nothing happens finds nothing.
 #[test]
-fn thirty_stories_are_clean_and_eventful() {
-    let outcomes: Vec<Outcome> = (0..30).map(|seed| run(seed, Detail::Quiet)).collect();
+fn eighteen_stories_are_clean_and_eventful() {
+    let outcomes: Vec<Outcome> = (0..18).map(|seed| run(seed, Detail::Quiet)).collect();
     outcomes.iter().for_each(check);
     assert!(outcomes.iter().all(|outcome| outcome.entries > 30));
     let tale = outcomes.iter().fold(Tale::default(), |sum, outcome| sum + outcome.tale);
     let rare = [tale.failed, tale.executed, tale.vetoed, tale.brakes, tale.stopped, tale.seasons];
-    let market = [tale.price_steps, tale.cards];
+    let market = [tale.price_steps, tale.cards, tale.told_to_go, tale.proved, tale.disproved];
     assert!(rare.into_iter().chain(market).all(|count| count > 0), "{tale:?}");
 }
 

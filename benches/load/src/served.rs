@@ -70,6 +70,8 @@ fn work(mut words: impl Iterator<Item = String>) -> anyhow::Result<bool> {
         address: std::net::IpAddr::from([127, 78, 0, part]),
         ports: from..=from + 1_999,
         sandbox: agent::Sandbox::Auto,
+        stop_foreign: false,
+        driver: None,
     };
     if token == STOP {
         agent::stop_nodes(&config)?;

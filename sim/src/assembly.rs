@@ -171,8 +171,8 @@ impl World {
         self.ask(who, command, Purpose::Other);
     }
 
-    /// The operator tells a version for later, or takes one back: any that waits, of which only the newest can be, or one
-    /// that is in effect.
+    /// The operator tells a version for later, or takes one back: any that waits, of which only the newest can be, or
+    /// one that is in effect.
     pub(crate) fn think_again(&mut self) {
         let Some(control) = &self.server.control else { return };
         let waiting: Vec<u32> = control.versions_waiting().map(|version| version.number).collect();

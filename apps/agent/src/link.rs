@@ -296,26 +296,23 @@ impl Link {
     /// What should run here, once it is newer than `revision` or after `wait`.
     pub(crate) fn wanted(&self, revision: u64, wait: Duration) -> Result<Wanted, Trouble> {
         let path = format!("/v1/worker/wanted?revision={revision}&wait_secs={}", wait.as_secs());
-        self.within(|pass| {
-            understood(self.http.ask(Question {
-                method: "GET",
-                path: &path,
-                token: Some(&pass.token),
-                said: Said::Nothing,
-                patience: wait + ANSWER_PATIENCE,
-            })?)
-        })
+        understood(self.wait_for(&path, wait)?)
     }
 
     /// A file of the control plane.
     pub(crate) fn get(&self, path: &str) -> Result<Response<Body>, Trouble> {
+        self.wait_for(path, Duration::ZERO)
+    }
+
+    /// An answer that the control plane may hold back for `wait`.
+    fn wait_for(&self, path: &str, wait: Duration) -> Result<Response<Body>, Trouble> {
         self.within(|pass| {
             self.http.ask(Question {
                 method: "GET",
                 path,
                 token: Some(&pass.token),
                 said: Said::Nothing,
-                patience: ANSWER_PATIENCE,
+                patience: wait + ANSWER_PATIENCE,
             })
         })
     }
@@ -343,15 +340,7 @@ impl Link {
         wait: Duration,
     ) -> Result<Option<Vec<u8>>, Trouble> {
         let path = format!("/v1/io-worker/challenge?card={card}&wait_secs={}", wait.as_secs());
-        self.within(|pass| {
-            message(self.http.ask(Question {
-                method: "GET",
-                path: &path,
-                token: Some(&pass.token),
-                said: Said::Nothing,
-                patience: wait + ANSWER_PATIENCE,
-            })?)
-        })
+        message(self.wait_for(&path, wait)?)
     }
 
     /// Hands over a message of a proof; the answer is the next message, if there is one.

@@ -131,7 +131,9 @@ impl World {
             sigma: bytes(),
             tasks,
         };
-        SealedRecord { at, cards, tasks: TASKS[..count].to_vec(), entry }
+        let tasks = TASKS[..count].to_vec();
+        let (rental, fingerprint, slash) = (None, None, None);
+        SealedRecord { at, cards, tasks, entry, rental, fingerprint, slash }
     }
 
     /// A verdict is told: as it is, or so that it must be refused.

@@ -43,9 +43,10 @@ pub use limits::{
 };
 pub use parameters::{PATCH_BYTES_MAX, VERSIONS_WAITING_MAX, Version};
 pub use record::{
-    Actor, Body, BrakeRecord, Command, Digest, Entry, ExemptionRecord, FiltersRecord, GrantRecord,
-    JobSaid, MachineRecord, NodeSaid, OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid,
-    ProposalRecord, Purse, Role, Scope, SealedRecord, SeasonRecord, SlashRecord, VerdictRecord,
+    Actor, Body, BrakeRecord, Command, Digest, Entry, ExemptionRecord, FiltersRecord,
+    FingerprintRecord, GrantRecord, JobSaid, MachineRecord, NodeSaid, OfferRecord, OrderRecord,
+    Parameters, PhaseSaid, ProofSaid, ProposalRecord, Purse, Role, Scope, SealedRecord,
+    SeasonRecord, SlashRecord, VerdictRecord,
 };
 pub use refusal::{Needs, Noun, Refusal};
 pub use roll::{Beat, Roll};

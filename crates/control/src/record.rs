@@ -20,7 +20,7 @@ use units::{
 };
 
 pub use parameters::Parameters;
-pub use proof::SealedRecord;
+pub use proof::{FingerprintRecord, SealedRecord};
 pub use season::SeasonRecord;
 pub use votes::{BrakeRecord, ProposalRecord};
 

@@ -185,7 +185,8 @@ impl House {
             *tally.by.entry(one.verdict.outcome()).or_default() += 1;
             let entry = Entry::of(&one.transcript, self.now.millis()).expect("it was sealed");
             let tasks = super::wire::tasks_of(&one.transcript);
-            let proof = SealedRecord { at, cards, tasks, entry };
+            let (rental, fingerprint, slash) = (None, None, None);
+            let proof = SealedRecord { at, cards, tasks, entry, rental, fingerprint, slash };
             self.tell(Actor::Clock, Command::SealProof { worker: self.worker, proof });
         }
     }

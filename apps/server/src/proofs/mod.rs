@@ -25,11 +25,11 @@ use proofs::prf::derive;
 use proofs::session::{Rejected, Reply, Verifier, Work};
 use proofs::{Outcome, Reason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use units::WorkerId;
+use units::{SlashId, WorkerId};
 
 use self::judges::Judges;
 use self::table::{Asker, Desk, Place, Session, State, Table};
-use crate::clock::{now, random};
+use crate::clock::{fresh_bits, now, random};
 use crate::limits::{PROOF_OPENINGS_KIB_MAX, PROOF_ROOM_WAIT};
 use crate::metrics::Metrics;
 use crate::secrets::sha256;
@@ -315,7 +315,9 @@ impl Proofs {
 
     async fn tell(&self, session: &Session, entry: Entry, outcome: Outcome) -> bool {
         let (worker, at, cards) = (session.worker, session.at, session.cards);
-        let proof = SealedRecord { at, cards, tasks: session.tasks.clone(), entry };
+        let (tasks, slash) = (session.tasks.clone(), Some(SlashId::from_bits(fresh_bits())));
+        let (rental, fingerprint) = (None, None);
+        let proof = SealedRecord { at, cards, tasks, entry, rental, fingerprint, slash };
         for _ in 0..TELLS_MAX {
             let command = Command::SealProof { worker, proof: proof.clone() };
             match self.writer.tell_as(Actor::Clock, command).await {

@@ -23,7 +23,7 @@ impl Control {
         record: SealedRecord,
     ) -> Result<Reply, Refusal> {
         only_clock(by)?;
-        let SealedRecord { at, cards, tasks, entry } = record;
+        let SealedRecord { at, cards, tasks, entry, .. } = record;
         let wrong = |why: &str| Refusal::Invalid { field: "entry", why: why.to_owned() };
         if entry.worker != id {
             return Err(wrong("it is another machine's"));

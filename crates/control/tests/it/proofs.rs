@@ -47,7 +47,9 @@ fn entry(of: &str, session: u8, reasons: &[Reason]) -> Entry {
 
 fn sealed(of: &str, session: u8, reasons: &[Reason], at: Timestamp) -> Command {
     let tasks = [MATMUL, MEMORY][..reasons.len()].to_vec();
-    let proof = SealedRecord { at, cards: 1, tasks, entry: entry(of, session, reasons) };
+    let entry = entry(of, session, reasons);
+    let (rental, fingerprint, slash) = (None, None, None);
+    let proof = SealedRecord { at, cards: 1, tasks, entry, rental, fingerprint, slash };
     Command::SealProof { worker: worker(of), proof }
 }
 

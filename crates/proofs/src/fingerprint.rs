@@ -11,6 +11,7 @@
 //!
 //! Nothing here is money, and floats are used: a verdict of a proof never depends on them.
 
+mod measure;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use utoipa::ToSchema;
 
 use crate::limits::{BLOCK_BYTES, LOG_N_MAX, LOG_N_MIN, MIX_MAX, MIX_MIN};
 
+pub use measure::measured;
 pub use verdict::{Verdict, verdict};
 
 /// The version of references that this reads.

@@ -10,6 +10,7 @@
 
 mod bytes;
 pub mod calls;
+pub mod canary;
 mod device;
 pub mod fingerprint;
 pub mod limits;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use units::{DeviceKind, Hour, Timestamp, WorkerId};
 use utoipa::ToSchema;
 
+use crate::canary::CanaryRules;
 use crate::limits::BLOCKS_MAX;
 use crate::prf::derive;
 use crate::task::{BadTask, Matmul, Memory, Puzzle, Task};
@@ -93,6 +94,9 @@ pub struct ProofRules {
     pub hourly_ms_max: u32,
     /// What is asked, by class.
     pub classes: BTreeMap<String, Class>,
+    /// How renters may have what they rent checked.
+    #[serde(default)]
+    pub canary: CanaryRules,
 }
 
 /// Rules that cannot hold.
@@ -114,6 +118,12 @@ pub enum NotProofRules {
     /// A session of no length.
     #[error("a session lasts 30 to 1800 seconds, with at most 8 pings")]
     Session,
+    /// Canaries without bounds.
+    #[error(
+        "canaries come after 1 to 1440 minutes, take 1 to 3600 seconds a day, last 1 to 1440 minutes, ask for at least \
+         one product and a mebibyte, and allow at least what their class does"
+    )]
+    Canary,
     /// A task out of bounds.
     #[error("class {class}: {bad}")]
     Task {
@@ -189,7 +199,7 @@ impl Class {
     fn check(&self, name: &str, rules: &ProofRules) -> Result<(), NotProofRules> {
         let class = || name.to_owned();
         let tasks = self.tasks(self.vram_from_mib);
-        for task in &tasks {
+        for task in tasks.iter().chain(&self.canary(self.vram_from_mib, &rules.canary)) {
             task.check().map_err(|bad| NotProofRules::Task { class: class(), bad })?;
         }
         let limit_ms = tasks.iter().map(Task::limit_ms).sum();
@@ -243,6 +253,9 @@ impl ProofRules {
         if !(30..=1800).contains(&self.session_secs) || self.pings > crate::limits::PINGS_MAX {
             return Err(NotProofRules::Session);
         }
+        if !self.canary.hold() {
+            return Err(NotProofRules::Canary);
+        }
         classes.iter().try_for_each(|(name, class)| class.check(name, self))
     }
 
@@ -288,6 +301,7 @@ impl Default for ProofRules {
                 ("gpu-24".to_owned(), LARGE),
                 ("gpu-80".to_owned(), DATA_CENTER),
             ]),
+            canary: CanaryRules::default(),
         }
     }
 }

@@ -127,7 +127,7 @@ pub fn recheck(bytes: &[u8], secret: Option<[u8; 32]>) -> Result<Report, Flaw> {
     Ok(Report { session, challenge, verdict, messages: messages.len() })
 }
 
-fn split(mut bytes: &[u8]) -> Result<Vec<Message<'_>>, Flaw> {
+pub(crate) fn split(mut bytes: &[u8]) -> Result<Vec<Message<'_>>, Flaw> {
     let mut messages = Vec::new();
     while !bytes.is_empty() {
         let number = messages.len();

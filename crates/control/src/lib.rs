@@ -43,18 +43,18 @@ pub use limits::{
 };
 pub use parameters::{PATCH_BYTES_MAX, VERSIONS_WAITING_MAX, Version};
 pub use record::{
-    Actor, Body, BrakeRecord, Command, Digest, Entry, ExemptionRecord, FiltersRecord,
-    FingerprintRecord, GrantRecord, JobSaid, MachineRecord, NodeSaid, OfferRecord, OrderRecord,
-    Parameters, PhaseSaid, ProofSaid, ProposalRecord, Purse, Role, Scope, SealedRecord,
+    Actor, AttestationRecord, Attested, Body, BrakeRecord, CardRecord, Command, Digest, Entry,
+    ExemptionRecord, FiltersRecord, FingerprintRecord, GrantRecord, GuestRecord, JobSaid,
+    MachineRecord, NodeSaid, OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid, ProposalRecord, Purse, Role, Scope, SealedRecord,
     SeasonRecord, SlashRecord, VerdictRecord,
 };
 pub use refusal::{Needs, Noun, Refusal};
 pub use roll::{Beat, Roll};
 pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
-    BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checks,
+    BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checked, Checks,
     Control, Economy, Genesis, Grant, Head, Hired, Invite, Job, JobStage, Key, Listing, Market,
     Node, NodeStage, Nomination, Outcome, Person, Priced, Project, Proved, Rental, Reply, Revenue,
-    Round, Settled, Told, Uptime, Week, Worker,
+    Round, Settled, Told, Unfit, Uptime, Week, Worker,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

@@ -42,3 +42,6 @@ pub const RENTALS_OPEN_MAX: usize = 1_000;
 
 /// Exemptions of one machine.
 pub const EXEMPTIONS_MAX: usize = 32;
+
+/// Cards of one attestation: two trays of eight.
+pub(crate) const ATTESTED_CARDS_MAX: usize = attest::limits::GPUS_MAX;

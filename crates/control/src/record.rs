@@ -3,6 +3,7 @@
 //! These are the only types of this crate that are serialized. A field is never renamed or given another meaning;
 //! what is new is optional. Commands carry every id, time and chance they need, so that a replay needs nothing else.
 
+mod attest;
 mod parameters;
 mod proof;
 mod season;
@@ -19,6 +20,7 @@ use units::{
     Resources, SeasonId, SlashId, Tier, Timestamp, WorkerId,
 };
 
+pub use attest::{AttestationRecord, Attested, CardRecord, GuestRecord};
 pub use parameters::Parameters;
 pub use proof::{FingerprintRecord, SealedRecord};
 pub use season::SeasonRecord;
@@ -137,6 +139,8 @@ pub enum Command {
     RecordProof { worker: WorkerId, verdict: VerdictRecord },
     /// A session of proofs came to its verdict, and is logged.
     SealProof { worker: WorkerId, proof: SealedRecord },
+    /// A machine has attested what it is.
+    Attest { worker: WorkerId, attestation: AttestationRecord },
     /// The operator excuses a machine from rules for rewards.
     Exempt { worker: WorkerId, exemption: ExemptionRecord },
     /// The operator shuts a machine out, or lets it in again.

@@ -134,6 +134,14 @@ pub enum Refusal {
     /// The same hardware has joined under another name.
     #[error("this machine has joined before, as another worker")]
     SameMachine,
+    /// A card has attested in another machine, and that stands.
+    #[error(
+        "the card with serial number {serial} stands for another machine: it may attest here once that has ended"
+    )]
+    SameCard {
+        /// The card's chip.
+        serial: String,
+    },
     /// It is not the moment for that.
     #[error("not now: {0}")]
     Stage(#[from] StageRefusal),

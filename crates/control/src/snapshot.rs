@@ -14,7 +14,7 @@ mod parts;
 use crate::state::Control;
 
 /// Grows with every change of what a snapshot looks like.
-pub const SNAPSHOT_FORMAT: u32 = 7;
+pub const SNAPSHOT_FORMAT: u32 = 8;
 
 /// Why bytes are not a state.
 #[derive(Debug, thiserror::Error)]

@@ -45,10 +45,13 @@ pub(crate) struct Summary {
 }
 
 /// Tiers with certifications: one bit for each pair, so that a rare pair of common things is known to be rare.
-pub(crate) type Kinds = u64;
+/// Certifications beyond the first few share one bit of the pair.
+pub(crate) type Kinds = u128;
 
 fn kind(tier: u64, certifications: u64) -> Kinds {
-    1 << (tier << CERTIFICATION_BITS | certifications)
+    let own = certifications & ((1 << OWN_BITS) - 1);
+    let others = u64::from(certifications >> OWN_BITS != 0) << OWN_BITS;
+    1 << (tier << (OWN_BITS + 1) | others | own)
 }
 
 /// The least and the most of something.
@@ -152,7 +155,10 @@ pub(crate) struct Sieve {
     pub(crate) disk_mib: u64,
     pub(crate) tier: u64,
     pub(crate) certifications: u64,
+    /// Pairs of which some machine may pass.
     pub(crate) kinds: Kinds,
+    /// Pairs of which every machine passes.
+    pub(crate) kinds_whole: Kinds,
     pub(crate) countries: Option<Wanted>,
     pub(crate) suppliers: Option<Wanted>,
 }
@@ -199,8 +205,11 @@ impl Sieve {
     pub(crate) fn want_kinds(&mut self, tier: u64, certifications: u64) {
         let tiers = tier..1 << TIER_BITS;
         let all = tiers.flat_map(|tier| (0..1 << CERTIFICATION_BITS).map(move |has| (tier, has)));
-        let passing = all.filter(|(_, has)| certifications & !has == 0);
-        self.kinds = passing.fold(0, |kinds, (tier, has)| kinds | kind(tier, has));
+        let passes = |(_, has): &(u64, u64)| certifications & !has == 0;
+        let (passing, others): (Vec<_>, Vec<_>) = all.partition(passes);
+        let join = |kinds, (tier, has): (u64, u64)| kinds | kind(tier, has);
+        self.kinds = passing.into_iter().fold(0, join);
+        self.kinds_whole = self.kinds & !others.into_iter().fold(0, join);
         (self.tier, self.certifications) = (tier, certifications);
     }
 
@@ -228,14 +237,16 @@ impl Sieve {
 }
 
 /// Bits kept for certifications.
-const CERTIFICATION_BITS: usize = 3;
+const CERTIFICATION_BITS: usize = 5;
+/// Of them, those that have a bit of their own in a pair of [`Kinds`].
+const OWN_BITS: usize = 3;
 const TIER_BITS: usize = 3;
 const COUNTRY_BITS: usize = 10;
 const SUPPLIER_BITS: usize = 32;
 const _: () = assert!(units::Certification::ALL.len() == CERTIFICATION_BITS, "each has its bit");
 const _: () = assert!(26 * 26 < 1 << COUNTRY_BITS, "every pair of letters has its number");
 const _: () = assert!(units::Tier::ALL.len() <= 1 << TIER_BITS, "a tier has its bits");
-const _: () = assert!(1 << (TIER_BITS + CERTIFICATION_BITS) <= Kinds::BITS, "a pair has its bit");
+const _: () = assert!(1 << (TIER_BITS + OWN_BITS + 1) <= Kinds::BITS, "a pair has its bit");
 
 /// Up to [`BLOCK_LENGTH`] machines, by price and then by worker.
 ///
@@ -387,7 +398,7 @@ impl Block {
     #[inline]
     pub(crate) fn passing(&self, sieve: &Sieve, summary: &Summary) -> u64 {
         let mut mask = summary.all();
-        if summary.kinds & !sieve.kinds != 0 {
+        if summary.kinds & !sieve.kinds_whole != 0 {
             mask &= self.of_kinds(sieve);
         }
         if let (Some(wanted), true) = (&sieve.countries, mask != 0) {

@@ -199,6 +199,8 @@ pub(crate) fn certification_bits(certifications: &BTreeSet<Certification>) -> u6
         Certification::Hipaa => 1,
         Certification::Iso27001 => 1 << 1,
         Certification::Soc2 => 1 << 2,
+        Certification::AttestedGpu => 1 << 3,
+        Certification::Confidential => 1 << 4,
     };
     certifications.iter().map(bit).sum()
 }

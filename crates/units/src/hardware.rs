@@ -142,7 +142,7 @@ impl Tier {
 }
 
 words! {
-    /// What somebody vouches for about the place a machine stands in.
+    /// What somebody vouches for about a machine, or about the place it stands in.
     Certification {
         /// HIPAA: health data may be processed there.
         Hipaa = "hipaa",
@@ -150,7 +150,22 @@ words! {
         Iso27001 = "iso27001",
         /// SOC 2 type II.
         Soc2 = "soc2",
-    } known "hipaa, iso27001, soc2"
+        /// Every card on offer has attested lately that it is what its maker certified. Only the network says so.
+        AttestedGpu = "attested-gpu",
+        /// The machine is a confidential virtual machine whose image is admitted, and whose cards, if any, are its
+        /// own. Only the network says so.
+        Confidential = "confidential",
+    } known "hipaa, iso27001, soc2, attested-gpu, confidential"
+}
+
+impl Certification {
+    /// Whether it follows from what the machine showed lately, so that nobody may claim it.
+    pub const fn is_shown(self) -> bool {
+        match self {
+            Self::AttestedGpu | Self::Confidential => true,
+            Self::Hipaa | Self::Iso27001 | Self::Soc2 => false,
+        }
+    }
 }
 
 words! {

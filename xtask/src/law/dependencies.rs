@@ -9,7 +9,17 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("attest", &["units"]),
     (
         "control",
-        &["ledger", "market", "merkle", "proofs", "rewards", "scheduler", "stakes", "units"],
+        &[
+            "attest",
+            "ledger",
+            "market",
+            "merkle",
+            "proofs",
+            "rewards",
+            "scheduler",
+            "stakes",
+            "units",
+        ],
     ),
     ("fake-nvml", &[]),
     ("iog", EVERYTHING),
@@ -31,6 +41,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 const BRAINS_AND_WIRE: &[&str] = &[
+    "attest",
     "control",
     "ledger",
     "market",
@@ -43,8 +54,8 @@ const BRAINS_AND_WIRE: &[&str] = &[
     "wire",
     "worker",
 ];
-/// A supplier's machine proves.
-const SUPPLY: &[&str] = &["merkle", "proofs", "prover", "units", "wire", "worker"];
+/// A supplier's machine proves and attests.
+const SUPPLY: &[&str] = &["attest", "merkle", "proofs", "prover", "units", "wire", "worker"];
 /// Benchmarks and tests run the real shells.
 const BENCHES: &[&str] = EVERYTHING;
 const EVERYTHING: &[&str] = &[

@@ -77,6 +77,18 @@ macro_rules! page {
 /// Every code with its status, its title, and the page that explains it.
 pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("already-exists", StatusCode::CONFLICT, "It exists already", page!("already-exists")),
+    (
+        "attestation-refused",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "The evidence is not admitted",
+        page!("attestation-refused"),
+    ),
+    (
+        "attestation-unclear",
+        StatusCode::CONFLICT,
+        "Nothing can be said of the evidence yet",
+        page!("attestation-unclear"),
+    ),
     ("bad-request", StatusCode::BAD_REQUEST, "The request cannot be read", page!("bad-request")),
     ("braked", StatusCode::CONFLICT, "The emergency brake is pulled", page!("braked")),
     ("busy", StatusCode::SERVICE_UNAVAILABLE, "No room just now", page!("busy")),
@@ -129,6 +141,12 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("no-liquidity", StatusCode::CONFLICT, "The exchange has not enough", page!("no-liquidity")),
     ("no-offer", StatusCode::CONFLICT, "No machines for this order", page!("no-offer")),
     ("no-rate", StatusCode::CONFLICT, "The coin has no rate", page!("no-rate")),
+    (
+        "nonce-unknown",
+        StatusCode::CONFLICT,
+        "The nonce is not one to be answered",
+        page!("nonce-unknown"),
+    ),
     ("not-found", StatusCode::NOT_FOUND, "Not found", page!("not-found")),
     ("granted", StatusCode::CONFLICT, "Given for rentals", page!("granted")),
     ("not-outside", StatusCode::CONFLICT, "More coins than are outside", page!("not-outside")),
@@ -143,6 +161,7 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("rate-limited", StatusCode::TOO_MANY_REQUESTS, "Too many requests", page!("rate-limited")),
     ("rate-moved", StatusCode::CONFLICT, "The rate has moved", page!("rate-moved")),
     ("rate-rejected", StatusCode::CONFLICT, "The readings make no rate", page!("rate-rejected")),
+    ("same-card", StatusCode::CONFLICT, "The card stands for another machine", page!("same-card")),
     ("same-machine", StatusCode::CONFLICT, "The machine has joined before", page!("same-machine")),
     ("season-refused", StatusCode::CONFLICT, "Not with this season", page!("season-refused")),
     (
@@ -242,6 +261,7 @@ fn answer(refusal: &Refusal) -> (&'static str, StatusCode) {
         Refusal::Expired(_) => ("expired", StatusCode::CONFLICT),
         Refusal::Used(_) => ("used", StatusCode::CONFLICT),
         Refusal::SameMachine => ("same-machine", StatusCode::CONFLICT),
+        Refusal::SameCard { .. } => ("same-card", StatusCode::CONFLICT),
         Refusal::Stage(_) => ("wrong-state", StatusCode::CONFLICT),
         Refusal::InUse { .. } => ("in-use", StatusCode::CONFLICT),
         Refusal::NoOffer(scheduler::Refusal::NoCapacity(_)) => ("no-offer", StatusCode::CONFLICT),
@@ -287,6 +307,7 @@ fn hint(refusal: &Refusal) -> Option<String> {
         Refusal::SameMachine => {
             "retire the other worker first, or run the agent from its data folder"
         }
+        Refusal::SameCard { .. } => "retire the other worker, or wait until its attestation has ended",
         Refusal::InUse { .. } => "pause it, and try again when its rentals are over",
         Refusal::NoOffer(scheduler::Refusal::NoCapacity(explanation)) => {
             return explanation.relaxations.first().map(ToString::to_string);

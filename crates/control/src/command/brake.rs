@@ -106,6 +106,7 @@ fn stopped_by(command: &Command) -> Option<Switch> {
         | C::Convert { .. }
         | C::RecordProof { .. }
         | C::SealProof { .. }
+        | C::Attest { .. }
         | C::Exempt { .. }
         | C::SetBlocked { .. }
         | C::Stake { .. }

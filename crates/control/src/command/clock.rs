@@ -15,6 +15,7 @@ impl Control {
         self.parameters_on(now);
         self.move_prices(now);
         self.wake_seasons(now);
+        self.wake_attestations(now);
         self.close_blocks(now);
         self.wake_votes(now);
         self.wake_stakes(now);

@@ -46,6 +46,7 @@ impl Control {
             }
             C::RecordProof { worker, verdict } => self.verdict(by, worker, &verdict),
             C::SealProof { worker, proof } => self.seal_proof(by, worker, proof),
+            C::Attest { worker, attestation } => self.attest(by, worker, attestation, now),
             C::Exempt { worker, exemption } => self.exempt_worker(by, worker, exemption),
             C::SetBlocked { worker, reason } => self.block_worker(by, worker, reason),
             C::ClaimRewards { account, wanted } => self.claim_rewards(by, account, wanted),

@@ -2,6 +2,7 @@
 //!
 //! Every function here checks everything first and changes things after, so that a refusal changes nothing.
 
+mod attest;
 mod block;
 mod brake;
 mod burn;
@@ -24,6 +25,8 @@ mod supply;
 mod vote;
 
 use units::{AccountId, ProjectId};
+
+pub(crate) use attest::Standing as AttestationsStanding;
 
 use crate::record::{Actor, Role};
 use crate::refusal::{Needs, Noun, Refusal};

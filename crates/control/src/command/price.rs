@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use market::{PriceKey, PriceQuote, Region, Stage};
 use scheduler::Prices;
-use units::{AccountId, Coins, Credits, Hour, ProjectId, RentalId, Timestamp, WorkerId};
+use units::{
+    AccountId, Certification, Coins, Credits, Hour, ProjectId, RentalId, Timestamp, WorkerId,
+};
 
 use super::Standing;
 use super::rental::asked;
@@ -30,7 +32,7 @@ impl Control {
 
     /// What an hour of one card of such a machine would cost now, whether or not one has joined.
     pub fn price_of(&self, machine: &MachineRecord) -> Option<PriceQuote> {
-        self.card_hour(&self.priced(machine))
+        self.card_hour(&self.priced(machine, machine.certifications.clone()))
     }
 
     fn card_hour(&self, priced: &Priced) -> Option<PriceQuote> {
@@ -38,8 +40,12 @@ impl Control {
         Some(self.economy.market.pricing.quote(key, priced.base, rules))
     }
 
-    /// Which prices a machine has, by the registry of the day.
-    pub(crate) fn priced(&self, machine: &MachineRecord) -> Priced {
+    /// Which prices a machine that is listed with these certifications has, by the registry of the day.
+    pub(crate) fn priced(
+        &self,
+        machine: &MachineRecord,
+        certifications: BTreeSet<Certification>,
+    ) -> Priced {
         let registry = &self.parameters().registry;
         let threads = machine.offers.vcpus;
         let cpu = registry.hour(&registry.classify_cpu(&machine.cpu_model, threads));
@@ -47,11 +53,15 @@ impl Control {
         let base = machine.gpu_model.as_ref().map_or(Credits::ZERO, |model| {
             registry.hour(&registry.classify(model.text(), machine.vram_mib))
         });
-        Priced { key: self.price_key(machine).map(Arc::new), base, vcpu_hour }
+        Priced { key: self.price_key(machine, certifications).map(Arc::new), base, vcpu_hour }
     }
 
     /// Which price a machine's cards have: all that drivers call differently and is one model has one.
-    fn price_key(&self, machine: &MachineRecord) -> Option<PriceKey> {
+    fn price_key(
+        &self,
+        machine: &MachineRecord,
+        certifications: BTreeSet<Certification>,
+    ) -> Option<PriceKey> {
         let model = machine.gpu_model.as_ref()?;
         let known = self.parameters().registry.find(model.text()).filter(|model| model.listed);
         let listed = known.and_then(|listed| listed.name.parse().ok());
@@ -59,7 +69,7 @@ impl Control {
             model: listed.unwrap_or_else(|| model.clone()),
             tier: machine.tier,
             region: machine.country.map_or(Region::Elsewhere, Region::of),
-            certifications: machine.certifications.clone(),
+            certifications,
         })
     }
 

@@ -82,8 +82,9 @@ impl Control {
         let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
         worker.machine = machine;
         worker.described = now;
-        // What it was judged as is no more.
+        // What it was judged as is no more, nor what it has shown.
         worker.nominated = None;
+        self.forget_attestation(id);
         self.list(id);
         self.changed(Subject::Worker(id));
         self.offers_moved(&offers, now);
@@ -110,6 +111,7 @@ impl Control {
             return Err(Refusal::InUse { rentals: worker.nodes.len() });
         }
         let fingerprint = worker.fingerprint;
+        self.forget_attestation(id);
         self.workers.remove(&id);
         self.fingerprints.remove(&fingerprint);
         self.inventory.remove(id);
@@ -160,7 +162,7 @@ impl Control {
     pub(crate) fn list(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };
         let listing = self.listing_of(&worker.machine);
-        let priced = self.priced(&worker.machine);
+        let priced = self.priced(&worker.machine, worker.certifications());
         let prices = self.prices_of(&priced);
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.listing = listing;
@@ -182,7 +184,7 @@ impl Control {
             vram_mib: machine.vram_mib,
             country: machine.country,
             tier: machine.tier,
-            certifications: machine.certifications.clone(),
+            certifications: worker.certifications(),
             prices,
         });
         self.inventory.set_open(id, open);
@@ -252,6 +254,10 @@ fn check_machine(machine: &MachineRecord) -> Result<(), Refusal> {
         && offers.disk_mib <= limits::DISK_MIB_PER_MACHINE_MAX;
     if !small {
         return invalid("machine.offers", "more than any machine has");
+    }
+    if let Some(shown) = machine.certifications.iter().find(|it| it.is_shown()) {
+        let why = format!("`{shown}` is not claimed but attested");
+        return invalid("machine.certifications", &why);
     }
     if machine.cpu_model.len() > LABEL_BYTES_MAX || machine.os.len() > LABEL_BYTES_MAX {
         return invalid("machine", "a label is too long");

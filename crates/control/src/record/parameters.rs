@@ -44,6 +44,8 @@ pub struct Parameters {
     pub checklist: ChecklistRules,
     /// When machines are asked to prove what they have, and what exactly.
     pub proofs: ProofRules,
+    /// How old the data may be that attestations are verified with, what they must show, and how long they hold.
+    pub attestation: attest::Rules,
     /// Rules of the checklist from which every machine is excused: what this network cannot judge yet.
     pub exempt: RuleSet,
     /// Who is given what of the coins at genesis.
@@ -90,6 +92,7 @@ impl Default for Parameters {
             blocks: BlockRules { close_delay_secs: 45, ..BlockRules::default() },
             checklist: ChecklistRules::default(),
             proofs: ProofRules::default(),
+            attestation: attest::Rules::default(),
             exempt: exempt.into_iter().collect(),
             genesis: GenesisRules::default(),
             stakes: StakeRules::default(),
@@ -123,6 +126,7 @@ impl Parameters {
         named("blocks", self.blocks.check())?;
         named("checklist", self.checklist.check())?;
         named("proofs", self.proofs.check())?;
+        named("attestation", self.attestation.check())?;
         named("genesis", self.genesis.check(self.emission.genesis))?;
         let silence = crate::limits::SILENCE_MAX.as_secs();
         if u64::from(self.blocks.close_delay_secs) <= silence {

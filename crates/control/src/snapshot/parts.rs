@@ -13,10 +13,11 @@ use units::{
 
 use super::NotAState;
 use super::foreign::{AccountPart, HoldPart, SeatPart, StagePart, ToldPart};
+use crate::command::AttestationsStanding;
 use crate::parameters::Versions;
 use crate::record::{Digest, OrderRecord, Role};
 use crate::state::{
-    Control, Economy, Head, Invite, Job, Key, Node, NodeStage, Person, Project, Rental, Reply,
+    Checked, Control, Economy, Head, Invite, Job, Key, Node, NodeStage, Person, Project, Rental, Reply,
     Settled, Told, Worker,
 };
 
@@ -53,6 +54,8 @@ struct RentalPart {
     day_seen_at: Option<Timestamp>,
     worked: Vec<Worked>,
     settled: Option<Settled>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    checked: BTreeMap<WorkerId, Checked>,
     wanted_back: Option<Timestamp>,
     reason: Option<String>,
     jobs: Vec<JobId>,
@@ -168,6 +171,8 @@ impl Control {
         }
         self.fingerprints =
             self.workers.iter().map(|(id, worker)| (worker.fingerprint, *id)).collect();
+        let workers = self.workers.iter().map(|(id, worker)| (*id, worker));
+        self.attested = AttestationsStanding::of(workers);
         for rental in self.rentals.values() {
             self.due.extend(rental.due.map(|due| (due, rental.id)));
             if let Some(project) = self.projects.get_mut(&rental.project) {
@@ -208,6 +213,7 @@ impl From<&Rental> for RentalPart {
             day_seen_at: rental.day_seen_at,
             worked: rental.worked.clone(),
             settled: rental.settled,
+            checked: rental.checked.clone(),
             wanted_back: rental.wanted_back,
             reason: rental.reason.clone(),
             jobs: rental.jobs.clone(),
@@ -234,6 +240,7 @@ impl From<RentalPart> for Rental {
             day_seen_at: part.day_seen_at,
             worked: part.worked,
             settled: part.settled,
+            checked: part.checked,
             wanted_back: part.wanted_back,
             reason: part.reason,
             jobs: part.jobs,

@@ -1,5 +1,6 @@
 //! The state, and the one way to change it.
 
+mod canaries;
 mod conduct;
 mod economy;
 mod hired;
@@ -18,6 +19,7 @@ use units::{
     ProposalId, RentalId, SeasonId, SlashId, Timestamp, TransferId, WorkerId,
 };
 
+pub use canaries::{Checked, Unfit};
 pub use conduct::Week;
 pub use economy::{
     BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, BurnRecord, BurnStep, Burning, Economy, Genesis,
@@ -33,6 +35,7 @@ pub use told::Told;
 pub(crate) use uptime::MINUTE_MILLIS;
 pub use uptime::Uptime;
 
+use crate::command::AttestationsStanding;
 use crate::effect::{Closed, Effect, Movement, Subject};
 use crate::parameters::{Version, Versions};
 use crate::record::{Body, Digest, Entry, Parameters};
@@ -101,6 +104,7 @@ pub struct Control {
     pub(crate) invites: BTreeMap<InviteId, Invite>,
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) fingerprints: BTreeMap<Digest, WorkerId>,
+    pub(crate) attested: AttestationsStanding,
     pub(crate) inventory: Inventory,
     pub(crate) rentals: BTreeMap<RentalId, Rental>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
@@ -179,7 +183,8 @@ impl Control {
         let version = self.versions.next_from().map(Hour::start);
         let hourly = [self.block_due(), self.prices_due(), self.burn_due()];
         let holders = [self.stakes_due(), self.votes_due(), self.seasons_due()];
-        [rental, version].into_iter().chain(hourly).chain(holders).flatten().min()
+        let others = [rental, version, self.attestations_due()];
+        others.into_iter().chain(hourly).chain(holders).flatten().min()
     }
 
     /// The next thing the shell must do once the entries told so far are durable.

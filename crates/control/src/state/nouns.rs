@@ -10,11 +10,12 @@ use units::{
     AccountId, BlobId, Credits, JobId, Name, ProjectId, RentalId, Timestamp, TransferId, WorkerId,
 };
 
+use super::canaries::{Checked, Unfit};
 use super::conduct::Week;
 use super::hired::Hired;
 use super::standing::{Checks, Listing, Nomination, Priced};
 use super::uptime::Uptime;
-use crate::record::{Digest, MachineRecord, OrderRecord, Role, Scope};
+use crate::record::{AttestationRecord, Digest, MachineRecord, OrderRecord, Role, Scope};
 
 /// A person or a company.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,9 @@ pub struct Worker {
     pub nominated: Option<Nomination>,
     /// What verifiers and the operator have said of it.
     pub checks: Checks,
+    /// What it has attested, while that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<AttestationRecord>,
     /// Whether its owner wants no new rentals on it.
     pub paused: bool,
     /// Grows with every change of what it should run.
@@ -140,6 +144,7 @@ impl Worker {
             week: Week::default(),
             nominated: None,
             checks: Checks::default(),
+            attestation: None,
             paused: false,
             revision: 1,
             nodes: BTreeSet::new(),
@@ -278,6 +283,8 @@ pub struct Rental {
     pub worked: Vec<Worked>,
     /// How it was settled, from its ending on. What it came to follows: [`Rental::receipt`].
     pub settled: Option<Settled>,
+    /// What the proofs that the renter asked for said of its machines.
+    pub checked: BTreeMap<WorkerId, Checked>,
     /// When it must be gone, for a spot rental whose machines are wanted back.
     pub wanted_back: Option<Timestamp>,
     /// Why it failed or has to go, in words for the renter.
@@ -289,6 +296,13 @@ pub struct Rental {
 }
 
 impl Rental {
+    /// The first proof by which a machine of it is not what was rented. Whoever pays may then end it as if the supply
+    /// side had: only what was served is charged.
+    pub fn unfit(&self) -> Option<(WorkerId, Unfit)> {
+        let found = self.checked.iter().filter_map(|(worker, said)| Some((*worker, said.unfit?)));
+        found.min_by_key(|(worker, unfit)| (unfit.at, *worker))
+    }
+
     /// What it came to, once it is settled. It follows from the terms and the nodes' meters alone.
     pub fn receipt(&self) -> Option<Receipt> {
         let settled = self.settled?;

@@ -226,6 +226,11 @@ pub enum NoRate {
     },
 }
 
+/// A rate as people are told it.
+const fn dollars(usd_micros: u64) -> Credits {
+    Credits::from_units(usd_micros)
+}
+
 /// Why readings make no rate. Checks run in the order of these variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
@@ -250,7 +255,7 @@ pub enum Rejected {
         needed: u16,
     },
     /// Too few sources agree.
-    #[error("the sources disagree: from {low} to {high} millionths of a dollar")]
+    #[error("the sources disagree: from {} to {} dollars", dollars(*.low), dollars(*.high))]
     Disagree {
         /// The lowest reading.
         low: u64,
@@ -258,7 +263,7 @@ pub enum Rejected {
         high: u64,
     },
     /// The rate would move too far at once.
-    #[error("from {from} to {to} millionths of a dollar is too far for one update")]
+    #[error("from {} to {} dollars is too far for one update", dollars(*.from), dollars(*.to))]
     Jump {
         /// The last rate.
         from: u64,
@@ -266,7 +271,7 @@ pub enum Rejected {
         to: u64,
     },
     /// The rate would have moved too far within an hour.
-    #[error("from {from} to {to} millionths of a dollar is too far for an hour")]
+    #[error("from {} to {} dollars is too far for an hour", dollars(*.from), dollars(*.to))]
     HourJump {
         /// The rate of the last hour that lies farthest off.
         from: u64,

@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use units::{Hour, Timestamp};
+use units::{FullMinute, Hour, Timestamp};
 
 use crate::block::BlockRules;
 
@@ -57,7 +57,7 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The hour runs, or the last proofs may still arrive.
-    #[error("the block closes {} ms after 1970 began, not before", closes_at.millis())]
+    #[error("the block closes at {}, not before", FullMinute(*closes_at))]
     TooEarly {
         /// When it closes.
         closes_at: Timestamp,

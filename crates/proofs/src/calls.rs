@@ -30,13 +30,33 @@ pub struct Known<'a> {
     pub up_since: Option<Timestamp>,
     /// When the challenge was given that came to a verdict that counts, for or against it; the last of those.
     pub concluded: Option<Timestamp>,
+    /// The instants at which it is called in company.
+    pub appointed: Appointed,
+}
+
+/// When a machine is called together with others; in parts of the hour without one it has a moment of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Appointed {
+    /// In the first part of this hour.
+    pub first: Option<Timestamp>,
+    /// In the last.
+    pub last: Option<Timestamp>,
 }
 
 impl Known<'_> {
+    /// When it is called in a part of the hour.
+    fn moment(&self, hour: Hour, call: Call) -> Timestamp {
+        let appointed = match call {
+            Call::First => self.appointed.first,
+            Call::Last => self.appointed.last,
+        };
+        appointed.unwrap_or_else(|| self.rules.due(self.secret, self.worker, hour, call))
+    }
+
     /// The part of the hour, and whether the machine is to prove in it by now.
     fn part(&self, now: Timestamp) -> (Call, bool) {
         let hour = Hour::of(now);
-        let due = |call| self.rules.due(self.secret, self.worker, hour, call);
+        let due = |call| self.moment(hour, call);
         let (first, last) = (due(Call::First), due(Call::Last));
         if now >= last {
             return (Call::Last, self.concluded.is_none_or(|at| at < last));
@@ -49,7 +69,7 @@ impl Known<'_> {
     /// When the part of the hour, or what is due in it, is another.
     fn turn(&self, now: Timestamp) -> Timestamp {
         let hour = Hour::of(now);
-        let due = |call| self.rules.due(self.secret, self.worker, hour, call);
+        let due = |call| self.moment(hour, call);
         let turns = [due(Call::First), due(Call::Last), hour.end()];
         turns.into_iter().find(|turn| *turn > now).unwrap_or_else(|| hour.end())
     }
@@ -109,7 +129,8 @@ mod tests {
 
     fn known(rules: &ProofRules, up: Option<Timestamp>, concluded: Option<Timestamp>) -> Known<'_> {
         let worker = WorkerId::from_bits(5);
-        Known { rules, secret: &SECRET, worker, up_since: up, concluded }
+        let appointed = Appointed::default();
+        Known { rules, secret: &SECRET, worker, up_since: up, concluded, appointed }
     }
 
     fn long_ago() -> Timestamp {
@@ -129,6 +150,19 @@ mod tests {
         assert_eq!(fresh.due(&known(&rules, old, Some(first)), at(39)), Err(last));
         assert_eq!(fresh.due(&known(&rules, old, Some(first)), last), Ok(Call::Last));
         assert_eq!(fresh.due(&known(&rules, old, Some(last)), at(59)), Err(at(60)));
+    }
+
+    #[test]
+    fn who_has_an_appointment_is_called_at_its_instant() {
+        let rules = ProofRules::default();
+        let old = Some(long_ago());
+        let appointed = Appointed { first: None, last: Some(at(47)) };
+        let known = Known { appointed, ..known(&rules, old, Some(at(5))) };
+        let fresh = Calls::default();
+        for minute in [39, 46] {
+            assert_eq!(fresh.due(&known, at(minute)), Err(at(47)));
+        }
+        assert_eq!(fresh.due(&known, at(47)), Ok(Call::Last));
     }
 
     #[test]

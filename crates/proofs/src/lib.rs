@@ -10,9 +10,11 @@
 
 mod bytes;
 pub mod calls;
+pub mod company;
 pub mod canary;
 mod device;
 pub mod fingerprint;
+pub mod gate;
 pub mod limits;
 pub mod lock;
 pub mod log;

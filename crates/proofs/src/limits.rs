@@ -34,8 +34,14 @@ pub const ENDS_MAX: u64 = 1 << 20;
 pub const STEPS_MAX: u32 = 65_536;
 /// Walkers that are opened.
 pub const OPENED_MAX: u16 = 1024;
-/// Blocks that a verifier makes for one task: some seconds of one core at the most mixing.
+/// Blocks that a verifier makes for one task.
 pub const WALKED_BLOCKS_MAX: u64 = 65_536;
+/// Blocks times mixing of those: two seconds of one core, four times what the dearest class asks for. Whoever re-checks
+/// the transcript of a stranger spends no more on a task.
+pub const MIXED_BLOCKS_MAX: u64 = 1 << 24;
+/// Entries that a verifier makes and sums for one task: a second or two of one core, four times what the dearest class
+/// asks for.
+pub const SUMMED_ENTRIES_MAX: u64 = 1 << 33;
 
 /// Bytes of the openings of a task.
 pub const OPENINGS_BYTES_MAX: usize = 64 << 20;

@@ -5,6 +5,8 @@
 //!   and is idle is never late.
 //! - What an hour asks of a card takes less of its time than a named share.
 
+mod classes;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -12,14 +14,19 @@ use units::{DeviceKind, Hour, Timestamp, WorkerId};
 use utoipa::ToSchema;
 
 use crate::canary::CanaryRules;
+use crate::company::CompanyRules;
 use crate::limits::BLOCKS_MAX;
 use crate::prf::derive;
 use crate::task::{BadTask, Matmul, Memory, Puzzle, Task};
+
+use classes::{CPU, DATA_CENTER, LARGE, SMALL};
 
 /// Classes of machines, at most.
 pub const CLASSES_MAX: usize = 32;
 /// Times that a proof is tried again, at most.
 pub const RETRIES_MAX: usize = 8;
+/// Rounds of measuring that a machine's model is decided by, at most: a quarter of a day of calls.
+pub const RELIST_ROUNDS_MAX: u8 = 12;
 
 const MINUTE_MILLIS: u64 = 60_000;
 const BLOCKS_PER_MIB: u64 = 256;
@@ -92,6 +99,13 @@ pub struct ProofRules {
     pub pings: u8,
     /// How much of a card's time an hour of proofs may take, in milliseconds. Target: 60 s.
     pub hourly_ms_max: u32,
+    /// A machine that was measured to be a slower model than it says so many times in a row, all its cards at each,
+    /// counts as that model; and as what it says again after as many that are consistent with it. A throttled hour
+    /// moves nothing.
+    pub relist_rounds: u8,
+    /// Who is called together with whom.
+    #[serde(default)]
+    pub company: CompanyRules,
     /// What is asked, by class.
     pub classes: BTreeMap<String, Class>,
     /// How renters may have what they rent checked.
@@ -115,6 +129,9 @@ pub enum NotProofRules {
     /// Too many retries.
     #[error("there may be {RETRIES_MAX} retries, each after 1 to 59 minutes")]
     Retries,
+    /// A model that would be decided by nothing, or never.
+    #[error("a model is decided by 1 to {RELIST_ROUNDS_MAX} rounds")]
+    Relist,
     /// A session of no length.
     #[error("a session lasts 30 to 1800 seconds, with at most 8 pings")]
     Session,
@@ -124,6 +141,11 @@ pub enum NotProofRules {
          one product and a mebibyte, and allow at least what their class does"
     )]
     Canary,
+    /// Company that cannot be.
+    #[error(
+        "company: at most 16 machines, 10000 basis points, 1 to 120 seconds of waiting, 1 to 32 meetings, and a rarity of at least 100"
+    )]
+    Company,
     /// A task out of bounds.
     #[error("class {class}: {bad}")]
     Task {
@@ -253,6 +275,12 @@ impl ProofRules {
         if !(30..=1800).contains(&self.session_secs) || self.pings > crate::limits::PINGS_MAX {
             return Err(NotProofRules::Session);
         }
+        if !(1..=RELIST_ROUNDS_MAX).contains(&self.relist_rounds) {
+            return Err(NotProofRules::Relist);
+        }
+        if !self.company.holds() {
+            return Err(NotProofRules::Company);
+        }
         if !self.canary.hold() {
             return Err(NotProofRules::Canary);
         }
@@ -267,16 +295,29 @@ impl ProofRules {
         largest.map(|(name, class)| (name.as_str(), class))
     }
 
+    /// The part of an hour that a call is in.
+    pub fn window(&self, call: Call) -> Window {
+        match call {
+            Call::First => self.first,
+            Call::Last => self.last,
+        }
+    }
+
+    /// A moment of a part of an hour, so many of 2^32 parts from its beginning.
+    pub(crate) fn moment(&self, hour: Hour, call: Call, share: u32) -> Timestamp {
+        self.window(call).at(hour, share)
+    }
+
     /// When a machine is called in an hour. Nobody without the secret can tell.
     pub fn due(&self, secret: &[u8; 32], worker: WorkerId, hour: Hour, call: Call) -> Timestamp {
-        let (window, which) = match call {
-            Call::First => (self.first, [0]),
-            Call::Last => (self.last, [1]),
+        let which = match call {
+            Call::First => [0],
+            Call::Last => [1],
         };
         let start = hour.start().millis().to_le_bytes();
         let parts: [&[u8]; 4] = [secret, &worker.bits().to_be_bytes(), &start, &which];
         let hash = derive("iog proof 1 due", &parts);
-        window.at(hour, u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]]))
+        self.moment(hour, call, u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]]))
     }
 
     /// When a proof that came to nothing is tried again, after it was tried so many times; `None` when it is not.
@@ -295,6 +336,8 @@ impl Default for ProofRules {
             session_secs: 300,
             pings: 3,
             hourly_ms_max: 60_000,
+            relist_rounds: 3,
+            company: CompanyRules::default(),
             classes: BTreeMap::from([
                 ("cpu".to_owned(), CPU),
                 ("gpu".to_owned(), SMALL),
@@ -305,111 +348,6 @@ impl Default for ProofRules {
         }
     }
 }
-
-// What is asked of cards, and how long it may take:
-// - Many rounds are opened with few rows each, rather than one round with many: who leaves out whole products would
-//   mostly not be asked for one of those. There are as many rows in all, so as many bytes.
-// - A walk is so long that its limit stands for about half of the bandwidth of the slowest card of the class, by its
-//   data sheet, and that neither a host's memory nor any card that makes blocks anew keeps up with it. Which faster
-//   card it is is for its fingerprint to say.
-
-/// Ten puzzles, as io.net hands them out.
-const PUZZLE: Puzzle = Puzzle { bits: 20, count: 10, limit_ms: 20_000 };
-
-/// A processor of two cores multiplies 2^9 rows in some milliseconds.
-const CPU: Class = Class {
-    kind: DeviceKind::Cpu,
-    vram_from_mib: 0,
-    puzzle: Some(Puzzle { bits: 14, ..PUZZLE }),
-    matmul: Some(Matmul {
-        log_n: 9,
-        rounds: 8,
-        checked: 4,
-        rows: 16,
-        limit_ms: 20_000,
-        answer_ms: 20_000,
-    }),
-    memory: None,
-    proof_ms: 10_000,
-};
-
-/// A `GeForce` of the 20 series: 50 TOPS of bytes at least, 300 GB/s.
-const SMALL: Class = Class {
-    kind: DeviceKind::Gpu,
-    vram_from_mib: 0,
-    puzzle: Some(PUZZLE),
-    matmul: Some(Matmul {
-        log_n: 12,
-        rounds: 64,
-        checked: 8,
-        rows: 8,
-        limit_ms: 4_000,
-        answer_ms: 20_000,
-    }),
-    memory: Some(MemoryPlan {
-        share_bp: 9_000,
-        mix: 1_400,
-        log_walkers: 14,
-        legs: 16,
-        steps: 128,
-        opened: 16,
-        fill_ms_per_gib: 2_000,
-        walk_ms: 1_500,
-        answer_ms: 10_000,
-    }),
-    proof_ms: 25_000,
-};
-
-/// 24 GiB and more: 200 TOPS, 600 GB/s.
-const LARGE: Class = Class {
-    vram_from_mib: 22_000,
-    matmul: Some(Matmul {
-        log_n: 13,
-        rounds: 64,
-        checked: 8,
-        rows: 8,
-        limit_ms: 4_000,
-        answer_ms: 20_000,
-    }),
-    memory: Some(MemoryPlan {
-        share_bp: 9_000,
-        mix: 1_768,
-        log_walkers: 14,
-        legs: 32,
-        steps: 128,
-        opened: 16,
-        fill_ms_per_gib: 500,
-        walk_ms: 2_000,
-        answer_ms: 10_000,
-    }),
-    ..SMALL
-};
-
-/// 80 GB and more: 600 TOPS, 2 TB/s.
-const DATA_CENTER: Class = Class {
-    vram_from_mib: 78_000,
-    matmul: Some(Matmul {
-        log_n: 14,
-        rounds: 32,
-        checked: 8,
-        rows: 8,
-        limit_ms: 4_000,
-        answer_ms: 20_000,
-    }),
-    memory: Some(MemoryPlan {
-        share_bp: 9_000,
-        mix: 336,
-        log_walkers: 14,
-        legs: 64,
-        steps: 384,
-        opened: 16,
-        fill_ms_per_gib: 200,
-        walk_ms: 2_000,
-        answer_ms: 10_000,
-    }),
-    proof_ms: 20_000,
-    ..SMALL
-};
 
 #[cfg(test)]
 mod tests {

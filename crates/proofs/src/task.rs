@@ -3,8 +3,8 @@
 use crate::bytes::{Malformed, Reader};
 use crate::limits::{
     BLOCKS_MAX, CHECKED_MAX, ENDS_MAX, LEGS_MAX, LOG_N_MAX, LOG_N_MIN, LOG_WALKERS_MAX, MIX_MAX,
-    MIX_MIN, OPENED_MAX, OPENINGS_BYTES_MAX, PUZZLE_BITS_MAX, PUZZLES_MAX, ROUNDS_MAX, ROWS_MAX,
-    STEPS_MAX, WALKED_BLOCKS_MAX,
+    MIX_MIN, MIXED_BLOCKS_MAX, OPENED_MAX, OPENINGS_BYTES_MAX, PUZZLE_BITS_MAX, PUZZLES_MAX,
+    ROUNDS_MAX, ROWS_MAX, STEPS_MAX, SUMMED_ENTRIES_MAX, WALKED_BLOCKS_MAX,
 };
 
 /// Numbers that hash to leading zeros.
@@ -143,6 +143,7 @@ impl Matmul {
         let Self { log_n, rounds, checked, rows, .. } = *self;
         let log_n_holds = (LOG_N_MIN..=LOG_N_MAX).contains(&log_n);
         let size = if log_n_holds { self.openings_bytes() } else { 0 };
+        let summed = if log_n_holds { u64::from(checked) << (2 * log_n) } else { 0 };
         within(
             "matmul",
             &[
@@ -162,6 +163,7 @@ impl Matmul {
                     "1 to 1024, and at most those of a matrix",
                 ),
                 ("openings", size as u64, size <= OPENINGS_BYTES_MAX, "at most 64 MiB"),
+                ("checked × n²", summed, summed <= SUMMED_ENTRIES_MAX, "at most 2^33"),
             ],
         )
     }
@@ -193,6 +195,7 @@ impl Memory {
         let Self { blocks, mix, log_walkers, legs, steps, opened, .. } = *self;
         let walkers_hold = log_walkers <= LOG_WALKERS_MAX;
         let walked = u64::from(opened) * u64::from(steps);
+        let mixed = walked * u64::from(mix);
         let ends = if walkers_hold { u64::from(legs) << log_walkers } else { 0 };
         within(
             "memory",
@@ -216,6 +219,7 @@ impl Memory {
                     "1 to 1024, and at most the walkers",
                 ),
                 ("opened × steps", walked, walked <= WALKED_BLOCKS_MAX, "at most 65536"),
+                ("opened × steps × mix", mixed, mixed <= MIXED_BLOCKS_MAX, "at most 2^24"),
             ],
         )
     }

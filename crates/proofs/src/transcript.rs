@@ -178,7 +178,7 @@ fn in_order(
 /// Plays the session again: a referee hears what the prover said, and the verifier must have said what it says.
 fn replay(messages: &[Message<'_>], times: &[u64], mut referee: Referee) -> Result<(), Flaw> {
     let mut due: Option<Body<'static>> = None;
-    // As it was while openings were judged: whoever verifies may stop then as well.
+    // As it was while openings were judged, or a barrier gathered: whoever verifies may stop then as well.
     let mut judging: Option<Referee> = None;
     for (number, (message, at)) in messages.iter().zip(times.windows(2)).enumerate().skip(1) {
         if !is_verifiers(&message.body) {
@@ -204,8 +204,9 @@ fn replay(messages: &[Message<'_>], times: &[u64], mut referee: Referee) -> Resu
     Ok(())
 }
 
-/// What the verifier has to say to this, if anything; and the referee before it judged, if it did. The times are when
-/// this was heard, and when the message after it was: what follows a judgement begins when that is done.
+/// What the verifier has to say to this, if anything; and the referee before it judged or gathered, if it did. The times
+/// are when this was heard, and when the message after it was: what follows a judgement begins when that is done, and a
+/// walk in a barrier when all have filled their memory.
 fn answer(
     referee: &mut Referee,
     body: &Body<'_>,
@@ -217,6 +218,10 @@ fn answer(
         judging = Some(referee.clone());
         next = referee.judged(brief.judge(bytes), next_us)?;
     }
+    if referee.is_gathering() {
+        judging = Some(referee.clone());
+        return Ok((referee.walk(next_us), judging));
+    }
     let due = match next {
         Next::Say(body) => Some(*body),
         Next::Wait | Next::Judge(_) => None,
@@ -224,7 +229,8 @@ fn answer(
     Ok((due, judging))
 }
 
-/// The verdict of a verifier that stopped: at any time while it waited; while it judged, for its own reasons only.
+/// The verdict of a verifier that stopped: at any time while it waited; while it judged or gathered, for its own reasons
+/// only.
 fn stopped(waiting: &mut Referee, mut judging: Option<Referee>, reason: Reason) -> Option<Verdict> {
     let is_its_own = reason == Reason::Verifier;
     let may_stop = is_its_own || (reason == Reason::Expired && judging.is_none());

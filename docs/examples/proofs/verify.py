@@ -28,6 +28,8 @@ OUTCOMES = {PASS: "pass", SLOW: "slow", FAIL: "fail", INCONCLUSIVE: "inconclusiv
 OPENINGS_BYTES_MAX = 64 << 20
 TRANSCRIPT_BYTES_MAX = 80 << 20
 OPENED_STEPS_MAX = 65536
+MIXED_BLOCKS_MAX = 2**24
+SUMMED_ENTRIES_MAX = 2**33
 PING_TAKEN_OFF_US_MAX = 300_000
 WALKED_LEGS_MAX = 2**20
 
@@ -305,6 +307,7 @@ class Task:
     def bound_matmul(self):
         self.n = 1 << self.log_n
         need(self.checked <= self.rounds and self.rows <= self.n, f"task {self.index} opens more than there is")
+        need(self.checked * self.n**2 <= SUMMED_ENTRIES_MAX, f"task {self.index} is too dear to check")
         self.size = 1 + self.checked * self.rows * (4 * self.n + 32 * self.log_n)
         need(self.size - 1 <= OPENINGS_BYTES_MAX, f"the openings of task {self.index} are too large")
 
@@ -314,6 +317,7 @@ class Task:
         self.size = 1 + self.opened * (128 * self.legs + 32 * self.log_walkers)
         need(self.size - 1 <= OPENINGS_BYTES_MAX, f"the openings of task {self.index} are too large")
         need(self.opened * self.steps <= OPENED_STEPS_MAX, f"task {self.index} opens too many steps")
+        need(self.opened * self.steps * self.mix <= MIXED_BLOCKS_MAX, f"task {self.index} is too dear to check")
         need(self.walkers * self.legs <= WALKED_LEGS_MAX, f"task {self.index} walks too many legs")
 
 
@@ -502,7 +506,7 @@ class Session:
         self.elapsed = self.rate = 0
 
     def stop(self, reasons):
-        """The verifier may stop whenever it waits or judges, for reasons that blame nobody."""
+        """The verifier may stop whenever it waits, judges, or gathers a barrier, for reasons that blame nobody."""
         reason = self.verdict.results[self.task][1]
         if self.messages[self.at].kind == VERDICT and reason in reasons:
             raise Ended(reason)
@@ -524,7 +528,8 @@ class Session:
         """The verifier's next message, which must be exactly this."""
         message, before = self.messages[self.at], self.messages[self.at - 1]
         need(message.kind == kind and message.body == body, f"message {self.at} is not what the rules say: the verifier lies")
-        need(message.us == before.us or before.kind == OPENINGS, f"message {self.at} has another time than what it answers")
+        own_time = before.kind == OPENINGS or (kind == WALK and any(self.challenge.barrier))
+        need(message.us == before.us or own_time, f"message {self.at} has another time than what it answers")
         self.at, self.from_us = self.at + 1, message.us
 
     def clock(self, message, count):
@@ -578,6 +583,8 @@ class Session:
         self.clock(self.hear(FILLED, 1, task), 4096 * task.blocks)
         if self.elapsed > 1000 * task.fill_ms:
             return ANSWER
+        if any(self.challenge.barrier):
+            self.stop(JUDGING_STOPS)
         walk = derived("iog proof 1 walk", self.start(task, WALK, "stride") + fill)
         message = self.hear(ROOT, 35, task)
         need(message.body[1:3] == le(2, 0), "the root of a walk has round 0")

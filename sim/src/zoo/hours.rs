@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use control::{Actor, Body, Command, Control, Digest, MachineRecord, SealedRecord};
-use proofs::calls::{Calls, Known};
+use proofs::calls::{Appointed, Calls, Known};
 use proofs::log::Entry;
 use proofs::schedule::{Call, ProofRules};
 use proofs::{Outcome, Task};
@@ -29,6 +29,8 @@ pub(super) struct House {
     secret: [u8; 32],
     pub(super) worker: WorkerId,
     calls: Calls,
+    /// When it is called in company in this hour.
+    appointed: Appointed,
     now: Timestamp,
     ids: u128,
 }
@@ -80,6 +82,7 @@ impl House {
             secret: super::wire::bytes32(dice),
             worker,
             calls: Calls::default(),
+            appointed: Appointed::default(),
             now: Hour::from_number(FIRST).start(),
             ids: 0,
         };
@@ -103,7 +106,7 @@ impl House {
         let expires_millis = self.now.millis() + 60_000;
         let secret_sha256 = Digest::from_sha256([7; 32]);
         let by = Actor::Account(account);
-        self.tell(by, Command::Invite { invite, account, secret_sha256, expires_millis });
+        self.tell(by, Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None });
         let gpus = u32::from(vram_mib > 0);
         let machine = MachineRecord {
             offers: Resources { gpus, vcpus: 8, memory_mib: 32_768, disk_mib: 100_000 },
@@ -114,6 +117,7 @@ impl House {
             country: None,
             tier: Tier::High,
             certifications: std::collections::BTreeSet::new(),
+            host: None,
         };
         let worker = self.worker;
         let joining = Command::Join {
@@ -169,7 +173,7 @@ impl House {
             secret: &self.secret,
             worker: self.worker,
             up_since: Some(Hour::from_number(FIRST).start()),
-            concluded: checks.work.map(|work| work.at),
+            concluded: checks.work.last().map(|work| work.at),
         };
         self.calls.due(&known, self.now)
     }
@@ -194,14 +198,14 @@ impl House {
     /// Whether the hour counts, by the function that blocks are closed with.
     fn is_paid(&self, hour: Hour) -> bool {
         let checks = &self.control.worker(self.worker).expect("it joined").checks;
-        let rules = ChecklistRules { proof_of_work_required: true, ..ChecklistRules::default() };
+        let rules = ChecklistRules::default();
         let evidence = Evidence {
             engagement: Engagement::Idle,
-            work: checks.work,
+            work: checks.work.in_hour(hour),
             up_minutes: 60,
             exempt: rewards::rule::RuleSet::NONE,
         };
-        rewards::checklist::proofs(&rules, hour, &evidence).failure().is_none()
+        rewards::checklist::proofs(&rules, &evidence).failure().is_none()
     }
 
     /// Whether too many failures of memory keep it from being nominated now.

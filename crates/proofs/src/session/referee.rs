@@ -33,11 +33,21 @@ enum Stage {
     Ready,
     Pong(u8),
     Solving,
-    Rooting { seeds: Vec<[u8; 32]>, roots: Vec<[u8; 32]> },
+    Rooting {
+        seeds: Vec<[u8; 32]>,
+        roots: Vec<[u8; 32]>,
+    },
     Filling,
+    /// The memory is full, and that of others in the barrier is not yet.
+    Gathering,
     Walking,
-    Opening { brief: Box<Brief>, reason: Reason },
-    Judging { reason: Reason },
+    Opening {
+        brief: Box<Brief>,
+        reason: Reason,
+    },
+    Judging {
+        reason: Reason,
+    },
     Over,
 }
 
@@ -49,6 +59,7 @@ impl Stage {
             Self::Solving => "Solved is due, with a number for each puzzle",
             Self::Rooting { .. } => "the Root of the next round is due",
             Self::Filling => "Filled is due",
+            Self::Gathering => "others in the barrier fill their memory",
             Self::Walking => "the Root of the walk is due",
             Self::Opening { .. } => "Openings are due, exactly as asked for",
             Self::Judging { .. } => "what was opened is being judged",
@@ -80,6 +91,8 @@ pub struct Referee {
     sigma: Sigma,
     tasks: Vec<Task>,
     pings: u8,
+    /// Whether walks of several sessions begin at one time.
+    in_barrier: bool,
     /// What secret vectors are made of.
     vectors: [u8; 32],
     binding: Binding,
@@ -101,6 +114,7 @@ impl Referee {
             sigma,
             tasks: challenge.tasks.clone(),
             pings: challenge.pings,
+            in_barrier: challenge.barrier != [0; 16],
             vectors: sigma.0,
             binding: Binding { challenge: hash, salt: [0; 32] },
             stage: Stage::Ready,
@@ -136,6 +150,7 @@ impl Referee {
             | Stage::Solving
             | Stage::Rooting { .. }
             | Stage::Filling
+            | Stage::Gathering
             | Stage::Walking
             | Stage::Over => 0,
         };
@@ -166,6 +181,19 @@ impl Referee {
         Ok(self.follow(Heard::Settled(wrong.unwrap_or(reason)), at_us))
     }
 
+    /// Whether its memory is full, and nothing is said until [`Referee::walk`].
+    pub fn is_gathering(&self) -> bool {
+        matches!(self.stage, Stage::Gathering)
+    }
+
+    /// The walk of a session in a barrier begins; `None` if that is not what it waits for.
+    pub fn walk(&mut self, at_us: u64) -> Option<Body<'static>> {
+        self.is_gathering().then(|| {
+            let at_us = self.not_before(at_us);
+            self.stride(at_us)
+        })
+    }
+
     /// Ends the session early, for a reason that blames nobody; `None` if it is over.
     pub fn stop(&mut self, reason: Reason) -> Option<Verdict> {
         let blames_nobody = reason.outcome() == Outcome::Inconclusive;
@@ -181,7 +209,7 @@ impl Referee {
     fn take(&mut self, body: &Body<'_>, at_us: u64) -> Option<Heard> {
         let running = self.tasks.get(usize::from(self.task)).copied();
         match (&self.stage, body, running) {
-            (Stage::Over | Stage::Judging { .. }, _, _) => None,
+            (Stage::Over | Stage::Judging { .. } | Stage::Gathering, _, _) => None,
             (_, Body::Unable { .. }, _) => Some(Heard::Settled(Reason::Unable)),
             (Stage::Ready, Body::Ready { salt }, _) => {
                 self.binding.salt = *salt;
@@ -289,11 +317,11 @@ impl Referee {
                 self.say(Body::Ping(number), at_us)
             }
             Heard::Near(_) => self.start(at_us),
-            Heard::Filled => {
-                self.stage = Stage::Walking;
-                let nonce = self.sigma.stride(self.task);
-                self.say(Body::Walk { task: self.task, nonce }, at_us)
+            Heard::Filled if self.in_barrier => {
+                self.stage = Stage::Gathering;
+                Next::Wait
             }
+            Heard::Filled => Next::Say(Box::new(self.stride(at_us))),
             Heard::Committed { selection, brief, reason } => {
                 self.stage = Stage::Opening { brief, reason };
                 self.say(Body::Ask { task: self.task, selection }, at_us)
@@ -311,10 +339,21 @@ impl Referee {
         }
     }
 
+    fn stride(&mut self, at_us: u64) -> Body<'static> {
+        self.stage = Stage::Walking;
+        self.begin(at_us);
+        Body::Walk { task: self.task, nonce: self.sigma.stride(self.task) }
+    }
+
     fn say(&mut self, body: Body<'static>, at_us: u64) -> Next {
+        self.begin(at_us);
+        Next::Say(Box::new(body))
+    }
+
+    /// The verifier says something, and what follows is timed from here.
+    fn begin(&mut self, at_us: u64) {
         self.from_us = at_us;
         self.times_us.push(at_us);
-        Next::Say(Box::new(body))
     }
 
     /// Starts the next task, or says that all are passed.

@@ -166,6 +166,21 @@ impl Verifier {
         Ok(reply)
     }
 
+    /// Whether its memory is full, and it waits for others in its barrier: [`Verifier::walk`] goes on.
+    pub fn is_gathering(&self) -> bool {
+        self.referee.is_gathering()
+    }
+
+    /// Begins the walk of a session in a barrier; `None` if that is not what it waits for.
+    pub fn walk(&mut self, at_us: u64) -> Option<Reply> {
+        let body = self.referee.walk(at_us)?;
+        let reply = self.answer(Next::Say(Box::new(body)), None);
+        if let Some((_, answer)) = &mut self.last {
+            *answer = reply.clone();
+        }
+        Some(reply)
+    }
+
     /// Ends the session early, for a reason that blames nobody; `None` if it is over.
     pub fn stop(&mut self, reason: Reason) -> Option<Reply> {
         let verdict = self.referee.stop(reason)?;

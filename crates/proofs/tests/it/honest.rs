@@ -1,8 +1,10 @@
 //! What honest provers do, slow and fast ones.
 
+use proofs::message::Message;
 use proofs::session::{Channel, Prover};
 use proofs::transcript::recheck;
-use proofs::{Outcome, Reason, Task};
+
+use proofs::{Matmul, Memory, Outcome, Reason, Task};
 
 use crate::plain::Plain;
 use crate::table::{MATMUL, MEMORY, PUZZLE, Table, prover_key, verifier_key};
@@ -90,4 +92,38 @@ fn a_session_can_be_stopped_for_a_reason_that_blames_nobody_only() {
     assert!(table.verifier.is_over());
     assert!(table.verifier.stop(Reason::Expired).is_none());
     assert!(table.play(&mut Plain::default()).is_err());
+}
+
+#[test]
+fn a_walk_in_a_barrier_begins_when_others_are_ready_too_and_waiting_costs_no_time() {
+    let tasks = [PUZZLE, Task::Memory(MEMORY)];
+    let mut table = Table::in_barrier(&tasks, Some(9_000_000));
+    let verdict = table.play(&mut Plain::default()).unwrap();
+    assert_eq!((verdict.outcome(), verdict.tasks[1].elapsed_us), (Outcome::Pass, 0));
+    let transcript = table.verifier.transcript();
+    assert_eq!(recheck(&transcript, Some([5; 32])).unwrap().verdict, verdict);
+
+    let mut table = Table::in_barrier(&tasks, None);
+    let verdict = table.play(&mut Plain::default()).unwrap();
+    assert_eq!((verdict.outcome(), verdict.reason()), (Outcome::Inconclusive, Reason::Verifier));
+    assert_eq!(recheck(&table.verifier.transcript(), None).unwrap().verdict, verdict);
+}
+
+#[test]
+fn what_a_verifier_has_to_check_of_a_task_has_a_limit_of_a_few_seconds() {
+    let dear = [
+        Task::Memory(Memory { log_walkers: 10, opened: 1024, steps: 64, mix: 256, ..MEMORY }),
+        Task::Matmul(Matmul { log_n: 16, checked: 2, rows: 1, ..MATMUL }),
+        Task::Matmul(Matmul { log_n: 15, rounds: 8, checked: 8, rows: 1, ..MATMUL }),
+    ];
+    let too_dear = [
+        Task::Memory(Memory { log_walkers: 10, opened: 1024, steps: 64, mix: 258, ..MEMORY }),
+        Task::Matmul(Matmul { log_n: 16, checked: 3, rows: 1, ..MATMUL }),
+    ];
+    assert!(dear.iter().all(|task| task.check().is_ok()), "{dear:?}");
+    for task in too_dear {
+        assert!(task.check().is_err(), "{task:?}");
+        let transcript = Table::new(&[task]).verifier.challenge();
+        assert!(Message::read(&transcript).is_err(), "nobody has to read it");
+    }
 }

@@ -181,6 +181,11 @@ fn both_accept_every_way_a_session_can_go() {
             cases.push((format!("stopped after {count}: {reason}"), cut_after(count, reason)));
         }
     }
+    for held_us in [Some(0), Some(20_000_000), None] {
+        let mut table = Table::in_barrier(&SMALL, held_us);
+        cases
+            .push((format!("a barrier of {held_us:?}"), played(&mut table, &mut Plain::default())));
+    }
     cases.push(("unable".to_owned(), played(&mut Table::new(&SMALL), &mut Unable(0))));
     cases.push(("unable later".to_owned(), played(&mut Table::new(&SMALL), &mut Unable(1))));
     assert_eq!(agree(&cases), cases.len());

@@ -67,6 +67,8 @@ pub(crate) struct Table {
     pub(crate) way_us: u64,
     /// The first so many messages come at once.
     pub(crate) quick: usize,
+    /// How long the walk of a session in a barrier waits for others; without that it stops.
+    pub(crate) held_us: Option<u64>,
     /// Changes what the prover says, by its place among its messages, before it is heard.
     pub(crate) bend: Bend,
     said: usize,
@@ -75,10 +77,26 @@ pub(crate) struct Table {
 impl Table {
     /// A session of these tasks.
     pub(crate) fn new(tasks: &[Task]) -> Self {
-        let sigma = Sigma([9; 32]);
-        let verifier = Verifier::new(verifier_key(), sigma, challenge(tasks), 1_800_000_000_000);
-        let verifier = verifier.unwrap();
-        Self { verifier, now_us: 0, way_us: 100, quick: 0, bend: Box::new(|_, _| {}), said: 0 }
+        Self::of(challenge(tasks))
+    }
+
+    /// A session of these tasks in a barrier: its walk waits for so long, or for ever.
+    pub(crate) fn in_barrier(tasks: &[Task], held_us: Option<u64>) -> Self {
+        let table = Self::of(Challenge { barrier: [8; 16], ..challenge(tasks) });
+        Self { held_us, ..table }
+    }
+
+    fn of(challenge: Challenge) -> Self {
+        let verifier = Verifier::new(verifier_key(), Sigma([9; 32]), challenge, 1_800_000_000_000);
+        Self {
+            verifier: verifier.unwrap(),
+            now_us: 0,
+            way_us: 100,
+            quick: 0,
+            held_us: None,
+            bend: Box::new(|_, _| {}),
+            said: 0,
+        }
     }
 
     /// Plays it to its end.
@@ -106,7 +124,16 @@ impl Channel for Table {
             self.now_us += JUDGING_US;
             reply = self.verifier.judged(work.run(), self.now_us);
         }
-        match reply.map_err(|rejected| rejected.to_string())? {
+        let mut reply = reply.map_err(|rejected| rejected.to_string())?;
+        if self.verifier.is_gathering() {
+            self.now_us += self.held_us.unwrap_or(0);
+            let went_on = match self.held_us {
+                Some(_) => self.verifier.walk(self.now_us),
+                None => self.verifier.stop(Reason::Verifier),
+            };
+            reply = went_on.expect("it waits for that");
+        }
+        match reply {
             Reply::Say(message) | Reply::Sealed(message, _) => Ok(Some(message.to_vec())),
             Reply::Wait | Reply::Judge(_) => Ok(None),
         }

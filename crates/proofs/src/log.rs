@@ -1,4 +1,5 @@
-//! The log of proofs: one entry for each session that came to a verdict, in a tree that only grows.
+//! The log of proofs: one entry for each session that came to a verdict, and one for each record of time-lock, in a
+//! tree that only grows.
 //!
 //! Whoever verifies appends, and publishes the tree's [`Head`] signed. From then on an entry cannot be changed, nor
 //! left out, without two heads that contradict each other. The tree is that of RFC 9162 ([`merkle`]); its leaves are
@@ -17,6 +18,9 @@ use crate::limits::TASKS_MAX;
 use crate::message::{Body, Message};
 use crate::verdict::{Judged, Verdict};
 
+mod lock;
+
+pub use lock::{Leaf, LockEntry};
 pub use merkle::{Full, consistency, inclusion, root, verify, verify_consistency};
 
 const MAGIC: [u8; 4] = *b"IOGL";
@@ -222,8 +226,17 @@ impl Writer {
     /// Appends an entry: its place, and the full subtrees it completes, its own leaf first. Stored by height and
     /// index, they answer [`inclusion`] and [`consistency`].
     pub fn append(&mut self, entry: &Entry) -> (u64, Vec<Full>) {
+        self.append_leaf(entry.leaf())
+    }
+
+    /// As [`Writer::append`], of a record of time-lock.
+    pub fn append_lock(&mut self, entry: &LockEntry) -> (u64, Vec<Full>) {
+        self.append_leaf(leaf_hash(&entry.bytes()))
+    }
+
+    fn append_leaf(&mut self, leaf: BlobId) -> (u64, Vec<Full>) {
         let (place, mut stored) = (self.roots.len(), Vec::new());
-        self.roots.append(entry.leaf(), |full| stored.push(full));
+        self.roots.append(leaf, |full| stored.push(full));
         (place, stored)
     }
 

@@ -1,7 +1,6 @@
 //! What follows from a record.
 
-use super::judge::{Break, Report};
-use super::record::Span;
+use super::judge::Report;
 use super::rules::LockRules;
 
 /// What is to be done.
@@ -56,34 +55,5 @@ pub struct Decision {
 /// | idle | more busy minutes than are allowed | report | `utilization-breach` from half an hour on |
 /// | both | silence, a clock that was set, a driver that does not say | report | none: silence is no evidence |
 pub fn decide(report: &Report, rules: &LockRules) -> Decision {
-    let of = |why| report.broken_by(why);
-    let taken = |minute: &&super::JudgedMinute| {
-        minute.breaks.contains(&Break::Foreign) || minute.breaks.contains(&Break::CardLost)
-    };
-    let is_rental = report.span != Span::Idle;
-    let refund = if is_rental { report.minutes.iter().filter(taken).count() } else { 0 };
-    let refund_minutes = u8::try_from(refund).expect("an hour has sixty minutes");
-    let is_busy = |minute: &&super::JudgedMinute| {
-        minute.breaks.contains(&Break::BusyCard) || minute.breaks.contains(&Break::BusyProcessor)
-    };
-    let busy = report.minutes.iter().filter(is_busy).count();
-    let is_foreign = of(Break::Foreign) > 0 && report.offenders.iter().any(|o| o.process.foreign);
-    let hint = if is_foreign {
-        Some(Hint::ForeignProcess)
-    } else if busy >= usize::from(rules.busy_minutes_offence) {
-        Some(Hint::UtilizationBreach)
-    } else {
-        None
-    };
-    let unwatched = [Break::Silence, Break::ClockStep, Break::CardLost, Break::Blind];
-    let action = if refund_minutes > 0 {
-        Action::Refund
-    } else if busy > usize::from(rules.busy_minutes_max)
-        || unwatched.into_iter().any(|why| of(why) > 0)
-    {
-        Action::Report
-    } else {
-        Action::Nothing
-    };
-    Decision { action, refund_minutes, hint, counts: report.up() >= rules.up_minutes_min }
+    report.summary().decide(rules)
 }

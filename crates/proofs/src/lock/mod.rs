@@ -22,6 +22,7 @@
 mod classify;
 mod clock;
 mod decide;
+mod disturbed;
 mod fold;
 mod judge;
 pub mod limits;
@@ -30,16 +31,19 @@ mod read;
 mod record;
 mod rules;
 mod sample;
+mod summary;
 mod watch;
 
 pub use classify::{Footprint, Seen, Systems, classify, groups_of};
 pub use decide::{Action, Decision, Hint, decide};
+pub use disturbed::Disturbance;
 pub use judge::{Break, JudgedMinute, Offender, Report, judge, uptime, verify};
 pub use minute::{Alien, CardMinute, Minute};
 pub use read::{Entry, Named, Record, Refused};
 pub use record::{End, Header, Sealed, Sign, Span};
 pub use rules::{BadRules, Ceilings, LockRules};
 pub use sample::{Card, NodeRef, Owner, Process, Reading, Sample};
+pub use summary::{Minutes, Summary};
 pub use watch::{Effect, Head, Machine, Subject, Watch};
 
 #[cfg(test)]

@@ -95,6 +95,7 @@ impl Scene {
             Effect::Name { .. }
             | Effect::Gone { .. }
             | Effect::Stop { .. }
+            | Effect::Disturbed(_)
             | Effect::Keep { .. } => None,
         };
         self.effects.iter().filter_map(sealed).collect()
@@ -118,7 +119,7 @@ impl Scene {
             Effect::Stop { pid, forced, .. } => {
                 Some(format!("{} {pid}", if *forced { "kill" } else { "ask" }))
             }
-            Effect::Keep { .. } | Effect::Sealed { .. } => None,
+            Effect::Keep { .. } | Effect::Sealed { .. } | Effect::Disturbed(_) => None,
         };
         self.effects.iter().filter_map(short).collect()
     }
@@ -201,6 +202,60 @@ fn a_miner_on_a_rented_card_is_named_stopped_and_paid_back() {
     let decision = decide(&report, &LockRules::default());
     assert_eq!((decision.action, decision.refund_minutes), (Action::Refund, 1));
     assert_eq!(decision.hint.map(Hint::text), Some("foreign-process"));
+    let summary = report.summary();
+    assert_eq!(summary.refunded(), Minutes::NONE.with(2));
+    assert_eq!((summary.touched, summary.strangers), (Minutes::between(0, 4), 1));
+    let text = serde_json::to_string(&summary).unwrap();
+    let short = r#"{"rental":true,"touched":15,"broken":{"foreign":4},"strangers":1}"#;
+    assert_eq!(text, short);
+    assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
+}
+
+#[test]
+fn what_disturbs_a_node_is_said_at_once_and_that_it_is_over_too() {
+    let mut scene = Scene::new(Span::Rental(NODE));
+    let said = |scene: &Scene| {
+        let told = |effect: &Effect| match effect {
+            Effect::Disturbed(nodes) => {
+                Some(nodes.get(&NODE).map(|it| (it.why, (it.since_ms - TEN) / 1_000)))
+            }
+            Effect::Name { .. }
+            | Effect::Gone { .. }
+            | Effect::Stop { .. }
+            | Effect::Keep { .. }
+            | Effect::Sealed { .. } => None,
+        };
+        scene.effects.iter().filter_map(told).collect::<Vec<_>>()
+    };
+    scene.seconds(10);
+    scene.card(Some(reading(40, vec![miner()])));
+    scene.seconds(1);
+    assert_eq!(said(&scene), [], "one sample may be a process that is about to end");
+    scene.seconds(10);
+    scene.card(Some(reading(40, Vec::new())));
+    scene.seconds(2);
+    assert_eq!(said(&scene), [Some((Break::Foreign, 10))]);
+    scene.seconds(10);
+    assert_eq!(said(&scene), [Some((Break::Foreign, 10)), None]);
+    scene.card(None);
+    scene.seconds(10);
+    assert_eq!(said(&scene).len(), 2, "as long as a record allows");
+    scene.seconds(1);
+    assert_eq!(said(&scene)[2], Some((Break::CardLost, 33)));
+    scene.subjects.clear();
+    scene.seconds(1);
+    assert_eq!(said(&scene)[3], None, "it is gone, and what disturbed it");
+}
+
+#[test]
+fn minutes_are_counted_joined_and_told_apart() {
+    let (early, late) = (Minutes::between(0, 10), Minutes::between(5, 200));
+    assert_eq!((early.count(), late.count(), early.and(late).count()), (10, 55, 5));
+    assert_eq!((early.or(late), late.without(early)), (Minutes::ALL, Minutes::between(10, 60)));
+    assert!(early.has(9) && !early.has(10) && !Minutes::ALL.has(60));
+    assert_eq!(Minutes::NONE.with(60), Minutes::NONE);
+    let beyond: Minutes = serde_json::from_str("1152921504606846976").unwrap();
+    assert!(!beyond.adds_up() && Minutes::ALL.adds_up());
 }
 
 #[test]
@@ -371,9 +426,11 @@ fn what_an_agent_left_that_broke_off_is_sealed_as_far_as_it_goes() {
     scene.seconds(200);
     let kept = scene.effects.iter().rev().find_map(|effect| match effect {
         Effect::Keep { bytes, .. } => Some(bytes.clone()),
-        Effect::Name { .. } | Effect::Gone { .. } | Effect::Stop { .. } | Effect::Sealed { .. } => {
-            None
-        }
+        Effect::Name { .. }
+        | Effect::Gone { .. }
+        | Effect::Stop { .. }
+        | Effect::Disturbed(_)
+        | Effect::Sealed { .. } => None,
     });
     let kept = kept.unwrap();
     assert_eq!(Record::read(&kept), Err(Refused::Unsealed));

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use units::WorkerId;
 
 use super::clock::{Clock, Moment};
+use super::disturbed::{Disturbance, Disturbed};
 use super::limits::{HOUR_MS, SAMPLE_PROCESSES_MAX, SUBJECTS_MAX};
 use super::record::{End, Header, Recorder, Sealed, Sign, Span};
-use super::sample::{Owner, Process, Sample};
+use super::sample::{NodeRef, Owner, Process, Sample};
 
 /// In how many samples running a process must be seen before anything is said of it.
 const NAMED_AFTER: u32 = 2;
@@ -78,6 +79,8 @@ pub enum Effect {
         /// Whether it is not asked.
         forced: bool,
     },
+    /// Say at once which rented nodes are not their renters' alone, in place of what was said before.
+    Disturbed(BTreeMap<NodeRef, Disturbance>),
     /// Keep these bytes of a record that is not over, in place of earlier ones of the span.
     Keep {
         /// What it is about.
@@ -119,6 +122,7 @@ pub struct Watch {
     recorders: BTreeMap<Span, Recorder>,
     heads: BTreeMap<Span, Head>,
     strangers: BTreeMap<(u32, u64), Stranger>,
+    disturbed: Disturbed,
     effects: VecDeque<Effect>,
 }
 
@@ -132,6 +136,7 @@ impl Watch {
             recorders: BTreeMap::new(),
             heads,
             strangers: BTreeMap::new(),
+            disturbed: Disturbed::default(),
             effects: VecDeque::new(),
         }
     }
@@ -163,6 +168,9 @@ impl Watch {
             self.record(subject, moment, sample, sign);
         }
         self.last_ms = moment.at_ms;
+        if let Some(news) = self.disturbed.on_sample(sample, subjects, moment.at_ms) {
+            self.effects.push_back(Effect::Disturbed(news));
+        }
         self.look_at_strangers(sample, subjects, moment);
     }
 

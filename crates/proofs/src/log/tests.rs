@@ -52,6 +52,20 @@ fn torn_padded_and_unknown_entries_are_refused() {
 }
 
 #[test]
+fn a_records_entry_is_as_long_as_the_page_says_and_is_no_sessions() {
+    let (record, hash) = (BlobId::from_sha256([3; 32]), [4; 32]);
+    let worker = WorkerId::from_bits(5);
+    let lock = LockEntry { worker, hour: 490_000, kept_ms: 1_764_000_000_000, record, hash };
+    let bytes = lock.bytes();
+    assert_eq!((bytes.len(), &bytes[..5]), (101, &b"IOGR\x01"[..]));
+    assert_eq!(Leaf::read(&bytes), Ok(Leaf::Lock(lock)));
+    assert_eq!(Leaf::read(&entry(1).bytes()), Ok(Leaf::Proof(entry(1))));
+    assert!(Entry::read(&bytes).is_err() && LockEntry::read(&entry(1).bytes()).is_err());
+    assert!(LockEntry::read(&bytes[..100]).is_err());
+    assert_eq!(Writer::default().append_lock(&lock).1[0].hash, merkle::leaf_hash(&bytes));
+}
+
+#[test]
 fn nothing_but_a_transcript_has_an_entry() {
     assert_eq!(Entry::of(&[], 0), Err(NoEntry::Torn));
     assert!(matches!(Entry::of(&[1; 100], 0), Err(NoEntry::Malformed(_))));

@@ -91,9 +91,11 @@ fn record() -> Vec<u8> {
     let effects = std::iter::from_fn(|| watch.next_effect());
     let sealed = effects.filter_map(|effect| match effect {
         Effect::Sealed { sealed, .. } => Some(sealed.bytes),
-        Effect::Name { .. } | Effect::Gone { .. } | Effect::Stop { .. } | Effect::Keep { .. } => {
-            None
-        }
+        Effect::Name { .. }
+        | Effect::Gone { .. }
+        | Effect::Stop { .. }
+        | Effect::Disturbed(_)
+        | Effect::Keep { .. } => None,
     });
     sealed.last().unwrap()
 }

@@ -132,6 +132,24 @@ impl HourMeter {
         }
     }
 
+    /// It served until `at`, and from then on not its renter alone: its time stands still, and the hour counts.
+    pub fn disturbed(&mut self, at: Timestamp) {
+        self.stop_by_renter(at);
+    }
+
+    /// From when on what it serves now counts: since it last started, but not before the end of a broken hour.
+    pub fn counts_since(&self) -> Option<Timestamp> {
+        let since = self.since?;
+        Some(if self.void { since.max(self.begins().after(HOUR)) } else { since })
+    }
+
+    /// What would count for nothing if it broke at that moment: the hour it lies in, from when on.
+    pub fn breaks_from(&self, at: Timestamp) -> Option<Timestamp> {
+        let mut then = *self;
+        then.turn_to(self.hour_of(at));
+        self.void_broken_hour.then(|| then.begins())
+    }
+
     /// Whether it serves.
     pub const fn runs(&self) -> bool {
         self.since.is_some()

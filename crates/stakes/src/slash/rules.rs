@@ -28,9 +28,9 @@ pub enum Offence {
     ForeignProcess,
     /// It read or changed a renter's data.
     DataTampering,
-    /// It gave a renter less of the hardware than was rented.
+    /// It was busier than its model may be while it was on offer and idle.
     UtilizationBreach,
-    /// It was hired and did not deliver.
+    /// It was hired and did not deliver, or less of the hardware than was rented.
     FailedDelivery,
 }
 
@@ -68,7 +68,7 @@ impl Offence {
 pub enum EvidenceKind {
     /// A proof of work: what was asked, and an answer that is wrong or cannot be its own.
     ProofTranscript,
-    /// A proof of time-lock: what else ran on the hardware while it was rented.
+    /// A proof of time-lock: what else ran on the hardware while it was rented, or how busy it was while it was idle.
     TimeLockRecord,
     /// Two machines with the fingerprint of one.
     FingerprintClash,
@@ -174,13 +174,7 @@ impl Default for SlashRules {
                 2,
                 &[E::FileMismatch, E::RenterClaim, E::OperatorReport],
             ),
-            utilization_breach: rule(
-                500,
-                1_000,
-                24,
-                2,
-                &[E::TimeLockRecord, E::RentalRecord, E::RenterClaim, E::OperatorReport],
-            ),
+            utilization_breach: rule(500, 1_000, 24, 1, &[E::TimeLockRecord]),
             failed_delivery: OffenceRule {
                 per_card: Coins::from_units(100_000_000),
                 ..rule(0, 500, 1, 2, &[E::RentalRecord, E::RenterClaim, E::OperatorReport])

@@ -293,7 +293,7 @@ impl World {
             }
             5..=6 => {
                 let machine = record(&mut self.dice);
-                let command = Command::ChangeMachine { worker, machine };
+                let command = Command::ChangeMachine { worker, machine, fingerprint: None };
                 self.ask(Actor::Worker(worker), command, Purpose::Other);
             }
             7 => {
@@ -335,7 +335,7 @@ impl World {
     pub(crate) fn invitation(&self, invite: InviteId, account: AccountId) -> Command {
         let secret_sha256 = Digest::from_sha256([7; 32]);
         let expires_millis = self.now.millis() + 24 * 3_600_000;
-        Command::Invite { invite, account, secret_sha256, expires_millis }
+        Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None }
     }
 
     pub(crate) fn joining(&self, index: usize, invite: InviteId) -> Command {
@@ -394,6 +394,7 @@ pub(crate) fn record(dice: &mut Dice) -> MachineRecord {
         country: None,
         tier: *dice.pick(Tier::ALL).expect("five"),
         certifications: BTreeSet::new(),
+        host: None,
     }
 }
 

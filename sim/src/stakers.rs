@@ -202,7 +202,7 @@ impl World {
             }
             _ => {
                 let reason = self.dice.chance(300).then(|| "odd".to_owned());
-                Command::SetBlocked { worker, reason }
+                Command::SetBlocked { worker, reason, kind: None }
             }
         };
         self.ask(Actor::Operator, command, Purpose::Other);

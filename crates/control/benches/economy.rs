@@ -121,7 +121,7 @@ impl Bench {
         let invite = InviteId::from_bits(u128::from(number) + 1);
         let secret_sha256 = Digest::from_sha256([7; 32]);
         let expires_millis = self.now.after(MINUTE).millis();
-        let invited = Command::Invite { invite, account, secret_sha256, expires_millis };
+        let invited = Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None };
         self.tell(Actor::Account(account), invited);
         let mut fingerprint = [0; 32];
         fingerprint[..4].copy_from_slice(&number.to_be_bytes());
@@ -162,6 +162,7 @@ fn machine(number: u32) -> MachineRecord {
         country: Some("DE".parse().expect("two letters")),
         tier: Tier::High,
         certifications: BTreeSet::new(),
+        host: None,
     }
 }
 

@@ -27,6 +27,7 @@
 mod command;
 mod effect;
 mod limits;
+mod onboarding;
 mod parameters;
 mod record;
 mod refusal;
@@ -35,26 +36,37 @@ mod snapshot;
 mod state;
 mod wanted;
 
-pub use effect::{Closed, Effect, Movement, Sealed, Subject};
+pub use effect::{Closed, Effect, Locked, Movement, Sealed, Subject};
 pub use limits::{
     COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,
     EXEMPTIONS_MAX, INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX, REASON_BYTES_MAX,
     RENTALS_OPEN_MAX, SILENCE_MAX,
 };
+pub use onboarding::{
+    DESK_PATCH, DeviceStatus, NotOnboarding, Onboarding, OnboardingCheck, OnboardingRules,
+    OnboardingStage, OnboardingView, Readiness, STRESS_ENTRYPOINT, Step, TRIAL_NODES_MAX,
+    TRIALS_KEPT, Trial, TrialNode, Tried,
+};
 pub use parameters::{PATCH_BYTES_MAX, VERSIONS_WAITING_MAX, Version};
 pub use record::{
-    Actor, AttestationRecord, Attested, Body, BrakeRecord, CardRecord, Command, Digest, Entry,
-    ExemptionRecord, FiltersRecord, FingerprintRecord, GrantRecord, GuestRecord, JobSaid,
-    MachineRecord, NodeSaid, OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid, ProposalRecord, Purse, Role, Scope, SealedRecord,
-    SeasonRecord, SlashRecord, VerdictRecord,
+    Actor, AttestationRecord, Attested, BlockKind, Blocked, Body, BrakeRecord, CardRecord, Command,
+    ConnectionRecord, Digest, Entry, ExemptionRecord, FiltersRecord, FingerprintRecord,
+    GrantRecord, GuestRecord, HostRecord, JobSaid, MachineRecord, NodeSaid, NotARelease,
+    OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid, ProposalRecord, Purse, Release,
+    Role, Scope, SealedRecord, SeasonRecord, SlashRecord, TrialSaid, VerdictRecord,
 };
+pub use record::{DisturbedBy, DisturbedRecord, LockRecord};
 pub use refusal::{Needs, Noun, Refusal};
 pub use roll::{Beat, Roll};
 pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
-    BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checked, Checks,
-    Control, Economy, Genesis, Grant, Head, Hired, Invite, Job, JobStage, Key, Listing, Market,
-    Node, NodeStage, Nomination, Outcome, Person, Priced, Project, Proved, Rental, Reply, Revenue,
-    Round, Settled, Told, Unfit, Uptime, Week, Worker,
+    BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checked,
+    Checks, Control, Economy, Genesis, Grant, Head, Hired, Invite, Job, JobStage, Key, Listing,
+    Market, Node, NodeStage, Nomination, Outcome, Person, Priced, Project, Proved, Rental, Reply,
+    Revenue, Round, Settled, Told, Unfit, Uptime, Week, Worker,
+};
+pub use state::{
+    Charged, FailedProof, Follows, LOCK_HOURS_KEPT, Likeness, LockHead, LockHour, Locks,
+    MeasuredAs, NodeLock,
 };
 pub use wanted::{JobWanted, NodeWanted, Wanted};

@@ -4,6 +4,8 @@
 //! what is new is optional. Commands carry every id, time and chance they need, so that a replay needs nothing else.
 
 mod attest;
+mod lock;
+mod onboard;
 mod parameters;
 mod proof;
 mod season;
@@ -21,6 +23,10 @@ use units::{
 };
 
 pub use attest::{AttestationRecord, Attested, CardRecord, GuestRecord};
+pub use lock::{DisturbedBy, DisturbedRecord, LockRecord};
+pub use onboard::{
+    BlockKind, Blocked, ConnectionRecord, HostRecord, NotARelease, Release, TrialSaid,
+};
 pub use parameters::Parameters;
 pub use proof::{FingerprintRecord, SealedRecord};
 pub use season::SeasonRecord;
@@ -141,10 +147,17 @@ pub enum Command {
     SealProof { worker: WorkerId, proof: SealedRecord },
     /// A machine has attested what it is.
     Attest { worker: WorkerId, attestation: AttestationRecord },
+    /// A record of time-lock was handed over, checked and kept.
+    SealLock { worker: WorkerId, lock: LockRecord },
     /// The operator excuses a machine from rules for rewards.
     Exempt { worker: WorkerId, exemption: ExemptionRecord },
-    /// The operator shuts a machine out, or lets it in again.
-    SetBlocked { worker: WorkerId, reason: Option<String> },
+    /// The operator shuts a machine out, for a reason of some kind and in words, or lets it in again.
+    SetBlocked {
+        worker: WorkerId,
+        reason: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<BlockKind>,
+    },
     /// Somebody takes what blocks have paid.
     ClaimRewards { account: AccountId, wanted: rewards::accruals::Wanted },
     /// A machine's owner stakes coins on it.
@@ -203,8 +216,15 @@ pub enum Command {
     CompleteQuest { season: SeasonId, quest: Name, account: AccountId, proof: String },
     /// What sources outside say a coin is worth.
     ObserveRate { readings: Vec<market::Reading> },
-    /// An account invites one machine.
-    Invite { invite: InviteId, account: AccountId, secret_sha256: Digest, expires_millis: u64 },
+    /// An account invites one machine: a new one, or one of its own that comes again with another key.
+    Invite {
+        invite: InviteId,
+        account: AccountId,
+        secret_sha256: Digest,
+        expires_millis: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<WorkerId>,
+    },
     /// A machine takes up an invitation with a key of its own.
     Join {
         invite: InviteId,
@@ -214,8 +234,21 @@ pub enum Command {
         fingerprint: Digest,
         machine: MachineRecord,
     },
-    /// A machine's hardware is other than it was.
-    ChangeMachine { worker: WorkerId, machine: MachineRecord },
+    /// A machine's hardware is other than it was, and so may be what it hashes to.
+    ChangeMachine {
+        worker: WorkerId,
+        machine: MachineRecord,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<Digest>,
+    },
+    /// A machine's connection was measured.
+    MeasureConnection { worker: WorkerId, connection: ConnectionRecord },
+    /// The network tries newcomers together, on what looks like a rental to them.
+    BeginTrial { trial: RentalId, workers: Vec<WorkerId> },
+    /// What a trial showed of its machines.
+    EndTrial { trial: RentalId, said: Vec<TrialSaid> },
+    /// The owner asks for another trial of a machine that has failed.
+    RetryTrial { worker: WorkerId },
     /// A machine takes new rentals, or does not.
     SetPaused { worker: WorkerId, paused: bool },
     /// A machine leaves for good.
@@ -396,10 +429,13 @@ pub struct MachineRecord {
     pub os: String,
     /// The country it says it stands in.
     pub country: Option<Country>,
-    /// How fast it is connected.
+    /// How fast it is connected, as the network measured it: whatever a machine says here is passed over.
     pub tier: Tier,
     /// What somebody vouches for.
     pub certifications: BTreeSet<Certification>,
+    /// What it has beyond that, if its agent says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostRecord>,
 }
 
 /// What a renter asks for.
@@ -450,6 +486,9 @@ pub struct NodeSaid {
     pub phase: PhaseSaid,
     /// Where the cluster's head listens.
     pub head: Option<SocketAddr>,
+    /// That it is not its renter's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disturbed: Option<DisturbedRecord>,
 }
 
 /// How far something has come: a node uses the first three, a job all but `Ready`.

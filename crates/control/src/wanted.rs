@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use units::{BlobId, JobId, RentalId, Resources, WorkerId};
 
-use crate::state::{Control, Job, Node, NodeStage, Rental};
+use crate::onboarding::{STRESS_ENTRYPOINT, Trial};
+use crate::state::{Control, Job, Node, NodeStage, Rental, Worker};
 
 /// Everything that should run on one machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +59,8 @@ impl Control {
             let rental = self.rentals.get(rental)?;
             self.node_wanted(rental, *node)
         });
-        Wanted { revision: known.revision, nodes: nodes.collect() }
+        let trial = self.trial_wanted(worker, known);
+        Wanted { revision: known.revision, nodes: nodes.chain(trial).collect() }
     }
 
     fn node_wanted(&self, rental: &Rental, index: u32) -> Option<NodeWanted> {
@@ -79,6 +81,26 @@ impl Control {
         })
     }
 
+    /// The node of a trial, which a machine cannot tell from any other.
+    fn trial_wanted(&self, id: WorkerId, known: &Worker) -> Option<NodeWanted> {
+        let trial = self.trials.get(&known.onboarding.trial?)?;
+        let (index, node) = (0_u32..).zip(&trial.nodes).find(|(_, node)| node.worker == id)?;
+        if trial.ended.is_some() || node.stage == NodeStage::Lost {
+            return None;
+        }
+        let head = trial.nodes.first().filter(|_| index > 0).and_then(|head| head.listens);
+        let works = index == 0 && trial.is_up() && !trial.job.is_over();
+        Some(NodeWanted {
+            rental: trial.id,
+            node: index,
+            nodes: u32::try_from(trial.nodes.len()).expect("a trial has a few nodes"),
+            resources: node.resources,
+            gpus: (0..node.resources.gpus).collect(),
+            head,
+            jobs: works.then(|| stress_job(trial)).into_iter().collect(),
+        })
+    }
+
     fn jobs_wanted(&self, rental: &Rental) -> Vec<JobWanted> {
         let open = rental
             .jobs
@@ -86,6 +108,21 @@ impl Control {
             .filter_map(|id| self.jobs.get(id))
             .filter(|job| !job.stage.is_over());
         open.map(Job::wanted).collect()
+    }
+}
+
+fn stress_job(trial: &Trial) -> JobWanted {
+    let seconds = u64::from(trial.stress_minutes) * 60;
+    let env = [
+        ("IOG_TRIAL_SECONDS".to_owned(), seconds.to_string()),
+        ("IOG_TRIAL_NODES".to_owned(), trial.nodes.len().to_string()),
+    ];
+    JobWanted {
+        job: trial.job_id(),
+        entrypoint: STRESS_ENTRYPOINT.to_owned(),
+        package: None,
+        env: env.into_iter().collect(),
+        stop: false,
     }
 }
 

@@ -187,6 +187,7 @@ impl Network {
             node: node.node,
             phase: PhaseSaid::Ready,
             head: (node.node == 0).then_some(HEAD.into()),
+            disturbed: None,
         };
         let nodes = wanted.nodes.iter().map(said).collect();
         let command = Command::Observe { worker, revision, nodes, jobs: Vec::new() };
@@ -265,7 +266,7 @@ impl Network {
         let expires_millis = self.now.after(INVITED).millis();
         self.must(
             Actor::Account(account),
-            Command::Invite { invite, account, secret_sha256, expires_millis },
+            Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None },
         );
         let joining = Command::Join {
             invite,

@@ -84,6 +84,7 @@ impl Class {
             country: Some(country),
             tier: Tier::High,
             certifications: BTreeSet::new(),
+            host: None,
         }
     }
 }

@@ -39,6 +39,7 @@ fn machine() -> MachineRecord {
         country: None,
         tier: Tier::High,
         certifications: std::collections::BTreeSet::new(),
+        host: None,
     }
 }
 
@@ -72,6 +73,7 @@ fn entries(first: Hour, worker: WorkerId, token: &str) -> Vec<Entry> {
                 account,
                 secret_sha256: digest(1),
                 expires_millis: first.end().millis(),
+                replaces: None,
             },
         ),
         (

@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use control::{Actor, Command, JobSaid, NodeSaid, PhaseSaid};
+use control::{Actor, Command, JobSaid, MachineRecord, NodeSaid, PhaseSaid};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
@@ -181,7 +181,8 @@ fn observed(worker: WorkerId, beat: Beat) -> Command {
             NodePhase::Ready => PhaseSaid::Ready,
             NodePhase::Gone { reason } => PhaseSaid::Gone { reason },
         };
-        NodeSaid { rental: node.rental, node: node.node, phase, head: node.head }
+        let disturbed = node.disturbed.map(views::disturbed_record);
+        NodeSaid { rental: node.rental, node: node.node, phase, head: node.head, disturbed }
     };
     let job = |job: wire::JobSeen| {
         let phase = match job.phase {
@@ -372,11 +373,15 @@ async fn change(
     let same = {
         let record = record.clone();
         move |state: &control::Control| {
-            state.worker(worker).is_some_and(|known| known.machine == record)
+            // Whatever it says of its connection is passed over.
+            let same = |known: &control::Worker| {
+                known.machine == MachineRecord { tier: known.machine.tier, ..record }
+            };
+            state.worker(worker).is_some_and(same)
         }
     };
     if !app.writer.look(same).await? {
-        let command = Command::ChangeMachine { worker, machine: record };
+        let command = Command::ChangeMachine { worker, machine: record, fingerprint: None };
         app.writer.tell_as(Actor::Worker(worker), command).await?;
     }
     Ok(StatusCode::NO_CONTENT)

@@ -106,6 +106,7 @@ fn stopped_by(command: &Command) -> Option<Switch> {
         | C::Convert { .. }
         | C::RecordProof { .. }
         | C::SealProof { .. }
+        | C::SealLock { .. }
         | C::Attest { .. }
         | C::Exempt { .. }
         | C::SetBlocked { .. }
@@ -135,6 +136,10 @@ fn stopped_by(command: &Command) -> Option<Switch> {
         | C::Invite { .. }
         | C::Join { .. }
         | C::ChangeMachine { .. }
+        | C::MeasureConnection { .. }
+        | C::BeginTrial { .. }
+        | C::EndTrial { .. }
+        | C::RetryTrial { .. }
         | C::SetPaused { .. }
         | C::Retire { .. }
         | C::WorkerUp { .. }

@@ -26,6 +26,8 @@ impl Control {
             self.due.pop_first();
             self.look_at(rental, now);
         }
+        self.wake_trials(now);
+        self.settle_pending(now);
         self.wake_burn(now);
         Ok(Reply::Done)
     }

@@ -45,10 +45,11 @@ impl Control {
                 self.convert(by, purse, (give, take), (at_least, until), now)
             }
             C::RecordProof { worker, verdict } => self.verdict(by, worker, &verdict),
-            C::SealProof { worker, proof } => self.seal_proof(by, worker, proof),
+            C::SealProof { worker, proof } => self.seal_proof(by, worker, proof, now),
             C::Attest { worker, attestation } => self.attest(by, worker, attestation, now),
+            C::SealLock { worker, lock } => self.seal_lock(by, worker, lock, now),
             C::Exempt { worker, exemption } => self.exempt_worker(by, worker, exemption),
-            C::SetBlocked { worker, reason } => self.block_worker(by, worker, reason),
+            C::SetBlocked { worker, reason, kind } => self.block_worker(by, worker, (reason, kind)),
             C::ClaimRewards { account, wanted } => self.claim_rewards(by, account, wanted),
             C::Stake { worker, coins } => self.stake(by, worker, coins, now),
             C::Unstake { account, worker } => self.unstake(by, account, worker, now),
@@ -88,17 +89,27 @@ impl Control {
                 self.complete_quest(by, season, (&quest, account), &proof, now)
             }
             C::ObserveRate { readings } => self.observe_rate(by, &readings, now),
-            C::Invite { invite, account, secret_sha256, expires_millis } => {
+            C::Invite { invite, account, secret_sha256, expires_millis, replaces } => {
                 let expires = Timestamp::from_millis(expires_millis);
-                self.invite(by, invite, Invite { account, secret_sha256, expires, used_by: None })
+                let used_by = None;
+                let invited = Invite { account, secret_sha256, expires, used_by, replaces };
+                self.invite(by, invite, invited)
             }
             C::Join { invite, worker, name, public_key, fingerprint, machine } => {
                 let joining = Worker::new(name, public_key, fingerprint, machine, now);
                 self.join(by, invite, worker, joining, now)
             }
-            C::ChangeMachine { worker, machine } => self.change_machine(by, worker, machine, now),
+            C::ChangeMachine { worker, machine, fingerprint } => {
+                self.change_machine(by, worker, (machine, fingerprint), now)
+            }
+            C::MeasureConnection { worker, connection } => {
+                self.measure_connection(by, worker, connection, now)
+            }
+            C::BeginTrial { trial, workers } => self.begin_trial(by, trial, &workers, now),
+            C::EndTrial { trial, said } => self.end_trial(by, trial, &said, now),
+            C::RetryTrial { worker } => self.retry_trial(by, worker, now),
             C::SetPaused { worker, paused } => self.set_paused(by, worker, paused),
-            C::Retire { worker } => self.retire(by, worker),
+            C::Retire { worker } => self.retire(by, worker, now),
             C::WorkerUp { worker } => self.worker_up(by, worker, now),
             C::WorkerSilent { worker, heard_millis } => {
                 self.worker_silent(by, worker, Timestamp::from_millis(heard_millis), now)

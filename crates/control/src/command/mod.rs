@@ -12,7 +12,9 @@ mod dispatch;
 mod grant;
 mod heard;
 mod job;
+mod lock;
 mod money;
+mod onboard;
 mod parameters;
 mod people;
 mod price;
@@ -22,6 +24,7 @@ mod safety;
 mod season;
 mod stake;
 mod supply;
+mod trial;
 mod vote;
 
 use units::{AccountId, ProjectId};

@@ -1,5 +1,6 @@
 //! What the network goes by: changed by patches, in effect from an hour on.
 
+use rewards::rule::Rule;
 use units::{Hour, Timestamp};
 
 use crate::effect::Subject;
@@ -55,6 +56,10 @@ impl Control {
             return;
         };
         self.changed(Subject::Parameters(number));
+        if self.parameters().exempt.has(Rule::ProofOfWork) {
+            // Whoever is not asked any more cannot pass.
+            self.workers.values_mut().for_each(|worker| worker.checks.failed = None);
+        }
         let workers: Vec<_> = self.workers.keys().copied().collect();
         for worker in workers {
             let offers = self.live_offers(worker, now);
@@ -62,5 +67,6 @@ impl Control {
             self.changed(Subject::Worker(worker));
             self.offers_moved(&offers, now);
         }
+        self.settle_pending(now);
     }
 }

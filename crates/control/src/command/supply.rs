@@ -1,8 +1,9 @@
 //! Machines: invited, joined, changed, paused, gone.
 
 use scheduler::{Machine, Prices};
-use units::{Hour, InviteId, Timestamp, WorkerId};
+use units::{AccountId, Hour, InviteId, Timestamp, WorkerId};
 
+use super::onboard::measured;
 use crate::effect::{Effect, Subject};
 use crate::record::{Actor, MachineRecord};
 use crate::refusal::{Needs, Noun, Refusal};
@@ -25,6 +26,9 @@ impl Control {
         if self.invites.contains_key(&id) {
             return Err(Refusal::Exists(Noun::Invite));
         }
+        if let Some(replaced) = invite.replaces {
+            self.can_come_again(replaced, invite.account)?;
+        }
         self.invites.insert(id, invite);
         self.changed(Subject::Invite(id));
         Ok(Reply::Invite(id))
@@ -40,55 +44,57 @@ impl Control {
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         only_worker(by, id)?;
-        let known = self.invites.get_mut(&invite).ok_or(Refusal::NotFound(Noun::Invite))?;
+        let known = self.invites.get(&invite).ok_or(Refusal::NotFound(Noun::Invite))?;
         if known.used_by.is_some() {
             return Err(Refusal::Used(Noun::Invite));
         }
         if now >= known.expires {
             return Err(Refusal::Expired(Noun::Invite));
         }
-        if self.workers.contains_key(&id) {
-            return Err(Refusal::Exists(Noun::Worker));
+        let account = known.account;
+        match known.replaces {
+            Some(replaced) if replaced != id => {
+                let why = format!("this invitation is for {replaced} alone");
+                return Err(Refusal::Invalid { field: "worker", why });
+            }
+            Some(replaced) => self.can_come_again(replaced, account)?,
+            None if self.workers.contains_key(&id) => return Err(Refusal::Exists(Noun::Worker)),
+            None => {}
         }
-        if self.fingerprints.contains_key(&joining.fingerprint) {
+        if self.fingerprints.get(&joining.fingerprint).is_some_and(|other| *other != id) {
             return Err(Refusal::SameMachine);
         }
         check_machine(&joining.machine)?;
-        known.used_by = Some(id);
-        joining.owner = known.account;
+        if let Some(known) = self.invites.get_mut(&invite) {
+            known.used_by = Some(id);
+        }
+        self.changed(Subject::Invite(invite));
+        if let Some(known) = self.workers.get_mut(&id) {
+            known.public_key = joining.public_key;
+            self.drop_from_trial(id, "it was set up anew", now);
+            self.become_other(id, joining.machine, joining.fingerprint, now);
+            self.nudge(id);
+            return Ok(Reply::Worker(id));
+        }
+        joining.owner = account;
+        joining.machine.tier = measured(&joining);
         self.fingerprints.insert(joining.fingerprint, id);
         self.workers.insert(id, joining);
         self.market_begins(now);
         self.list(id);
-        self.changed(Subject::Invite(invite));
-        self.changed(Subject::Worker(id));
+        self.settle_onboarding(id, now);
         Ok(Reply::Worker(id))
     }
 
-    pub(crate) fn change_machine(
-        &mut self,
-        by: Actor,
-        id: WorkerId,
-        machine: MachineRecord,
-        now: Timestamp,
-    ) -> Result<Reply, Refusal> {
-        only_worker(by, id)?;
-        let worker = self.known_worker(id)?;
-        check_machine(&machine)?;
-        if !worker.nodes.is_empty() {
-            return Err(Refusal::InUse { rentals: worker.nodes.len() });
+    /// Whether an account's machine can come again with another key: not while somebody has it.
+    fn can_come_again(&self, id: WorkerId, account: AccountId) -> Result<(), Refusal> {
+        let known = self.workers.get(&id).filter(|known| known.owner == account);
+        let known = known.ok_or(Refusal::NotFound(Noun::Worker))?;
+        if known.nodes.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::InUse { rentals: known.nodes.len() })
         }
-        let offers = self.live_offers(id, now);
-        let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
-        worker.machine = machine;
-        worker.described = now;
-        // What it was judged as is no more, nor what it has shown.
-        worker.nominated = None;
-        self.forget_attestation(id);
-        self.list(id);
-        self.changed(Subject::Worker(id));
-        self.offers_moved(&offers, now);
-        Ok(Reply::Done)
     }
 
     pub(crate) fn set_paused(
@@ -104,15 +110,24 @@ impl Control {
         Ok(Reply::Done)
     }
 
-    pub(crate) fn retire(&mut self, by: Actor, id: WorkerId) -> Result<Reply, Refusal> {
+    pub(crate) fn retire(
+        &mut self,
+        by: Actor,
+        id: WorkerId,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
         self.only_owner(by, id)?;
         let worker = self.known_worker(id)?;
         if !worker.nodes.is_empty() {
             return Err(Refusal::InUse { rentals: worker.nodes.len() });
         }
-        let fingerprint = worker.fingerprint;
+        let (fingerprint, trial) = (worker.fingerprint, worker.onboarding.trial);
+        if let Some(trial) = trial {
+            self.retired_from_trial(trial, id, now);
+        }
         self.forget_attestation(id);
         self.workers.remove(&id);
+        self.pending.remove(&id);
         self.fingerprints.remove(&fingerprint);
         self.inventory.remove(id);
         self.changed(Subject::Worker(id));
@@ -133,7 +148,8 @@ impl Control {
         let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
         worker.up = true;
         worker.uptime.start(now);
-        self.show_open(id);
+        worker.onboarding.down_since = None;
+        self.settle_onboarding(id, now);
         Ok(Reply::Done)
     }
 
@@ -148,21 +164,26 @@ impl Control {
         let nodes = self.known_worker(id)?.nodes.clone();
         let first_open = self.first_open_hour(now);
         let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
+        let heard = heard.min(now);
         worker.up = false;
         worker.week.broke(Hour::of(now));
-        worker.uptime.stop(heard.min(now), first_open);
+        worker.onboarding.spoke(worker.uptime.since(), heard);
+        worker.onboarding.down_since = Some(heard);
+        worker.uptime.stop(heard, first_open);
         self.show_open(id);
         for (rental, node) in nodes {
-            self.node_silent(rental, node, heard.min(now), now);
+            self.node_silent(rental, node, heard, now);
         }
+        self.drop_from_trial(id, "its machine went silent", now);
         Ok(Reply::Done)
     }
 
     /// Puts a machine on offer at the prices of the day. Rentals keep the price they were quoted.
     pub(crate) fn list(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };
-        let listing = self.listing_of(&worker.machine);
-        let priced = self.priced(&worker.machine, worker.certifications());
+        let machine = self.counts_as(worker);
+        let listing = self.listing_of(&machine);
+        let priced = self.priced(&machine, worker.certifications());
         let prices = self.prices_of(&priced);
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.listing = listing;
@@ -174,9 +195,8 @@ impl Control {
     /// Puts a machine on offer at these prices.
     pub(crate) fn offer(&mut self, id: WorkerId, prices: Prices) {
         let Some(worker) = self.workers.get(&id) else { return };
-        let machine = &worker.machine;
-        let open = worker.is_open();
-        self.inventory.put(Machine {
+        let (machine, open) = (self.counts_as(worker), worker.is_open());
+        let listed = Machine {
             id,
             supplier: worker.owner,
             total: machine.offers,
@@ -186,7 +206,8 @@ impl Control {
             tier: machine.tier,
             certifications: worker.certifications(),
             prices,
-        });
+        };
+        self.inventory.put(listed);
         self.inventory.set_open(id, open);
     }
 
@@ -235,7 +256,7 @@ pub(super) fn only_worker(by: Actor, id: WorkerId) -> Result<(), Refusal> {
     }
 }
 
-fn check_machine(machine: &MachineRecord) -> Result<(), Refusal> {
+pub(super) fn check_machine(machine: &MachineRecord) -> Result<(), Refusal> {
     use scheduler::limits;
     let invalid = |field, why: &str| Err(Refusal::Invalid { field, why: why.to_owned() });
     let offers = &machine.offers;

@@ -4,6 +4,7 @@ use market::{
     BurnRules, ConversionRules, DurationRules, FeeRules, OracleRules, PricingRules, Registry,
     WorkedRules,
 };
+use proofs::lock::LockRules;
 use proofs::schedule::ProofRules;
 use rewards::block::BlockRules;
 use rewards::checklist::ChecklistRules;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use stakes::votes::VoteRules;
 use stakes::{ReliabilityRules, SafetyRules, SlashRules, StakeRules};
 use units::Tier;
+
+use crate::onboarding::OnboardingRules;
 
 /// The parameters: one set, changed by patches, each with the hour from which it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -46,6 +49,8 @@ pub struct Parameters {
     pub proofs: ProofRules,
     /// How old the data may be that attestations are verified with, what they must show, and how long they hold.
     pub attestation: attest::Rules,
+    /// What a machine goes through before renters see it.
+    pub onboarding: OnboardingRules,
     /// Rules of the checklist from which every machine is excused: what this network cannot judge yet.
     pub exempt: RuleSet,
     /// Who is given what of the coins at genesis.
@@ -62,6 +67,8 @@ pub struct Parameters {
     pub votes: VoteRules,
     /// What reward programs go by.
     pub seasons: SeasonRules,
+    /// What records of time-lock are judged by, and what follows from them.
+    pub time_lock: LockRules,
 }
 
 impl Default for Parameters {
@@ -93,6 +100,7 @@ impl Default for Parameters {
             checklist: ChecklistRules::default(),
             proofs: ProofRules::default(),
             attestation: attest::Rules::default(),
+            onboarding: OnboardingRules { required: false, ..OnboardingRules::default() },
             exempt: exempt.into_iter().collect(),
             genesis: GenesisRules::default(),
             stakes: StakeRules::default(),
@@ -101,6 +109,7 @@ impl Default for Parameters {
             slashing: SlashRules::default(),
             votes: VoteRules::default(),
             seasons: SeasonRules::default(),
+            time_lock: LockRules::default(),
         }
     }
 }
@@ -127,6 +136,7 @@ impl Parameters {
         named("checklist", self.checklist.check())?;
         named("proofs", self.proofs.check())?;
         named("attestation", self.attestation.check())?;
+        named("onboarding", self.onboarding.check())?;
         named("genesis", self.genesis.check(self.emission.genesis))?;
         let silence = crate::limits::SILENCE_MAX.as_secs();
         if u64::from(self.blocks.close_delay_secs) <= silence {
@@ -139,6 +149,7 @@ impl Parameters {
         named("safety", self.safety.check())?;
         named("slashing", self.slashing.check())?;
         named("votes", self.votes.check())?;
+        named("time_lock", self.time_lock.check())?;
         named("seasons", self.seasons.check())
     }
 }

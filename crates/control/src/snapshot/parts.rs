@@ -14,11 +14,12 @@ use units::{
 use super::NotAState;
 use super::foreign::{AccountPart, HoldPart, SeatPart, StagePart, ToldPart};
 use crate::command::AttestationsStanding;
+use crate::onboarding::Trial;
 use crate::parameters::Versions;
 use crate::record::{Digest, OrderRecord, Role};
 use crate::state::{
-    Checked, Control, Economy, Head, Invite, Job, Key, Node, NodeStage, Person, Project, Rental, Reply,
-    Settled, Told, Worker,
+    Checked, Control, Economy, Head, Invite, Job, Key, Node, NodeLock, NodeStage, Person, Project,
+    Rental, Reply, Settled, Told, Worker,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -28,14 +29,18 @@ pub(super) struct Parts {
     people: Vec<(AccountId, Name, Option<String>)>,
     projects: Vec<(ProjectId, Name, BTreeMap<AccountId, Role>, Credits)>,
     keys: Vec<(KeyId, Key)>,
-    invites: Vec<(InviteId, AccountId, Digest, Timestamp, Option<WorkerId>)>,
+    invites: Vec<InvitePart>,
     workers: Vec<(WorkerId, Worker)>,
     rentals: Vec<RentalPart>,
+    trials: Vec<Trial>,
     jobs: Vec<Job>,
     book: (Vec<AccountPart>, Vec<HoldPart>, Vec<ToldPart>),
     versions: Versions,
     economy: Economy,
 }
+
+/// An invitation: whose, its secret, until when, who used it, whom it replaces.
+type InvitePart = (InviteId, AccountId, Digest, Timestamp, Option<WorkerId>, Option<WorkerId>);
 
 #[derive(Serialize, Deserialize)]
 struct RentalPart {
@@ -54,6 +59,8 @@ struct RentalPart {
     day_seen_at: Option<Timestamp>,
     worked: Vec<Worked>,
     settled: Option<Settled>,
+    refunded: u64,
+    refund_short: u64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     checked: BTreeMap<WorkerId, Checked>,
     wanted_back: Option<Timestamp>,
@@ -69,6 +76,7 @@ struct NodePart {
     stage: NodeStage,
     listens: Option<SocketAddr>,
     meter: HourMeter,
+    lock: NodeLock,
     silent_since: Option<Timestamp>,
     seen_at: Option<u64>,
     cleared_from: Option<u64>,
@@ -82,10 +90,9 @@ impl Parts {
             let (asked, reply) = state.told.known.get(id)?;
             Some((*at, *id, *asked, *reply))
         });
-        let invites = state
-            .invites
-            .iter()
-            .map(|(id, it)| (*id, it.account, it.secret_sha256, it.expires, it.used_by));
+        let invites = state.invites.iter().map(|(id, it)| {
+            (*id, it.account, it.secret_sha256, it.expires, it.used_by, it.replaces)
+        });
         let projects = state
             .projects
             .iter()
@@ -103,6 +110,7 @@ impl Parts {
             invites: invites.collect(),
             workers: state.workers.iter().map(|(id, worker)| (*id, worker.clone())).collect(),
             rentals: state.rentals.values().map(RentalPart::from).collect(),
+            trials: state.trials.values().cloned().collect(),
             jobs: state.jobs.values().cloned().collect(),
             book: (
                 book.accounts.into_iter().map(AccountPart::from).collect(),
@@ -127,10 +135,11 @@ impl Parts {
             let rentals = BTreeSet::new();
             (id, Project { name, members, granted, rentals })
         });
-        let invites =
-            self.invites.into_iter().map(|(id, account, secret_sha256, expires, used_by)| {
-                (id, Invite { account, secret_sha256, expires, used_by })
-            });
+        let invites = self.invites.into_iter().map(
+            |(id, account, secret_sha256, expires, used_by, replaces)| {
+                (id, Invite { account, secret_sha256, expires, used_by, replaces })
+            },
+        );
         let mut state = Control {
             head: Head { seq, hash: *hash.sha256(), at },
             told: remembered(self.told),
@@ -140,6 +149,7 @@ impl Parts {
             invites: invites.collect(),
             workers: self.workers.into_iter().collect(),
             rentals: self.rentals.into_iter().map(|rental| (rental.id, rental.into())).collect(),
+            trials: self.trials.into_iter().map(|trial| (trial.id, trial)).collect(),
             jobs: self.jobs.into_iter().map(|job| (job.id, job)).collect(),
             book,
             versions: self.versions,
@@ -190,6 +200,9 @@ impl Control {
         }
         for (id, worker) in &self.workers {
             self.inventory.set_open(*id, worker.is_open());
+            if !worker.onboarding.is_ready() {
+                self.pending.insert(*id);
+            }
         }
         Ok(())
     }
@@ -213,6 +226,8 @@ impl From<&Rental> for RentalPart {
             day_seen_at: rental.day_seen_at,
             worked: rental.worked.clone(),
             settled: rental.settled,
+            refunded: rental.refunded,
+            refund_short: rental.refund_short,
             checked: rental.checked.clone(),
             wanted_back: rental.wanted_back,
             reason: rental.reason.clone(),
@@ -240,6 +255,8 @@ impl From<RentalPart> for Rental {
             day_seen_at: part.day_seen_at,
             worked: part.worked,
             settled: part.settled,
+            refunded: part.refunded,
+            refund_short: part.refund_short,
             checked: part.checked,
             wanted_back: part.wanted_back,
             reason: part.reason,
@@ -257,6 +274,7 @@ impl From<&Node> for NodePart {
             stage: node.stage,
             listens: node.listens,
             meter: node.meter,
+            lock: node.lock.clone(),
             silent_since: node.silent_since,
             seen_at: node.seen_at,
             cleared_from: node.cleared_from,
@@ -273,6 +291,7 @@ impl From<NodePart> for Node {
             stage: part.stage,
             listens: part.listens,
             meter: part.meter,
+            lock: part.lock,
             silent_since: part.silent_since,
             seen_at: part.seen_at,
             cleared_from: part.cleared_from,

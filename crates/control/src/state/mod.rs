@@ -4,7 +4,9 @@ mod canaries;
 mod conduct;
 mod economy;
 mod hired;
+mod lock;
 mod nouns;
+mod proving;
 mod standing;
 mod told;
 mod uptime;
@@ -26,10 +28,13 @@ pub use economy::{
     Grant, Market, Revenue,
 };
 pub use hired::Hired;
+pub use lock::{Follows, LOCK_HOURS_KEPT, LockHead, LockHour, Locks, NodeLock};
+pub(crate) use lock::{minute_after, minute_of};
 pub(crate) use nouns::Work;
 pub use nouns::{
     Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
 };
+pub use proving::{Charged, FailedProof, Likeness, MeasuredAs};
 pub use standing::{Checks, Listing, Nomination, Priced, Proved, Round};
 pub use told::Told;
 pub(crate) use uptime::MINUTE_MILLIS;
@@ -37,6 +42,7 @@ pub use uptime::Uptime;
 
 use crate::command::AttestationsStanding;
 use crate::effect::{Closed, Effect, Movement, Subject};
+use crate::onboarding::Trial;
 use crate::parameters::{Version, Versions};
 use crate::record::{Body, Digest, Entry, Parameters};
 use crate::refusal::{Noun, Refusal};
@@ -107,6 +113,10 @@ pub struct Control {
     pub(crate) attested: AttestationsStanding,
     pub(crate) inventory: Inventory,
     pub(crate) rentals: BTreeMap<RentalId, Rental>,
+    /// Trials that are not cleared.
+    pub(crate) trials: BTreeMap<RentalId, Trial>,
+    /// Machines that are not ready. Follows from them.
+    pub(crate) pending: BTreeSet<WorkerId>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) book: Book,
     pub(crate) versions: Versions,
@@ -183,7 +193,7 @@ impl Control {
         let version = self.versions.next_from().map(Hour::start);
         let hourly = [self.block_due(), self.prices_due(), self.burn_due()];
         let holders = [self.stakes_due(), self.votes_due(), self.seasons_due()];
-        let others = [rental, version, self.attestations_due()];
+        let others = [rental, version, self.attestations_due(), self.onboarding_due()];
         others.into_iter().chain(hourly).chain(holders).flatten().min()
     }
 

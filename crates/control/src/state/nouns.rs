@@ -7,14 +7,17 @@ use std::time::Duration;
 use market::{Earned, HourMeter, Paid, Receipt, Served, Stage, Terms, Worked, WorkedRules};
 use scheduler::Seat;
 use units::{
-    AccountId, BlobId, Credits, JobId, Name, ProjectId, RentalId, Timestamp, TransferId, WorkerId,
+    AccountId, BlobId, Credits, Hour, JobId, Name, ProjectId, RentalId, Timestamp, TransferId,
+    WorkerId,
 };
 
 use super::canaries::{Checked, Unfit};
 use super::conduct::Week;
 use super::hired::Hired;
+use super::lock::{Locks, NodeLock};
 use super::standing::{Checks, Listing, Nomination, Priced};
 use super::uptime::Uptime;
+use crate::onboarding::Onboarding;
 use crate::record::{AttestationRecord, Digest, MachineRecord, OrderRecord, Role, Scope};
 
 /// A person or a company.
@@ -74,6 +77,8 @@ pub struct Invite {
     pub expires: Timestamp,
     /// Who used it.
     pub used_by: Option<WorkerId>,
+    /// The machine that comes again with it, if it is not for a new one.
+    pub replaces: Option<WorkerId>,
 }
 
 /// A machine.
@@ -97,6 +102,9 @@ pub struct Worker {
     pub uptime: Uptime,
     /// For how long it served somebody else in each hour.
     pub hired: Hired,
+    /// What its records of time-lock say.
+    #[serde(default)]
+    pub locks: Locks,
     /// What it is to the economy, by the registry of the day. Follows from the rest.
     #[serde(skip)]
     pub listing: Listing,
@@ -112,6 +120,8 @@ pub struct Worker {
     /// What it has attested, while that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attestation: Option<AttestationRecord>,
+    /// How far it has come in.
+    pub onboarding: Onboarding,
     /// Whether its owner wants no new rentals on it.
     pub paused: bool,
     /// Grows with every change of what it should run.
@@ -139,12 +149,14 @@ impl Worker {
             up: false,
             uptime: Uptime::default(),
             hired: Hired::default(),
+            locks: Locks { newest: Some(Hour::of(described)), ..Locks::default() },
             listing: Listing::default(),
             priced: Priced::default(),
             week: Week::default(),
             nominated: None,
             checks: Checks::default(),
             attestation: None,
+            onboarding: Onboarding::joined(described),
             paused: false,
             revision: 1,
             nodes: BTreeSet::new(),
@@ -152,8 +164,14 @@ impl Worker {
     }
 
     /// Whether it takes new rentals.
-    pub const fn is_open(&self) -> bool {
-        self.up && !self.paused && self.checks.blocked.is_none()
+    pub fn is_open(&self) -> bool {
+        self.takes_part() && self.checks.failed.is_none() && self.onboarding.is_ready()
+    }
+
+    /// Whether it can be asked for something: a proof, a measurement, a trial.
+    pub const fn takes_part(&self) -> bool {
+        let is_free = self.onboarding.trial.is_none();
+        self.up && !self.paused && self.checks.blocked.is_none() && is_free
     }
 }
 
@@ -197,6 +215,8 @@ pub struct Node {
     pub listens: Option<SocketAddr>,
     /// How long it has served, without the hours its supplier broke.
     pub meter: HourMeter,
+    /// What time-lock says of it: what disturbs it, and the minutes its renter gets back.
+    pub lock: NodeLock,
     /// Since when its machine is silent, while the rental runs.
     pub silent_since: Option<Timestamp>,
     /// The newest revision at which its machine has said that it is there.
@@ -215,10 +235,27 @@ impl Node {
             stage: NodeStage::Waiting,
             listens: None,
             meter: HourMeter::new(rules),
+            lock: NodeLock::default(),
             silent_since: None,
             seen_at: None,
             cleared_from: None,
             cleared: false,
+        }
+    }
+}
+
+impl Node {
+    /// How much of what it has served by `known` counts whatever happens, and from now on that is certain.
+    fn settle(&mut self, known: Timestamp) -> Duration {
+        self.note_ran(known);
+        let served = self.meter.settle(known);
+        self.lock.settle(served)
+    }
+
+    /// Notes the minutes that it has served so far, while it serves.
+    pub(crate) fn note_ran(&mut self, now: Timestamp) {
+        if let Some(since) = self.meter.counts_since() {
+            self.lock.note_ran(since, now);
         }
     }
 }
@@ -240,7 +277,9 @@ impl Settled {
     fn cut_off_after(self, node: &Node) -> Option<Duration> {
         match self {
             Self::ByRenter { ran_millis }
-                if matches!(node.stage, NodeStage::Ready) && node.silent_since.is_none() =>
+                if matches!(node.stage, NodeStage::Ready)
+                    && node.silent_since.is_none()
+                    && node.lock.disturbed.is_none() =>
             {
                 Some(node.meter.counts_from(Duration::from_millis(ran_millis)))
             }
@@ -283,6 +322,11 @@ pub struct Rental {
     pub worked: Vec<Worked>,
     /// How it was settled, from its ending on. What it came to follows: [`Rental::receipt`].
     pub settled: Option<Settled>,
+    /// What went back to the renter after that, because records of time-lock said so: in the smallest unit of what it
+    /// is paid in.
+    pub refunded: u64,
+    /// What should have gone back and was not there.
+    pub refund_short: u64,
     /// What the proofs that the renter asked for said of its machines.
     pub checked: BTreeMap<WorkerId, Checked>,
     /// When it must be gone, for a spot rental whose machines are wanted back.
@@ -316,11 +360,11 @@ impl Rental {
     }
 
     /// What each node has served, and whether it was up when the renter ended it.
-    fn served(&self, settled: Settled) -> Vec<Served> {
+    pub(crate) fn served(&self, settled: Settled) -> Vec<Served> {
         let served = |node: &Node| Served {
             worker: node.seat.worker,
             supplier: node.supplier,
-            span: self.bounded(node.meter.served()),
+            span: self.bounded(node.lock.counts(node.meter.served())),
             cut_off_after: settled.cut_off_after(node),
         };
         self.nodes.iter().map(served).collect()
@@ -332,7 +376,7 @@ impl Rental {
         let served = |node: &mut Node| Served {
             worker: node.seat.worker,
             supplier: node.supplier,
-            span: node.meter.settle(known).min(booked),
+            span: node.settle(known).min(booked),
             cut_off_after: None,
         };
         let served: Vec<Served> = self.nodes.iter_mut().map(served).collect();

@@ -50,7 +50,7 @@ fn an_invitation_is_given_by_the_owner_or_the_operator() {
         return;
     };
     let account = account("nobody");
-    let command = Command::Invite { invite, account, secret_sha256, expires_millis };
+    let command = Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None };
     assert_eq!(town.tell("operator", command), Err(Refusal::NotFound(Noun::Account)));
 }
 
@@ -60,7 +60,7 @@ fn a_machine_says_what_makes_sense() {
     let mut check = |change: fn(&mut control::MachineRecord)| {
         let mut machine = machine(1);
         change(&mut machine);
-        let told = town.tell("m0", Command::ChangeMachine { worker: worker("m0"), machine });
+        let told = town.tell("m0", Command::ChangeMachine { worker: worker("m0"), machine, fingerprint: None });
         assert!(matches!(told, Err(Refusal::Invalid { .. })), "{told:?}");
     };
     check(|machine| machine.offers.vcpus = 0);
@@ -76,7 +76,7 @@ fn a_machine_says_what_makes_sense() {
 fn a_machine_in_use_neither_changes_nor_leaves() {
     let mut town = Town::with(&[1]);
     town.running("ann", "a", 1);
-    let change = Command::ChangeMachine { worker: worker("m0"), machine: machine(2) };
+    let change = Command::ChangeMachine { worker: worker("m0"), machine: machine(2), fingerprint: None };
     assert_eq!(town.tell("m0", change.clone()), Err(Refusal::InUse { rentals: 1 }));
     let retire = Command::Retire { worker: worker("m0") };
     assert_eq!(town.tell("sue", retire.clone()), Err(Refusal::InUse { rentals: 1 }));
@@ -120,7 +120,7 @@ fn nobody_tells_what_is_not_theirs_to_tell() {
     let mut town = Town::with(&[1]);
     let id = worker("m0");
     let observe = Command::Observe { worker: id, revision: None, nodes: vec![], jobs: vec![] };
-    let change = Command::ChangeMachine { worker: id, machine: machine(1) };
+    let change = Command::ChangeMachine { worker: id, machine: machine(1), fingerprint: None };
     let rows: [(Command, &[&str], Refusal); 7] = [
         (Command::Wake {}, &["ann", "operator", "m0"], Refusal::Forbidden(Needs::Clock)),
         (Command::WorkerUp { worker: id }, &["ann", "m0"], Refusal::Forbidden(Needs::Clock)),

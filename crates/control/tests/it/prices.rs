@@ -54,7 +54,7 @@ fn a_machine_that_is_not_on_offer_costs_what_its_model_does_and_is_read_back_so(
     machine.tier = units::Tier::UltraHigh;
     let (id, paused) = (worker("m2"), true);
     town.tell("sue", Command::SetPaused { worker: id, paused }).unwrap();
-    town.tell("m2", Command::ChangeMachine { worker: id, machine }).unwrap();
+    town.tell("m2", Command::ChangeMachine { worker: id, machine, fingerprint: None }).unwrap();
     let before = price(&town, "m2");
     town.minutes(12 * 60);
     assert!(price(&town, "m2") < before, "nothing of its model is rented");

@@ -169,7 +169,7 @@ fn who_rents_from_himself_has_no_job_hours_and_who_is_shut_out_none_at_all() {
     town.minutes(HOUR + 1);
     assert_eq!(work(&town, "sue"), Points::from_thousandths(750));
     let reason = Some("forged proofs".to_owned());
-    town.ok("operator", Command::SetBlocked { worker: worker("m0"), reason });
+    town.ok("operator", Command::SetBlocked { worker: worker("m0"), reason, kind: None });
     town.minutes(HOUR);
     assert_eq!(work(&town, "sue"), Points::from_thousandths(750));
 }

@@ -67,6 +67,7 @@ pub(crate) fn machine(gpus: u32) -> MachineRecord {
         country: None,
         tier: Tier::High,
         certifications: BTreeSet::new(),
+        host: None,
     }
 }
 
@@ -244,7 +245,8 @@ impl Town {
             } else {
                 let node = number.parse().unwrap();
                 let head = (node == 0).then_some(([10, 0, 0, 1], 6379).into());
-                nodes.push(NodeSaid { rental: rental(of), node, phase, head });
+                let disturbed = None;
+                nodes.push(NodeSaid { rental: rental(of), node, phase, head, disturbed });
             }
         }
         self.ok(machine, Command::Observe { worker: worker(machine), revision, nodes, jobs });
@@ -377,7 +379,8 @@ pub(crate) fn slash(town: &Town, id: u128, cards: u32) -> Command {
 pub(crate) fn invite_of(name: &str, expires: Timestamp) -> Command {
     let (invite, account) = (InviteId::from_bits(bits(name)), account("sue"));
     let expires_millis = expires.millis();
-    Command::Invite { invite, account, secret_sha256: digest(7), expires_millis }
+    let replaces = None;
+    Command::Invite { invite, account, secret_sha256: digest(7), expires_millis, replaces }
 }
 
 pub(crate) fn joining(named: &str, invite: InviteId, gpus: u32) -> Command {

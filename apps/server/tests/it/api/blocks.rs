@@ -57,6 +57,7 @@ fn machine(gpu_model: &str, gpus: u32) -> MachineRecord {
         country: None,
         tier: Tier::High,
         certifications: Default::default(),
+        host: None,
     }
 }
 
@@ -119,7 +120,7 @@ impl Past {
             let secret_sha256 = BlobId::from_sha256([number; 32]);
             scribe.tell(
                 Actor::Account(account),
-                Command::Invite { invite, account, secret_sha256, expires_millis },
+                Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None },
             );
             let join = Command::Join {
                 invite,

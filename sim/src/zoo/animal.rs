@@ -113,13 +113,14 @@ impl Life {
         }
     }
 
-    pub(super) fn note(&mut self, number: u32, played: &Played) {
+    pub(super) fn note(&mut self, called: Called, played: &Played) {
+        let number = called.number;
         let (outcome, reason) = (played.verdict.outcome(), played.verdict.reason());
         *self.reasons.entry(reason).or_default() += 1;
         if let Some(fault) = &played.fault {
             *self.faults.entry(fault.clone()).or_default() += 1;
         }
-        self.silence.note(outcome);
+        self.silence.note(called.at, &played.verdict.tasks);
         if self.silence.is_striking() {
             self.silent.get_or_insert(number);
         }
@@ -230,7 +231,7 @@ pub(super) fn live_as(
         let mut all = Vec::new();
         for (card, animal) in (1..).zip(as_what(called)) {
             let played = keeper.play(&animal, called, card);
-            life.note(called.number, &played);
+            life.note(called, &played);
             if life.print.is_none() {
                 let other = keeper.other(claimed.claim, &played);
                 life.print = other.map(|other| (called.number, other));

@@ -40,7 +40,7 @@ fn apart(seed: u64) -> Row {
             if !is_busy {
                 mine.push((from, from + played.took_us / 1_000));
             }
-            sum.note(called.number, &played);
+            sum.note(called, &played);
             vec![played]
         });
         busy.append(&mut mine);

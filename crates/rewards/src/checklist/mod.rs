@@ -5,15 +5,17 @@
 
 mod question;
 mod standing;
+mod work;
 
 use serde::{Deserialize, Serialize};
-use units::{Hour, Timestamp};
+use units::Timestamp;
 
 use crate::block::{Proof, Proofs};
 use crate::rule::{Rule, RuleSet};
 
 use question::Question;
-pub use standing::{Engagement, Exemption, Standing, Status, WorkProof};
+pub use standing::{Engagement, Exemption, Standing, Status};
+pub use work::{WORK_HOURS_KEPT, Work, WorkOutcome, WorkProof, Works};
 
 /// Minutes of an hour.
 pub const HOUR_MINUTES: u8 = 60;
@@ -30,7 +32,8 @@ pub struct ChecklistRules {
     pub wallet_required: bool,
     /// Hours for which a machine must have been up without a break. io.net: 5.
     pub up_hours_min: u32,
-    /// Whether a proof of work of the hour is asked for. io.net: yes. Off until machines of this network give proofs.
+    /// Whether proofs of work are asked for: as an hour begins, the last one of the hour before, and when its block is
+    /// closed, one of the hour itself. io.net: yes.
     pub proof_of_work_required: bool,
     /// From how many failures of graphics memory on a machine waits. io.net: fewer than 4 are forgiven.
     pub vram_failures_max: u32,
@@ -56,7 +59,7 @@ impl Default for ChecklistRules {
             cluster_formation_required: true,
             wallet_required: true,
             up_hours_min: 5,
-            proof_of_work_required: false,
+            proof_of_work_required: true,
             vram_failures_max: 4,
             vram_wait_hours: 12,
             account_wallets_min: 1,
@@ -171,7 +174,8 @@ pub fn missing(
 }
 
 fn excused(standing: &Standing, exempt: RuleSet) -> RuleSet {
-    if standing.engagement.excuses_work() { exempt.with(Rule::ProofOfWork) } else { exempt }
+    let is_spared = standing.engagement.excuses_work() && standing.work != Work::Wrong;
+    if is_spared { exempt.with(Rule::ProofOfWork) } else { exempt }
 }
 
 /// What is known of a nominated machine when its hour closes.
@@ -179,8 +183,8 @@ fn excused(standing: &Standing, exempt: RuleSet) -> RuleSet {
 pub struct Evidence {
     /// What it was doing.
     pub engagement: Engagement,
-    /// Its last proof of work.
-    pub work: Option<WorkProof>,
+    /// What its proofs of work that were asked for in the hour came to.
+    pub work: Work,
     /// Minutes of the hour in which it was up.
     pub up_minutes: u8,
     /// Rules from which it is excused.
@@ -188,7 +192,7 @@ pub struct Evidence {
 }
 
 /// What came of a machine's proofs in an hour.
-pub fn proofs(rules: &ChecklistRules, hour: Hour, evidence: &Evidence) -> Proofs {
+pub fn proofs(rules: &ChecklistRules, evidence: &Evidence) -> Proofs {
     let judge = |required: bool, excused: bool, passed: bool| match (required, excused, passed) {
         (false, _, _) => Proof::NotAsked,
         (true, true, _) => Proof::Exempt,
@@ -196,12 +200,14 @@ pub fn proofs(rules: &ChecklistRules, hour: Hour, evidence: &Evidence) -> Proofs
         (true, false, false) => Proof::Failed,
     };
     let engagement = evidence.engagement;
+    // Whom a renter's load makes slow is not to blame, but no load makes an answer wrong.
+    let is_spared = engagement.excuses_work() && evidence.work != Work::Wrong;
     let up_minutes = evidence.up_minutes.min(HOUR_MINUTES);
     Proofs {
         work: judge(
             rules.proof_of_work_required,
-            engagement.excuses_work() || evidence.exempt.has(Rule::ProofOfWork),
-            evidence.work.is_some_and(|proof| proof.holds_in(hour)),
+            is_spared || evidence.exempt.has(Rule::ProofOfWork),
+            evidence.work == Work::Good,
         ),
         time_lock: judge(
             rules.time_lock_required,

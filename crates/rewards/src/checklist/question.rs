@@ -1,8 +1,8 @@
 //! Each rule asked of a machine: whether it is fulfilled, and the reason in words.
 
-use units::{HOUR, Hour, Tier, Timestamp};
+use units::{HOUR, Tier, Timestamp};
 
-use super::{ChecklistRules, Standing, Status};
+use super::{ChecklistRules, Standing, Status, Work};
 use crate::rule::Rule;
 
 /// A machine's standing, asked about at a moment.
@@ -29,11 +29,7 @@ impl Question<'_> {
                         .up_since
                         .is_some_and(|since| now.since(since) >= HOUR * rules.up_hours_min)
             }
-            Rule::ProofOfWork => {
-                let hour = Hour::of(*now);
-                !rules.proof_of_work_required
-                    || standing.work.is_some_and(|proof| proof.holds_in(hour))
-            }
+            Rule::ProofOfWork => !rules.proof_of_work_required || standing.work == Work::Good,
             Rule::VramTests => {
                 standing.vram_failures < rules.vram_failures_max || self.vram_wait_is_over()
             }
@@ -78,11 +74,7 @@ impl Question<'_> {
                 "the account has a wallet",
                 "the account has no wallet: bind one whose keys are yours, not an exchange's",
             ),
-            Rule::Processor => said(
-                fulfilled,
-                &format!("its processor counts {} each", standing.multiplier),
-                "its processor is not on the list of those that earn: it can be rented all the same",
-            ),
+            Rule::Processor => self.processor_reason(),
             Rule::Connectivity => self.connectivity_reason(),
             Rule::Uptime => self.uptime_reason(),
             Rule::ProofOfWork => self.work_reason(),
@@ -107,6 +99,22 @@ impl Question<'_> {
                 "there is an address for payouts",
                 "there is no address for payouts: choose one of the account's wallets",
             ),
+        }
+    }
+
+    fn processor_reason(&self) -> String {
+        let Standing { multiplier, measured_as, .. } = self.standing;
+        let reason = said(
+            self.fulfilled(Rule::Processor),
+            &format!("its processor counts {multiplier} each"),
+            "its processor is not on the list of those that earn: it can be rented all the same",
+        );
+        match measured_as {
+            Some(model) => format!(
+                "{reason}; it is listed as {model}, which its proofs measured time after time: see what holds it \
+                 back, or correct what it says it is"
+            ),
+            None => reason,
         }
     }
 
@@ -140,14 +148,25 @@ impl Question<'_> {
         if !self.rules.proof_of_work_required {
             return not_asked();
         }
-        let hour = Hour::of(self.now);
         match self.standing.work {
-            Some(proof) if proof.holds_in(hour) => "its proof of work of this hour is valid",
-            Some(proof) if Hour::of(proof.at) == hour => {
-                "its proof of work of this hour is not valid: look into its log of proofs"
+            Work::Good => "its last proof of work is good",
+            Work::Slow => {
+                "its last proof of work was right, but too late: it is weaker than it says, or something else used it: \
+                 free it, and it is asked again within the hour"
             }
-            Some(_) | None => {
-                "it has not given a proof of work in this hour yet: leave it online and idle"
+            Work::Wrong => {
+                "its last proof of work was wrong: look into its log of proofs, and mend it; it is asked again within \
+                 the hour"
+            }
+            Work::Unproved => {
+                "it has proved nothing in this hour nor in the one before: leave it online and idle, and it is asked \
+                 twice an hour"
+            }
+            Work::Silent { nothing, of } => {
+                return format!(
+                    "{nothing} of its last {of} proofs came to nothing: look at its connection, and at what else uses \
+                     it; those that are good push the others out"
+                );
             }
         }
         .to_owned()
@@ -191,6 +210,9 @@ const fn status_reason(status: Status) -> &'static str {
         Status::Active => "it takes part",
         Status::Paused => "it is paused: resume it",
         Status::Blocked => "the operator has blocked it: ask why, and appeal",
+        Status::Unverified => {
+            "its verification failed: its last proof was wrong, and it is not for rent until it gives one that is right"
+        }
         Status::Terminated => "it was taken out for good: join it anew",
         Status::Unsupported => "its hardware or its agent is not supported: update the agent",
     }

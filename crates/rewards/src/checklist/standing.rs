@@ -1,8 +1,9 @@
 //! What is known of a machine when the checklist is gone through.
 
 use serde::{Deserialize, Serialize};
-use units::{Coins, Hour, Multiplier, Tier, Timestamp};
+use units::{Coins, Multiplier, Tier, Timestamp};
 
+use super::Work;
 use crate::rule::RuleSet;
 
 /// What is known of a machine. What is not known counts against it, and the reason says so.
@@ -19,12 +20,14 @@ pub struct Standing {
     pub account_wallets: u32,
     /// How much one of its chips counts for.
     pub multiplier: Multiplier,
+    /// The model that it was measured to be, if it counts as that and not as what it says.
+    pub measured_as: Option<String>,
     /// Its connection, if measured.
     pub tier: Option<Tier>,
     /// Since when it is up without a break, if it is.
     pub up_since: Option<Timestamp>,
-    /// Its last proof of work.
-    pub work: Option<WorkProof>,
+    /// What its proofs of work say of it as the hour begins.
+    pub work: Work,
     /// How many tests of its graphics memory it has failed in a row.
     pub vram_failures: u32,
     /// When it failed the last of them.
@@ -48,9 +51,10 @@ impl Default for Standing {
             clusters_passed: None,
             account_wallets: 0,
             multiplier: Multiplier::default(),
+            measured_as: None,
             tier: None,
             up_since: None,
-            work: None,
+            work: Work::Unproved,
             vram_failures: 0,
             vram_failed_at: None,
             stake: Coins::ZERO,
@@ -71,6 +75,8 @@ pub enum Status {
     Paused,
     /// The operator has shut it out.
     Blocked,
+    /// Its last proof was wrong: it is not for rent until it gives one that is right.
+    Unverified,
     /// Its owner has taken it out for good.
     Terminated,
     /// Its hardware or its agent is no longer supported.
@@ -114,22 +120,6 @@ impl Engagement {
             Engagement::BareMetal => true,
             Engagement::Idle | Engagement::Hired | Engagement::HeadNode => false,
         }
-    }
-}
-
-/// A proof of work as it was judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WorkProof {
-    /// When its task was given.
-    pub at: Timestamp,
-    /// Whether it was right and in time.
-    pub valid: bool,
-}
-
-impl WorkProof {
-    pub(super) fn holds_in(&self, hour: Hour) -> bool {
-        self.valid && Hour::of(self.at) == hour
     }
 }
 

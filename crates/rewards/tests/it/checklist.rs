@@ -2,7 +2,7 @@
 
 use rewards::block::{Proof, Proofs};
 use rewards::checklist::{
-    ChecklistRules, Engagement, Evidence, Exemption, Standing, Status, WorkProof, check, in_force,
+    ChecklistRules, Engagement, Evidence, Exemption, Standing, Status, Work, check, in_force,
     is_ready, missing, proofs,
 };
 use rewards::rule::{Rule, RuleSet};
@@ -28,11 +28,7 @@ fn coins(text: &str) -> Coins {
 
 /// As io.net asks it.
 fn strict() -> ChecklistRules {
-    ChecklistRules {
-        proof_of_work_required: true,
-        account_wallets_min: 3,
-        ..ChecklistRules::default()
-    }
+    ChecklistRules { account_wallets_min: 3, ..ChecklistRules::default() }
 }
 
 fn ready() -> Standing {
@@ -42,7 +38,7 @@ fn ready() -> Standing {
         multiplier: "1.25".parse().unwrap(),
         tier: Some(Tier::High),
         up_since: ago(HOUR * 5),
-        work: Some(WorkProof { at: now(), valid: true }),
+        work: Work::Good,
         stake: coins("1600"),
         stake_needed: coins("1600"),
         agreement_signed: Some(true),
@@ -94,6 +90,15 @@ fn each_rule_says_what_is_missing_and_what_to_do() {
         "its processor is not on the list of those that earn: it can be rented all the same",
     );
     told(
+        |standing| {
+            standing.multiplier = "0".parse().unwrap();
+            standing.measured_as = Some("t4".to_owned());
+        },
+        Some(R::Processor),
+        "its processor is not on the list of those that earn: it can be rented all the same; it is listed as t4, which \
+         its proofs measured time after time: see what holds it back, or correct what it says it is",
+    );
+    told(
         |standing| standing.tier = None,
         Some(R::Connectivity),
         "its connection is not measured yet: run the speed test",
@@ -124,6 +129,11 @@ fn each_rule_says_what_is_missing_and_what_to_do() {
         "1200.50000000 of 1600.00000000 coins are staked: stake 399.50000000 more",
     );
     told(
+        |standing| standing.status = Status::Unverified,
+        Some(R::Status),
+        "its verification failed: its last proof was wrong, and it is not for rent until it gives one that is right",
+    );
+    told(
         |standing| standing.status = Status::Blocked,
         Some(R::Status),
         "the operator has blocked it: ask why, and appeal",
@@ -141,20 +151,18 @@ fn each_rule_says_what_is_missing_and_what_to_do() {
 }
 
 #[test]
-fn a_proof_of_work_is_of_this_hour_and_valid() {
-    let proof =
-        |at, valid| move |standing: &mut Standing| standing.work = Some(WorkProof { at, valid });
-    let start = hour().start();
-    told(proof(start, true), None, "");
-    told(
-        proof(start, false),
-        Some(Rule::ProofOfWork),
-        "its proof of work of this hour is not valid: look into its log of proofs",
-    );
-    let before = Timestamp::from_millis(start.millis() - 1);
-    let idle = "it has not given a proof of work in this hour yet: leave it online and idle";
-    told(proof(before, true), Some(Rule::ProofOfWork), idle);
-    told(|standing| standing.work = None, Some(Rule::ProofOfWork), idle);
+fn the_last_proof_of_work_must_be_good_and_not_one_of_few() {
+    let proved = |work, starts: &str| {
+        let rows = check(&strict(), &Standing { work, ..ready() }, RuleSet::NONE, now());
+        let row = &rows[5];
+        assert!(row.reason.starts_with(starts), "{row:?}");
+        assert_eq!(row.check, work == Work::Good);
+    };
+    proved(Work::Good, "its last proof of work is good");
+    proved(Work::Slow, "its last proof of work was right, but too late: ");
+    proved(Work::Wrong, "its last proof of work was wrong: look into its log of proofs");
+    proved(Work::Unproved, "it has proved nothing in this hour nor in the one before: leave it");
+    proved(Work::Silent { nothing: 7, of: 24 }, "7 of its last 24 proofs came to nothing: look");
 }
 
 #[test]
@@ -181,11 +189,14 @@ fn failures_of_graphics_memory_are_forgiven_when_few_or_old() {
 #[test]
 fn a_machine_that_cannot_prove_its_work_is_excused() {
     for engagement in [Engagement::Hired, Engagement::HeadNode, Engagement::BareMetal] {
-        let standing = Standing { work: None, engagement, ..ready() };
+        let standing = Standing { work: Work::Unproved, engagement, ..ready() };
         let rows = check(&strict(), &standing, RuleSet::NONE, now());
         assert!(is_ready(&rows));
         let row = &rows[5];
-        assert!(row.exempt && row.reason.starts_with("excused (it has not given"), "{row:?}");
+        assert!(row.exempt && row.reason.starts_with("excused (it has proved nothing"), "{row:?}");
+        let wrong = Standing { work: Work::Wrong, ..standing };
+        let missed = missing(&strict(), &wrong, RuleSet::NONE, now());
+        assert_eq!(missed.to_string(), "proof-of-work", "no load makes an answer wrong");
     }
 }
 
@@ -202,8 +213,6 @@ fn an_exemption_excuses_from_its_rules_in_its_window() {
     ];
     for (moment, excused) in rows {
         let exempt = in_force([&hour_long], moment);
-        let standing =
-            Standing { work: Some(WorkProof { at: moment, valid: true }), ..standing.clone() };
         assert_eq!(missing(&strict(), &standing, exempt, moment).is_empty(), excused);
     }
     let at_ease = check(&strict(), &ready(), rules, now());
@@ -239,29 +248,38 @@ fn what_is_not_known_counts_against_a_machine_and_what_is_not_asked_does_not() {
 #[test]
 fn proofs_are_judged_once_more_when_the_hour_closes() {
     use {Engagement as E, Proof as P};
-    let valid = Some(WorkProof { at: now(), valid: true });
+    let silent = Work::Silent { nothing: 9, of: 20 };
     let rows = [
-        (E::Idle, valid, 60, P::Passed, P::Passed),
-        (E::Idle, None, 60, P::Failed, P::Passed),
-        (E::Idle, valid, 54, P::Passed, P::Passed),
-        (E::Idle, valid, 53, P::Passed, P::Failed),
-        (E::Hired, None, 60, P::Exempt, P::Passed),
-        (E::Hired, None, 0, P::Exempt, P::Failed),
-        (E::HeadNode, None, 53, P::Exempt, P::Failed),
-        (E::BareMetal, None, 0, P::Exempt, P::Exempt),
+        (E::Idle, Work::Good, 60, P::Passed, P::Passed),
+        (E::Idle, Work::Unproved, 60, P::Failed, P::Passed),
+        (E::Idle, Work::Slow, 60, P::Failed, P::Passed),
+        (E::Idle, Work::Wrong, 60, P::Failed, P::Passed),
+        (E::Idle, silent, 60, P::Failed, P::Passed),
+        (E::Idle, Work::Good, 54, P::Passed, P::Passed),
+        (E::Idle, Work::Good, 53, P::Passed, P::Failed),
+        (E::Hired, Work::Unproved, 60, P::Exempt, P::Passed),
+        (E::Hired, Work::Slow, 60, P::Exempt, P::Passed),
+        (E::Hired, Work::Wrong, 60, P::Failed, P::Passed),
+        (E::Hired, silent, 0, P::Exempt, P::Failed),
+        (E::HeadNode, Work::Unproved, 53, P::Exempt, P::Failed),
+        (E::BareMetal, Work::Unproved, 0, P::Exempt, P::Exempt),
     ];
     for (engagement, work, up_minutes, expected_work, expected_lock) in rows {
         let evidence = Evidence { engagement, work, up_minutes, exempt: RuleSet::NONE };
-        let found = proofs(&strict(), hour(), &evidence);
+        let found = proofs(&strict(), &evidence);
         let expected = Proofs { work: expected_work, time_lock: expected_lock, up_minutes };
         assert_eq!(found, expected, "{evidence:?}");
     }
     let exempt = RuleSet::NONE.with(Rule::ProofOfWork);
-    let evidence = Evidence { engagement: E::Idle, work: None, up_minutes: 200, exempt };
-    let found = proofs(&strict(), hour(), &evidence);
+    let evidence = Evidence { engagement: E::Idle, work: Work::Wrong, up_minutes: 200, exempt };
+    let found = proofs(&strict(), &evidence);
     assert_eq!(found, Proofs { work: P::Exempt, time_lock: P::Passed, up_minutes: 60 });
-    let unasked = ChecklistRules { time_lock_required: false, ..ChecklistRules::default() };
-    let found = proofs(&unasked, hour(), &evidence);
+    let unasked = ChecklistRules {
+        time_lock_required: false,
+        proof_of_work_required: false,
+        ..ChecklistRules::default()
+    };
+    let found = proofs(&unasked, &evidence);
     assert_eq!((found.work, found.time_lock), (P::NotAsked, P::NotAsked));
 }
 

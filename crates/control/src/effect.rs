@@ -56,6 +56,31 @@ pub struct Sealed {
 }
 
 /// What can change.
+    /// The rental in which it was given, if it was.
+    pub rental: Option<RentalId>,
+    /// Full subtrees of the log's tree that it completes.
+    pub nodes: Vec<Full>,
+}
+
+/// A record of time-lock as it was logged, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locked {
+    /// Its place in the log, from 0.
+    pub index: u64,
+    /// The machine.
+    pub worker: WorkerId,
+    /// What it says.
+    pub lock: LockRecord,
+    /// What the log says of it.
+    pub entry: LockEntry,
+    /// How it joins the one before.
+    pub follows: Follows,
+    /// Minutes that were up in its hour, over all of the machine's spans; `None` if the hour is too long ago.
+    pub hour_up: Option<u8>,
+    /// Minutes of the node that the renter gets back beside those that were never counted.
+    pub refunded_minutes: u32,
+    /// The slash that it opened.
+    pub slash: Option<SlashId>,
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// A person or company.

@@ -1,5 +1,6 @@
 //! Rentals: quoted, taken, paid, ended, settled.
 
+mod canaries;
 mod nodes;
 mod settle;
 mod spot;
@@ -81,6 +82,9 @@ impl Control {
             day_seen_at: None,
             worked: Vec::new(),
             settled: None,
+            refunded: 0,
+            refund_short: 0,
+            checked: BTreeMap::new(),
             wanted_back: None,
             reason: None,
             jobs: Vec::new(),

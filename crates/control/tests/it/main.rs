@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod burn;
 #[cfg(test)]
+mod canaries;
+#[cfg(test)]
 mod economy;
 mod jobs;
 #[cfg(test)]

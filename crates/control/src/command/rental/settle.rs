@@ -96,7 +96,9 @@ impl Control {
         }
         let Some(rental) = self.rentals.get_mut(&id) else { return };
         rental.settled = Some(match (before, rental.stage.ending()) {
-            (Stage::Running { since, .. }, Some(Ending::Cancelled | Ending::Completed)) => {
+            (Stage::Running { since, .. }, Some(Ending::Cancelled | Ending::Completed))
+                if rental.unfit().is_none() =>
+            {
                 let ran = now.since(since).as_millis();
                 Settled::ByRenter { ran_millis: u64::try_from(ran).unwrap_or(u64::MAX) }
             }

@@ -41,4 +41,5 @@ pub use config::{Config, Offers};
 pub use join::join;
 pub use run::{run, run_with, stop_nodes};
 pub use runs::{Preparation, Runs};
+pub use prove::prove_in_node;
 pub use runtime::sandbox::Choice as Sandbox;

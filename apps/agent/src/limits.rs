@@ -21,6 +21,11 @@ pub(crate) const BEAT_WORD_BYTES_MAX: usize = 2_048;
 pub(crate) const CHALLENGE_WAIT: Duration = Duration::from_secs(25);
 /// Challenges of a card are not asked for more often than this.
 pub(crate) const CHALLENGE_EVERY_MIN: Duration = Duration::from_secs(1);
+/// How long a process that proves in a node may take for all of it: a session has no longer.
+pub(crate) const IN_NODE_PATIENCE: Duration = Duration::from_secs(300);
+/// How long the control plane may take to answer a message of a proof: it judges what was opened first, and a walk begins
+/// only when the memory of others is full, too.
+pub(crate) const PROOF_PATIENCE: Duration = Duration::from_secs(120);
 /// How often a message of a proof is sent when no answer comes.
 pub(crate) const MESSAGE_TRIES: u32 = 3;
 /// The longest answer that is kept in memory: a thousand jobs with the longest environment are 37 MB.

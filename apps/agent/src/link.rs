@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use units::{BlobId, WorkerId};
+use units::{BlobId, RentalId, WorkerId};
 use ureq::http::{Request, Response};
 use ureq::{AsSendBody, Body, SendBody};
 use wire::{
@@ -333,13 +333,16 @@ impl Link {
         Ok(told.public_key)
     }
 
-    /// A challenge for this card, if one comes within `wait`.
+    /// A challenge for this card, which may be in a rental, if one comes within `wait`.
     pub(crate) fn challenge(
         &self,
         card: BlobId,
         wait: Duration,
     ) -> Result<Option<Vec<u8>>, Trouble> {
-        let path = format!("/v1/io-worker/challenge?card={card}&wait_secs={}", wait.as_secs());
+        let mut path = format!("/v1/io-worker/challenge?card={card}&wait_secs={}", wait.as_secs());
+        if let Some(rental) = rental {
+            path.push_str(&format!("&rental={rental}"));
+        }
         message(self.wait_for(&path, wait)?)
     }
 
@@ -364,6 +367,7 @@ impl Link {
     ) -> Result<Response<Body>, Trouble> {
         let (token, patience) = (Some(pass.token.as_str()), ANSWER_PATIENCE);
         self.http.ask(Question { method: "PUT", path, token, said, patience })
+        rental: Option<RentalId>,
     }
 
     /// Hands bytes over.

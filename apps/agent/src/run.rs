@@ -124,7 +124,7 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
         tell_machine(link.clone(), &config.data, machine, quit.clone())?;
     }
     let proving = Proving::default();
-    prove::start(&link, (offers.gpus, offers.vcpus), &proving, &quit)?;
+    prove::start(&link, (&config.data, offers.gpus, offers.vcpus), &proving, &quit)?;
     let board = Arc::new(Board::default());
     let watching = watch::start(config, proving, board.clone(), quit.clone())?;
     {

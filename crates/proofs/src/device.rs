@@ -16,6 +16,9 @@ pub enum DeviceFault {
     /// Its driver said no.
     #[error("the driver of the card refused: {0}")]
     Driver(String),
+    /// It cannot compute where it was asked to.
+    #[error("{0}")]
+    Place(String),
 }
 
 /// What computes for a prover. All devices give the same bytes.

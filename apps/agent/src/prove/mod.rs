@@ -8,8 +8,11 @@
 //! - A proof that fails never stops the agent, and nothing of the machine is told but what the protocol asks for.
 
 mod channel;
+mod frames;
+mod in_node;
 
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +32,9 @@ use crate::link::{Link, Trouble};
 use crate::quit::Quit;
 use crate::watch::Proving;
 use channel::Courier;
+use in_node::InNode;
+
+pub use in_node::prove_in_node;
 
 /// What this machine proves with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +73,11 @@ fn card_id(text: &str) -> BlobId {
     BlobId::from_sha256(Sha256::digest(text).into())
 }
 
+/// Everything that can prove here.
+fn every(threads: NonZeroUsize) -> Vec<Card> {
+    prover::devices().into_iter().map(|found| Card::of(found, threads)).collect()
+}
+
 /// What proves on a machine that offers so many cards and threads: its first cards, or its processor.
 fn cards(gpus: u32, vcpus: u32) -> Vec<Card> {
     let threads = usize::try_from(vcpus).ok().and_then(NonZeroUsize::new);
@@ -86,7 +97,7 @@ fn cards(gpus: u32, vcpus: u32) -> Vec<Card> {
 /// If no thread can be started.
 pub(crate) fn start(
     link: &Arc<Link>,
-    (gpus, vcpus): (u32, u32),
+    (data, gpus, vcpus): (&Path, u32, u32),
     proving: &Proving,
     quit: &Quit,
 ) -> Result<()> {
@@ -100,23 +111,34 @@ pub(crate) fn start(
     }
     for card in cards {
         let (link, proving, quit) = (Arc::clone(link), proving.clone(), quit.clone());
-        let name = format!("prove-{}", card.choice);
+        let bench = Bench { card, data: data.to_owned() };
+        let name = format!("prove-{}", bench.card.choice);
         std::thread::Builder::new()
             .name(name)
-            .spawn(move || listen(&link, &card, &proving, &quit))
+            .spawn(move || listen(&link, &bench, &proving, &quit))
             .context("start a thread")?;
     }
     Ok(())
 }
 
+/// A card, and where the nodes are that may have it.
+#[derive(Debug)]
+struct Bench {
+    card: Card,
+    /// The agent's folder.
+    data: PathBuf,
+}
+
 /// Asks for challenges of a card, and takes them up.
-fn listen(link: &Link, card: &Card, proving: &Proving, quit: &Quit) {
+fn listen(link: &Link, bench: &Bench, proving: &Proving, quit: &Quit) {
+    let Bench { card, data } = bench;
     let mut backoff = Backoff::default();
     let mut key: Option<VerifyingKey> = None;
     while !quit.is_said() {
         let asked = Instant::now();
+        let rental = in_node::holder(data, card);
         let heard = known(link, &mut key)
-            .and_then(|key| Ok((key, link.challenge(card.id, CHALLENGE_WAIT)?)));
+            .and_then(|key| Ok((key, link.challenge(card.id, rental, CHALLENGE_WAIT)?)));
         let pause = match heard {
             Ok((_, None)) => {
                 backoff.reset();
@@ -124,7 +146,7 @@ fn listen(link: &Link, card: &Card, proving: &Proving, quit: &Quit) {
             }
             Ok((key, Some(challenge))) => {
                 backoff.reset();
-                match proving.during(|| take_up(link, card, key, &challenge)) {
+                match proving.during(|| take_up(link, bench, key, &challenge)) {
                     Ok(verdict) => tell(card, &verdict),
                     Err(fault) => {
                         let why = format!("{fault:#}");
@@ -155,7 +177,8 @@ fn known(link: &Link, key: &mut Option<VerifyingKey>) -> Result<VerifyingKey, Tr
     Ok(made)
 }
 
-fn take_up(link: &Link, card: &Card, key: VerifyingKey, challenge: &[u8]) -> Result<Verdict> {
+fn take_up(link: &Link, bench: &Bench, key: VerifyingKey, challenge: &[u8]) -> Result<Verdict> {
+    let Bench { card, data } = bench;
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(|why| anyhow!("get chance: {why}"))?;
     let prover = Prover::new(challenge, key, link.key(), salt).context("take up a challenge")?;
@@ -166,8 +189,13 @@ fn take_up(link: &Link, card: &Card, key: VerifyingKey, challenge: &[u8]) -> Res
         "take up a challenge: it is for another card than {}",
         card.name
     );
-    tracing::info!(card = card.name, tasks = asked.tasks.len(), "a challenge is taken up");
-    let mut device = card.open()?;
+    let (tasks, rental) = (asked.tasks.len(), asked.rental);
+    let in_rental = rental.map(tracing::field::display);
+    tracing::info!(card = card.name, tasks, rental = in_rental, "a challenge is taken up");
+    let mut device: Box<dyn Device> = match rental {
+        Some(rental) => Box::new(InNode::of(data, card, rental)),
+        None => card.open()?,
+    };
     Courier::with(link, |courier| prover.prove(device.as_mut(), courier)).context("prove")
 }
 

@@ -18,6 +18,7 @@ mod claims;
 pub mod environment;
 pub(crate) mod footprint;
 mod group;
+pub(crate) mod inside;
 mod last_words;
 mod node;
 pub mod ports;

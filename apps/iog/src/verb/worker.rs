@@ -34,6 +34,9 @@ Examples:
         #[arg(long, value_name = "ID")]
         account: Option<units::AccountId>,
     },
+    /// Prove in a rented node. The agent starts it, and nobody else has a use for it.
+    #[command(hide = true)]
+    ProveInNode,
     /// List your machines, and why any of them takes no rentals.
     #[command(after_help = "Examples:\n  iog worker list\n  iog worker list --json")]
     List,
@@ -58,10 +61,16 @@ Examples:
 }
 
 impl Args {
+    /// Whether this is the agent's process in a node: it reads no configuration, because a renter may have written it.
+    pub(crate) const fn proves_in_node(&self) -> bool {
+        matches!(self.verb, Verb::ProveInNode)
+    }
+
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let screen = session.screen;
         match &self.verb {
             Verb::Role(verb) => verb.run(session),
+            Verb::ProveInNode => Ok(agent::prove_in_node()?),
             Verb::Invite { hours, account } => {
                 let request = InviteRequest { account: *account, valid_hours: *hours };
                 let issued: InviteIssued = session.client()?.post("/v1/invites", &request)?;

@@ -1,0 +1,243 @@
+//! A device in a node: the agent's own program in the node's sandbox computes, and the agent signs outside of it.
+//!
+//! ```text
+//!   agent: session, keys, trees ──questions──► iog worker prove-in-node: sandbox, control group, user, cards of the node
+//!                               ◄──answers───  no key, no network, no file of the agent
+//! ```
+//!
+//! # Invariants
+//! - No key enters the node: what goes in are the questions of [`Device`], which follow from what the verifier said.
+//! - It ends after a time, whatever happens in the node.
+
+use std::io::{BufReader, BufWriter};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use proofs::{Device, DeviceFault, Memory, Puzzle, Task};
+use units::{BlobId, RentalId};
+
+use super::frames::{self, Question, Role};
+use super::{Card, card_id};
+use crate::limits::IN_NODE_PATIENCE;
+use crate::probe;
+use crate::runtime::footprint;
+use crate::runtime::inside::{self, Inside};
+
+/// What the program is told so that it becomes the process in the node.
+const WORDS: [&str; 2] = ["worker", "prove-in-node"];
+
+/// The rental whose node on this machine has this card; none if it is the processor, which many may have.
+pub(super) fn holder(data: &Path, card: &Card) -> Option<RentalId> {
+    let nodes = inside::running(data);
+    nodes
+        .iter()
+        .find(|node| cards_of(node).iter().any(|uuid| card_id(uuid) == card.id))
+        .map(|node| node.rental)
+}
+
+/// The UUIDs of a node's cards.
+fn cards_of(node: &Inside) -> Vec<String> {
+    if node.gpus.is_empty() {
+        return Vec::new();
+    }
+    let all = probe::gpus();
+    let of = |index: &u32| all.iter().find(|gpu| gpu.index == *index).map(|gpu| gpu.uuid.clone());
+    node.gpus.iter().filter_map(of).collect()
+}
+
+/// A device that is there once it is asked.
+pub(super) struct InNode {
+    card: BlobId,
+    node: Result<Inside, String>,
+    process: Option<Running>,
+}
+
+struct Running {
+    child: Child,
+    to: BufWriter<ChildStdin>,
+    from: BufReader<ChildStdout>,
+    /// Dropped when it is over, so that nobody ends it any more.
+    _over: Sender<()>,
+}
+
+impl InNode {
+    /// The device of this card in a rental's node. Whether that works, its first answer tells.
+    pub(super) fn of(data: &Path, card: &Card, rental: RentalId) -> Self {
+        let nodes = inside::running(data).into_iter().filter(|node| node.rental == rental);
+        let is_processor = card.id == card_id("cpu");
+        let has = |node: &Inside| {
+            is_processor || cards_of(node).iter().any(|uuid| card_id(uuid) == card.id)
+        };
+        let found = nodes.into_iter().find(has);
+        let missing =
+            || "no node of the rental that has this card is ready on this machine".to_owned();
+        Self { card: card.id, node: found.ok_or_else(missing), process: None }
+    }
+
+    fn start(&self) -> Result<Running> {
+        let node = self.node.as_ref().map_err(|why| anyhow!("{why}"))?;
+        let mut words = node.prefix();
+        // The running program, also where its file was replaced meanwhile.
+        words.push(format!("/proc/{}/exe", std::process::id()));
+        let (program, rest) = words.split_first().context("name the program")?;
+        let mut child = Command::new(program)
+            .args(rest)
+            .args(WORDS)
+            .env_clear()
+            .envs(node.environment(&cards_of(node)))
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("start a process for the node")?;
+        let (to, from) = (child.stdin.take(), child.stdout.take());
+        let (to, from) = to.zip(from).context("reach the process in the node")?;
+        let over = ended_in_time(child.id())?;
+        let mut running =
+            Running { child, to: BufWriter::new(to), from: BufReader::new(from), _over: over };
+        let role = Role { way: node.way.clone(), card: self.card, threads: node.threads };
+        frames::say(&mut running.to, &role)?;
+        Ok(running)
+    }
+
+    fn ask(&mut self, question: &Question) -> Result<Vec<u8>, DeviceFault> {
+        let place = |fault: anyhow::Error| {
+            DeviceFault::Place(format!("it could not be proved in the node: {fault:#}"))
+        };
+        if self.process.is_none() {
+            self.process = Some(self.start().map_err(place)?);
+        }
+        let Some(running) = &mut self.process else {
+            return Err(place(anyhow!("there is no process in it")));
+        };
+        let said = frames::say(&mut running.to, question);
+        let heard =
+            said.and_then(|()| frames::answered(&mut running.from, question.answer_bytes()));
+        heard.map_err(place)?
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It ends when nobody asks any more; if it does not, it is ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Ends a process after a while, unless what is returned is dropped before.
+fn ended_in_time(pid: u32) -> Result<Sender<()>> {
+    let (over, waits) = channel::<()>();
+    let started = footprint::started(pid);
+    let work = move || {
+        if waits.recv_timeout(IN_NODE_PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            if let Some(started) = started {
+                tracing::warn!(pid, "what proves in a node took too long and is ended");
+                footprint::end(pid, started, true);
+            }
+        }
+    };
+    thread::Builder::new().name("prove-ends".to_owned()).spawn(work).context("start a thread")?;
+    Ok(over)
+}
+
+impl Device for InNode {
+    fn name(&self) -> String {
+        "a card in a node".to_owned()
+    }
+
+    fn prepare(&mut self, tasks: &[Task]) -> Result<(), DeviceFault> {
+        if !frames::is_sane(tasks) {
+            return Err(DeviceFault::Place("the tasks are out of bounds".to_owned()));
+        }
+        self.ask(&Question::Prepare(tasks.to_vec())).map(drop)
+    }
+
+    fn solve(&mut self, seed: &[u8; 32], puzzle: &Puzzle) -> Result<Vec<u64>, DeviceFault> {
+        let bytes = self.ask(&Question::Solve(*seed, *puzzle))?;
+        Ok(bytes.as_chunks().0.iter().map(|it| u64::from_le_bytes(*it)).collect())
+    }
+
+    fn multiply(
+        &mut self,
+        seed: &[u8; 32],
+        log_n: u8,
+        round: u16,
+    ) -> Result<Vec<[u8; 32]>, DeviceFault> {
+        let bytes = self.ask(&Question::Multiply { seed: *seed, log_n, round })?;
+        Ok(bytes.as_chunks().0.to_vec())
+    }
+
+    fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+        let bytes = self.ask(&Question::Rows { seed: *seed, log_n, rows: rows.to_vec() })?;
+        Ok(bytes.as_chunks().0.iter().map(|it| i32::from_le_bytes(*it)).collect())
+    }
+
+    fn fill(&mut self, fill: &[u8; 32], memory: &Memory) -> Result<(), DeviceFault> {
+        self.ask(&Question::Fill(*fill, *memory)).map(drop)
+    }
+
+    fn walk(&mut self, walk: &[u8; 32], memory: &Memory) -> Result<Vec<[u32; 32]>, DeviceFault> {
+        let bytes = self.ask(&Question::Walk(*walk, *memory))?;
+        let words: Vec<u32> =
+            bytes.as_chunks().0.iter().map(|it| u32::from_le_bytes(*it)).collect();
+        Ok(words.as_chunks().0.to_vec())
+    }
+}
+
+/// Proves in a node for the agent that started this process: goes there first, then answers on standard output what is
+/// asked on standard input, until nobody asks.
+///
+/// # Errors
+/// If nobody is there to be answered.
+pub fn prove_in_node() -> Result<()> {
+    let (mut from, mut to) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let role: Role = frames::hear(&mut from)?.context("hear what to be")?;
+    let mut device = open(&role);
+    while let Some(question) = frames::hear::<Question>(&mut from)? {
+        let answer = match &mut device {
+            Ok(device) => compute(device.as_mut(), &question),
+            Err(why) => Err(DeviceFault::Place(why.clone())),
+        };
+        frames::answer(&mut to, &answer)?;
+    }
+    Ok(())
+}
+
+fn open(role: &Role) -> Result<Box<dyn Device>, String> {
+    let go = || {
+        role.way.go()?;
+        let found = super::every(role.threads);
+        let card = found.into_iter().find(|card| card.id == role.card);
+        let card = card.context("find the card: the node does not see it")?;
+        ensure!(std::env::current_dir().is_ok(), "stand in the node");
+        card.open()
+    };
+    go().map_err(|fault: anyhow::Error| format!("{fault:#}"))
+}
+
+fn compute(device: &mut dyn Device, question: &Question) -> Result<Vec<u8>, DeviceFault> {
+    match question {
+        Question::Prepare(tasks) => device.prepare(tasks).map(|()| Vec::new()),
+        Question::Solve(seed, puzzle) => {
+            let numbers = device.solve(seed, puzzle)?;
+            Ok(numbers.into_iter().flat_map(u64::to_le_bytes).collect())
+        }
+        Question::Multiply { seed, log_n, round } => {
+            Ok(device.multiply(seed, *log_n, *round)?.into_flattened())
+        }
+        Question::Rows { seed, log_n, rows } => {
+            let entries = device.rows(seed, *log_n, rows)?;
+            Ok(entries.into_iter().flat_map(i32::to_le_bytes).collect())
+        }
+        Question::Fill(fill, memory) => device.fill(fill, memory).map(|()| Vec::new()),
+        Question::Walk(walk, memory) => {
+            let ends = device.walk(walk, memory)?.into_flattened();
+            Ok(ends.into_iter().flat_map(u32::to_le_bytes).collect())
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Where a node is, for a process of the agent that goes in there: its control group, its namespaces, its user, and the
+//! cards that it sees.
+//!
+//! It is read from the records on disk, as footprints are, so it asks nothing of the thread that owns the runtime.
+//!
+//! # Invariants
+//! - Such a process bears the node's mark, so it ends with the node and is taken for nobody else's.
+//! - It is in none of the node's own namespaces of processes: what runs in the node neither sees nor signals it.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
+use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType};
+use serde::{Deserialize, Serialize};
+use units::RentalId;
+
+use super::group::Group;
+use super::process::Process;
+use super::record::{BOX, Place, Record};
+use super::sandbox::Kind;
+
+/// The namespaces that are gone into, in this order: the first gives the right to the others.
+const NAMESPACES: [(&str, LinkNameSpaceType); 4] = [
+    ("user", LinkNameSpaceType::User),
+    ("ipc", LinkNameSpaceType::InterProcessCommunication),
+    ("uts", LinkNameSpaceType::HostNameAndNISDomainName),
+    ("mnt", LinkNameSpaceType::Mount),
+];
+
+/// Where to go, as a process is told that goes there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Way {
+    /// The first process in the sandbox, whose namespaces are those of the node; none where there is no sandbox.
+    first: Option<i32>,
+    /// The user to become, where the agent is root.
+    user: Option<u32>,
+}
+
+/// A node that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Inside {
+    /// Its rental.
+    pub(crate) rental: RentalId,
+    /// Its cards, by index.
+    pub(crate) gpus: Vec<u32>,
+    /// How many processors were rented.
+    pub(crate) threads: NonZeroUsize,
+    /// Where it is.
+    pub(crate) way: Way,
+    group: Option<Group>,
+    folder: PathBuf,
+}
+
+impl Inside {
+    fn of(record: &Record) -> Option<Self> {
+        let runs = record.was_ready && record.is_alive();
+        let first = match record.kind {
+            Kind::Bubblewrap => Some(record.inner.filter(Process::is_alive)?.pid),
+            Kind::Plain => None,
+        };
+        let threads = usize::try_from(record.resources.vcpus).ok().and_then(NonZeroUsize::new);
+        runs.then(|| Self {
+            rental: record.rental,
+            gpus: record.gpus.clone(),
+            threads: threads.unwrap_or(NonZeroUsize::MIN),
+            way: Way { first, user: record.user },
+            group: record.group.clone(),
+            folder: record.folder.clone(),
+        })
+    }
+
+    /// The words to put before a command so that it runs in the node's control group.
+    pub(crate) fn prefix(&self) -> Vec<String> {
+        self.group.as_ref().map(Group::prefix).unwrap_or_default()
+    }
+
+    /// The environment of such a process, which sees these cards.
+    ///
+    /// Nothing that the node can write is trusted: it has no home, and takes no compiled kernels from anywhere.
+    pub(crate) fn environment(&self, cards: &[String]) -> Vec<(&'static str, String)> {
+        let libraries = std::env::var("LD_LIBRARY_PATH").ok().map(|path| ("LD_LIBRARY_PATH", path));
+        let own = [
+            ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            ("HOME", "/".to_owned()),
+            ("CUDA_CACHE_DISABLE", "1".to_owned()),
+            ("CUDA_VISIBLE_DEVICES", cards.join(",")),
+            (BOX, self.folder.display().to_string()),
+        ];
+        own.into_iter().chain(libraries).collect()
+    }
+}
+
+/// The nodes that run here, in the order of their places.
+pub(crate) fn running(data: &Path) -> Vec<Inside> {
+    let entries = fs::read_dir(data.join("ray")).into_iter().flatten().flatten();
+    let mut places: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    places.sort();
+    let records = places.into_iter().filter_map(|place| Place::found(place).read().ok());
+    records.filter_map(|record| Inside::of(&record)).collect()
+}
+
+impl Way {
+    /// Goes there, for good, and gives up every privilege. The process must have one thread only.
+    ///
+    /// # Errors
+    /// If the node is not there any more, or this system does not let the agent in.
+    pub(crate) fn go(&self) -> Result<()> {
+        if let Some(first) = self.first {
+            let own = |name: &str| fs::read_link(format!("/proc/self/ns/{name}")).ok();
+            let mut doors = Vec::new();
+            for (name, kind) in NAMESPACES {
+                let path = format!("/proc/{first}/ns/{name}");
+                let there = fs::read_link(&path).context("look for the node's sandbox")?;
+                // Nobody can enter the namespace of users that it is in.
+                if own(name) != Some(there) {
+                    let door = fs::File::open(&path).context("look into the node's sandbox")?;
+                    doors.push((name, kind, door));
+                }
+            }
+            for (name, kind, door) in doors {
+                rustix::thread::move_into_link_name_space(door.as_fd(), Some(kind))
+                    .with_context(|| format!("enter the node's sandbox ({name})"))?;
+            }
+        }
+        give_up(self.user).context("give up the agent's privileges")
+    }
+}
+
+/// Becomes this user if any is named, and can become nobody else afterwards.
+fn give_up(user: Option<u32>) -> rustix::io::Result<()> {
+    use rustix::thread;
+    if let Some(user) = user {
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(user));
+        thread::set_thread_groups(&[])?;
+        thread::set_thread_res_gid(group, group, group)?;
+        thread::set_thread_res_uid(user, user, user)?;
+    }
+    let none = CapabilitySet::empty();
+    thread::set_capabilities(
+        None,
+        CapabilitySets { effective: none, permitted: none, inheritable: none },
+    )?;
+    thread::set_no_new_privs(true)?;
+    // Nobody of the same user looks into it, and it does not outlive the agent.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+}

@@ -337,6 +337,7 @@ impl Link {
     pub(crate) fn challenge(
         &self,
         card: BlobId,
+        rental: Option<RentalId>,
         wait: Duration,
     ) -> Result<Option<Vec<u8>>, Trouble> {
         let mut path = format!("/v1/io-worker/challenge?card={card}&wait_secs={}", wait.as_secs());
@@ -367,7 +368,6 @@ impl Link {
     ) -> Result<Response<Body>, Trouble> {
         let (token, patience) = (Some(pass.token.as_str()), ANSWER_PATIENCE);
         self.http.ask(Question { method: "PUT", path, token, said, patience })
-        rental: Option<RentalId>,
     }
 
     /// Hands bytes over.

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use ledger::Kind;
 use proofs::Task;
-use proofs::log::{Entry, Full};
+use proofs::log::{Entry, Full, LockEntry};
 use rewards::block::Row;
 use rewards::statement::Header;
 use units::{
     AccountId, GrantId, InviteId, JobId, KeyId, OfferId, ProjectId, ProposalId, RentalId, SeasonId,
     SlashId, Timestamp, TransferId, WorkerId,
 };
+
+use crate::record::LockRecord;
+use crate::state::Follows;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub enum Effect {
     Closed(Arc<Closed>),
     /// A session of proofs was logged: its entry, and the hashes that prove it is there, are written down.
     Sealed(Arc<Sealed>),
+    /// A record of time-lock was logged, with what follows from it.
+    Locked(Arc<Locked>),
     /// What is wanted of this worker is other than it was: it is woken if it waits.
     Nudge(WorkerId),
 }
@@ -51,11 +56,6 @@ pub struct Sealed {
     pub tasks: Vec<Task>,
     /// What the log says.
     pub entry: Entry,
-    /// Full subtrees of the log's tree that it completes.
-    pub nodes: Vec<Full>,
-}
-
-/// What can change.
     /// The rental in which it was given, if it was.
     pub rental: Option<RentalId>,
     /// Full subtrees of the log's tree that it completes.
@@ -81,6 +81,11 @@ pub struct Locked {
     pub refunded_minutes: u32,
     /// The slash that it opened.
     pub slash: Option<SlashId>,
+    /// Full subtrees of the log's tree that it completes.
+    pub nodes: Vec<Full>,
+}
+
+/// What can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// A person or company.

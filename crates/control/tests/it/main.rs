@@ -28,6 +28,8 @@ mod seasons;
 #[cfg(test)]
 mod town;
 #[cfg(test)]
+mod trials;
+#[cfg(test)]
 mod trouble;
 #[cfg(test)]
 mod versions;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use control::{
-    Actor, Body, Command, Control, Digest, Effect, Entry, FiltersRecord, JobSaid, MachineRecord,
-    NodeSaid, OrderRecord, PhaseSaid, Refusal, Reply, SlashRecord,
+    Actor, Body, Command, ConnectionRecord, Control, Digest, Effect, Entry, FiltersRecord, JobSaid,
+    MachineRecord, NodeSaid, OrderRecord, PhaseSaid, Refusal, Reply, SlashRecord,
 };
 use ledger::{AccountKey, Holder};
 use stakes::{Evidence, EvidenceKind, Offence};
@@ -99,10 +99,13 @@ impl Town {
             careful: true,
         };
         // In one version: each is as long as a registry, and every snapshot holds them all.
-        let pricing = r#""pricing":{"tier_bp":{"high":10000}}"#;
+        let desk = control::DESK_PATCH.trim().trim_start_matches('{').trim_end_matches('}');
+        let desk = desk.replace(r#""none": 10000"#, r#""none": 10000, "high": 10000"#);
         let durations = r#""durations":{"daily_bp":10000,"weekly_bp":10000,"monthly_bp":10000}"#;
         let (prices, fees) = (prices_patch("1", "0.01"), fees_patch(0, 0, 0));
-        town.patch(&format!("{{{prices},{pricing},{fees},{durations}}}"));
+        // Nobody here proves anything.
+        let checklist = r#""checklist":{"proof_of_work_required":false}"#;
+        town.patch(&format!("{{{prices},{desk},{fees},{durations},{checklist}}}"));
         for person in ["ann", "bob", "sue"] {
             let command =
                 Command::OpenAccount { account: account(person), name: name(person), email: None };
@@ -183,8 +186,17 @@ impl Town {
         self.ok("operator", Command::TopUp { project: project(whose), amount, note });
     }
 
-    /// Sue's machine joins, speaks, and has nothing to do.
+    /// Sue's machine joins, well connected, speaks, and has nothing to do.
     pub(crate) fn join(&mut self, machine: &str, gpus: u32) -> Result<Reply, Refusal> {
+        self.come_in(machine, gpus)?;
+        let (at, worker) = (self.now, worker(machine));
+        let connection = ConnectionRecord { at, down_mbps: 800, up_mbps: 600, ping_ms: 20 };
+        self.ok("clock", Command::MeasureConnection { worker, connection });
+        Ok(Reply::Done)
+    }
+
+    /// Sue's machine joins and speaks, and nothing is known of it.
+    pub(crate) fn come_in(&mut self, machine: &str, gpus: u32) -> Result<Reply, Refusal> {
         let invite = InviteId::from_bits(bits(machine));
         self.ok("sue", invite_of(machine, self.now.after(Duration::from_secs(60))));
         let joining = joining(machine, invite, gpus);

@@ -1,20 +1,25 @@
-//! Whether this machine can serve, and what it would offer.
+//! Whether this machine can serve, what it would offer, and how it compares with what the network asks of machines.
+
+mod around;
+mod compare;
 
 use std::fmt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use wire::Machine;
+use serde::Serialize;
+use wire::{Machine, Requirements, RequirementsView, SpeedView};
 
 use crate::config::Config;
 use crate::identity::Identity;
-use crate::link::is_in_the_open;
+use crate::link::{Http, Trouble};
 use crate::machine;
+use crate::measure::disk::{self, DiskSpeed};
+use crate::measure::line;
 use crate::probe::{self, Hardware};
-use crate::runs;
-use crate::runtime::environment::{Environment, Found};
-use crate::runtime::sandbox::{Choice, Kind};
 
 /// How good a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// As it should be.
     Good,
@@ -35,14 +40,48 @@ impl fmt::Display for Verdict {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What was looked at, in a word or two.
     pub what: &'static str,
     /// How good it is.
     pub verdict: Verdict,
     /// What was found.
-    pub text: String,
+    pub found: String,
+    /// What is asked for; empty where nothing is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub needed: String,
+    /// What to do; empty where there is nothing to do.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+}
+
+impl Finding {
+    fn new(what: &'static str, verdict: Verdict, found: impl Into<String>) -> Self {
+        let (found, needed, hint) = (found.into(), String::new(), String::new());
+        Self { what, verdict, found, needed, hint }
+    }
+
+    fn needed(self, needed: impl Into<String>) -> Self {
+        Self { needed: needed.into(), ..self }
+    }
+
+    /// What to do about it; a good finding needs nothing done.
+    fn hint(self, hint: impl Into<String>) -> Self {
+        match self.verdict {
+            Verdict::Good => self,
+            Verdict::Fair | Verdict::Bad => Self { hint: hint.into(), ..self },
+        }
+    }
+}
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Nothing is measured: not the disk, not the line.
+    Look,
+    /// The disk and the line are measured, which takes up to half a minute.
+    Measure,
 }
 
 /// What was found.
@@ -52,7 +91,13 @@ pub struct Report {
     pub hardware: Hardware,
     /// What it would offer, unless it can offer nothing.
     pub machine: Option<Machine>,
-    /// Everything else that was looked at.
+    /// What it was compared with.
+    pub requirements: Requirements,
+    /// Whether a network said that it asks for this; else it is what networks ask for by default.
+    pub is_of_network: bool,
+    /// How fast it is connected, if that was measured.
+    pub line: Option<SpeedView>,
+    /// Everything that was looked at.
     pub findings: Vec<Finding>,
 }
 
@@ -61,147 +106,125 @@ impl Report {
     pub fn can_serve(&self) -> bool {
         self.findings.iter().all(|finding| finding.verdict != Verdict::Bad)
     }
-}
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.findings.iter().try_for_each(|finding| {
-            writeln!(f, "{:4}  {:<12} {}", finding.verdict, finding.what, finding.text)
-        })
+    /// Whether it may join as it is: it can serve, or the network lets it in all the same.
+    pub fn may_join_without(&self) -> bool {
+        self.can_serve() || self.requirements.may_join_without
     }
 }
 
-/// Looks at this machine; asks nobody else, and starts nothing.
-pub fn check(config: &Config) -> Report {
-    let hardware = probe::look(&config.data);
-    let offered = machine::offered(&hardware, config);
-    let (machine, offer) = match offered {
-        Ok(machine) => {
-            let text = told(&machine);
-            (Some(machine), finding("offer", Verdict::Good, text))
-        }
-        Err(fault) => (None, finding("offer", Verdict::Bad, format!("could not {fault:#}"))),
-    };
-    let findings = vec![
-        processor(&hardware),
-        graphics(&hardware),
-        offer,
-        identity(config),
-        ports(config),
-        sandbox(config),
-        environment(config),
-    ];
-    Report { hardware, machine, findings }
+/// What a network said of itself.
+#[derive(Clone, Debug)]
+enum Network {
+    /// None is known.
+    Unknown,
+    /// It did not answer, for this reason.
+    Silent(String),
+    /// It does not say what it asks for: it is older than this program.
+    Mute,
+    /// It answered, and by its clock this one is so many milliseconds ahead.
+    Said(Box<RequirementsView>, i64),
 }
 
-fn finding(what: &'static str, verdict: Verdict, text: impl Into<String>) -> Finding {
-    Finding { what, verdict, text: text.into() }
-}
-
-fn told(machine: &Machine) -> String {
-    let offers = &machine.offers;
-    let cards = match &machine.gpu_model {
-        Some(model) => format!("{} × {model} ({} MiB each), ", offers.gpus, machine.vram_mib),
-        None => String::new(),
-    };
-    format!(
-        "{cards}{} vCPUs, {} MiB of memory, {} MiB of disk",
-        offers.vcpus, offers.memory_mib, offers.disk_mib
-    )
-}
-
-fn processor(hardware: &Hardware) -> Finding {
-    let text = format!(
-        "{}, {} threads, {} MiB of memory, {} MiB of free disk; {} ({})",
-        hardware.cpu_model,
-        hardware.vcpus,
-        hardware.memory_mib,
-        hardware.disk_free_mib,
-        hardware.system,
-        hardware.kernel
-    );
-    finding("machine", Verdict::Good, text)
-}
-
-fn graphics(hardware: &Hardware) -> Finding {
-    let about = |gpu: &probe::Gpu| {
-        format!("{}: {}, {} MiB, driver {}", gpu.index, gpu.name, gpu.memory_mib, gpu.driver)
-    };
-    let cards: Vec<String> = hardware.gpus.iter().map(about).collect();
-    let text = if cards.is_empty() {
-        "none that an NVIDIA driver answers for".to_owned()
-    } else {
-        cards.join("; ")
-    };
-    finding("graphics", Verdict::Good, text)
-}
-
-fn identity(config: &Config) -> Finding {
-    match Identity::read(&config.data) {
-        Ok(Some(known)) => {
-            let server = if config.server.is_empty() { &known.server } else { &config.server };
-            let text = format!("{} ({}) at {server}", known.name, known.worker);
-            if is_in_the_open(server) {
-                let why = "; what is said to it can be read on the way (hint: use https)";
-                finding("identity", Verdict::Fair, text + why)
-            } else {
-                finding("identity", Verdict::Good, text)
+impl Network {
+    fn ask(http: Option<&Http>) -> Self {
+        let Some(http) = http else { return Self::Unknown };
+        let asked = Instant::now();
+        match http.requirements() {
+            Ok(said) => {
+                let ahead = clock_ahead(said.now.0.millis(), asked.elapsed());
+                Self::Said(Box::new(said), ahead)
             }
+            Err(Trouble::Refused(refusal)) if refusal.status == 404 => Self::Mute,
+            Err(trouble) => Self::Silent(trouble.to_string()),
         }
-        Ok(None) => finding("identity", Verdict::Fair, "has not joined (hint: `iog worker join`)"),
-        Err(fault) => finding("identity", Verdict::Bad, format!("could not {fault:#}")),
+    }
+
+    fn requirements(&self) -> Requirements {
+        match self {
+            Self::Said(said, _) => said.requirements.clone(),
+            Self::Unknown | Self::Silent(_) | Self::Mute => Requirements::default(),
+        }
     }
 }
 
-fn ports(config: &Config) -> Finding {
-    let text = format!(
-        "{}-{} at {}: enough for {} nodes",
-        config.ports.start(),
-        config.ports.end(),
-        config.address,
-        config.nodes_max()
-    );
-    match config.checked() {
-        Err(fault) => finding("ports", Verdict::Bad, format!("could not {fault:#}")),
-        Ok(()) if config.address.is_loopback() => {
-            let why = "; only clusters on this machine reach them (hint: --address)";
-            finding("ports", Verdict::Fair, text + why)
-        }
-        Ok(()) => finding("ports", Verdict::Good, text),
-    }
+/// By how much this machine's clock is ahead of one that said `theirs` in the middle of a question that took so long.
+fn clock_ahead(theirs: u64, took: Duration) -> i64 {
+    let ours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let middle = ours.saturating_sub(took / 2).as_millis();
+    let signed = |millis: u128| i64::try_from(millis).unwrap_or(i64::MAX);
+    signed(middle).saturating_sub(signed(u128::from(theirs)))
 }
 
-fn sandbox(config: &Config) -> Finding {
-    // In a folder of its own: an agent may be starting nodes in the other.
-    let apart = Config { data: config.data.join("check"), ..config.clone() };
-    let ray = machine::host_name().and_then(|name| runs::ray(&apart, &name));
-    let _ = std::fs::remove_dir_all(&apart.data);
-    match ray.map(|ray| (ray.sandbox(), config.sandbox)) {
-        Ok((Kind::Bubblewrap, _)) => {
-            finding("sandbox", Verdict::Good, "bubblewrap: nodes see nothing of this machine")
-        }
-        Ok((Kind::Plain, Choice::Plain)) => {
-            finding("sandbox", Verdict::Fair, "none, as chosen: nodes see this machine")
-        }
-        Ok((Kind::Plain, Choice::Auto | Choice::Bubblewrap)) => finding(
-            "sandbox",
-            Verdict::Fair,
-            "bubblewrap does not work here: nodes see this machine (hint: install bubblewrap)",
-        ),
-        Err(fault) => finding(
-            "sandbox",
-            Verdict::Bad,
-            format!("could not {fault:#} (hint: install bubblewrap, or choose `auto` or `plain`)"),
-        ),
-    }
+/// What was measured, or why it was not.
+#[derive(Clone, Debug)]
+enum Measured<T> {
+    Not,
+    Failed(String),
+    As(T),
 }
 
-fn environment(config: &Config) -> Finding {
-    let text = match Environment::under(&config.runtimes).found() {
-        Found::Whole => "the runtime is there",
-        Found::Nothing | Found::HalfMade => {
-            "the runtime is made at the first start, which takes minutes and a package index"
-        }
+/// Looks at this machine, and compares it with what its network asks for: the server of the configuration, or the one
+/// that it has joined. Nothing is started, and nothing that is written stays.
+pub fn check(config: &Config, depth: Depth) -> Report {
+    let hardware = probe::look(&config.data);
+    let server = match Identity::read(&config.data) {
+        Ok(Some(known)) if config.server.is_empty() => known.server,
+        Ok(_) | Err(_) => config.server.clone(),
     };
-    finding("runtime", Verdict::Good, text)
+    let http = (!server.is_empty()).then(|| Http::new(&server));
+    let network = Network::ask(http.as_ref());
+    let requirements = network.requirements();
+    let machine = machine::offered(&hardware, config);
+    let speed = measured_disk(config, depth);
+    let line = match (&http, &network) {
+        (Some(http), Network::Said(..)) if depth == Depth::Measure => measured_line(http),
+        _ => Measured::Not,
+    };
+    let mut findings = vec![
+        compare::processor(&hardware, &requirements),
+        compare::memory(&hardware, &requirements),
+        compare::disk_size(&hardware, &requirements),
+    ];
+    findings.extend(compare::disk_speed(&speed, &requirements));
+    findings.push(compare::graphics(&hardware, probe::cuda(), &requirements));
+    findings.push(around::offer(&machine));
+    findings.push(around::network(&network, &server));
+    findings.extend(compare::clock(&network, &requirements));
+    findings.extend(compare::line(&line, &requirements));
+    findings.extend([
+        around::identity(config),
+        around::ports(config),
+        around::sandbox(config),
+        around::environment(config),
+    ]);
+    Report {
+        hardware,
+        machine: machine.ok(),
+        requirements,
+        is_of_network: matches!(network, Network::Said(..)),
+        line: match line {
+            Measured::As(line) => Some(line),
+            Measured::Not | Measured::Failed(_) => None,
+        },
+        findings,
+    }
+}
+
+fn measured_disk(config: &Config, depth: Depth) -> Measured<DiskSpeed> {
+    if depth == Depth::Look {
+        return Measured::Not;
+    }
+    let was_there = config.data.exists();
+    let measured = disk::measure(&config.data);
+    if !was_there {
+        // Only if nothing else is in it.
+        let _ = std::fs::remove_dir(&config.data);
+    }
+    measured.map_or_else(|fault| Measured::Failed(format!("{fault:#}")), Measured::As)
+}
+
+fn measured_line(http: &Http) -> Measured<SpeedView> {
+    line::measure(http, None)
+        .map_or_else(|trouble| Measured::Failed(trouble.to_string()), Measured::As)
 }

@@ -1,15 +1,18 @@
 //! A machine takes up an invitation.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use sha2::{Digest, Sha256};
-use units::{BlobId, WorkerId};
+use units::WorkerId;
 use wire::JoinRequest;
 
 use crate::config::Config;
 use crate::identity::{Identity, key_to_join};
-use crate::link::{Http, is_in_the_open};
-use crate::machine::{host_name, note_told, offered};
+use crate::link::{Http, Trouble, is_in_the_open};
+use crate::machine::{Described, host_name, note_told};
+use crate::measure::schedule;
 use crate::{lock, probe};
+
+/// The code of a refusal: hardware like this has joined before, with another key.
+const SAME_MACHINE: &str = "same-machine";
 
 /// Joins the network with an invitation's token, and writes down who this machine is in the data folder.
 ///
@@ -38,32 +41,46 @@ pub fn join(config: &Config, token: &str) -> Result<WorkerId> {
     }
     let name = config.name.clone().map_or_else(host_name, Ok)?;
     let hardware = probe::look(&config.data);
-    let machine = offered(&hardware, config)?;
+    let said = Described::of(&hardware, config)?;
     let key = key_to_join(&config.data)?;
-    let fingerprint = fingerprint_of_part(hardware.fingerprint, config.part);
+    let fingerprint = said.fingerprint;
     let request = JoinRequest {
         token: token.to_owned(),
         name: name.clone(),
         public_key: key.public(),
         fingerprint,
-        machine: machine.clone(),
+        machine: said.machine.clone(),
         signature: key.sign(&format!("iog join 1\n{token}\n{fingerprint}\n{name}")),
     };
-    let answer = Http::new(server).join(&request).map_err(|trouble| anyhow!("join: {trouble}"))?;
+    let answer = Http::new(server).join(&request).map_err(|trouble| refused(config, trouble))?;
     let worker = answer.worker;
     let identity = Identity { worker, server: server.to_owned(), name, key };
     identity.write(&config.data).with_context(|| format!("remember joining as {worker}"))?;
-    note_told(&config.data, &machine);
+    // Of another network nothing that was measured counts.
+    schedule::forget(&config.data);
+    note_told(&config.data, &said);
     tracing::info!(%worker, "this machine has joined");
     Ok(worker)
 }
 
-/// A machine's fingerprint, or that of one of its parts: SHA-256 of the machine's and the part's number.
-fn fingerprint_of_part(machine: [u8; 32], part: u32) -> BlobId {
-    if part == 0 {
-        return BlobId::from_sha256(machine);
+/// What the control plane said no to, with what to type where that helps.
+fn refused(config: &Config, trouble: Trouble) -> anyhow::Error {
+    let is_known = match &trouble {
+        Trouble::Refused(refusal) => refusal.code == SAME_MACHINE,
+        Trouble::Weather(_) => false,
+    };
+    if !is_known {
+        return anyhow!("join: {trouble}");
     }
-    BlobId::from_sha256(
-        Sha256::new().chain_update(machine).chain_update(part.to_be_bytes()).finalize().into(),
+    let data = config.data.display();
+    anyhow!(
+        "join: this machine is in the network already, with a key that {data} does not have\n\
+         If its old data folder is there, run it from that one: iog worker run --data FOLDER\n\
+         If the folder is lost, have its owner ask for a token with which it comes again:\n    \
+         iog worker list                       shows which one it is\n    \
+         iog worker invite --replace wkr_…     prints the token\n    \
+         iog worker join TOKEN --server {} --data {data}\n\
+         If two agents are to share the machine, tell them apart with --part 1 and --part 2",
+        config.server
     )
 }

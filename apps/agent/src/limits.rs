@@ -59,6 +59,21 @@ pub(crate) const CARDS_AGAIN_EVERY: Duration = Duration::from_secs(60);
 /// Sealed records that are kept for whoever takes them: six weeks of one span, two megabytes.
 pub(crate) const SEALED_RECORDS_MAX: usize = 1_000;
 
+/// What a test of the disk writes and reads at most: enough that the disk's own memory does not hold all of it.
+pub(crate) const DISK_TEST_BYTES: u64 = 256 << 20;
+/// How long it writes, and how long it reads, at most.
+pub(crate) const DISK_TEST_TIME: Duration = Duration::from_secs(3);
+/// How often the control plane is asked to measure the line.
+pub(crate) const LINE_AGAIN_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// The same, while the line is too slow for any tier: four times a day, of the eight that the control plane allows.
+pub(crate) const LINE_SLOW_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
+/// How long to wait when the control plane does not want to measure.
+pub(crate) const LINE_AGAIN_AFTER_REFUSAL: Duration = Duration::from_secs(300);
+/// How often the hardware is looked at while the agent runs: cards are seldom exchanged under a running system.
+pub(crate) const HARDWARE_LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How often a machine that serves is looked at, whether it is idle again and can be measured.
+pub(crate) const IDLE_LOOK_EVERY: Duration = Duration::from_secs(30);
+
 /// What may wait for the thread that owns the runtime, or for the one that owns the brain.
 pub(crate) const QUEUE: usize = 256;
 /// What may wait for one node's courier: more than a rental has open jobs.

@@ -15,15 +15,18 @@ use units::{BlobId, RentalId, WorkerId};
 use ureq::http::{Request, Response};
 use ureq::{AsSendBody, Body, SendBody};
 use wire::{
-    BeatAnswer, Challenge, ChallengeRequest, JoinAnswer, JoinRequest, NetworkKey, Problem, Session,
-    SessionRequest, Wanted,
+    BeatAnswer, Challenge, ChallengeRequest, JoinAnswer, JoinRequest, NetworkKey, Problem,
+    RequirementsView, Session, SessionRequest, SpeedView, Wanted,
 };
 use worker::Seen;
 
+use crate::board::Disturbed;
 use crate::identity::Key;
 use crate::limits::{
-    ANSWER_BYTES_MAX, ANSWER_PATIENCE, CONNECT_PATIENCE, PROBLEM_BYTES_MAX, STALL_PATIENCE,
+    ANSWER_BYTES_MAX, ANSWER_PATIENCE, CONNECT_PATIENCE, PROBLEM_BYTES_MAX, PROOF_PATIENCE, STALL_PATIENCE,
 };
+use crate::machine::Described;
+use crate::measure::line;
 use crate::words;
 
 /// The code of a refusal that asks for a new session.
@@ -161,7 +164,8 @@ impl Http {
         Trouble::Refused(refusal)
     }
 
-    fn post<T: DeserializeOwned>(
+    /// Sends JSON, and understands the answer.
+    pub(crate) fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         token: Option<&str>,
@@ -170,6 +174,23 @@ impl Http {
         let said = Said::Json(serde_json::to_string(said).map_err(unreadable)?);
         let question = Question { method: "POST", path, token, said, patience: ANSWER_PATIENCE };
         understood(self.ask(question)?)
+    }
+
+    /// Asks for something that is open to everyone.
+    pub(crate) fn get(&self, path: &str) -> Result<Response<Body>, Trouble> {
+        let (said, patience) = (Said::Nothing, ANSWER_PATIENCE);
+        self.ask(Question { method: "GET", path, token: None, said, patience })
+    }
+
+    /// What the network asks of machines, and its clock.
+    pub(crate) fn requirements(&self) -> Result<RequirementsView, Trouble> {
+        understood(self.get("/v1/io-worker/requirements")?)
+    }
+
+    /// Sends what a reader gives.
+    pub(crate) fn post_stream(&self, path: &str, reader: &mut dyn Read) -> Result<(), Trouble> {
+        let (said, patience) = (Said::Stream(reader), ANSWER_PATIENCE);
+        self.ask(Question { method: "POST", path, token: None, said, patience }).map(drop)
     }
 
     /// Takes up an invitation.
@@ -285,11 +306,12 @@ impl Link {
     }
 
     /// Tells what is seen. One thread does.
-    pub(crate) fn beat(&self, seen: &Seen) -> Result<BeatAnswer, Trouble> {
+    pub(crate) fn beat(&self, seen: &Seen, disturbed: &Disturbed) -> Result<BeatAnswer, Trouble> {
         self.within(|pass| {
             // Counted before it is sent: it may arrive although no answer does.
             self.count_beat(pass);
-            self.http.post("/v1/worker/beat", Some(&pass.token), &words::beat(pass.beat, seen))
+            let beat = words::beat(pass.beat, seen, disturbed);
+            self.http.post("/v1/worker/beat", Some(&pass.token), &beat)
         })
     }
 
@@ -315,6 +337,11 @@ impl Link {
                 patience: wait + ANSWER_PATIENCE,
             })
         })
+    }
+
+    /// Has the control plane measure how fast this machine is connected.
+    pub(crate) fn measure_line(&self) -> Result<SpeedView, Trouble> {
+        self.within(|pass| line::measure(&self.http, Some(&pass.token)))
     }
 
     /// Which machine this is.
@@ -355,7 +382,7 @@ impl Link {
                 path: "/v1/io-worker/challenge/result",
                 token: Some(&pass.token),
                 said: Said::Bytes(said),
-                patience: ANSWER_PATIENCE,
+                patience: PROOF_PATIENCE,
             })?)
         })
     }
@@ -388,10 +415,10 @@ impl Link {
     }
 
     /// Says what this machine is.
-    pub(crate) fn put_machine(&self, machine: &wire::Machine) -> Result<(), Trouble> {
-        let text = serde_json::to_string(machine).map_err(unreadable)?;
-        let path = "/v1/worker/machine";
-        self.within(|pass| self.put(path, Said::Json(text.clone()), pass)).map(drop)
+    pub(crate) fn put_machine(&self, said: &Described) -> Result<(), Trouble> {
+        let text = serde_json::to_string(&said.machine).map_err(unreadable)?;
+        let path = format!("/v1/worker/machine?fingerprint={}", said.fingerprint);
+        self.within(|pass| self.put(&path, Said::Json(text.clone()), pass)).map(drop)
     }
 
     /// Hands a part of a job's log over. Returns how much of the log the control plane has.

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use units::{GpuModel, Name, Resources, Tier};
-use wire::Machine;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use units::{BlobId, GpuModel, Name, Resources, Tier};
+use wire::{Host, Machine};
 
 use crate::config::{Config, Offers};
 use crate::limits::{DISK_KEPT_MIB, MEMORY_KEPT_MIB};
-use crate::probe::{Gpu, Hardware};
+use crate::probe::{self, Gpu, Hardware};
 
 /// What the control plane was told last.
 const TOLD: &str = "machine.json";
@@ -27,7 +29,30 @@ pub(crate) fn offered(hardware: &Hardware, config: &Config) -> Result<Machine> {
         // What a network card says of itself is not how fast the machine is connected.
         tier: Tier::None,
         certifications: std::collections::BTreeSet::new(),
+        host: Some(host(hardware)),
     })
+}
+
+/// What the machine has, whatever of it is on offer.
+fn host(hardware: &Hardware) -> Host {
+    let first = hardware.gpus.first();
+    Host {
+        memory_mib: hardware.memory_mib,
+        disk_mib: hardware.disk_mib,
+        driver: first.map(|card| card.driver.clone()),
+        cuda: first.and_then(|_| probe::cuda()).map(|(major, minor)| format!("{major}.{minor}")),
+        agent: Some(env!("CARGO_PKG_VERSION").to_owned()),
+    }
+}
+
+/// What the hardware of this part of a machine hashes to: the machine's own fingerprint, or SHA-256 of it and the part's
+/// number.
+pub(crate) fn fingerprint(hardware: &Hardware, part: u32) -> BlobId {
+    if part == 0 {
+        return BlobId::from_sha256(hardware.fingerprint);
+    }
+    let whole = Sha256::new().chain_update(hardware.fingerprint).chain_update(part.to_be_bytes());
+    BlobId::from_sha256(whole.finalize().into())
 }
 
 /// The cards that can be offered as one kind: from index 0 on, of one model. Rentals name cards by index.
@@ -87,28 +112,45 @@ pub(crate) fn host_name() -> Result<Name> {
         .with_context(|| format!("name this machine after its host `{host}` (hint: --name)"))
 }
 
+/// What this machine says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Described {
+    /// What it offers, and what it has.
+    pub(crate) machine: Machine,
+    /// What its hardware hashes to.
+    pub(crate) fingerprint: BlobId,
+}
+
+impl Described {
+    /// What it says now.
+    pub(crate) fn of(hardware: &Hardware, config: &Config) -> Result<Self> {
+        let machine = offered(hardware, config)?;
+        Ok(Self { machine, fingerprint: fingerprint(hardware, config.part) })
+    }
+}
+
 /// What the control plane was told last; `None` if that is not known.
-pub(crate) fn told(data: &Path) -> Option<Machine> {
+pub(crate) fn told(data: &Path) -> Option<Described> {
     serde_json::from_slice(&std::fs::read(data.join(TOLD)).ok()?).ok()
 }
 
 /// Notes what the control plane was told. A note that cannot be written costs one message at the next start.
-pub(crate) fn note_told(data: &Path, machine: &Machine) {
-    let text = serde_json::to_vec_pretty(machine).unwrap_or_default();
+pub(crate) fn note_told(data: &Path, said: &Described) {
+    let text = serde_json::to_vec_pretty(said).unwrap_or_default();
     let (new, path) = (data.join("machine.new"), data.join(TOLD));
     if let Err(fault) = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path)) {
         tracing::warn!(%fault, "what this machine is could not be noted");
     }
 }
 
-/// What to tell the control plane when the agent starts; `None` if it knows. Unnamed disk stays as it was told: what
-/// is free moves with what nodes write.
-pub(crate) fn news(config: &Config, mut machine: Machine) -> Option<Machine> {
+/// What to tell the control plane; `None` if it knows. Unnamed disk stays as it was told: what is free moves with what
+/// nodes write.
+pub(crate) fn news(config: &Config, mut said: Described) -> Option<Described> {
     let told = told(&config.data);
     if let (Some(told), None) = (&told, config.offers.disk_mib) {
-        machine.offers.disk_mib = told.offers.disk_mib;
+        said.machine.offers.disk_mib = told.machine.offers.disk_mib;
     }
-    (told.as_ref() != Some(&machine)).then_some(machine)
+    (told.as_ref() != Some(&said)).then_some(said)
 }
 
 #[cfg(test)]
@@ -120,6 +162,7 @@ mod tests {
             vcpus: 8,
             cpu_model: "c".to_owned(),
             memory_mib: 16_384,
+            disk_mib: 200_000,
             disk_free_mib: 100_000,
             system: "s".to_owned(),
             kernel: "k".to_owned(),

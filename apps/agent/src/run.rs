@@ -1,7 +1,6 @@
 //! The agent at work: one thread owns the brain, and this is it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -22,12 +21,13 @@ use crate::limits::{
     FAREWELL, LOOK_EVERY, NAP, PREPARE_AGAIN_AFTER, QUEUE, WANTED_EVERY_MIN, WANTED_WAIT,
 };
 use crate::link::{Link, Trouble, is_in_the_open};
+use crate::measure::schedule;
 use crate::quit::Quit;
 use crate::runs::{self, Preparation, Runs};
 use crate::runtime::RayRuntime;
 use crate::runtime::sandbox::Choice;
 use crate::watch::Proving;
-use crate::{lock, machine, probe, prove, watch, words};
+use crate::{described, lock, machine, probe, prove, watch, words};
 
 /// Serves the control plane until `stop` is set. Nodes stay; the next agent of this folder finds them again.
 ///
@@ -105,8 +105,8 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     if is_in_the_open(&server) {
         tracing::warn!(server, "what is said to this server can be read on the way; use https");
     }
-    let offered = machine::offered(&probe::look(&config.data), config)?;
-    let offers = offered.offers;
+    let hardware = probe::look(&config.data);
+    let offers = machine::offered(&hardware, config)?.offers;
     let found = runs.adopt();
     tracing::info!(worker = %identity.worker, name = %identity.name, server, nodes = found.len(), "the agent runs");
 
@@ -120,12 +120,11 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
         spawn("hands", move || owner.work(&hands, &quit))?
     };
     prepare(preparation, commands.clone(), quit.clone())?;
-    if let Some(machine) = machine::news(config, offered) {
-        tell_machine(link.clone(), &config.data, machine, quit.clone())?;
-    }
+    described::start(&link, config, &hardware, &quit)?;
     let proving = Proving::default();
     prove::start(&link, (&config.data, offers.gpus, offers.vcpus), &proving, &quit)?;
     let board = Arc::new(Board::default());
+    schedule::start(&link, &config.data, &board, &quit)?;
     let watching = watch::start(config, proving, board.clone(), quit.clone())?;
     {
         let (link, events, quit) = (link.clone(), events.clone(), quit.clone());
@@ -193,34 +192,6 @@ fn prepare(
                 }
             }
             if quit.wait(PREPARE_AGAIN_AFTER) {
-                return;
-            }
-        }
-    })
-}
-
-/// Says what this machine is, since that has changed.
-fn tell_machine(
-    link: Arc<Link>,
-    data: &Path,
-    machine: wire::Machine,
-    quit: Quit,
-) -> Result<JoinHandle<()>> {
-    let data = data.to_owned();
-    spawn("machine", move || {
-        let mut backoff = Backoff::default();
-        loop {
-            match link.put_machine(&machine) {
-                Ok(()) => {
-                    tracing::info!("the control plane knows what this machine is");
-                    return machine::note_told(&data, &machine);
-                }
-                Err(Trouble::Weather(_)) => {}
-                Err(trouble @ Trouble::Refused(_)) => {
-                    return tracing::warn!(%trouble, "what this machine is was not accepted");
-                }
-            }
-            if quit.wait(backoff.next()) {
                 return;
             }
         }
@@ -298,9 +269,9 @@ fn listen(link: &Link, events: &SyncSender<Event>, quit: &Quit) {
 fn speak(link: &Link, board: &Board, events: &SyncSender<Event>, quit: &Quit) {
     let (mut version, mut patience) = (0, Duration::ZERO);
     let mut mood = Mood::new("beats");
-    while let Some((seen, newest)) = board.read(version, patience) {
+    while let Some((seen, disturbed, newest)) = board.read(version, patience) {
         version = newest;
-        match link.beat(&seen) {
+        match link.beat(&seen, &disturbed) {
             Ok(answer) => {
                 mood.good();
                 let next = Duration::from_secs(answer.next_beat_secs);

@@ -1,5 +1,6 @@
 //! The HTTP API. Every handler here is in the OpenAPI document, because both are made from one list.
 
+mod attestation;
 mod blocks;
 mod coin;
 mod costaking;
@@ -11,9 +12,11 @@ mod extract;
 mod grants;
 mod history;
 mod jobs;
+mod locks;
 mod machines;
 mod market;
 mod network;
+mod onboarding;
 mod parameters;
 mod people;
 mod problem;
@@ -25,6 +28,7 @@ mod safety;
 mod seasons;
 mod service;
 mod slashing;
+mod speed;
 mod staking;
 mod supply;
 mod uploads;
@@ -71,6 +75,7 @@ use crate::limits::BODY_BYTES_MAX;
         (name = "Challenges", description = "What machines are to prove"),
         (name = "Binary Checker", description = "What a prover needs to check itself"),
         (name = "Results Submission", description = "Answers to challenges, and the public log of what came of them"),
+        (name = "Attestation", description = "What machines' own chips say of them"),
         (name = "service", description = "Health, metrics, this document"),
     ),
 )]
@@ -98,8 +103,12 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(votes::routes())
         .merge(seasons::routes())
         .merge(machines::routes())
+        .merge(speed::routes())
+        .merge(onboarding::routes())
         .merge(proofs::routes())
         .merge(proofs_log::routes())
+        .merge(locks::routes())
+        .merge(attestation::routes())
         .merge(events::routes())
         .merge(service::routes());
     let (router, mut document) = all.split_for_parts();

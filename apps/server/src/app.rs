@@ -4,16 +4,19 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
+use crate::attestation::Desk;
 use crate::beats::Beats;
 use crate::files::Files;
 use crate::journal::{JournalError, Reader};
 use crate::limits::READERS;
+use crate::locks::Locks;
 use crate::metrics::Metrics;
 use crate::news::News;
 use crate::proofs::Proofs;
 use crate::rates::Rates;
 use crate::secrets::Secret;
 use crate::sessions::Sessions;
+use crate::speed::Speeds;
 use crate::statements::{Signature, Trees};
 use crate::streams::Streams;
 use crate::writer::{Failure, Writer};
@@ -25,7 +28,11 @@ pub(crate) struct App {
     pub(crate) news: Arc<News>,
     pub(crate) beats: Beats,
     pub(crate) sessions: Sessions,
+    /// Where machines test how fast they are connected.
+    pub(crate) speeds: Arc<Speeds>,
     pub(crate) files: Files,
+    /// Records of time-lock.
+    pub(crate) locks: Locks,
     pub(crate) rates: Rates,
     pub(crate) streams: Streams,
     pub(crate) secret: Secret,
@@ -34,6 +41,8 @@ pub(crate) struct App {
     pub(crate) signature: Signature,
     /// Where machines prove.
     pub(crate) proofs: Arc<Proofs>,
+    /// Where machines attest.
+    pub(crate) attestation: Arc<Desk>,
     /// Trees of blocks that were walked lately.
     pub(crate) trees: Trees,
     /// Places for those who walk a whole block.

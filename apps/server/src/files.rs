@@ -233,6 +233,14 @@ impl Files {
         Ok(found)
     }
 
+    /// Removes what a job left: its log and its results.
+    pub(crate) fn forget_job(&self, job: JobId) -> std::io::Result<()> {
+        match std::fs::remove_dir_all(self.job_path(job)) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(why),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     fn blob_path(&self, id: BlobId) -> PathBuf {
         let name = id.to_string();
         self.root.join("blobs").join(&name[..2]).join(name)

@@ -8,6 +8,7 @@
 
 mod api;
 mod app;
+pub mod attestation;
 mod beats;
 mod clock;
 mod config;
@@ -15,15 +16,19 @@ mod files;
 mod genesis;
 pub mod journal;
 pub mod limits;
+mod locks;
 mod metrics;
 mod news;
+mod onboarding;
 mod oracle;
 mod proofs;
 mod rates;
 mod secrets;
 mod sessions;
+mod speed;
 mod statements;
 mod streams;
+mod trials;
 mod views;
 mod writer;
 
@@ -44,16 +49,20 @@ pub use config::Config;
 pub use oracle::{NotASource, RateSource};
 
 use crate::app::{App, Readers};
+use crate::attestation::{Desk, Store};
 use crate::beats::Beats;
 use crate::files::Files;
 use crate::journal::{Batch, Journal, JournalError, Options};
-use crate::limits::{READERS, SHUTDOWN_MAX, TRANSCRIPTS_BYTES_MAX};
+use crate::limits::{EVIDENCE_BYTES_MAX, READERS, SHUTDOWN_MAX, TRANSCRIPTS_BYTES_MAX};
+use crate::limits::LOCKS_BYTES_MAX;
+use crate::locks::Locks;
 use crate::metrics::Metrics;
 use crate::news::News;
 use crate::proofs::{Parts, Proofs, Transcripts};
 use crate::rates::Rates;
 use crate::secrets::{Secret, sha256};
 use crate::sessions::Sessions;
+use crate::speed::Speeds;
 use crate::statements::{NETWORK_KEY, READ_AT_ONCE_MAX, Signature, Trees};
 use crate::streams::Streams;
 use crate::writer::Writer;
@@ -241,17 +250,34 @@ async fn serve(
             .context("open the folder of transcripts")?,
         stopping: stopping.clone(),
     })?;
+    let attestation = Desk::open(attestation::Parts {
+        folder: config.attestation(),
+        roots: config
+            .attestation_extra_roots
+            .as_deref()
+            .map_or_else(|| Ok(attest::Roots::default()), attestation::extra_roots)?,
+        key: signature.signing_key().verifying_key(),
+        store: Store::open(&config.data, EVIDENCE_BYTES_MAX).context("open the folder of evidence")?,
+        writer: writer.clone(),
+    });
     let desk = tokio::spawn(Arc::clone(&proofs).run());
+    let files = Files::open(&config.data).context("open the folder of files")?;
+    tokio::spawn(trials::run(writer.clone(), files.clone(), stopping.clone()));
+    let locks =
+        Locks::open(&config.data, LOCKS_BYTES_MAX).context("open the folder of records")?;
     let app = Arc::new(App {
+        locks,
         signature,
         proofs,
+        attestation,
         trees: Trees::default(),
         statements: Arc::new(Semaphore::new(READ_AT_ONCE_MAX)),
         beats: Beats::start(&roll_of, writer.clone(), metrics.clone()),
         writer: writer.clone(),
         news,
         sessions: Sessions::default(),
-        files: Files::open(&config.data).context("open the folder of files")?,
+        speeds: Arc::new(Speeds::new()),
+        files,
         rates: Rates::new(config.rate_per_second),
         streams: Streams::default(),
         secret,

@@ -95,5 +95,79 @@ pub const PROOF_JUDGE_QUEUE_MAX: usize = 256;
 /// Bytes of the transcripts that are kept. Of those who passed, or came to nothing, the oldest are dropped first.
 pub const TRANSCRIPTS_BYTES_MAX: u64 = 16 << 30;
 
+/// Bytes of the records of time-lock that are kept: two years of a thousand machines with eight cards. Of those from
+/// which nothing follows, the oldest are dropped first.
+pub const LOCKS_BYTES_MAX: u64 = 8 << 30;
+
+/// Records of time-lock that one machine hands over in an hour: what its agent keeps at most goes in two.
+pub const LOCKS_PER_HOUR_MAX: u32 = 600;
+
+/// How far the clock of a machine that hands a record over may be ahead.
+pub const LOCK_AHEAD_MAX: Duration = Duration::from_secs(300);
+
+/// How old a record of time-lock may be that is handed over: what an agent keeps of a span goes back six weeks.
+pub const LOCK_AGE_MAX: Duration = Duration::from_secs(45 * 24 * 3600);
+
 /// Entries of the log of proofs in one answer.
 pub const LOG_ENTRIES_MAX: usize = 500;
+
+/// How long a nonce can be answered: a machine with sixteen cards needs seconds.
+pub const ATTESTATION_NONCE_VALID: Duration = Duration::from_secs(300);
+
+/// Attestations that are verified at one time. One takes some milliseconds of a core for each card.
+pub const ATTESTATIONS_AT_ONCE_MAX: usize = 2;
+
+/// How long one waits for its turn.
+pub const ATTESTATION_WAIT: Duration = Duration::from_secs(10);
+
+/// Bytes of the operator's folder of data for attestations, all files together.
+pub const ATTESTATION_DATA_BYTES_MAX: u64 = 16 << 20;
+
+/// Files of it.
+pub const ATTESTATION_FILES_MAX: usize = 512;
+
+/// Bytes of the evidence that is kept; the oldest goes first. Of a machine with eight cards it is 80 KiB.
+pub const EVIDENCE_BYTES_MAX: u64 = 4 << 30;
+
+/// Trials at one time: eight machines each. More wait for their turn.
+pub const TRIALS_AT_ONCE_MAX: usize = 64;
+
+/// How much is read of what a stress job left: some hundred bytes for each of eight nodes.
+pub const STRESS_RESULT_BYTES_MAX: u64 = 64 << 10;
+
+/// The longest note of a stress job on one node, in bytes: some sentences.
+pub const TRIAL_NOTE_BYTES_MAX: usize = 512;
+
+/// Pings of a speed test: the median of so many is steady.
+pub const SPEED_PINGS: u32 = 9;
+
+/// Transfers at one time in each direction of a speed test: one alone does not fill a long line.
+pub const SPEED_STREAMS: u32 = 4;
+
+/// Bytes of each of them at most: all together take a second at the fastest tier.
+pub const SPEED_BYTES: u64 = 64 << 20;
+
+/// How long a direction is measured at most.
+pub const SPEED_SECS: Duration = Duration::from_secs(4);
+
+/// How long a speed test may take in all.
+pub const SPEED_TEST_VALID: Duration = Duration::from_secs(60);
+
+/// Speed tests at one time: two share this server's own line, and who finds no room comes back in seconds. At ten
+/// seconds each they are enough for seventeen thousand machines a day.
+pub const SPEED_TESTS_AT_ONCE_MAX: usize = 2;
+
+/// Speed tests of one machine in a day: one, and some more after trouble or when its owner has changed the line. With
+/// them go 4 GiB at most.
+pub const SPEED_TESTS_OF_MACHINE_MAX: u32 = 8;
+
+/// Speed tests in a day of those at one address who have not joined: a rack may stand behind it.
+pub const SPEED_TESTS_OF_ADDRESS_MAX: u32 = 32;
+
+/// Callers whose speed tests of the day are counted.
+pub const SPEED_CALLERS_MAX: usize = 100_000;
+
+const _: () = assert!(
+    SPEED_TEST_VALID.as_secs() >= 4 * SPEED_SECS.as_secs(),
+    "both directions and their pings fit into a test, on a slow machine too"
+);

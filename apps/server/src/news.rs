@@ -127,6 +127,7 @@ impl News {
                 )
                 | Effect::Closed(_)
                 | Effect::Sealed(_)
+                | Effect::Locked(_)
                 | Effect::Moved(_) => {}
             }
         }
@@ -176,10 +177,13 @@ impl News {
             workers.remove(&id);
             return;
         };
+        let public_key = *worker.public_key.sha256();
         let known = workers.entry(id).or_insert_with(|| Known {
-            public_key: *worker.public_key.sha256(),
+            public_key,
             revision: watch::channel(worker.revision).0,
         });
+        // It may have come again with another.
+        known.public_key = public_key;
         known.revision.send_if_modified(|known| {
             let newer = *known != worker.revision;
             *known = worker.revision;

@@ -59,6 +59,15 @@ impl Sessions {
         token
     }
 
+    /// Ends the session of a machine, and every challenge it was given.
+    pub(crate) fn close(&self, worker: WorkerId) {
+        let mut table = self.0.lock().expect("nobody panics with the table in hand");
+        if let Some(digest) = table.session_of.remove(&worker) {
+            table.sessions.remove(&digest);
+        }
+        table.challenges.retain(|_, (whose, _)| *whose != worker);
+    }
+
     /// The machine that speaks.
     pub(crate) fn worker(&self, token: &str, now: Timestamp) -> Option<WorkerId> {
         let table = self.0.lock().expect("nobody panics with the table in hand");
@@ -96,5 +105,7 @@ mod tests {
         let second = sessions.open(worker, now);
         assert_eq!(sessions.worker(&first, now), None);
         assert_eq!(sessions.worker(&second, now.after(SESSION_VALID)), None, "too old");
+        sessions.close(worker);
+        assert_eq!(sessions.worker(&second, now), None, "it has another key");
     }
 }

@@ -1,12 +1,15 @@
 //! From the brain's nouns to what clients see.
 
+mod attestation;
 mod blocks;
 mod change;
 mod coin;
 mod grants;
 mod history;
+mod locks;
 mod money;
 mod nouns;
+mod onboarding;
 mod parameters;
 mod proofs;
 mod seasons;
@@ -16,9 +19,10 @@ mod votes;
 
 use serde::Serialize;
 
+pub(crate) use attestation::attestation;
 pub(crate) use blocks::{
     BLOCK_ROWS, BlockRow, REWARD_ROWS, RewardRow, block_row, block_rows, block_worker,
-    blocks_summary, closed_block, open_blocks, ready, reward_id, reward_row, unclaimed,
+    blocks_summary, closed_block, open_blocks, ready, reward_id, reward_row, suspect, unclaimed,
 };
 pub(crate) use change::{Change, OPERATOR, TOLD_BY_SIDE, change, without_view};
 pub(crate) use coin::{coin_rate, conversion, purse, purse_of, rate, supply};
@@ -27,17 +31,21 @@ pub(crate) use history::{
     OFFER_ROWS, OFFER_SIDE_ROWS, PROPOSAL_ROWS, SLASH_ROWS, SLASH_SIDE_ROWS, missing_rows,
     rows_at_once, side_id,
 };
+pub(crate) use locks::{
+    LOCK_HOUR_ROWS, LOCK_RECORD_ROWS, LOCK_RENTAL_ROWS, LOCK_ROWS, LockRow, disturbed_record,
+    lock_events, lock_hour, lock_row, lock_rows, lock_view,
+};
 pub(crate) use money::{NETWORK, book, transfer_rows};
 pub(crate) use nouns::{
-    account, extension_price, invite, key, machine_record, offer, order_record, project, role_of,
-    scope_of, worker,
+    account, extension_price, invite, key, offer, order_record, project, role_of, scope_of, worker,
 };
+pub(crate) use onboarding::{machine_record, onboarding};
 pub(crate) use parameters::{
     VERSION_ROWS, newest_version, parameters, prices, registry_answer, version_id, version_row,
     whole_version,
 };
 pub(crate) use proofs::{
-    PROOF_NODE_ROWS, PROOF_OUTCOME_ROWS, PROOF_ROWS, PROOF_SESSION_ROWS, ProofRow, node_hash,
+    PROOF_NODE_ROWS, PROOF_OUTCOME_ROWS, PROOF_RENTAL_ROWS, PROOF_ROWS, PROOF_SESSION_ROWS, ProofRow, node_hash,
     node_id, outcome_owner, outcomes, proof, proof_id, proof_index, proof_row, proof_rows,
 };
 pub(crate) use seasons::{rank, season};

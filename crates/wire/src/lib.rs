@@ -5,12 +5,15 @@
 //!
 //! Absent on purpose: rules. What a request means is decided by `control`.
 
+mod attestation;
 mod blocks;
 mod coin;
 mod grants;
 mod job;
+mod lock;
 mod market;
 mod network;
+mod onboarding;
 mod page;
 mod parameters;
 mod people;
@@ -24,6 +27,10 @@ mod time;
 mod votes;
 mod worker;
 
+pub use attestation::{
+    AttestationAnswer, AttestationData, AttestationFile, AttestationNonce, AttestationRequest,
+    AttestationView, AttestedCard, AttestedGuest, CpuEvidence, GpuEvidence,
+};
 pub use blocks::{
     BlockGroup, BlockProof, BlockView, BlockWorker, BlockedRequest, BlocksSummary, ClaimAnswer,
     ClaimRequest, DayRewards, ExemptionRequest, MachineRewards, NetworkKey, ProofRequest,
@@ -36,8 +43,12 @@ pub use coin::{
 };
 pub use grants::{GrantRequest, GrantView};
 pub use job::{FileView, JobRequest, JobView};
+pub use lock::{DeviceProofOfTimeLock, LockInLog, LockKept, LockView, NodeLockView, RefundView};
 pub use market::{ExtensionPrice, OfferView, Order, Price, QuoteRequest};
 pub use network::{AssetBook, BookView, NetworkView, PurseSum};
+pub use onboarding::{
+    OnboardingRow, OnboardingView, Requirements, RequirementsView, SpeedTest, SpeedView, TrialView,
+};
 pub use page::Page;
 pub use parameters::{
     ClassPrice, ModelPrice, ParametersPatch, ParametersView, PricesView, RegistryAnswer,
@@ -73,7 +84,7 @@ pub use votes::{
     ProposalRequest, ProposalView,
 };
 pub use worker::{
-    Beat, BeatAnswer, Challenge, ChallengeRequest, InviteIssued, InviteRequest, InviteView,
-    JobPhase, JobSeen, JobWanted, JoinAnswer, JoinRequest, Machine, NodePhase, NodeSeen,
-    NodeWanted, PauseRequest, Session, SessionRequest, Wanted, WorkerView,
+    Beat, BeatAnswer, Challenge, ChallengeRequest, Disturbance, DisturbedBy, Host, InviteIssued,
+    InviteRequest, InviteView, JobPhase, JobSeen, JobWanted, JoinAnswer, JoinRequest, Machine,
+    NodePhase, NodeSeen, NodeWanted, PauseRequest, Session, SessionRequest, Wanted, WorkerView,
 };

@@ -22,6 +22,9 @@ pub struct InviteRequest {
     /// Hours in which it can be used; 24 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_hours: Option<u32>,
+    /// The machine that comes again, with a new key, under the name it has; a new machine if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replace: Option<WorkerId>,
 }
 
 /// A new invitation, with its token: shown this once.
@@ -45,6 +48,9 @@ pub struct InviteView {
     /// Which machine used it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<WorkerId>,
+    /// Which machine comes again with it; a new one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<WorkerId>,
 }
 
 /// What a machine is, as its agent found it.
@@ -70,6 +76,29 @@ pub struct Machine {
     /// What somebody vouches for.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub certifications: BTreeSet<Certification>,
+    /// What it has, whatever of it is on offer, and what its agent runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+}
+
+/// What a machine has, whatever of it is on offer, and what its agent runs on. Releases are up to three numbers with
+/// dots between.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Memory, in mebibytes.
+    pub memory_mib: u64,
+    /// The disk of its data folder, in mebibytes.
+    pub disk_mib: u64,
+    /// The driver of its cards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// The newest CUDA that the driver serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda: Option<String>,
+    /// Its agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
 }
 
 /// A machine takes up an invitation.
@@ -166,6 +195,29 @@ pub struct NodeSeen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub head: Option<SocketAddr>,
+    /// That it is not its renter's alone at the moment: these minutes are not paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disturbed: Option<Disturbance>,
+}
+
+/// That a node is not its renter's alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Disturbance {
+    /// By what.
+    pub why: DisturbedBy,
+    /// Since when, by the machine's clock.
+    pub since: Time,
+}
+
+/// What disturbs a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DisturbedBy {
+    /// Somebody else is on its cards.
+    Foreign,
+    /// One of its cards does not answer.
+    CardLost,
 }
 
 /// How far a job has come.
@@ -293,6 +345,10 @@ pub struct WorkerView {
     /// Why it takes no new rentals, if it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What it does: `up`, `down`, `paused`, `blocked`, `restart-required`, `unsupported` or `inactive`.
+    pub status: String,
+    /// What it is good for: `cluster-ready`, `hired`, `pending` or `not-block-reward-ready`.
+    pub readiness: String,
     /// What it is.
     pub machine: Machine,
     /// What is free on it.

@@ -9,10 +9,11 @@ use std::fs;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
+use rustix::fs::StatVfs;
 use sha2::{Digest, Sha256};
 use units::Resources;
 
-pub use gpus::{Driver, Gpu, Gpus, Occupant, Pulse, gpus};
+pub use gpus::{Driver, Gpu, Gpus, Occupant, Pulse, cuda, gpus};
 
 /// Bytes in the unit that memory and disk are told in.
 const MIB: u64 = 1 << 20;
@@ -35,6 +36,8 @@ pub struct Hardware {
     pub cpu_model: String,
     /// Main memory the agent may use, in mebibytes.
     pub memory_mib: u64,
+    /// The disk where workloads will be, whatever is free of it, in mebibytes.
+    pub disk_mib: u64,
     /// Free disk where workloads will be, in mebibytes.
     pub disk_free_mib: u64,
     /// The operating system's name.
@@ -85,7 +88,8 @@ pub fn look(data_dir: &Path) -> Hardware {
         vcpus: vcpus(),
         cpu_model,
         memory_mib: memory_bytes() / MIB,
-        disk_free_mib: disk_free_bytes(data_dir) / MIB,
+        disk_mib: disk_bytes(data_dir, |about| about.f_blocks) / MIB,
+        disk_free_mib: disk_bytes(data_dir, |about| about.f_bavail) / MIB,
         system: text::system_name(&read("/etc/os-release")).unwrap_or_else(|| "unknown".to_owned()),
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         links: links(),
@@ -143,11 +147,14 @@ fn memory_bytes() -> u64 {
     limits.flatten().fold(whole, u64::min)
 }
 
-/// What an ordinary user may still write under this folder, or under the nearest one above it that exists.
-fn disk_free_bytes(folder: &Path) -> u64 {
-    let existing = folder.ancestors().find(|folder| folder.exists());
+/// What the file system says of this folder, or of the nearest one above it that exists, in bytes: all that it has, or
+/// what an ordinary user may still write.
+fn disk_bytes(folder: &Path, blocks: impl Fn(&StatVfs) -> u64) -> u64 {
+    // A name without a folder is in the folder where the agent runs.
+    let existing = folder.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    let existing = existing.chain([Path::new(".")]).find(|folder| folder.exists());
     let about = existing.and_then(|folder| rustix::fs::statvfs(folder).ok());
-    about.map_or(0, |about| about.f_bavail.saturating_mul(about.f_frsize))
+    about.map_or(0, |about| blocks(&about).saturating_mul(about.f_frsize))
 }
 
 fn links() -> Vec<Link> {

@@ -196,7 +196,8 @@ fn is_known(version: &str) -> bool {
     })
 }
 
-fn find_python() -> Result<String> {
+/// A Python of this machine that an environment can be made with.
+pub(crate) fn find_python() -> Result<String> {
     let ask = "import sys; print('%d.%d' % sys.version_info[:2])";
     let answers =
         |python: &str| -> io::Result<Output> { Command::new(python).args(["-c", ask]).output() };

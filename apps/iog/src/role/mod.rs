@@ -1,5 +1,6 @@
 //! The roles that this binary can take: each calls its shell and adds nothing but flags.
 
+pub(crate) mod checked;
 pub(crate) mod server;
 pub(crate) mod worker;
 

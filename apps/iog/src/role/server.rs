@@ -45,6 +45,12 @@ pub(crate) struct Args {
     /// repeated.
     #[arg(long, value_name = "SOURCE")]
     oracle_source: Vec<RateSource>,
+    /// The folder of what attestations are verified with; `attestation` in the data folder unless named.
+    #[arg(long, value_name = "FOLDER")]
+    attestation: Option<PathBuf>,
+    /// Believe the roots in this folder beside NVIDIA's and Intel's: for tests and networks for development.
+    #[arg(long, value_name = "FOLDER")]
+    attestation_extra_roots: Option<PathBuf>,
     /// Write the API's address into this file once it answers.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -63,6 +69,8 @@ impl Args {
             take_over: self.take_over,
             rate_per_second: self.rate,
             oracle: self.oracle_source.clone(),
+            attestation: self.attestation.clone(),
+            attestation_extra_roots: self.attestation_extra_roots.clone(),
         };
         let ready_file = self.ready_file.clone();
         server::run(&config, |address| {

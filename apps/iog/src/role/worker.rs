@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use agent::{Offers, Sandbox};
+use agent::{Depth, Offers, Sandbox};
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use units::{Country, Name};
 
 use crate::failure::Failure;
-use crate::role::Ties;
+use crate::role::{Ties, checked};
 use crate::session::Session;
 use crate::size::Mebibytes;
 
@@ -27,6 +27,12 @@ Examples:
     Join {
         /// The token of the invitation: `iog worker invite` prints it.
         token: String,
+        /// Measure neither the disk nor the line before joining.
+        #[arg(long)]
+        quick: bool,
+        /// Join although something is missing, where the network lets it in. It takes no rentals until nothing is.
+        #[arg(long)]
+        anyway: bool,
         #[command(flatten)]
         machine: MachineArgs,
         #[command(flatten)]
@@ -46,9 +52,17 @@ Examples:
         #[command(flatten)]
         ties: Ties,
     },
-    /// Look whether this machine can serve, and what it would offer. Asks nobody, starts nothing.
-    #[command(after_help = "Examples:\n  iog worker check\n  iog worker check --ports 20000-20999")]
+    /// Look whether this machine can serve, what it would offer, and how it compares with what a network asks for: the
+    /// one of --server, or the one it has joined. Measures its disk and its line; nothing that is written stays.
+    #[command(after_help = "\
+Examples:
+  iog worker check --server https://iog.example --data /var/lib/iog-worker
+  iog worker check --quick
+  iog worker check --json | jq '.findings[] | select(.verdict != \"good\")'")]
     Check {
+        /// Measure neither the disk nor the line.
+        #[arg(long)]
+        quick: bool,
         #[command(flatten)]
         machine: MachineArgs,
     },
@@ -127,12 +141,14 @@ impl MachineArgs {
 impl Verb {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         match self {
-            Self::Join { token, machine, ties } => {
+            Self::Join { token, quick, anyway, machine, ties } => {
                 let _held = ties.bind()?;
                 let Some(server) = session.server() else {
                     return Err(Failure::usage("which network?", "say --server URL"));
                 };
-                let worker = agent::join(&machine.config(Some(server)), token)?;
+                let config = machine.config(Some(server));
+                checked::before_joining(&config, depth(*quick), *anyway, session.screen)?;
+                let worker = agent::join(&config, token)?;
                 session.screen.note(&format!("This machine joined as {worker}."));
                 session
                     .screen
@@ -148,19 +164,16 @@ impl Verb {
                 }
                 ran
             }
-            Self::Check { machine } => {
-                let report = agent::check(&machine.config(session.named_server()));
-                session.screen.data(&report.to_string())?;
-                match report.can_serve() {
-                    true => Ok(()),
-                    false => Err(Failure::ended(
-                        "this machine cannot serve",
-                        "the lines that start with `bad` say why",
-                    )),
-                }
+            Self::Check { quick, machine } => {
+                let report = agent::check(&machine.config(session.named_server()), depth(*quick));
+                checked::show(session, &report)
             }
         }
     }
+}
+
+const fn depth(quick: bool) -> Depth {
+    if quick { Depth::Look } else { Depth::Measure }
 }
 
 fn served(config: &agent::Config) -> Result<(), Failure> {

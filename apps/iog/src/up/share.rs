@@ -77,6 +77,7 @@ mod tests {
             vcpus,
             cpu_model: String::new(),
             memory_mib,
+            disk_mib: 80_000,
             disk_free_mib: 40_000,
             system: String::new(),
             kernel: String::new(),

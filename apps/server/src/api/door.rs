@@ -137,7 +137,8 @@ fn key_id(token: &str) -> Option<KeyId> {
     format!("key_{id}").parse().ok()
 }
 
-fn address(parts: &Parts) -> String {
+/// Where a caller speaks from.
+pub(super) fn address(parts: &Parts) -> String {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     peer.map_or_else(|| "unknown".to_owned(), |ConnectInfo(peer)| peer.ip().to_string())
 }

@@ -9,7 +9,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
 use std::time::Duration;
-use units::{BlobId, JobId, WorkerId};
+use units::{BlobId, JobId, RentalId, WorkerId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wire::{
@@ -24,6 +24,7 @@ use super::supply::invite_id;
 use super::uploads::{blocking, receive, send};
 use crate::app::Shared;
 use crate::clock::now;
+use crate::news::Known;
 use crate::limits::{FILE_BYTES_MAX, LOG_PIECE_BYTES_MAX, SESSION_VALID, WANTED_WAIT_MAX};
 use crate::secrets::{agree, sha256};
 use crate::views;
@@ -60,17 +61,16 @@ async fn join(
     verify(asked.public_key.sha256(), &text, &asked.signature)?;
     let refused = || Refused::not_found("invite").hint("make one with `iog worker invite`");
     let invite = invite_id(&asked.token).ok_or_else(refused)?;
-    let known = app
-        .writer
-        .look(move |state| state.invite_of(invite).map(|invite| invite.secret_sha256))
-        .await?;
-    known.filter(|known| agree(known, &sha256(&asked.token))).ok_or_else(refused)?;
+    let known = app.writer.look(move |state| state.invite_of(invite).cloned()).await?;
+    let known = known.filter(|known| agree(&known.secret_sha256, &sha256(&asked.token)));
+    let replaces = known.ok_or_else(refused)?.replaces;
     // The id follows from the key and the invitation, so that joining twice is joining once.
     let digest: [u8; 32] = sha2::Sha256::digest(format!("{invite}\n{}", asked.public_key)).into();
     let mut bits = [0; 16];
     bits.copy_from_slice(&digest[..16]);
-    let worker = WorkerId::from_bits(u128::from_be_bytes(bits));
-    let same = app.news.worker(worker).is_some();
+    let worker = replaces.unwrap_or(WorkerId::from_bits(u128::from_be_bytes(bits)));
+    let has_key = |known: &Known| known.public_key == *asked.public_key.sha256();
+    let same = app.news.worker(worker).as_ref().is_some_and(has_key);
     if !same {
         let command = Command::Join {
             invite,
@@ -81,6 +81,8 @@ async fn join(
             machine: views::machine_record(asked.machine),
         };
         app.writer.tell_as(Actor::Worker(worker), command).await?;
+        // Whoever has its old key is it no more.
+        app.sessions.close(worker);
     }
     Ok((StatusCode::CREATED, axum::Json(JoinAnswer { worker })))
 }
@@ -288,6 +290,11 @@ async fn package(
 /// Refuses a machine that does not drive the job.
 async fn drives(app: &Shared, worker: WorkerId, job: JobId) -> Result<(), Refused> {
     let drives = move |state: &control::Control| {
+        // A trial's stress job has its bits.
+        let trial = state.trial(RentalId::from_bits(job.bits()));
+        if let Some(trial) = trial.filter(|trial| trial.ended.is_none()) {
+            return trial.nodes.first().is_some_and(|head| head.worker == worker);
+        }
         let rental = state.job(job).and_then(|job| state.rental(job.rental));
         rental
             .and_then(|rental| rental.nodes.first())
@@ -358,15 +365,25 @@ async fn put_file(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What hardware hashes to.
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct FingerprintQuery {
+    /// What its hardware hashes to, in hexadecimal; as before if absent.
+    fingerprint: Option<BlobId>,
+}
+
 /// Say that the hardware is other than it was
-#[utoipa::path(put, path = "/v1/worker/machine", tag = "machines", request_body = wire::Machine,
-    security(("key" = [])), responses(
+#[utoipa::path(put, path = "/v1/worker/machine", tag = "machines", params(FingerprintQuery),
+    request_body = wire::Machine, security(("key" = [])), responses(
         (status = 204, description = "Noted"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn change(
     Machine(worker): Machine,
     State(app): State<Shared>,
+    Query(FingerprintQuery { fingerprint }): Query<FingerprintQuery>,
     Json(machine): Json<wire::Machine>,
 ) -> Result<StatusCode, Refused> {
     let record = views::machine_record(machine);
@@ -375,13 +392,14 @@ async fn change(
         move |state: &control::Control| {
             // Whatever it says of its connection is passed over.
             let same = |known: &control::Worker| {
-                known.machine == MachineRecord { tier: known.machine.tier, ..record }
+                fingerprint.is_none_or(|said| said == known.fingerprint)
+                    && known.machine == MachineRecord { tier: known.machine.tier, ..record }
             };
             state.worker(worker).is_some_and(same)
         }
     };
     if !app.writer.look(same).await? {
-        let command = Command::ChangeMachine { worker, machine: record, fingerprint: None };
+        let command = Command::ChangeMachine { worker, machine: record, fingerprint };
         app.writer.tell_as(Actor::Worker(worker), command).await?;
     }
     Ok(StatusCode::NO_CONTENT)

@@ -57,7 +57,7 @@ async fn invite(
         account: told.body.account.unwrap_or(caller.account),
         secret_sha256: sha256(token(&app.secret, invite)),
         expires_millis: now().after(valid).millis(),
-        replaces: None,
+        replaces: told.body.replace,
     };
     let Reply::Invite(id) = app.writer.tell(told.command(&caller, command)).await? else {
         return Err(Refusal::IdReused.into());

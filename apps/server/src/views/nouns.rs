@@ -1,7 +1,7 @@
 //! People, machines, rentals, jobs.
 
 use control::{
-    Control, FiltersRecord, Invite, Job, JobStage, Key, MachineRecord, Node, OrderRecord, Person,
+    Control, FiltersRecord, Invite, Job, JobStage, Key, Node, OrderRecord, Person,
     Project, Rental, Worker,
 };
 use ledger::Holder;
@@ -14,6 +14,8 @@ use wire::{
     OfferView, Order, PaidView, PayoutView, Price, PriceStepView, ProjectView, ReceiptLine,
     ReceiptView, RentalView, Role, Scope, Time, WorkedView, WorkerView,
 };
+
+use super::onboarding::{machine, word_of};
 
 pub(crate) fn account(state: &Control, id: AccountId, person: &Person) -> AccountView {
     let balances = super::money::balances(state, Holder::Account(id));
@@ -87,30 +89,14 @@ pub(crate) fn invite(id: InviteId, invite: &Invite) -> InviteView {
         account: invite.account,
         expires: Time(invite.expires),
         used_by: invite.used_by,
+        replaces: invite.replaces,
     }
 }
 
-pub(crate) fn machine(record: &MachineRecord) -> Machine {
-    let MachineRecord { offers, gpu_model, vram_mib, cpu_model, os, country, tier, certifications } =
-        record.clone();
-    Machine { offers, gpu_model, vram_mib, cpu_model, os, country, tier, certifications }
-}
-
-pub(crate) fn machine_record(machine: Machine) -> MachineRecord {
-    let Machine { offers, gpu_model, vram_mib, cpu_model, os, country, tier, certifications } =
-        machine;
-    MachineRecord { offers, gpu_model, vram_mib, cpu_model, os, country, tier, certifications }
-}
-
 pub(crate) fn worker(state: &Control, id: WorkerId, worker: &Worker) -> WorkerView {
-    let (word, reason) = match (worker.up, worker.paused) {
-        (false, _) => (
-            "silent",
-            Some("it has not been heard for more than 35 seconds; is its agent running?"),
-        ),
-        (true, true) => ("paused", Some("its owner paused it")),
-        (true, false) => ("open", None),
-    };
+    let at = crate::clock::now();
+    let seen = state.onboarding(id, at);
+    let (word, reason) = standing(worker, seen.as_ref());
     let mut rentals: Vec<_> = worker.nodes.iter().map(|(rental, _)| *rental).collect();
     rentals.dedup();
     WorkerView {
@@ -118,11 +104,33 @@ pub(crate) fn worker(state: &Control, id: WorkerId, worker: &Worker) -> WorkerVi
         name: worker.name.clone(),
         owner: worker.owner,
         state: word.to_owned(),
-        reason: reason.map(str::to_owned),
-        machine: machine(&worker.machine),
+        reason,
+        status: seen.as_ref().map_or_else(String::new, |seen| word_of(&seen.status)),
+        readiness: seen.as_ref().map_or_else(String::new, |seen| word_of(&seen.readiness)),
+        machine: Machine { certifications: worker.certifications(), ..machine(&worker.machine) },
         free: state.inventory().free(id).unwrap_or_default(),
         rentals,
     }
+}
+
+/// Whether a machine takes new rentals, in a word, and why not.
+fn standing(worker: &Worker, seen: Option<&control::OnboardingView>) -> (&'static str, Option<String>) {
+    let said = |text: &str| Some(text.to_owned());
+    if let Some(blocked) = &worker.checks.blocked {
+        return ("blocked", Some(blocked.text.clone()));
+    }
+    if !worker.up {
+        let why = "it has not been heard for more than 35 seconds; is its agent running?";
+        return ("silent", said(why));
+    }
+    if worker.paused {
+        return ("paused", said("its owner paused it"));
+    }
+    if worker.onboarding.is_ready() {
+        return ("open", None);
+    }
+    let missing = seen.and_then(|seen| seen.checks.iter().find(|row| !row.check));
+    ("pending", missing.map(|row| row.reason.clone()))
 }
 
 /// A machine that could serve a node; `None` for one that is gone by now.
@@ -138,7 +146,7 @@ pub(crate) fn offer(state: &Control, offer: &scheduler::Offer) -> Option<OfferVi
         cpu_model: machine.cpu_model.clone(),
         country: machine.country,
         tier: machine.tier,
-        certifications: machine.certifications.clone(),
+        certifications: worker.certifications(),
         node_hour: offer.node_hour,
         nodes: offer.nodes,
     })
@@ -252,6 +260,7 @@ pub(crate) fn rental(state: &Control, rental: &Rental) -> RentalView {
             .collect(),
         worked: rental.worked.iter().map(worked).collect(),
         receipt: receipt(state, rental),
+        refund: super::locks::refund(rental),
     }
 }
 
@@ -284,6 +293,7 @@ fn node(state: &Control, rental: &Rental, (index, node): (u32, &Node)) -> NodeVi
         gpus: node.seat.gpus.iter().collect(),
         node_hour,
         steps: steps(state, rental, node, node_hour),
+        time_lock: super::locks::node_lock(node),
     }
 }
 

@@ -1,0 +1,133 @@
+//! What a look at this machine found, as its owner reads it; and whether it joins like that.
+
+use agent::{Depth, Finding, Report, Verdict};
+use serde::Serialize;
+use wire::{Machine, Requirements, SpeedView};
+
+use crate::failure::Failure;
+use crate::screen::{Ink, Screen};
+use crate::session::Session;
+
+/// The widest column of what was found; what is longer pushes the next column aside.
+const FOUND_WIDTH: usize = 46;
+
+/// A report as JSON.
+#[derive(Serialize)]
+struct ReportJson<'a> {
+    can_serve: bool,
+    /// Whether a network said that it asks for this.
+    is_of_network: bool,
+    requirements: &'a Requirements,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<&'a Machine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<&'a SpeedView>,
+    findings: &'a [Finding],
+}
+
+/// Shows a report; a failure if the machine cannot serve.
+pub(super) fn show(session: &Session, report: &Report) -> Result<(), Failure> {
+    let json = ReportJson {
+        can_serve: report.can_serve(),
+        is_of_network: report.is_of_network,
+        requirements: &report.requirements,
+        machine: report.machine.as_ref(),
+        line: report.line.as_ref(),
+        findings: &report.findings,
+    };
+    session.show(&json, |_| text(&report.findings, session.screen))?;
+    if report.can_serve() {
+        return Ok(());
+    }
+    Err(Failure::ended("this machine cannot serve", "the lines that start with `bad` say why"))
+}
+
+/// Looks at the machine, and refuses to join with it as it is, with every reason.
+pub(super) fn before_joining(
+    config: &agent::Config,
+    depth: Depth,
+    anyway: bool,
+    screen: Screen,
+) -> Result<(), Failure> {
+    let report = agent::check(config, depth);
+    let is_open = |finding: &&Finding| finding.verdict != Verdict::Good;
+    let open: Vec<Finding> = report.findings.iter().filter(is_open).cloned().collect();
+    if !open.is_empty() {
+        screen.note(text(&open, screen).trim_end());
+    }
+    // What a network does not say it does not ask for.
+    if report.can_serve() || !report.is_of_network {
+        return Ok(());
+    }
+    match (anyway, report.may_join_without()) {
+        (true, true) => Ok(()),
+        (true, false) => Err(Failure::ended(
+            "this network takes no machine that lacks something",
+            "mend what is `bad` above, and join again",
+        )),
+        (false, true) => Err(Failure::ended(
+            "this machine lacks what the network asks for",
+            "mend what is `bad` above; or join with --anyway, and mend it before it takes rentals",
+        )),
+        (false, false) => Err(Failure::ended(
+            "this machine lacks what the network asks for",
+            "mend what is `bad` above, and join again",
+        )),
+    }
+}
+
+/// A line for each finding, and one for what to do about it.
+fn text(findings: &[Finding], screen: Screen) -> String {
+    findings.iter().map(|finding| line(finding, screen)).collect()
+}
+
+fn line(finding: &Finding, screen: Screen) -> String {
+    let Finding { what, verdict, found, needed, hint } = finding;
+    let ink = match verdict {
+        Verdict::Good => Ink::Good,
+        Verdict::Fair => Ink::Note,
+        Verdict::Bad => Ink::Bad,
+    };
+    let verdict = screen.paint(ink, &format!("{verdict:4}"));
+    let mut text = format!("{verdict}  {what:<10}  ");
+    if needed.is_empty() {
+        text.push_str(found);
+    } else {
+        let asks = screen.paint(Ink::Faint, &format!("(asked for: {needed})"));
+        text.push_str(&format!("{found:<FOUND_WIDTH$}  {asks}"));
+    }
+    text.push('\n');
+    if !hint.is_empty() {
+        text.push_str(&format!("{:18}→ {hint}\n", ""));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn finding(what: &'static str, verdict: Verdict, [found, needed, hint]: [&str; 3]) -> Finding {
+        let owned = |text: &str| text.to_owned();
+        let (found, needed, hint) = (owned(found), owned(needed), owned(hint));
+        Finding { what, verdict, found, needed, hint }
+    }
+
+    #[test]
+    fn a_report_says_what_was_found_what_is_asked_for_and_what_to_do() {
+        let findings = [
+            finding("memory", Verdict::Good, ["23.5 GiB", "11 GiB, better 16 GiB", ""]),
+            finding("disk", Verdict::Bad, ["40 GiB, 3 GiB free", "230 GiB", "name another disk"]),
+            finding("identity", Verdict::Fair, ["has not joined", "", "join"]),
+        ];
+        assert_snapshot!(text(&findings, Screen::PLAIN), @r"
+        good  memory      23.5 GiB                                        (asked for: 11 GiB, better 16 GiB)
+        bad   disk        40 GiB, 3 GiB free                              (asked for: 230 GiB)
+                          → name another disk
+        fair  identity    has not joined
+                          → join
+        ");
+    }
+}

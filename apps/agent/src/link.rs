@@ -23,7 +23,8 @@ use worker::Seen;
 use crate::board::Disturbed;
 use crate::identity::Key;
 use crate::limits::{
-    ANSWER_BYTES_MAX, ANSWER_PATIENCE, CONNECT_PATIENCE, PROBLEM_BYTES_MAX, PROOF_PATIENCE, STALL_PATIENCE,
+    ANSWER_BYTES_MAX, ANSWER_PATIENCE, CONNECT_PATIENCE, PROBLEM_BYTES_MAX, PROOF_PATIENCE,
+    STALL_PATIENCE,
 };
 use crate::machine::Described;
 use crate::measure::line;
@@ -383,6 +384,19 @@ impl Link {
                 token: Some(&pass.token),
                 said: Said::Bytes(said),
                 patience: PROOF_PATIENCE,
+            })?)
+        })
+    }
+
+    /// Hands over a record of time-lock: when this returns, the control plane keeps it.
+    pub(crate) fn hand_over(&self, record: &[u8]) -> Result<wire::LockKept, Trouble> {
+        self.within(|pass| {
+            understood(self.http.ask(Question {
+                method: "POST",
+                path: "/v1/io-worker/time-lock",
+                token: Some(&pass.token),
+                said: Said::Bytes(record),
+                patience: ANSWER_PATIENCE,
             })?)
         })
     }

@@ -48,6 +48,7 @@ pub(crate) fn ray(config: &Config, name: &Name) -> Result<RayRuntime> {
         ports: config.ports.clone(),
         worker_name: name.to_string(),
         sandbox: config.sandbox,
+        driver: config.driver.clone(),
     })
 }
 

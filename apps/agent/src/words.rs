@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use proofs::lock::{Disturbance, NodeRef};
+use units::Timestamp;
 use worker::{JobOrder, JobPhase, NodeKey, NodeOrder, NodePhase, Seen};
 
+use crate::board::Disturbed;
 use crate::limits::{BEAT_WORD_BYTES_MAX, BEAT_WORDS_BYTES_MAX};
 
 /// What is wanted: orders for the brain, and the secrets of clusters, which it does not need.
@@ -36,7 +39,7 @@ fn job_order(job: wire::JobWanted) -> JobOrder {
 }
 
 /// What is seen, as a beat of bounded length.
-pub(crate) fn beat(number: u64, seen: &Seen) -> wire::Beat {
+pub(crate) fn beat(number: u64, seen: &Seen, disturbed: &Disturbed) -> wire::Beat {
     let failed = seen.jobs.values().filter(|job| matches!(job.phase, JobPhase::Failed { .. }));
     let gone = seen.nodes.values().filter(|node| matches!(node.phase, NodePhase::Gone { .. }));
     let words = failed.count() + gone.count();
@@ -46,12 +49,21 @@ pub(crate) fn beat(number: u64, seen: &Seen) -> wire::Beat {
         node: key.node,
         phase: node_phase(&node.phase, bytes_max),
         head: node.head,
+        disturbed: disturbed.get(&NodeRef { rental: key.rental, node: key.node }).map(words_of),
     });
     let jobs = seen
         .jobs
         .iter()
         .map(|(job, seen)| wire::JobSeen { job: *job, phase: job_phase(&seen.phase, bytes_max) });
     wire::Beat { number, revision: seen.revision, nodes: nodes.collect(), jobs: jobs.collect() }
+}
+
+fn words_of(disturbance: &Disturbance) -> wire::Disturbance {
+    let Disturbance { why, since_ms } = disturbance;
+    let since = wire::Time(Timestamp::from_millis(*since_ms));
+    let is_lost = *why == proofs::lock::Break::CardLost;
+    let why = if is_lost { wire::DisturbedBy::CardLost } else { wire::DisturbedBy::Foreign };
+    wire::Disturbance { why, since }
 }
 
 /// The beginning of a text, in whole characters.
@@ -90,7 +102,7 @@ mod tests {
             let phase = JobPhase::Failed { message: "ä".repeat(2_000) };
             seen.jobs.insert(JobId::from_bits(bits), JobSeen { phase });
         }
-        let bytes = serde_json::to_vec(&beat(1, &seen)).unwrap().len();
+        let bytes = serde_json::to_vec(&beat(1, &seen, &Disturbed::new())).unwrap().len();
         assert!(bytes < 200 << 10, "{bytes}");
     }
 
@@ -100,6 +112,6 @@ mod tests {
         let seen =
             Seen { jobs: [(JobId::from_bits(1), JobSeen { phase })].into(), ..Seen::default() };
         let told = wire::JobPhase::Failed { message: "x".repeat(BEAT_WORD_BYTES_MAX) };
-        assert_eq!(beat(1, &seen).jobs[0].phase, told);
+        assert_eq!(beat(1, &seen, &Disturbed::new()).jobs[0].phase, told);
     }
 }

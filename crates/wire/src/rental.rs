@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use units::{AccountId, Credits, Money, Name, ProjectId, QuoteId, RentalId, Resources, WorkerId};
 use utoipa::ToSchema;
 
-use crate::{Order, Price, Time};
+use crate::{NodeLockView, Order, Price, RefundView, Time};
 
 /// Takes a quote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -73,6 +73,9 @@ pub struct RentalView {
     /// What it came to, once it is settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<ReceiptView>,
+    /// What went back since, because records of time-lock said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund: Option<RefundView>,
 }
 
 /// Worked time that suppliers were paid for. What became certain of an earlier day only later is in a later record; all
@@ -111,6 +114,9 @@ pub struct NodeView {
     /// How the price of one of its cards came about, while that is still the price.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<PriceStepView>,
+    /// What time-lock says of it, if it says anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_lock: Option<NodeLockView>,
 }
 
 /// One step on the way to a card's price.

@@ -76,6 +76,8 @@ pub struct RayConfig {
     pub worker_name: String,
     /// What nodes run in.
     pub sandbox: Choice,
+    /// The graphics driver's library, where it is not among the system's.
+    pub driver: Option<PathBuf>,
 }
 
 /// What a cluster keeps to itself.
@@ -129,7 +131,11 @@ impl RayRuntime {
             open_to_all(&shared)?;
         }
         let common =
-            Common { environment: Environment::under(&shared), worker_name: config.worker_name };
+            Common {
+                environment: Environment::under(&shared),
+                worker_name: config.worker_name,
+                driver: config.driver,
+            };
         let (address, ports) = (config.address, config.ports);
         let claims = Claims::under(&shared);
         let mut runtime =
@@ -375,6 +381,7 @@ mod tests {
             address: "127.0.0.1".parse().unwrap(),
             ports: 20_000..=20_999,
             worker_name: "rack-3".to_owned(),
+            driver: None,
             sandbox: Choice::Plain,
         })
         .unwrap()

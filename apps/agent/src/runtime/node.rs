@@ -18,7 +18,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -61,6 +61,8 @@ pub(super) struct Common {
     pub(super) environment: Environment,
     /// The machine's name.
     pub(super) worker_name: String,
+    /// The graphics driver's library, where it is not among the system's.
+    pub(super) driver: Option<PathBuf>,
 }
 
 /// A node and where it stands.
@@ -292,7 +294,7 @@ fn passwd(user: u32) -> String {
 /// The command that starts a node.
 fn command(place: &Place, record: &Record, common: &Common) -> Result<Command> {
     let environment = &common.environment;
-    let cards = cards(&record.gpus)?;
+    let cards = cards(&record.gpus, common.driver.as_deref())?;
     let room = Room {
         kind: record.kind,
         user: record.user,
@@ -368,11 +370,11 @@ fn output_file(place: &Place) -> Result<File> {
 }
 
 /// The cards with these indices.
-fn cards(indices: &[u32]) -> Result<Vec<Gpu>> {
+fn cards(indices: &[u32], driver: Option<&Path>) -> Result<Vec<Gpu>> {
     if indices.is_empty() {
         return Ok(Vec::new());
     }
-    let all = crate::probe::gpus();
+    let all = crate::probe::gpus(driver);
     let find = |index: &u32| all.iter().find(|gpu| gpu.index == *index).cloned();
     let of_index = |index| find(index).with_context(|| format!("find GPU {index} on this machine"));
     indices.iter().map(of_index).collect()

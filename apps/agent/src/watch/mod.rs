@@ -11,6 +11,7 @@
 //! - A signal is sent only because the brain said so, to a process that started when the brain says it did.
 
 mod eyes;
+mod hand_over;
 mod processes;
 mod shelf;
 
@@ -26,6 +27,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use proofs::lock::{Effect, Machine, Watch};
 use units::WorkerId;
 
+pub(crate) use self::hand_over::start as hand_over;
 pub use self::shelf::SealedRecords;
 use crate::board::Board;
 use crate::config::Config;
@@ -175,6 +177,7 @@ impl Watcher {
                     tracing::warn!(pid, forced, "the process is told to end, as the owner allowed");
                     footprint::end(pid, started, forced);
                 }
+                Effect::Disturbed(nodes) => self.board.post_disturbed(nodes),
                 Effect::Keep { span, bytes } => self.shelf.keep(span, &bytes),
                 Effect::Sealed { span, began_ms, part, sealed } => {
                     self.shelf.put(span, began_ms, part, &sealed);

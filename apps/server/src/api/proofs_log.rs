@@ -25,7 +25,7 @@ use crate::clock::now;
 use crate::journal::{JournalError, Reader};
 use crate::limits::LOG_ENTRIES_MAX;
 use crate::views::{
-    self, PROOF_NODE_ROWS, PROOF_OUTCOME_ROWS, PROOF_ROWS, PROOF_SESSION_ROWS, ProofRow,
+    self, LOCK_ROWS, PROOF_NODE_ROWS, PROOF_OUTCOME_ROWS, PROOF_ROWS, PROOF_SESSION_ROWS, ProofRow,
 };
 use crate::writer::Failure;
 
@@ -173,7 +173,7 @@ fn count(
 }
 
 /// The log as it is now.
-async fn newest(app: &Shared) -> Result<log::Head, Failure> {
+pub(super) async fn newest(app: &Shared) -> Result<log::Head, Failure> {
     app.writer.look(|state: &Control| state.economy().proofs.head()).await
 }
 
@@ -218,11 +218,17 @@ async fn entries(
     let limit = query.limit.unwrap_or(crate::limits::PAGE_ITEMS_DEFAULT).clamp(1, LOG_ENTRIES_MAX);
     let rows = app.read(move |reader| {
         let after = from.checked_sub(1).map(views::proof_id);
-        reader.rows(PROOF_ROWS, None, after.as_deref(), false, limit + 1)
+        let mut rows = reader.rows(PROOF_ROWS, None, after.as_deref(), false, limit + 1)?;
+        rows.extend(reader.rows(LOCK_ROWS, None, after.as_deref(), false, limit + 1)?);
+        rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+        rows.truncate(limit + 1);
+        Ok(rows)
     });
     let rows = rows.await?;
     let read = |(_, body): &(String, Vec<u8>)| {
-        Some(HEXLOWER.encode(&views::proof_row(body)?.entry.bytes()))
+        let proof = views::proof_row(body).map(|row| row.entry.bytes());
+        let lock = || views::lock_row(body).map(|row| row.entry().bytes());
+        proof.or_else(lock).map(|bytes| HEXLOWER.encode(&bytes))
     };
     let entries: Vec<String> = rows.iter().take(limit).filter_map(read).collect();
     let next = rows.get(limit).and_then(|(id, _)| views::proof_index(id));
@@ -241,13 +247,13 @@ struct ConsistencyQuery {
 }
 
 /// Reads hashes of the log's tree, and keeps in mind why one could not be read.
-struct Hashes<'a> {
+pub(super) struct Hashes<'a> {
     reader: RefCell<&'a mut dyn Reader>,
     failed: RefCell<Option<JournalError>>,
 }
 
 impl<'a> Hashes<'a> {
-    fn with<T>(
+    pub(super) fn with<T>(
         reader: &'a mut dyn Reader,
         ask: impl FnOnce(&dyn Fn(u32, u64) -> Option<BlobId>) -> Option<T>,
     ) -> Result<Option<T>, JournalError> {
@@ -299,7 +305,7 @@ async fn consistency(
     app.read(shown).await?.map(axum::Json).ok_or_else(torn)
 }
 
-fn torn() -> Refused {
+pub(super) fn torn() -> Refused {
     let detail = "the log of proofs lacks a hash that it needs";
     Refused::new("internal", StatusCode::INTERNAL_SERVER_ERROR, detail)
 }

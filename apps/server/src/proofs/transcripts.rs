@@ -31,6 +31,19 @@ struct Kept {
     bytes: u64,
 }
 
+/// Writes a file anew: whoever reads it finds the old one, or this.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let half = path.with_extension("half");
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::File::create(&half)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&half, path)?;
+        sync_folder_of(path)
+    };
+    write().inspect_err(|_| drop(std::fs::remove_file(&half)))
+}
+
 /// The folder of transcripts.
 #[derive(Debug)]
 pub(crate) struct Transcripts {
@@ -41,7 +54,11 @@ pub(crate) struct Transcripts {
 
 impl Transcripts {
     pub(crate) fn open(data: &Path, bytes_max: u64) -> std::io::Result<Self> {
-        let root = data.join("files").join("proofs");
+        Self::at(data.join("files").join("proofs"), bytes_max)
+    }
+
+    /// As [`Transcripts::open`], in a folder of its own.
+    pub(crate) fn at(root: PathBuf, bytes_max: u64) -> std::io::Result<Self> {
         let mut kept = Kept::default();
         for (folder, list) in [(GOOD, &mut kept.good), (BAD, &mut kept.bad)] {
             let folder = root.join(folder);
@@ -52,6 +69,11 @@ impl Transcripts {
         }
         kept.bytes = kept.good.iter().chain(&kept.bad).map(|(_, bytes)| bytes).sum();
         Ok(Self { root, bytes_max, kept: Mutex::new(kept) })
+    }
+
+    /// A file beside them.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 
     fn path(&self, folder: &str, id: BlobId) -> PathBuf {

@@ -53,8 +53,8 @@ const fn meaning(offence: Offence) -> &'static str {
         Offence::SecondIdentity => "it is one machine under two names",
         Offence::ForeignProcess => "it did other work of its owner's on hardware that a renter had",
         Offence::DataTampering => "it read or changed a renter's data",
-        Offence::UtilizationBreach => "it gave a renter less of the hardware than was rented",
-        Offence::FailedDelivery => "it was hired and did not deliver",
+        Offence::UtilizationBreach => "it was busier than its model may be while on offer and idle",
+        Offence::FailedDelivery => "it was hired and did not deliver, or less than was rented",
     }
 }
 

@@ -7,21 +7,26 @@ use market::Stage;
 use rewards::accruals::Wanted;
 use rewards::block::{BlockRules, Device, Outcome, Row, close};
 use rewards::checklist::{
-    Checked, Engagement, Evidence, HOUR_MINUTES, Standing, Status, check, in_force, missing, proofs,
+    Checked, Engagement, Evidence, HOUR_MINUTES, Standing, Status, Work, WorkOutcome, WorkProof,
+    check, in_force, missing, proofs,
 };
 use rewards::emission::Emission;
-use rewards::rule::RuleSet;
+use rewards::rule::{Rule, RuleSet};
 use rewards::statement;
 use stakes::SafetyRules;
-use units::{AccountId, Asset, Coins, DeviceKind, Hour, Pool, Timestamp, WorkerId};
+use units::{AccountId, Asset, Coins, Hour, Timestamp, WorkerId};
 
 use super::coin::io;
+use super::listing::{counts_as, listing_by};
 use crate::effect::{Closed, Effect, Subject};
 use crate::limits::EXEMPTIONS_MAX;
-use crate::record::{Actor, ExemptionRecord, MachineRecord, Parameters, ProofSaid, VerdictRecord};
+use crate::onboarding::OnboardingStage;
+use crate::record::{
+    Actor, BlockKind, Blocked, ExemptionRecord, Parameters, ProofSaid, VerdictRecord,
+};
 use crate::refusal::{Noun, Refusal};
 use crate::state::{
-    BLOCKS_KEPT, BlockSummary, Control, Listing, MINUTE_MILLIS, Nomination, Reply, Worker,
+    BLOCKS_KEPT, BlockSummary, Checks, Control, Listing, MINUTE_MILLIS, Nomination, Reply, Worker,
 };
 
 /// The longest reason of an exemption or a block, in bytes.
@@ -57,9 +62,12 @@ impl Control {
             .workers
             .iter()
             .map(|(id, worker)| {
-                let listing =
-                    if as_listed { worker.listing } else { listing_by(rules, &worker.machine) };
-                let standing = self.standing((*id, worker), listing, now);
+                let listing = if as_listed {
+                    worker.listing
+                } else {
+                    listing_by(rules, &counts_as(&rules.registry, worker))
+                };
+                let standing = self.standing((*id, worker), listing, (hour, now));
                 let exempt = exempt(worker, rules, now);
                 let missing = missing(&rules.checklist, &standing, exempt, now);
                 Nomination { hour, missing, listing }
@@ -103,7 +111,8 @@ impl Control {
         self.write_down(hour, number, &rules, block, now);
         for worker in self.workers.values_mut() {
             worker.uptime.forget_before(hour.next());
-            worker.hired.forget_before(hour.next());
+            // Whoever served in the hour before could not prove in it: the next nomination asks.
+            worker.hired.forget_before(hour);
         }
     }
 
@@ -195,9 +204,10 @@ impl Control {
             worker.nominated.filter(|nomination| nomination.hour == hour)?;
         let hired = self.is_hired(worker, hour);
         let minutes = worker.uptime.millis_in(hour, now.min(hour.end())) / MINUTE_MILLIS;
+        let minutes = minutes.min(locked_minutes(worker, parameters, hour));
         let evidence = Evidence {
             engagement: if hired { Engagement::Hired } else { Engagement::Idle },
-            work: worker.checks.work,
+            work: heard(&worker.checks, worker.checks.work.in_hour(hour)),
             up_minutes: u8::try_from(minutes).unwrap_or(HOUR_MINUTES).min(HOUR_MINUTES),
             exempt: exempt(worker, parameters, hour.start()),
         };
@@ -210,7 +220,7 @@ impl Control {
             quantity: listing.quantity,
             hired,
             missing,
-            proofs: proofs(&parameters.checklist, hour, &evidence),
+            proofs: proofs(&parameters.checklist, &evidence),
         })
     }
 
@@ -238,33 +248,34 @@ impl Control {
         self.projects.get(&project).is_none_or(|project| !project.members.contains_key(&account))
     }
 
-    /// A machine's model by the registry of the day, and what must be staked on it.
-    pub(crate) fn listing_of(&self, machine: &MachineRecord) -> Listing {
-        listing_by(self.parameters(), machine)
-    }
-
-    /// What is known of a machine now.
+    /// What is known of a machine now, for this hour.
     fn standing(
         &self,
         (id, worker): (WorkerId, &Worker),
         listing: Listing,
-        now: Timestamp,
+        (hour, now): (Hour, Timestamp),
     ) -> Standing {
         let checks = &worker.checks;
-        let status = match (&checks.blocked, worker.paused) {
-            (Some(_), _) => Status::Blocked,
-            (None, true) => Status::Paused,
-            (None, false) => Status::Active,
+        let status = match (&checks.blocked, &checks.failed, worker.paused) {
+            (Some(_), _, _) => Status::Blocked,
+            (None, Some(_), _) => Status::Unverified,
+            (None, None, true) => Status::Paused,
+            (None, None, false) => Status::Active,
         };
-        let hired = self.is_hired(worker, Hour::of(now));
+        // Proofs of the hour before are asked for, and whoever served in it was not asked to prove.
+        let before = Hour::from_number(hour.number().saturating_sub(1));
+        let hired = self.is_hired(worker, hour) || self.is_hired(worker, before);
+        let is_pending = worker.onboarding.stage == OnboardingStage::Pending;
         Standing {
             status,
             engagement: if hired { Engagement::Hired } else { Engagement::Idle },
-            clusters_passed: checks.clusters_passed,
+            // Whoever is still pending has not passed, whatever else is done.
+            clusters_passed: checks.clusters_passed.filter(|passed| !passed || !is_pending),
             multiplier: listing.multiplier,
-            tier: Some(worker.machine.tier),
+            measured_as: checks.likeness.counts_as.as_ref().map(|it| it.model.clone()),
+            tier: self.connection_of(worker, now).map(|_| worker.machine.tier),
             up_since: worker.uptime.since(),
-            work: checks.work,
+            work: heard(checks, checks.work.as_begins(hour)),
             vram_failures: checks.vram_failures,
             vram_failed_at: checks.vram_failed_at,
             stake: self.economy.stakes.have(id, now),
@@ -277,7 +288,7 @@ impl Control {
     pub fn ready(&self, id: WorkerId, now: Timestamp) -> Option<Vec<Checked>> {
         let worker = self.workers.get(&id)?;
         let rules = self.parameters();
-        let standing = self.standing((id, worker), worker.listing, now);
+        let standing = self.standing((id, worker), worker.listing, (Hour::of(now), now));
         Some(check(&rules.checklist, &standing, exempt(worker, rules, now), now))
     }
 
@@ -295,7 +306,12 @@ impl Control {
         match verdict.proof {
             ProofSaid::Cluster => checks.clusters_passed = Some(passed),
             ProofSaid::Work => {
-                checks.work = Some(rewards::checklist::WorkProof { at, valid: passed });
+                let outcome = if passed { WorkOutcome::Good } else { WorkOutcome::Wrong };
+                checks.work.replace(WorkProof { at, outcome });
+                if passed {
+                    checks.failed = None;
+                    checks.pass(at);
+                }
             }
             ProofSaid::Vram if passed => checks.vram_failures = 0,
             ProofSaid::Vram => {
@@ -303,7 +319,7 @@ impl Control {
                 checks.vram_failed_at = Some(at);
             }
         }
-        self.changed(Subject::Worker(id));
+        self.settle_onboarding(id, self.head().at);
         Ok(Reply::Done)
     }
 
@@ -326,9 +342,12 @@ impl Control {
         } else if exemptions.len() >= EXEMPTIONS_MAX {
             return Err(Refusal::TooMany { what: "exemptions of a machine", max: EXEMPTIONS_MAX });
         } else {
+            // Whoever is not asked any more cannot pass.
+            let is_excused = record.exemption.rules.has(Rule::ProofOfWork);
+            worker.checks.failed.take_if(|_| is_excused);
             exemptions.push(record);
         }
-        self.changed(Subject::Worker(id));
+        self.settle_onboarding(id, self.head().at);
         Ok(Reply::Done)
     }
 
@@ -337,7 +356,7 @@ impl Control {
         &mut self,
         by: Actor,
         id: WorkerId,
-        reason: Option<String>,
+        (reason, kind): (Option<String>, Option<BlockKind>),
     ) -> Result<Reply, Refusal> {
         Self::only_operator(by)?;
         let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
@@ -345,7 +364,11 @@ impl Control {
             let why = format!("at most {NOTE_BYTES_MAX} bytes");
             return Err(Refusal::Invalid { field: "reason", why });
         }
-        worker.checks.blocked = reason;
+        worker.checks.blocked = match (reason, kind) {
+            (None, None) => None,
+            (None, Some(kind)) => Some(Blocked { kind, text: kind.text().to_owned() }),
+            (Some(text), kind) => Some(Blocked { kind: kind.unwrap_or(BlockKind::Other), text }),
+        };
         self.show_open(id);
         Ok(Reply::Done)
     }
@@ -370,31 +393,25 @@ impl Control {
     }
 }
 
+/// Minutes of an hour that a machine's records of time-lock allow: all while there is none of that hour, and none once
+/// there have been none for too long.
+fn locked_minutes(worker: &Worker, parameters: &Parameters, hour: Hour) -> u64 {
+    let (locks, rules) = (&worker.locks, &parameters.time_lock);
+    let is_missing = locks.missing_before(hour) > u32::from(rules.missing_hours_max);
+    let told = locks.hours.get(&hour).map(|hour| u64::from(hour.up()));
+    told.unwrap_or(if is_missing { 0 } else { u64::from(HOUR_MINUTES) })
+}
+
 /// What a machine is excused from at a moment: by its own exemptions, and by these parameters all are.
-fn exempt(worker: &Worker, parameters: &Parameters, at: Timestamp) -> RuleSet {
+pub(super) fn exempt(worker: &Worker, parameters: &Parameters, at: Timestamp) -> RuleSet {
     let own = worker.checks.exemptions.iter().map(|exemption| &exemption.exemption);
     in_force(own, at).or(parameters.exempt)
 }
 
-/// A machine's model by the registry of these parameters, and what must be staked on it.
-fn listing_by(parameters: &Parameters, machine: &MachineRecord) -> Listing {
-    let registry = &parameters.registry;
-    let (kind, quantity, found) = match &machine.gpu_model {
-        Some(model) => {
-            let found = registry.classify(model.text(), machine.vram_mib);
-            (DeviceKind::Gpu, machine.offers.gpus, found)
-        }
-        None => {
-            let threads = machine.offers.vcpus;
-            (DeviceKind::Cpu, 1, registry.classify_cpu(&machine.cpu_model, threads))
-        }
-    };
-    let multiplier = found.multiplier();
-    Listing {
-        kind,
-        multiplier,
-        pool: found.pool().unwrap_or(Pool::Community),
-        quantity,
-        stake_needed: parameters.stakes.need(multiplier, quantity),
-    }
+/// What proofs say of a machine that may have broken off too many of them.
+fn heard(checks: &Checks, work: Work) -> Work {
+    let (nothing, of) = checks.silence.counted();
+    // What is wrong is worse than any silence.
+    let is_silent = checks.silence.is_striking() && work != Work::Wrong;
+    if is_silent { Work::Silent { nothing, of } } else { work }
 }

@@ -12,6 +12,7 @@ mod dispatch;
 mod grant;
 mod heard;
 mod job;
+mod listing;
 mod lock;
 mod money;
 mod onboard;

@@ -165,7 +165,7 @@ impl Control {
         let mut free: BTreeMap<(AccountId, &PriceKey), u64> = BTreeMap::new();
         for (id, worker) in &self.workers {
             let Some(key) = worker.priced.key.as_deref() else { continue };
-            if worker.paused || worker.checks.blocked.is_some() {
+            if worker.paused || worker.checks.is_shut_out() {
                 continue;
             }
             let minutes = worker.uptime.millis_in(hour, now.min(hour.end())) / MINUTE_MILLIS;
@@ -234,7 +234,7 @@ impl Control {
         self.reclaim_for(project, order, now);
         let card_minutes = u64::from(order.nodes) * u64::from(order.each.gpus) * HOUR_MINUTES;
         let payable = self.payable(project, card_minutes);
-        let is_asked = |worker: &&Worker| worker.machine.gpu_model.as_ref() == Some(&model);
+        let is_asked = |worker: &&Worker| self.counts_as(worker).gpu_model.as_ref() == Some(&model);
         let machines = self.workers.values().filter(is_asked);
         let keys: BTreeSet<PriceKey> =
             machines.filter_map(|it| it.priced.key.as_deref().cloned()).collect();

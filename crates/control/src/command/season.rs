@@ -111,7 +111,7 @@ impl Control {
 
     /// What a machine did in an hour, unless it is shut out.
     fn activity(&self, id: WorkerId, hour: Hour, now: Timestamp) -> Option<Activity> {
-        let worker = self.workers.get(&id).filter(|worker| worker.checks.blocked.is_none())?;
+        let worker = self.workers.get(&id).filter(|worker| !worker.checks.is_shut_out())?;
         let now = now.min(hour.end());
         let minutes = |millis: u64| u8::try_from(millis / MINUTE_MILLIS).unwrap_or(60).min(60);
         let uptime_minutes = minutes(worker.uptime.millis_in(hour, now));

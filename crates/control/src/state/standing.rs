@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use market::PriceKey;
 use proofs::Judged;
-use rewards::checklist::WorkProof;
+use proofs::silence::Silence;
+use rewards::checklist::Works;
 use rewards::rule::RuleSet;
 use units::{BlobId, Coins, Credits, DeviceKind, Hour, Multiplier, Pool, Timestamp};
 
-use crate::record::ExemptionRecord;
+use super::proving::{Charged, FailedProof, Likeness};
+use crate::record::{Blocked, ExemptionRecord};
 
 /// What a machine is to the economy: its model by the registry of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -85,8 +87,10 @@ pub struct Proved {
 pub struct Checks {
     /// Whether it has passed its test clusters.
     pub clusters_passed: Option<bool>,
-    /// Its last proof of work.
-    pub work: Option<WorkProof>,
+    /// Its proofs of work, by hour.
+    pub work: Works,
+    /// How often its sessions came to nothing.
+    pub silence: Silence,
     /// How many tests of its cards' memory it has failed in a row.
     pub vram_failures: u32,
     /// When it failed the last of them.
@@ -95,8 +99,23 @@ pub struct Checks {
     pub round: Option<Round>,
     /// The last session of proofs that came to a verdict.
     pub last: Option<Proved>,
+    /// When the challenge was given that all of it has passed last.
+    pub passed_at: Option<Timestamp>,
+    /// Its wrong proof, until it gives one that is right.
+    pub failed: Option<FailedProof>,
+    /// The last charge that a wrong proof led to.
+    pub charged: Option<Charged>,
+    /// What its rates say that it is.
+    pub likeness: Likeness,
     /// What it is excused from.
     pub exemptions: Vec<ExemptionRecord>,
     /// Why it is shut out, if it is.
-    pub blocked: Option<String>,
+    pub blocked: Option<Blocked>,
+}
+
+impl Checks {
+    /// Whether it takes no new rentals for what was said of it: the operator has shut it out, or it failed a proof.
+    pub const fn is_shut_out(&self) -> bool {
+        self.blocked.is_some() || self.failed.is_some()
+    }
 }

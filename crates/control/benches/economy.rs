@@ -71,6 +71,8 @@ impl Bench {
         let control = Control::new();
         let mut bench = Self { control, now: start.start(), told: 0, journal: Some(Vec::new()) };
         bench.tell(Actor::Operator, Command::Genesis { first_month: start.month() });
+        let open = control::DESK_PATCH.to_owned();
+        bench.tell(Actor::Operator, Command::SetParameters { patch: open, from: None });
         let patch = r#"{"stakes":{"stake_per_unit":"0.00001"}}"#.to_owned();
         bench.tell(Actor::Operator, Command::SetParameters { patch, from: None });
         bench

@@ -49,6 +49,8 @@ fn entries(first: Hour, worker: WorkerId, token: &str) -> Vec<Entry> {
     let (invite, name): (_, units::Name) = (InviteId::from_bits(1), "past".parse().unwrap());
     let digest = |number: u8| BlobId::from_sha256([number; 32]);
     let exempt: Vec<&str> = rewards::rule::Rule::ALL.iter().map(|rule| rule.text()).collect();
+    let mut patch: serde_json::Value = serde_json::from_str(control::DESK_PATCH).unwrap();
+    patch["exempt"] = json!(exempt);
     let told = [
         (Actor::Operator, Command::OpenAccount { account, name: name.clone(), email: None }),
         (
@@ -64,7 +66,7 @@ fn entries(first: Hour, worker: WorkerId, token: &str) -> Vec<Entry> {
         ),
         (
             Actor::Operator,
-            Command::SetParameters { patch: json!({ "exempt": exempt }).to_string(), from: None },
+            Command::SetParameters { patch: patch.to_string(), from: None },
         ),
         (
             Actor::Account(account),
@@ -123,6 +125,8 @@ impl Network {
             take_over: false,
             rate_per_second: 10_000,
             oracle: Vec::new(),
+            attestation: None,
+            attestation_extra_roots: None,
         };
         let server = server::start(&config).unwrap();
         let address = format!("http://{}", server.address());

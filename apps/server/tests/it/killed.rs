@@ -14,7 +14,7 @@ use server::journal::{Journal, Options, open};
 
 use crate::cluster::Cluster;
 use crate::town::{Answer, Ask, Client, Folder, Machine, Operator, Person};
-use crate::town::{a_machine, config, operator_of};
+use crate::town::{a_machine, config, open_doors, operator_of};
 
 /// How often the server is killed.
 const KILLS: u64 = 24;
@@ -99,6 +99,7 @@ impl Cast {
     fn new(wire: &Wire, folder: &Folder) -> Self {
         let client = wire.client();
         let operator = operator_of(folder.path());
+        open_doors(&client, &operator);
         let renter = operator.open_account(&client, "ada");
         let [bank, project] = ["bank", "research"].map(|name| renter.project(&client, name));
         let cast = Self { operator, renter, bank, project };

@@ -15,7 +15,6 @@ use rewards::vesting::GenesisRules;
 use serde::{Deserialize, Serialize};
 use stakes::votes::VoteRules;
 use stakes::{ReliabilityRules, SafetyRules, SlashRules, StakeRules};
-use units::Tier;
 
 use crate::onboarding::OnboardingRules;
 
@@ -74,18 +73,9 @@ pub struct Parameters {
 impl Default for Parameters {
     /// What io.net publishes, and for what it does not, what `docs/adr` gives reasons for.
     fn default() -> Self {
-        // Nothing here makes test clusters, measures connections, binds wallets or signs agreements.
-        let exempt = [
-            Rule::ClusterFormation,
-            Rule::Wallet,
-            Rule::Connectivity,
-            Rule::AccountWallets,
-            Rule::SupplierAgreement,
-            Rule::PayoutAddress,
-        ];
-        // No connection is measured yet, so that none is worth less for it.
-        let mut pricing = PricingRules::default();
-        pricing.tier_bp.insert(Tier::None, 10_000);
+        // Nothing here binds wallets or signs agreements.
+        let exempt =
+            [Rule::Wallet, Rule::AccountWallets, Rule::SupplierAgreement, Rule::PayoutAddress];
         Self {
             fees: FeeRules::default(),
             durations: DurationRules::default(),
@@ -93,14 +83,14 @@ impl Default for Parameters {
             conversions: ConversionRules::default(),
             burn: BurnRules::default(),
             registry: Registry::default(),
-            pricing,
+            pricing: PricingRules::default(),
             oracle: OracleRules::default(),
             emission: EmissionRules::default(),
             blocks: BlockRules { close_delay_secs: 45, ..BlockRules::default() },
             checklist: ChecklistRules::default(),
             proofs: ProofRules::default(),
             attestation: attest::Rules::default(),
-            onboarding: OnboardingRules { required: false, ..OnboardingRules::default() },
+            onboarding: OnboardingRules::default(),
             exempt: exempt.into_iter().collect(),
             genesis: GenesisRules::default(),
             stakes: StakeRules::default(),

@@ -105,7 +105,9 @@ impl Past {
         scribe.tell(operator, issue);
         let all = rewards::rule::Rule::ALL.iter().map(|rule| rule.text());
         let exempt: Vec<&str> = all.filter(|rule| *rule != "processor").collect();
-        let patch = json!({ "exempt": exempt }).to_string();
+        let mut patch: Value = serde_json::from_str(control::DESK_PATCH).unwrap();
+        patch["exempt"] = json!(exempt);
+        let patch = patch.to_string();
         scribe.tell(operator, Command::SetParameters { patch, from: None });
         let models = [
             ("NVIDIA H100 80GB HBM3", 8),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use units::BlobId;
 
 use crate::killed::Server;
-use crate::town::{Anonymous, Ask, Client, Folder, Machine, Town, a_machine, operator_of};
+use crate::town::{Anonymous, Ask, Client, Folder, Machine, Town, a_machine, open_doors, operator_of};
 pub(crate) use prover::{
     Liar, Lie, Wire, ask, card, processor, prove, say, small_proofs, small_rules, verifier,
     with_cards,
@@ -365,6 +365,7 @@ fn a_server_that_is_killed_forgets_what_was_going_on_and_the_next_one_calls_agai
     let mut server = Server::start(&folder, None);
     let client = Client::new(server.address);
     let operator = operator_of(folder.path());
+    open_doors(&client, &operator);
     let sam = operator.open_account(&client, "sam");
     let patch = json!({ "patch": small_rules() });
     let ask_for = Ask::patch("/v1/network/parameters").json(&patch);

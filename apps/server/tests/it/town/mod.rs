@@ -51,6 +51,8 @@ pub(crate) fn config(folder: &Path) -> Config {
         take_over: false,
         rate_per_second: 10_000,
         oracle: Vec::new(),
+        attestation: None,
+        attestation_extra_roots: None,
     }
 }
 
@@ -58,6 +60,13 @@ pub(crate) fn config(folder: &Path) -> Config {
 pub(crate) fn operator_of(folder: &Path) -> Operator {
     let token = std::fs::read_to_string(folder.join("operator.key")).unwrap().trim().to_owned();
     Operator { token }
+}
+
+/// Machines of a test are open as soon as they speak.
+pub(crate) fn open_doors(client: &Client, operator: &Operator) {
+    let patch: Value = serde_json::from_str(control::DESK_PATCH).unwrap();
+    let ask = Ask::patch("/v1/network/parameters").json(&json!({ "patch": patch }));
+    client.send(ask.by(operator)).expect(200);
 }
 
 /// The server and the people around it.
@@ -87,6 +96,7 @@ impl Town {
         let server = server::start(&config).unwrap();
         let client = Client::new(server.address());
         let operator = operator_of(folder.path());
+        open_doors(&client, &operator);
         let [renter, viewer, stranger, supplier] =
             ["ada", "vic", "eve", "sam"].map(|name| operator.open_account(&client, name));
         let renter = Renter { project: renter.project(&client, "research"), person: renter };

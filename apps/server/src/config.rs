@@ -24,11 +24,22 @@ pub struct Config {
     /// Who says what a coin is worth; with none, only the operator does. `iog server --oracle-source`, none by
     /// default. A rate takes as many sources as the parameter `oracle.sources_min` says.
     pub oracle: Vec<RateSource>,
+    /// The folder of what attestations are verified with; by default `attestation` in `data`.
+    /// `iog server --attestation`.
+    pub attestation: Option<PathBuf>,
+    /// A folder of roots that are believed beside NVIDIA's and Intel's: for tests and networks for development. None
+    /// by default. `iog server --attestation-extra-roots`.
+    pub attestation_extra_roots: Option<PathBuf>,
 }
 
 impl Config {
     /// The address of the journal.
     pub fn journal(&self) -> String {
         self.store.clone().unwrap_or_else(|| self.data.join("iog.db").display().to_string())
+    }
+
+    /// Where the data is that attestations are verified with.
+    pub fn attestation(&self) -> PathBuf {
+        self.attestation.clone().unwrap_or_else(|| self.data.join("attestation"))
     }
 }

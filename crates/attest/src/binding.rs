@@ -16,17 +16,17 @@ const EVIDENCE: &[u8] = b"iog attestation evidence 1\n";
 
 /// What a confidential virtual machine puts into its quote.
 ///
-/// SHA-512 over a line that names this use, the nonce, SHA-384 of the connection's public key (the DER of its
-/// `SubjectPublicKeyInfo`), and [`evidence_digest`] of the machine's GPUs. Every part has a fixed length.
+/// SHA-512 over a line that names this use, the nonce, SHA-384 of the public key that the machine or its connection is
+/// known by (the DER of its `SubjectPublicKeyInfo`: [`machine_key`]), and [`evidence_digest`] of the machine's GPUs. Every part has a fixed length.
 pub fn report_data(
     nonce: &[u8; 32],
-    tls_key: &[u8],
+    key: &[u8],
     evidence: &[Evidence<'_>],
 ) -> [u8; REPORT_DATA_BYTES] {
     let mut hash = Sha512::new();
     hash.update(BINDING);
     hash.update(nonce);
-    hash.update(Sha384::digest(tls_key));
+    hash.update(Sha384::digest(key));
     hash.update(evidence_digest(evidence));
     hash.finalize().into()
 }
@@ -45,4 +45,15 @@ pub fn evidence_digest(evidence: &[Evidence<'_>]) -> [u8; 48] {
         hash.update(part);
     }
     hash.finalize().into()
+}
+
+/// A machine's ed25519 key as [`report_data`] takes it: the DER of its `SubjectPublicKeyInfo` (RFC 8410).
+///
+/// The network knows a machine by this key, and every session of the machine's is opened with it.
+pub fn machine_key(public: &[u8; 32]) -> [u8; 44] {
+    const PREFIX: [u8; 12] = [0x30, 42, 0x30, 5, 0x06, 3, 0x2b, 0x65, 0x70, 0x03, 33, 0];
+    let mut der = [0; 44];
+    der[..12].copy_from_slice(&PREFIX);
+    der[12..].copy_from_slice(public);
+    der
 }

@@ -128,8 +128,7 @@ pub fn parse(der: &[u8]) -> Result<Certificate, NotACertificate> {
     }
     let signature = x509.signature.as_bytes().ok_or(NotACertificate::Signature)?;
     let signature = Signature::from_der(signature).map_err(|_| NotACertificate::Signature)?;
-    let extensions = tbs.extensions.as_deref().unwrap_or_default();
-    refuse_unknown(extensions)?;
+    let extensions = extensions_of(tbs)?;
     Ok(Certificate {
         issuer: name(&tbs.issuer)?,
         subject: name(&tbs.subject)?,
@@ -180,6 +179,13 @@ pub(crate) fn key(tbs: &TbsCertificate) -> Result<VerifyingKey, NotACertificate>
     VerifyingKey::from_sec1_bytes(point).map_err(|_| NotACertificate::Key)
 }
 
+/// The extensions, of which none that is critical is unknown here.
+pub(crate) fn extensions_of(tbs: &TbsCertificate) -> Result<&[Extension], NotACertificate> {
+    let extensions = tbs.extensions.as_deref().unwrap_or_default();
+    refuse_unknown(extensions)?;
+    Ok(extensions)
+}
+
 /// What is critical must be understood, and nothing is said twice (RFC 5280, 4.2).
 fn refuse_unknown(extensions: &[Extension]) -> Result<(), NotACertificate> {
     for (at, extension) in extensions.iter().enumerate() {
@@ -205,7 +211,7 @@ fn find<'a, T: Decode<'a>>(
 }
 
 /// A certificate that issues others says so twice; one that does not says so at least by its key's usage.
-fn usage(extensions: &[Extension]) -> Result<Usage, NotACertificate> {
+pub(crate) fn usage(extensions: &[Extension]) -> Result<Usage, NotACertificate> {
     let usage: KeyUsage = find(extensions, KEY_USAGE)?.ok_or(NotACertificate::Usage)?;
     let constraints: Option<BasicConstraints> = find(extensions, BASIC_CONSTRAINTS)?;
     let (ca, path_max) = constraints.map_or((false, None), |c| (c.ca, c.path_len_constraint));
@@ -225,7 +231,7 @@ fn firmware(extensions: &[Extension]) -> Result<Option<[u8; DIGEST_BYTES]>, NotA
         .transpose()
 }
 
-fn name(name: &Name) -> Result<Vec<u8>, NotACertificate> {
+pub(crate) fn name(name: &Name) -> Result<Vec<u8>, NotACertificate> {
     name.to_der().map_err(|_| NotACertificate::NotDer)
 }
 
@@ -235,7 +241,7 @@ fn common_name(name: &Name) -> String {
     found.map(|part| String::from_utf8_lossy(part.value.value()).into_owned()).unwrap_or_default()
 }
 
-fn serial(bytes: &[u8]) -> String {
+pub(crate) fn serial(bytes: &[u8]) -> String {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     data_encoding::HEXLOWER.encode(&bytes[zeros..])
 }

@@ -12,6 +12,8 @@
 //! - No key is used before the certificate that carries it has been verified, from the root downward.
 //! - The root that is sent is compared with the pinned one, never trusted for what it says.
 
+use std::fmt::Write;
+
 use data_encoding::BASE64;
 use p384::ecdsa::VerifyingKey;
 use sha2::{Digest, Sha256};
@@ -19,6 +21,7 @@ use units::{Hour, Timestamp};
 
 use crate::certificate::{self, Certificate, NotACertificate};
 use crate::limits::{CHAIN_BYTES_MAX, CHAIN_LENGTH};
+use crate::roots::Roots;
 
 /// NVIDIA Device Identity CA, as NVIDIA ships it with its verifiers.
 pub const ROOT_PEM: &str = include_str!("nvidia_device_identity_ca.pem");
@@ -106,7 +109,16 @@ pub enum BadChain {
 /// # Errors
 /// Why it is not a chain; the variants up to [`BadChain::Usage`].
 pub fn parse(pem: &[u8]) -> Result<Chain, BadChain> {
-    of_ders(&split_pem(pem).ok_or(BadChain::NotPem)?)
+    parse_under(pem, &Roots::default())
+}
+
+/// The same, where other roots are believed beside NVIDIA's.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_under(pem: &[u8], roots: &Roots) -> Result<Chain, BadChain> {
+    let ders = split_pem(pem).ok_or(BadChain::NotPem)?;
+    Chain::read(&ders, CHAIN_LENGTH, |root| roots.is_of_nvidia(root))
 }
 
 /// The same for certificates that are DER already.
@@ -114,15 +126,19 @@ pub fn parse(pem: &[u8]) -> Result<Chain, BadChain> {
 /// # Errors
 /// As [`parse`].
 pub fn of_ders(ders: &[Vec<u8>]) -> Result<Chain, BadChain> {
-    Chain::read(ders, CHAIN_LENGTH, &pinned(ROOT_PEM))
+    Chain::read(ders, CHAIN_LENGTH, |root| Roots::default().is_of_nvidia(root))
 }
 
 impl Chain {
-    pub(crate) fn read(ders: &[Vec<u8>], length: usize, root: &[u8]) -> Result<Self, BadChain> {
+    pub(crate) fn read(
+        ders: &[Vec<u8>],
+        length: usize,
+        is_root: impl Fn(&[u8]) -> bool,
+    ) -> Result<Self, BadChain> {
         if ders.len() != length {
             return Err(BadChain::Length { found: ders.len(), expected: length });
         }
-        if ders.last().is_none_or(|last| last != root) {
+        if !ders.last().is_some_and(|last| is_root(last)) {
             return Err(BadChain::Root);
         }
         let read = |(at, der): (usize, &Vec<u8>)| {
@@ -165,6 +181,12 @@ impl Chain {
     /// All of them, leaf first.
     pub fn certificates(&self) -> &[Certificate] {
         &self.certificates
+    }
+
+    /// The last moment at which all of them hold.
+    pub fn until(&self) -> Timestamp {
+        let ends = self.certificates.iter().map(|certificate| certificate.not_after);
+        ends.min().unwrap_or_default()
     }
 
     /// The key that signs reports.
@@ -245,4 +267,18 @@ pub(crate) fn split_pem(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
         rest = after.trim_start();
     }
     Some(ders)
+}
+
+/// Certificates as PEM in the one way that makers write it: lines of 64, each ended by a line feed.
+pub(crate) fn join_pem(ders: &[Vec<u8>]) -> String {
+    let mut pem = String::new();
+    for der in ders {
+        let text = BASE64.encode(der);
+        let _ = writeln!(pem, "{BEGIN}");
+        for line in text.as_bytes().chunks(64) {
+            let _ = writeln!(pem, "{}", std::str::from_utf8(line).unwrap_or_default());
+        }
+        let _ = writeln!(pem, "{END}");
+    }
+    pem
 }

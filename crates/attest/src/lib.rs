@@ -16,8 +16,10 @@
 pub mod binding;
 pub mod certificate;
 pub mod chain;
+pub mod collateral;
 mod compare;
 mod fwid;
+pub mod images;
 mod lengths;
 pub mod limits;
 pub mod opaque;
@@ -25,10 +27,13 @@ pub mod reference;
 pub mod report;
 pub mod revocation;
 pub mod rim;
+mod roots;
 mod rsa;
 mod rules;
+pub mod shown;
 mod signed;
 pub mod snp;
+pub mod tdx;
 mod verdict;
 mod xml;
 
@@ -38,9 +43,11 @@ use data_encoding::HEXLOWER;
 use units::{DAY, Timestamp};
 
 pub use crate::compare::NVDEC0_INDEX;
+pub use crate::images::Images;
 pub use crate::opaque::Mode;
 pub use crate::reference::References;
 pub use crate::revocation::Revocations;
+pub use crate::roots::{NotRoots, Roots};
 pub use crate::rules::{BadRules, Rules};
 pub use crate::signed::NotSigned;
 pub use crate::verdict::{Device, Doubt, MachineVerdict, Refusal, Verdict};
@@ -70,6 +77,8 @@ pub struct Policy<'a> {
     pub revocations: &'a Revocations,
     /// How old data may be, and which modes count.
     pub rules: &'a Rules,
+    /// Which roots are believed.
+    pub roots: &'a Roots,
 }
 
 /// Judges the evidence of one GPU. About five milliseconds, most of it five signatures.
@@ -109,7 +118,7 @@ fn judge(
     policy: &Policy<'_>,
     now: Timestamp,
 ) -> Result<Device, NotAttested> {
-    let (report, chain) = authentic(evidence, policy.nonce, now)?;
+    let (report, chain) = authentic(evidence, policy, now)?;
     admitted(&report, &chain, policy)?;
     let chip = chip(&chain);
     let compared = compare::compare(&report, &chip, policy.references)?;
@@ -122,14 +131,14 @@ fn judge(
 /// Whether a genuine GPU said this in answer to this nonce.
 fn authentic(
     evidence: &Evidence<'_>,
-    nonce: &[u8; 32],
+    policy: &Policy<'_>,
     now: Timestamp,
 ) -> Result<(Report, Chain), Refusal> {
     let report = report::parse(evidence.report).map_err(Refusal::Report)?;
-    if report.nonce != *nonce {
+    if report.nonce != *policy.nonce {
         return Err(Refusal::Nonce);
     }
-    let chain = chain::parse(evidence.chain).map_err(Refusal::Chain)?;
+    let chain = chain::parse_under(evidence.chain, policy.roots).map_err(Refusal::Chain)?;
     chain.verify(now).map_err(Refusal::Chain)?;
     let named = chain.leaf().fwid;
     if named.is_none() || named != report.opaque.fwid {
@@ -187,6 +196,7 @@ fn device(report: &Report, chain: &Chain, chip: String, compared: Compared) -> D
         vbios: opaque.vbios,
         firmware: HEXLOWER.encode(&opaque.fwid.unwrap_or([0; report::DIGEST_BYTES])),
         mode: opaque.mode,
+        until: chain.until(),
         compared: compared.compared,
         excepted: compared.excepted,
     }
@@ -253,6 +263,7 @@ mod tests {
             sku: String::new(),
             firmware: String::new(),
             mode,
+            until: Timestamp::default(),
             compared: 1,
             excepted: Vec::new(),
         }

@@ -39,3 +39,21 @@ pub const ISSUERS_MAX: usize = 256;
 
 /// How many GPUs one machine may show at a time: two trays of eight.
 pub const GPUS_MAX: usize = 16;
+
+/// The longest quote of a processor: a TDX quote with its chain of certificates has 5,006 bytes in all samples.
+pub const QUOTE_BYTES_MAX: usize = 16 * 1024;
+
+/// The longest table of certificates beside a quote: SEV-SNP's holds three of some two kilobytes.
+pub const AUX_BYTES_MAX: usize = 16 * 1024;
+
+/// How many certificates a TDX quote or Intel's data bring: leaf, issuer, root.
+pub const INTEL_CHAIN_MAX: usize = 3;
+
+/// The longest file of Intel's data on one family of platforms. The samples have 19 KiB.
+pub const COLLATERAL_BYTES_MAX: usize = 1 << 20;
+
+/// How many levels of firmware Intel's data may list.
+pub const TCB_LEVELS_MAX: usize = 256;
+
+/// How many images a network admits.
+pub const IMAGES_MAX: usize = 256;

@@ -213,7 +213,8 @@ fn signature(document: &Document) -> Option<Signature> {
 
 fn signers(document: &Document) -> Result<Chain, NotARim> {
     let ders = decoded(document, "ds:X509Certificate").ok_or(NotARim::Signature)?;
-    Chain::read(&ders, RIM_CHAIN_LENGTH, &chain::pinned(ROOT_PEM)).map_err(NotARim::Chain)
+    let is_root = |root: &[u8]| root == chain::pinned(ROOT_PEM);
+    Chain::read(&ders, RIM_CHAIN_LENGTH, is_root).map_err(NotARim::Chain)
 }
 
 /// The values of all elements of this name within the signature, from base 64.

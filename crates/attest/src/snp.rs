@@ -51,7 +51,10 @@ const VERSIONS: [ObjectIdentifier; 4] = [
 ];
 
 /// The security versions of a processor's firmware.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Firmware {
     /// Of the boot loader.
     pub boot_loader: u8,
@@ -104,6 +107,8 @@ pub struct Guest {
     pub measurement: Golden,
     /// The processor's firmware.
     pub firmware: Firmware,
+    /// The last moment at which its key's certificate holds.
+    pub until: Timestamp,
 }
 
 /// Why a guest is refused. Checks run in the order of these variants.
@@ -163,13 +168,30 @@ pub fn verify(
     now: Timestamp,
 ) -> Result<Guest, NotAGuest> {
     let report = parse(report)?;
-    let (family, key) = certified(certificate, &report, now)?;
+    let (family, key, until) = certified(certificate, &report, now)?;
     let signed = key.verify_prehash(&report.digest, &report.signature);
     signed.map_err(|_| NotAGuest::Signature)?;
     admitted(&report, expected)?;
     let chip = data_encoding::HEXLOWER.encode(&report.chip);
-    Ok(Guest { family, chip, measurement: report.measurement, firmware: report.firmware })
+    let Report { measurement, firmware, .. } = report;
+    Ok(Guest { family, chip, measurement, firmware, until })
 }
+
+/// The certificate of the processor's key in the table that a host gives its guest beside a report
+/// (`SNP_EXT_GUEST_REQUEST`): entries of an id, an offset and a length, numbers little-endian, ended by zeros.
+pub fn certificate_of(table: &[u8]) -> Option<&[u8]> {
+    let entries = table.as_chunks::<24>().0.iter().take_while(|entry| entry[..16] != [0; 16]);
+    let mut keys = entries.filter(|entry| entry[..16] == VCEK);
+    let entry = keys.next()?;
+    let number = |at| usize::try_from(u32::from_le_bytes(field(entry, at)?)).ok();
+    let (offset, length) = (number(16)?, number(20)?);
+    table.get(offset..offset.checked_add(length)?)
+}
+
+/// 63da758d-e664-4564-adc5-f4b93be8accd: the id of that certificate (AMD's publication 56421).
+const VCEK: [u8; 16] = [
+    0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, 0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd,
+];
 
 fn admitted(report: &Report, expected: &Expected<'_>) -> Result<(), NotAGuest> {
     if report.report_data != *expected.report_data {
@@ -203,7 +225,7 @@ fn certified(
     der: &[u8],
     report: &Report,
     now: Timestamp,
-) -> Result<(&'static str, VerifyingKey), NotAGuest> {
+) -> Result<(&'static str, VerifyingKey, Timestamp), NotAGuest> {
     if der.len() > CERTIFICATE_BYTES_MAX {
         return Err(NotAGuest::Certificate);
     }
@@ -228,7 +250,8 @@ fn certified(
         return Err(NotAGuest::CertificateSignature);
     }
     let same = named(&x509) == Some((report.chip, report.firmware));
-    if same { Ok((family, key)) } else { Err(NotAGuest::Processor) }
+    let until = certificate::moment(x509.tbs_certificate.validity.not_after);
+    if same { Ok((family, key, until)) } else { Err(NotAGuest::Processor) }
 }
 
 fn issuer(x509: &X509) -> Option<(&'static str, RsaKey)> {

@@ -6,6 +6,7 @@ use crate::chain::BadChain;
 use crate::limits::GPUS_MAX;
 use crate::opaque::Mode;
 use crate::report::NotAReport;
+use units::Timestamp;
 
 /// What one GPU's evidence amounts to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +81,8 @@ pub struct Device {
     pub firmware: String,
     /// How it is passed through.
     pub mode: Mode,
+    /// The last moment at which all certificates of its chain hold.
+    pub until: Timestamp,
     /// How many measurements were compared and found good.
     pub compared: usize,
     /// Measurements that have golden values and were not compared, by index, because the part that they measure is

@@ -21,6 +21,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "units",
         ],
     ),
+    ("fake-chips", &["attest", "units"]),
     ("fake-nvml", &[]),
     ("iog", EVERYTHING),
     ("ledger", &["units"]),

@@ -11,5 +11,7 @@ mod properties;
 mod reports;
 mod rims;
 mod sample;
+mod shown;
 mod snp;
+mod tdx;
 mod verdicts;

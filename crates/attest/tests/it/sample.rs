@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use attest::reference::{Golden, Manifest, driver_id, vbios_id};
-use attest::{Evidence, Policy, References, Revocations, Rules, Verdict, report};
+use attest::{Evidence, Policy, References, Revocations, Roots, Rules, Verdict, report};
 use data_encoding::{BASE64, HEXLOWER};
 use units::{DAY, Timestamp};
 
@@ -27,6 +27,7 @@ pub(crate) struct Case {
     pub(crate) references: References,
     pub(crate) revocations: Revocations,
     pub(crate) rules: Rules,
+    pub(crate) roots: Roots,
     pub(crate) now: Timestamp,
 }
 
@@ -41,6 +42,7 @@ impl Case {
             references: references(&parsed),
             revocations: Revocations { fetched_at: NOW, issuers: BTreeMap::from(issuers) },
             rules: Rules::default(),
+            roots: Roots::default(),
             now: NOW.after(DAY),
             report: bytes,
         }
@@ -66,6 +68,7 @@ impl Case {
             references: &self.references,
             revocations: &self.revocations,
             rules: &self.rules,
+            roots: &self.roots,
         }
     }
 }

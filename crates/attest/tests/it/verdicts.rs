@@ -25,6 +25,7 @@ fn a_real_gpu_is_attested() {
                    94ba94bb5cdfdb3055ee051762b1f75d"
             .to_owned(),
         mode: Mode::Single,
+        until: Timestamp::from_millis(253_402_300_799_000),
         compared: 40,
         excepted: vec![NVDEC0_INDEX],
     };

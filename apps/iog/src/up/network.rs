@@ -54,7 +54,7 @@ impl Network {
             screen.note("Waiting for what is left of a network that was cut short …");
         })?;
         must_be_free(listen)?;
-        let shares = divide(&probe::look(&place.path("")), workers);
+        let shares = divide(&probe::look(&place.path(""), None), workers);
         let sandbox = sandbox(&place, screen);
         let (logs, roles, url) = (Vec::new(), Vec::new(), String::new());
         let mut network = Self { place, screen, shares, logs, roles, url, sandbox };
@@ -122,9 +122,9 @@ impl Network {
     }
 
     fn join(&mut self, supplier: &Client, share: &Share) -> Result<(), Failure> {
-        let invite = InviteRequest { account: None, valid_hours: Some(1) };
+        let invite = InviteRequest { account: None, valid_hours: Some(1), replace: None };
         let issued: InviteIssued = supplier.post("/v1/invites", &invite)?;
-        let mut arguments = words(&["worker", "join", &issued.token]);
+        let mut arguments = words(&["worker", "join", "--quick", &issued.token]);
         arguments.extend(self.machine(share));
         self.role(&share.name, &arguments)?.must_end()
     }

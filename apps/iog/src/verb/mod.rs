@@ -15,6 +15,7 @@ pub(crate) mod logs;
 pub(crate) mod money;
 pub(crate) mod network;
 pub(crate) mod offers;
+pub(crate) mod onboarding;
 pub(crate) mod operator;
 pub(crate) mod parameters;
 pub(crate) mod projects;

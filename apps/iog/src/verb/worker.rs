@@ -1,7 +1,7 @@
 //! `iog worker`: machines on offer, seen from their owner; and the role of a machine itself.
 
 use units::WorkerId;
-use wire::{InviteIssued, InviteRequest, PauseRequest, WorkerView};
+use wire::{InviteIssued, InviteRequest, OnboardingView, PauseRequest, WorkerView};
 
 use crate::failure::Failure;
 use crate::role;
@@ -9,6 +9,7 @@ use crate::screen::Screen;
 use crate::session::Session;
 use crate::show::{count, moment, resources};
 use crate::table::Table;
+use crate::verb::onboarding;
 
 /// Offer this machine, and look after machines you offer.
 #[derive(Debug, clap::Args)]
@@ -25,7 +26,8 @@ enum Verb {
     #[command(after_help = "\
 Examples:
   iog worker invite
-  iog worker invite --hours 1 --json | jq -r .token")]
+  iog worker invite --hours 1 --json | jq -r .token
+  iog worker invite --replace wkr_…")]
     Invite {
         /// Hours in which it can be used.
         #[arg(long, value_name = "N")]
@@ -33,6 +35,9 @@ Examples:
         /// Whose machine it will be; for the operator.
         #[arg(long, value_name = "ID")]
         account: Option<units::AccountId>,
+        /// Your machine that comes again, because its folder is lost: it keeps its id, its stake and what it has earned.
+        #[arg(long, value_name = "ID")]
+        replace: Option<WorkerId>,
     },
     /// Prove in a rented node. The agent starts it, and nobody else has a use for it.
     #[command(hide = true)]
@@ -40,6 +45,20 @@ Examples:
     /// List your machines, and why any of them takes no rentals.
     #[command(after_help = "Examples:\n  iog worker list\n  iog worker list --json")]
     List,
+    /// Show how far a machine has come in, what is asked of it, and what to do.
+    #[command(
+        after_help = "Examples:\n  iog worker status\n  iog worker status wkr_…\n  iog worker status wkr_… --json"
+    )]
+    Status {
+        /// The machine; your only one unless named.
+        worker: Option<WorkerId>,
+    },
+    /// Ask for another trial of a machine that has failed: it is tried as if it had not failed before.
+    #[command(after_help = "Example:\n  iog worker retry wkr_…")]
+    Retry {
+        /// The machine.
+        worker: WorkerId,
+    },
     /// Take a machine off the market; rentals that run there go on.
     #[command(after_help = "Example:\n  iog worker pause wkr_…")]
     Pause {
@@ -71,12 +90,14 @@ impl Args {
         match &self.verb {
             Verb::Role(verb) => verb.run(session),
             Verb::ProveInNode => Ok(agent::prove_in_node()?),
-            Verb::Invite { hours, account } => {
-                let request = InviteRequest { account: *account, valid_hours: *hours };
+            Verb::Invite { hours, account, replace } => {
+                let (account, valid_hours, replace) = (*account, *hours, *replace);
+                let request = InviteRequest { account, valid_hours, replace };
                 let issued: InviteIssued = session.client()?.post("/v1/invites", &request)?;
                 session.show(&issued, |issued| format!("{}\n", issued.token))?;
                 screen.note(&format!(
-                    "For one machine, until {}: iog worker join TOKEN --server {}",
+                    "For {}, until {}: iog worker join TOKEN --server {}",
+                    replace.map_or_else(|| "one machine".to_owned(), |id| format!("{id} alone")),
                     moment(issued.invite.expires),
                     session.client()?.server(),
                 ));
@@ -86,6 +107,12 @@ impl Args {
                 let workers: Vec<WorkerView> = session.client()?.pages("/v1/workers")?;
                 let nothing = "You offer no machine. `iog worker invite` invites one.";
                 session.list(&workers, nothing, |workers| table(workers, screen))
+            }
+            Verb::Status { worker } => status(session, *worker),
+            Verb::Retry { worker } => {
+                let path = format!("/v1/io-worker/devices/{worker}/retry-trial");
+                let view: OnboardingView = session.client()?.tell(&path)?;
+                session.show(&view, |view| onboarding::text(view, screen))
             }
             Verb::Pause { worker } => set_paused(session, *worker, true),
             Verb::Resume { worker } => set_paused(session, *worker, false),
@@ -104,14 +131,38 @@ fn set_paused(session: &Session, worker: WorkerId, paused: bool) -> Result<(), F
     session.show(&worker, |worker| table(std::slice::from_ref(worker), session.screen))
 }
 
+/// One machine in full; all of them in short where there are several and none is named.
+fn status(session: &Session, worker: Option<WorkerId>) -> Result<(), Failure> {
+    let (client, screen) = (session.client()?, session.screen);
+    let only = match worker {
+        Some(worker) => worker,
+        None => {
+            let workers: Vec<WorkerView> = client.pages("/v1/workers")?;
+            let [only] = workers.as_slice() else {
+                let nothing = "You offer no machine. `iog worker invite` invites one.";
+                session.list(&workers, nothing, |workers| table(workers, screen))?;
+                if !workers.is_empty() {
+                    screen.note("`iog worker status WORKER` shows one of them in full.");
+                }
+                return Ok(());
+            };
+            only.id
+        }
+    };
+    let view: OnboardingView = client.get(&format!("/v1/io-worker/devices/{only}/onboarding"))?;
+    session.show(&view, |view| onboarding::text(view, screen))
+}
+
 fn table(workers: &[WorkerView], screen: Screen) -> String {
-    let mut table = Table::new(&["WORKER", "NAME", "STATE", "OFFERS", "FREE", "SERVES"]);
+    let headings = ["WORKER", "NAME", "STATE", "READINESS", "OFFERS", "FREE", "SERVES"];
+    let mut table = Table::new(&headings);
     for worker in workers {
         let is_all_free = worker.free == worker.machine.offers;
         table.row([
             worker.id.to_string(),
             worker.name.to_string(),
             worker.state.clone(),
+            worker.readiness.clone(),
             resources(&worker.machine.offers),
             if is_all_free { "all".to_owned() } else { resources(&worker.free) },
             count(u64::try_from(worker.rentals.len()).unwrap_or(u64::MAX), "rental"),

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::blocks::Past;
+use super::coverage_attestation as attestation;
+use super::coverage_onboarding as onboarding;
 use super::coverage_proofs as proofs;
 use super::coverage_stakes as stakes;
 use crate::town::{Anonymous, Ask, Caller, Machine, Story, Town, a_machine};
@@ -502,12 +504,14 @@ const WHOLE: &[(&str, &str)] = &[("GET /v1/jobs/{id}/files", "a job has at most 
 
 fn who_may() -> impl Iterator<Item = &'static MayRow> {
     let rows = WHO_MAY.iter().chain(stakes::WHO_MAY).chain(stakes::WHO_MAY_DECIDE);
+    let rows = rows.chain(onboarding::WHO_MAY).chain(attestation::WHO_MAY);
     proofs::WHO_MAY.iter().chain(rows)
 }
 
 fn told_twice() -> impl Iterator<Item = &'static TwiceRow> {
     let rows = TOLD_TWICE.iter().chain(stakes::TOLD_TWICE).chain(stakes::DECIDED_TWICE);
-    rows.chain(proofs::TOLD_TWICE)
+    let rows = rows.chain(attestation::TOLD_TWICE);
+    rows.chain(proofs::TOLD_TWICE).chain(onboarding::TOLD_TWICE)
 }
 
 fn paged() -> impl Iterator<Item = &'static (&'static str, &'static str)> {

@@ -4,6 +4,8 @@ mod bad_input;
 mod blocks;
 mod coin;
 mod coverage;
+mod coverage_attestation;
+mod coverage_onboarding;
 mod coverage_proofs;
 mod coverage_stakes;
 mod document;

@@ -62,12 +62,18 @@ impl Control {
     /// What a machine's own proof does to it.
     fn proved(&mut self, id: WorkerId, record: &SealedRecord, now: Timestamp) {
         let SealedRecord { at, cards, tasks, entry, fingerprint, slash, .. } = record;
+        let Some(worker) = self.workers.get(&id) else { return };
+        let is_exempt = exempt(worker, self.parameters(), *at).has(Rule::ProofOfWork);
+        let wrong = wrong_answer(entry).filter(|_| !is_exempt);
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.checks.proved(*at, *cards, tasks, entry);
             let tasks = entry.tasks.clone();
             worker.checks.last = Some(Proved { session: entry.session, at: *at, tasks });
+            if let Some(reason) = wrong {
+                worker.checks.fail(FailedProof { session: entry.session, at: *at, reason });
+            }
         }
-        if let (Some(slash), Some(reason)) = (slash, wrong_answer(entry)) {
+        if let (Some(slash), Some(reason)) = (slash, wrong) {
             self.charge_for(*slash, (*at, entry, reason), now);
         }
         if let Some(said) = fingerprint {
@@ -78,9 +84,9 @@ impl Control {
     /// Charges a machine for a wrong answer, if it is to be: refused is only what has nothing at stake.
     fn charge_for(&mut self, slash: SlashId, of: (Timestamp, &Entry, Reason), now: Timestamp) {
         let (at, entry, reason) = of;
-        let Some(worker) = self.workers.get(&entry.worker) else { return };
-        let is_exempt = exempt(worker, self.parameters(), at).has(Rule::ProofOfWork);
-        if is_exempt || self.is_braked(Switch::Slashing, now) || !worker.checks.may_be_charged(at) {
+        let worker = self.workers.get(&entry.worker);
+        let may_be = worker.is_some_and(|worker| worker.checks.may_be_charged(at));
+        if !may_be || self.is_braked(Switch::Slashing, now) {
             return;
         }
         let record = SlashRecord {
@@ -164,7 +170,9 @@ impl Checks {
         };
         if let Some(outcome) = outcome {
             self.work.note(WorkProof { at, outcome });
-            self.verify(outcome, (at, entry));
+        }
+        if outcome == Some(WorkOutcome::Good) {
+            self.pass(at);
         }
         self.silence.note(at, &entry.tasks);
         let of = tasks.iter().zip(&entry.tasks).find(|(task, _)| matches!(task, Task::Memory(_)));
@@ -180,17 +188,11 @@ impl Checks {
 
     /// A wrong answer makes a machine fail until all of it has passed a challenge that was given later. What is told
     /// late of an older challenge takes nothing back.
-    fn verify(&mut self, outcome: WorkOutcome, (at, entry): (Timestamp, &Entry)) {
-        match outcome {
-            WorkOutcome::Good => self.pass(at),
-            WorkOutcome::Slow => {}
-            WorkOutcome::Wrong => {
-                if self.passed_at.is_none_or(|passed| passed < at)
-                    && let Some(reason) = wrong_answer(entry)
-                {
-                    self.failed = Some(FailedProof { session: entry.session, at, reason });
-                }
-            }
+    fn fail(&mut self, failed: FailedProof) {
+        let is_past = self.passed_at.is_some_and(|passed| passed >= failed.at);
+        let is_older = self.failed.as_ref().is_some_and(|newer| newer.at > failed.at);
+        if !is_past && !is_older {
+            self.failed = Some(failed);
         }
     }
 

@@ -5,7 +5,7 @@ mod nodes;
 mod settle;
 mod spot;
 
-pub(crate) use nodes::Sight;
+pub(crate) use nodes::{Sight, Stop, node_at, node_mut};
 
 use std::collections::BTreeMap;
 

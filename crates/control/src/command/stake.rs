@@ -161,6 +161,15 @@ impl Control {
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         Self::only_operator(by)?;
+        self.charge_machine(record, now)
+    }
+
+    /// As [`Control::slash`], by whoever has found out.
+    pub(crate) fn charge_machine(
+        &mut self,
+        record: SlashRecord,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
         let SlashRecord { slash, worker, offence, offended_at, cards, evidence } = record;
         let rules = self.parameters().slashing.clone();
         let need = self.staked(worker).need;

@@ -14,7 +14,7 @@ fn of(town: &Town, whose: &str) -> String {
 }
 
 /// The coin is born at a full hour, Sue and Ann have coins, and Sue's machines are silent.
-fn town(machines: &[u32]) -> Town {
+pub(crate) fn town(machines: &[u32]) -> Town {
     let mut town = Town::with(machines);
     town.now = "2025-06-15T18".parse::<Hour>().unwrap().start();
     for index in 0..machines.len() {
@@ -34,7 +34,7 @@ fn give(town: &mut Town, whose: &str, amount: &str) {
     town.ok("operator", Command::Transfer { from, to, money });
 }
 
-fn stake(town: &mut Town, machine: &str, amount: &str) {
+pub(crate) fn stake(town: &mut Town, machine: &str, amount: &str) {
     town.ok("sue", Command::Stake { worker: worker(machine), coins: coins(amount) });
 }
 
@@ -438,6 +438,7 @@ fn a_card_pays_its_provider_first() {
 fn a_machine_that_stays_up_is_more_reliable_than_one_that_does_not() {
     let mut town = town(&[1, 1]);
     town.careful = false;
+    town.patch(r#"{"time_lock":{"missing_hours_max":8760}}"#);
     for machine in ["m0", "m1"] {
         stake(&mut town, machine, "200");
         town.up(machine);

@@ -10,6 +10,8 @@ mod jobs;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod lock;
+#[cfg(test)]
 mod machines;
 #[cfg(test)]
 mod money;

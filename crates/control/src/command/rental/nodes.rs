@@ -24,11 +24,13 @@ pub(crate) struct Sight {
 
 /// Why a node serves no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// Its own supplier did not keep it up.
     Broken,
     /// The rental is over, for whatever reason.
     Over,
+    /// Somebody else is on its cards, or one of them does not answer.
+    Disturbed,
 }
 
 impl Control {
@@ -52,7 +54,9 @@ impl Control {
                 None => self.node_absent(rental, index, revision, now),
             }
         }
+        self.trial_seen(worker, &mut said, revision, now);
         for job in jobs {
+            self.trial_job_said(worker, &job, now);
             if self.drives(worker, &job) {
                 self.job_said(job, now);
             }
@@ -93,7 +97,12 @@ impl Control {
         };
         node.stage = stage;
         node.listens = said.head;
-        if runs && stage == NodeStage::Ready {
+        if stage == NodeStage::Ready {
+            self.disturbed(id, said.node, said.disturbed, now);
+        }
+        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let Some(node) = node_mut(&mut rental.nodes, said.node) else { return };
+        if runs && stage == NodeStage::Ready && node.lock.disturbed.is_none() {
             node.meter.start(now);
         }
         self.changed(Subject::Rental(id));
@@ -110,7 +119,7 @@ impl Control {
         if !rental.nodes.iter().all(|node| node.stage == NodeStage::Ready) {
             return;
         }
-        for node in &mut rental.nodes {
+        for node in rental.nodes.iter_mut().filter(|node| node.lock.disturbed.is_none()) {
             node.meter.start(now);
         }
         rental.worked_until = Some(now);
@@ -250,9 +259,10 @@ impl Control {
     }
 
     /// A node serves no longer: its clock stands, and its machine was hired in the hours it served a stranger.
-    pub(super) fn stop_meter(&mut self, id: RentalId, index: u32, stop: Stop, at: Timestamp) {
+    pub(crate) fn stop_meter(&mut self, id: RentalId, index: u32, stop: Stop, at: Timestamp) {
         let now = self.head.at.max(at);
         let first_open = self.first_open_hour(now);
+        self.stop_lock(id, index, stop, at);
         let Some(rental) = self.rentals.get(&id) else { return };
         let Some(node) = node_at(&rental.nodes, index) else { return };
         let Some(since) = node.meter.since() else { return };
@@ -271,6 +281,7 @@ impl Control {
             match stop {
                 Stop::Broken => node.meter.broken(at),
                 Stop::Over => node.meter.stop_by_renter(at),
+                Stop::Disturbed => node.meter.disturbed(at),
             }
         }
     }
@@ -281,10 +292,10 @@ impl Control {
     }
 }
 
-fn node_at(nodes: &[Node], index: u32) -> Option<&Node> {
+pub(crate) fn node_at(nodes: &[Node], index: u32) -> Option<&Node> {
     nodes.get(usize::try_from(index).ok()?)
 }
 
-fn node_mut(nodes: &mut [Node], index: u32) -> Option<&mut Node> {
+pub(crate) fn node_mut(nodes: &mut [Node], index: u32) -> Option<&mut Node> {
     nodes.get_mut(usize::try_from(index).ok()?)
 }

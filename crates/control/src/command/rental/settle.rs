@@ -130,6 +130,7 @@ impl Control {
             known.granted = Credits::from_units(left);
         }
         self.changed(Subject::Project(project));
+        self.refund_owed(id, now);
     }
 
     /// Gives back what is held for a rental that comes to nothing.

@@ -29,8 +29,6 @@ pub(super) struct House {
     secret: [u8; 32],
     pub(super) worker: WorkerId,
     calls: Calls,
-    /// When it is called in company in this hour.
-    appointed: Appointed,
     now: Timestamp,
     ids: u128,
 }
@@ -82,7 +80,6 @@ impl House {
             secret: super::wire::bytes32(dice),
             worker,
             calls: Calls::default(),
-            appointed: Appointed::default(),
             now: Hour::from_number(FIRST).start(),
             ids: 0,
         };
@@ -174,6 +171,7 @@ impl House {
             worker: self.worker,
             up_since: Some(Hour::from_number(FIRST).start()),
             concluded: checks.work.last().map(|work| work.at),
+            appointed: Appointed::default(),
         };
         self.calls.due(&known, self.now)
     }

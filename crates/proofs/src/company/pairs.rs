@@ -16,8 +16,13 @@ const RATES_MIN: usize = 3;
 /// Whoever is slower than this share of its own speed shares its card: two have half each, so that one of them, at
 /// least, is below.
 const SHARED: f64 = 0.7;
-/// With so many meetings in other company a machine is compared with those; with fewer, also with what it does alone.
+/// After so many meetings in other company it counts what a machine does in company, however well it does alone.
 const COMPANY_MIN: u32 = 4;
+/// Whoever never passed with so many others is compared with what he does alone and with those with whom he did. Whoever
+/// never passed with more than that keeps up with nobody, and that says nothing of any one of them.
+const NEVER_MAX: usize = 7;
+/// By how many deviations a share may be lower than it seems.
+const DEVIATIONS: f64 = 2.0;
 
 /// What a session showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +88,31 @@ impl Tally {
     }
 }
 
+/// A meeting of a machine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Event {
+    /// A bit for each of the others: few of those who were not there have one of the same place.
+    others: u64,
+    /// Whether it kept up.
+    fit: bool,
+}
+
+/// The place of a machine among the others of an event.
+fn bit(worker: WorkerId) -> u64 {
+    let hash = crate::prf::derive("iog proof 1 pair", &[&worker.bits().to_be_bytes()]);
+    1 << (hash[0] & 63)
+}
+
 /// What a machine does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Own {
     alone: Tally,
-    company: Tally,
+    company: VecDeque<Event>,
     rates: VecDeque<u64>,
+    /// With whom it met, and never passed; no more than one above [`NEVER_MAX`].
+    never: Vec<WorkerId>,
     last: Timestamp,
 }
 
@@ -105,18 +128,40 @@ impl Own {
         self.median().is_some_and(|own| (rate as f64) < SHARED * own as f64)
     }
 
-    /// How often it keeps up, without these meetings.
-    fn share(&self, met: u32, fit: u32) -> f64 {
-        let (count, yes) =
-            (self.company.count.saturating_sub(met), self.company.yes().saturating_sub(fit));
-        let (count, yes) = if count >= COMPANY_MIN {
-            (count, yes)
-        } else {
-            (count + self.alone.count, yes + self.alone.yes())
-        };
-        // Laplace's rule: who was never seen is as likely as not.
-        f64::from(yes.min(count) + 1) / f64::from(count + 2)
+    fn met(&mut self, event: Event) {
+        if self.company.len() == MEETINGS_KEPT as usize {
+            self.company.pop_front();
+        }
+        self.company.push_back(event);
     }
+
+    /// Whether it ever passed with this one.
+    fn passes_with(&mut self, other: WorkerId, ever: bool) {
+        if ever {
+            self.never.retain(|it| *it != other);
+        } else if self.never.len() <= NEVER_MAX && !self.never.contains(&other) {
+            self.never.push(other);
+        }
+    }
+
+    /// How often it keeps up without the other, at least.
+    fn share(&self, other: WorkerId) -> f64 {
+        let never = if self.never.len() > NEVER_MAX { &[] } else { self.never.as_slice() };
+        let theirs = never.iter().fold(bit(other), |all, it| all | bit(*it));
+        let without = || self.company.iter().filter(|event| event.others & theirs == 0);
+        let met = u32::try_from(without().count()).unwrap_or(0);
+        let fit = u32::try_from(without().filter(|event| event.fit).count()).unwrap_or(0);
+        let (count, yes) = (met + self.alone.count, fit + self.alone.yes());
+        let all = share(yes, count);
+        let least = all - DEVIATIONS * (all * (1.0 - all) / f64::from(count + 3)).sqrt();
+        let in_company = if met < COMPANY_MIN { 1.0 } else { share(fit, met) };
+        least.min(in_company).max(0.0)
+    }
+}
+
+/// Laplace's rule: who was never seen is as likely as not.
+fn share(yes: u32, of: u32) -> f64 {
+    f64::from(yes + 1) / f64::from(of + 2)
 }
 
 /// What two did when they met.
@@ -124,11 +169,16 @@ impl Own {
 #[serde(deny_unknown_fields)]
 struct Pair {
     together: Tally,
-    /// In which of them each kept up.
-    fit: (Tally, Tally),
     since: Timestamp,
     last: Timestamp,
     is_told: bool,
+}
+
+impl Pair {
+    fn found(&self, one: WorkerId, other: WorkerId) -> Found {
+        let (meetings, together) = (self.together.count, self.together.yes());
+        Found { one, other, meetings, together, since: self.since, suspected: self.is_told }
+    }
 }
 
 /// What is found of two machines.
@@ -207,6 +257,9 @@ impl Pairs {
         rules: &CompanyRules,
         now: Timestamp,
     ) -> Vec<Found> {
+        let said = |showing: &&Showing| showing.0 != Came::Excused;
+        let all = showings.iter().filter(|(_, showing)| said(showing));
+        let all = all.map(|(worker, _)| bit(*worker)).fold(0, |all, bit| all | bit);
         let mut shown: Vec<(WorkerId, Option<Option<u32>>)> = Vec::new();
         for (worker, Showing(came)) in showings {
             let Some(own) = self.own(*worker, now) else { continue };
@@ -215,7 +268,7 @@ impl Pairs {
                 Came::Passed { number, rate } if !own.is_below(rate) => Some(number),
                 Came::Passed { .. } | Came::Failed => None,
             };
-            own.company.note(fit.is_some());
+            own.met(Event { others: all & !bit(*worker), fit: fit.is_some() });
             shown.push((*worker, fit));
         }
         let mut found = Vec::new();
@@ -234,9 +287,10 @@ impl Pairs {
         self.pairs.iter().filter(move |(_, pair)| in_doubt(pair)).map(|(key, _)| *key)
     }
 
-    /// How many pairs are suspected.
-    pub fn suspected(&self) -> usize {
-        self.pairs.values().filter(|pair| pair.is_told).count()
+    /// Pairs that are suspected.
+    pub fn all_suspected(&self) -> impl Iterator<Item = Found> + '_ {
+        let told = self.pairs.iter().filter(|(_, pair)| pair.is_told);
+        told.map(|((one, other), pair)| pair.found(*one, *other))
     }
 
     fn own(&mut self, worker: WorkerId, now: Timestamp) -> Option<&mut Own> {
@@ -255,18 +309,14 @@ impl Pairs {
         rules: &CompanyRules,
         now: Timestamp,
     ) -> Option<Found> {
-        let fresh = Pair {
-            together: Tally::default(),
-            fit: <(Tally, Tally)>::default(),
-            since: now,
-            last: now,
-            is_told: false,
-        };
+        let fresh = Pair { together: Tally::default(), since: now, last: now, is_told: false };
         let mut pair = self.pairs.get(&(one, other)).copied().unwrap_or(fresh);
         pair.together.note(fit.is_some() && fit == other_fit);
-        pair.fit.0.note(fit.is_some());
-        pair.fit.1.note(other_fit.is_some());
         pair.last = now;
+        let ever = pair.together.yes() > 0;
+        for (worker, mate) in [(one, other), (other, one)] {
+            self.machines.get_mut(&worker).into_iter().for_each(|own| own.passes_with(mate, ever));
+        }
         let least = u32::from(rules.meetings_min);
         let suspected = if pair.is_told {
             !pair.together.latest(least)
@@ -276,8 +326,7 @@ impl Pairs {
         };
         let is_news = suspected != pair.is_told;
         pair.is_told = suspected;
-        let (meetings, together) = (pair.together.count, pair.together.yes());
-        let found = Found { one, other, meetings, together, since: pair.since, suspected };
+        let found = pair.found(one, other);
         // Whoever is cleared begins anew.
         let next = if is_news && !suspected { fresh } else { pair };
         self.pairs.insert((one, other), next);
@@ -286,10 +335,9 @@ impl Pairs {
 
     /// How likely two honest machines, each as it is without the other, pass together so seldom.
     fn chance(&self, (one, other): (WorkerId, WorkerId), pair: &Pair) -> f64 {
-        let share = |worker, fit: &Tally| {
-            self.machines.get(&worker).map_or(0.5, |own| own.share(fit.count, fit.yes()))
-        };
-        let both = share(one, &pair.fit.0) * share(other, &pair.fit.1);
+        let share =
+            |worker, other| self.machines.get(&worker).map_or(0.0, |own: &Own| own.share(other));
+        let both = share(one, other) * share(other, one);
         at_most(pair.together.yes(), pair.together.count, both)
     }
 

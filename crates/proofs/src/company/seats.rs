@@ -23,6 +23,8 @@ pub struct Group {
     pub at: Timestamp,
     /// Who, at least two.
     pub machines: BTreeSet<WorkerId>,
+    /// Cards that they have together.
+    pub cards: u32,
 }
 
 /// One part of an hour.
@@ -139,8 +141,10 @@ impl Seats {
             let coin = number(&salt, "kept", group[0]);
             call == Call::Last || u64::from(coin) < share
         };
+        let cards = |group: &Vec<WorkerId>| group.iter().map(|it| self.known[it].0.cards).sum();
         let groups = drawing.groups.into_iter().filter(is_kept);
-        let part = Part::new(groups.collect(), (hour, call), rules, &salt);
+        let groups = groups.map(|group| (cards(&group), group)).collect();
+        let part = Part::new(groups, (hour, call), rules, &salt);
         if self.parts.len() == 2 {
             self.parts.pop_front();
         }
@@ -156,13 +160,13 @@ fn number(salt: &[u8; 32], what: &str, worker: WorkerId) -> u32 {
 
 impl Part {
     fn new(
-        groups: Vec<Vec<WorkerId>>,
+        groups: Vec<(u32, Vec<WorkerId>)>,
         (hour, call): (Hour, Call),
         rules: &ProofRules,
         salt: &[u8; 32],
     ) -> Self {
         let mut part = Self { hour, call, groups: Vec::new(), of: BTreeMap::new() };
-        for machines in groups {
+        for (cards, machines) in groups {
             let first = machines[0].bits().to_be_bytes();
             let barrier = derive("iog proof 1 barrier", &[salt, &first]);
             let at = rules.moment(hour, call, number(salt, "at", machines[0]));
@@ -171,6 +175,7 @@ impl Part {
                 barrier: barrier.first_chunk().copied().expect("a hash has more than 16 bytes"),
                 at,
                 machines: machines.into_iter().collect(),
+                cards,
             });
         }
         part

@@ -74,6 +74,9 @@ pub(crate) const HARDWARE_LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How often a machine that serves is looked at, whether it is idle again and can be measured.
 pub(crate) const IDLE_LOOK_EVERY: Duration = Duration::from_secs(30);
 
+/// How often it is looked for sealed records to hand over: soon after the hour, because its block is closed then.
+pub(crate) const HAND_OVER_EVERY: Duration = Duration::from_secs(2);
+
 /// What may wait for the thread that owns the runtime, or for the one that owns the brain.
 pub(crate) const QUEUE: usize = 256;
 /// What may wait for one node's courier: more than a rental has open jobs.
@@ -107,6 +110,13 @@ pub(crate) const FILES_BYTES_MAX: u64 = 8 << 30;
 pub(crate) const NOTES_MAX: usize = 20;
 /// How often the log or the files of an ended job are asked of a node that does not give them.
 pub(crate) const READ_TRIES: u32 = 3;
+
+/// How often it is asked whether what this machine attested is due anew: sooner than anybody misses it.
+pub(crate) const ATTEST_LOOK_EVERY: Duration = Duration::from_secs(600);
+/// How long to wait after evidence was refused or could not be had: the same would come of it sooner.
+pub(crate) const ATTEST_AGAIN: Duration = Duration::from_secs(1_800);
+/// How long a kernel may take to make a quote: Intel's comes from a service on the host.
+pub(crate) const QUOTE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Memory of a machine that is not on offer unless it is named: the system's and the agent's.
 pub(crate) const MEMORY_KEPT_MIB: u64 = 1_024;

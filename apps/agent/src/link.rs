@@ -15,6 +15,7 @@ use units::{BlobId, RentalId, WorkerId};
 use ureq::http::{Request, Response};
 use ureq::{AsSendBody, Body, SendBody};
 use wire::{
+    AttestationAnswer, AttestationNonce, AttestationRequest,
     BeatAnswer, Challenge, ChallengeRequest, JoinAnswer, JoinRequest, NetworkKey, Problem,
     RequirementsView, Session, SessionRequest, SpeedView, Wanted,
 };
@@ -314,6 +315,18 @@ impl Link {
             let beat = words::beat(pass.beat, seen, disturbed);
             self.http.post("/v1/worker/beat", Some(&pass.token), &beat)
         })
+    }
+
+    /// Something for this machine's chips to answer.
+    pub(crate) fn attestation_nonce(&self) -> Result<AttestationNonce, Trouble> {
+        let path = "/v1/io-worker/attestation/nonce";
+        self.within(|pass| self.http.post(path, Some(&pass.token), &()))
+    }
+
+    /// Shows what they answered.
+    pub(crate) fn attest(&self, shown: &AttestationRequest) -> Result<AttestationAnswer, Trouble> {
+        let path = "/v1/io-worker/attestation";
+        self.within(|pass| self.http.post(path, Some(&pass.token), shown))
     }
 
     /// What should run here, once it is newer than `revision` or after `wait`.

@@ -44,6 +44,7 @@ pub(crate) struct Metrics {
     proofs_open: Gauge,
     proofs_judged: Histogram,
     proofs_sealed: Family<Ended, Counter>,
+    proof_pairs_suspected: Gauge,
 }
 
 /// What a coin was worth when it was last told.
@@ -73,6 +74,7 @@ impl Metrics {
             proofs_open: Gauge::default(),
             proofs_judged: seconds(),
             proofs_sealed: Family::default(),
+            proof_pairs_suspected: Gauge::default(),
         }
     }
 
@@ -123,6 +125,10 @@ impl Metrics {
 
     pub(crate) fn proof_sealed(&self, outcome: proofs::Outcome) {
         self.proofs_sealed.get_or_create(&Ended { outcome: outcome.to_string() }).inc();
+    }
+
+    pub(crate) fn proof_pairs_suspected(&self, count: usize) {
+        self.proof_pairs_suspected.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn stream_opened(&self) {
@@ -183,6 +189,9 @@ impl Metrics {
             Unit::Seconds,
             judged,
         );
+        let pairs = self.proof_pairs_suspected.clone();
+        let help = "Pairs of machines that never pass a proof together";
+        all.register("proof_pairs_suspected", help, pairs);
         all.register("proofs_sealed", "Sessions of proofs by verdict", self.proofs_sealed.clone());
     }
 

@@ -2,6 +2,7 @@
 
 mod attestation;
 mod blocks;
+mod canaries;
 mod change;
 mod coin;
 mod grants;
@@ -24,6 +25,7 @@ pub(crate) use blocks::{
     BLOCK_ROWS, BlockRow, REWARD_ROWS, RewardRow, block_row, block_rows, block_worker,
     blocks_summary, closed_block, open_blocks, ready, reward_id, reward_row, suspect, unclaimed,
 };
+pub(crate) use canaries::{canary, fingerprint};
 pub(crate) use change::{Change, OPERATOR, TOLD_BY_SIDE, change, without_view};
 pub(crate) use coin::{coin_rate, conversion, purse, purse_of, rate, supply};
 pub(crate) use grants::grant;

@@ -54,7 +54,11 @@ async fn ready(
         mine.then(|| views::ready(state, id, now())).flatten()
     };
     let view = app.writer.look(look).await?;
-    view.map(axum::Json).ok_or_else(|| Refused::not_found("worker"))
+    let mut view = view.ok_or_else(|| Refused::not_found("worker"))?;
+    if let Some(found) = app.proofs.suspicion(id) {
+        views::suspect(&mut view, &found);
+    }
+    Ok(axum::Json(view))
 }
 
 /// The hour that a row's id begins with.

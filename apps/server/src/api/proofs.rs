@@ -1,10 +1,12 @@
 //! Where machines prove: they ask for challenges, answer them, and check their own programs.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody};
-use axum::extract::State;
+use axum::Extension;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
@@ -13,7 +15,7 @@ use proofs::limits::{OPENINGS_BYTES_MAX, PUZZLE_BITS_MAX};
 use proofs::message::{MESSAGE_BYTES_MAX, SMALL_BYTES_MAX};
 use proofs::puzzle;
 use serde::Deserialize;
-use units::{BlobId, WorkerId};
+use units::{BlobId, RentalId, WorkerId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wire::{BinaryView, Problem, PuzzleAnswer, PuzzleRequest};
@@ -23,7 +25,7 @@ use super::extract::{Json, Query};
 use super::problem::Refused;
 use crate::app::Shared;
 use crate::limits::{PROOF_BODY_WAIT, PROOF_JOIN, WANTED_WAIT_MAX};
-use crate::proofs::{Called, NotHeard, Way};
+use crate::proofs::{Asks, Called, NotHeard, Way};
 
 /// Where a message says of which session it is.
 const SESSION_AT: std::ops::Range<usize> = 8..24;
@@ -65,6 +67,9 @@ impl From<NotHeard> for Refused {
 struct ChallengeQuery {
     /// SHA-256 of the card's UUID as its driver reports it, or of `cpu`, in hexadecimal.
     card: BlobId,
+    /// The rental whose node has this card, if one has: then its renter may have it checked. A processor says none.
+    #[param(value_type = Option<String>)]
+    rental: Option<RentalId>,
     /// Answer after so many seconds at the latest, at most 30.
     wait_secs: Option<u64>,
 }
@@ -93,11 +98,14 @@ fn said(message: Option<Arc<[u8]>>) -> Response {
 async fn challenge(
     Machine(worker): Machine,
     State(app): State<Shared>,
+    from: Option<Extension<ConnectInfo<SocketAddr>>>,
     Query(query): Query<ChallengeQuery>,
 ) -> Result<Response, Refused> {
+    let from = from.map(|Extension(ConnectInfo(from))| from.ip());
     let wait = Duration::from_secs(query.wait_secs.unwrap_or(0)).min(WANTED_WAIT_MAX);
     let _poll = app.metrics.poll();
-    match app.proofs.call(worker, *query.card.sha256(), wait).await? {
+    let asks = Asks { card: *query.card.sha256(), from, rental: query.rental };
+    match app.proofs.call(worker, asks, wait).await? {
         Called::Challenge(message) => Ok(said(Some(message))),
         Called::Nothing => Ok(said(None)),
         Called::NoSuchCard => {

@@ -7,26 +7,35 @@
 //! - Times are taken when a message has come whole, before anything is made of it.
 //! - Sessions, openings in memory, work that waits to be judged, and transcripts on disk all have a named limit.
 
+mod canaries;
+mod company;
+mod fingerprints;
 mod judges;
 mod standing;
 mod table;
 mod transcripts;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use control::{Actor, Command, Refusal, SealedRecord};
+use control::{Actor, Command, FingerprintRecord, Refusal, SealedRecord};
 use ed25519_dalek::SigningKey;
 use futures_util::StreamExt;
+use proofs::company::{Found, Kept};
 use proofs::log::Entry;
 use proofs::message::SMALL_BYTES_MAX;
 use proofs::prf::derive;
 use proofs::session::{Rejected, Reply, Verifier, Work};
-use proofs::{Outcome, Reason};
+use proofs::{Outcome, Reason, Verdict};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use units::{SlashId, WorkerId};
+use units::{RentalId, SlashId, WorkerId};
 
+use self::company::{Company, Hold};
+use self::fingerprints::Fingerprints;
 use self::judges::Judges;
 use self::table::{Asker, Desk, Place, Session, State, Table};
 use crate::clock::{fresh_bits, now, random};
@@ -35,6 +44,9 @@ use crate::metrics::Metrics;
 use crate::secrets::sha256;
 use crate::writer::{Failure, Writer};
 
+pub(crate) use self::canaries::{Canary, CardStage, NoCanary};
+pub(crate) use self::fingerprints::{CardMeasured, of_transcript, reference};
+pub(crate) use self::standing::claimed;
 pub(crate) use self::transcripts::Transcripts;
 
 /// How often it is looked for sessions that have expired.
@@ -75,6 +87,11 @@ pub(crate) struct Proofs {
     table: Mutex<Table>,
     /// Rings when a machine is called that has several cards, and when a session ends.
     bell: watch::Sender<u64>,
+    /// Rings when somebody at a gate goes, or gives up.
+    gates: watch::Sender<u64>,
+    /// Where it is kept what is found of pairs.
+    kept: PathBuf,
+    fingerprints: Fingerprints,
     stopping: watch::Receiver<bool>,
 }
 
@@ -107,6 +124,7 @@ impl Proofs {
     pub(crate) fn open(parts: Parts) -> anyhow::Result<Arc<Self>> {
         let Parts { key, veil, writer, metrics, transcripts, stopping } = parts;
         let judges = Judges::start(&metrics)?;
+        let kept = transcripts.beside("company.json");
         Ok(Arc::new(Self {
             key,
             calls: random(),
@@ -116,8 +134,11 @@ impl Proofs {
             judges,
             transcripts: Arc::new(transcripts),
             room: Arc::new(Semaphore::new(PROOF_OPENINGS_KIB_MAX as usize)),
-            table: Mutex::default(),
+            table: Mutex::new(Table::new(Company::read(&kept))),
             bell: watch::channel(0).0,
+            gates: watch::channel(0).0,
+            kept,
+            fingerprints: Fingerprints::default(),
             stopping,
         }))
     }
@@ -142,7 +163,7 @@ impl Proofs {
     pub(crate) async fn call(
         &self,
         worker: WorkerId,
-        card: [u8; 32],
+        Asks { card, from, rental }: Asks,
         wait: Duration,
     ) -> Result<Called, Failure> {
         let until = tokio::time::Instant::now() + wait;
@@ -152,22 +173,32 @@ impl Proofs {
             if *stopping.borrow() {
                 return Ok(Called::Nothing);
             }
+            let canary = match self.place_canary((worker, card), rental) {
+                Some(Place::Given(challenge)) => return Ok(Called::Challenge(challenge)),
+                Some(Place::Wait(at)) => Some(at),
+                None => None,
+            };
             let look = move |state: &control::Control| standing::standing(state, worker, now());
             let next = match self.writer.look(look).await? {
                 Some(standing) if !standing.has(card) => return Ok(Called::NoSuchCard),
-                Some(standing) => match self.place(Asker { worker, card, standing: &standing }) {
+                Some(standing) => match self.place(Asker { worker, card, from, standing: &standing }) {
                     Place::Given(challenge) => return Ok(Called::Challenge(challenge)),
                     Place::Wait(at) => Some(at),
                 },
                 None => None,
             };
+            let next = next.into_iter().chain(canary).min();
             let pause = next.map_or(wait, |at| at.since(now()).max(Duration::from_millis(10)));
             let wake = tokio::time::Instant::now() + pause;
             loop {
                 tokio::select! {
                     () = tokio::time::sleep_until(wake.min(until)) => break,
                     _ = bell.changed() => {
-                        if self.table(|table| table.can_join(worker, &card)) {
+                        let is_called = |table: &mut Table| {
+                            table.can_join(worker, &card)
+                                || table.canaries.waits_for(worker, &card, rental, now())
+                        };
+                        if self.table(is_called) {
                             break;
                         }
                     }
@@ -177,6 +208,52 @@ impl Proofs {
             if tokio::time::Instant::now() >= until {
                 return Ok(Called::Nothing);
             }
+        }
+    }
+
+    /// What a card is to do for a renter, if one asked.
+    fn place_canary(
+        &self,
+        of: (WorkerId, [u8; 32]),
+        held: Option<RentalId>,
+    ) -> Option<Place> {
+        let salt = |session: &[u8; 16]| derive("iog server owner salt", &[&self.veil, session]);
+        let desk = Desk { key: &self.key, secret: &self.calls, salt: &salt };
+        self.table(|table| table.place_canary(&desk, of, held, now()))
+    }
+
+    /// A renter asks for a check of what he rents. The same nonce again is the same check.
+    ///
+    /// # Errors
+    /// When the brain does not answer, or there is none now.
+    pub(crate) async fn ask_canary(
+        &self,
+        rental: RentalId,
+        nonce: [u8; 32],
+    ) -> Result<Result<Canary, NoCanary>, Failure> {
+        let wanted = self.writer.look(move |state| canaries::wanted(state, rental)).await?;
+        let asked =
+            wanted.and_then(|it| self.table(|table| table.canaries.ask(rental, nonce, it, now())));
+        if asked.is_ok() {
+            self.bell.send_modify(|rings| *rings += 1);
+        }
+        Ok(asked)
+    }
+
+    /// The last check of a rental that this server knows of.
+    pub(crate) fn canary(&self, rental: RentalId) -> Option<Canary> {
+        self.table(|table| table.canaries.of(rental).cloned())
+    }
+
+    /// What is known of how fast a machine's cards are.
+    pub(crate) fn fingerprints(&self, worker: WorkerId) -> Option<BTreeMap<[u8; 32], CardMeasured>> {
+        self.fingerprints.of(worker)
+    }
+
+    /// Keeps in mind what was read of a machine's transcripts.
+    pub(crate) fn remember(&self, worker: WorkerId, read: &BTreeMap<[u8; 32], CardMeasured>) {
+        for (card, known) in read {
+            self.fingerprints.note(worker, *card, known.clone());
         }
     }
 
@@ -242,6 +319,7 @@ impl Proofs {
         room.extend(taken);
         let reply = match reply {
             Reply::Judge(work) => self.judge(&session, verifier, work).await,
+            Reply::Wait if verifier.is_gathering() => self.gather(&session, verifier).await,
             reply @ (Reply::Wait | Reply::Say(_) | Reply::Sealed(..)) => Some(reply),
         };
         // The last message may be said again, when its answer was lost.
@@ -249,10 +327,9 @@ impl Proofs {
         match reply {
             Some(Reply::Say(message)) => Ok(Some(message)),
             Some(Reply::Sealed(message, verdict)) => {
-                let outcome = verdict.outcome();
                 let over = State::Over { said: Some(said), answer: Some(Arc::clone(&message)) };
                 let open = std::mem::replace(&mut *state, over);
-                if self.seal(&session, open, outcome).await {
+                if self.seal(&session, open, &verdict).await {
                     return Ok(Some(message));
                 }
                 *state = State::Over { said: None, answer: None };
@@ -274,30 +351,74 @@ impl Proofs {
         }
     }
 
+    /// Waits until the memory of all in the barrier is full, and begins the walk; stops if it was left behind.
+    async fn gather(&self, session: &Session, verifier: &mut Verifier) -> Option<Reply> {
+        if session.rental.is_some() {
+            return verifier.walk(us(session.begun.elapsed()));
+        }
+        let (mut gates, mut stopping) = (self.gates.subscribe(), self.stopping.clone());
+        self.table(|table| table.company.full(session));
+        loop {
+            let (hold, opened) = self.table(|table| table.hold(session));
+            if opened {
+                self.gates.send_modify(|rings| *rings += 1);
+            }
+            let until = match hold {
+                Hold::Go => return verifier.walk(us(session.begun.elapsed())),
+                Hold::Left => return verifier.stop(Reason::Verifier),
+                Hold::Until(_) if session.ends <= Instant::now() || *stopping.borrow() => {
+                    return verifier.stop(Reason::Verifier);
+                }
+                Hold::Until(at) => at.min(session.ends),
+            };
+            tokio::select! {
+                () = tokio::time::sleep_until(until.into()) => {}
+                _ = gates.changed() => {}
+                _ = stopping.changed() => {}
+            }
+        }
+    }
+
     /// Ends a session that is not over, for a reason that blames nobody.
     async fn stop(&self, session: &Session, reason: Reason) {
         let mut state = session.state.lock().await;
         let State::Open { verifier, .. } = &mut *state else { return };
         let Some(Reply::Sealed(_, verdict)) = verifier.stop(reason) else { return };
         let over = State::Over { said: None, answer: None };
-        self.seal(session, std::mem::replace(&mut *state, over), verdict.outcome()).await;
+        self.seal(session, std::mem::replace(&mut *state, over), &verdict).await;
     }
 
     /// Keeps the transcript of a session that has come to its verdict, and tells the brain; whether it counts.
-    async fn seal(&self, session: &Session, state: State, outcome: Outcome) -> bool {
+    async fn seal(&self, session: &Session, state: State, verdict: &Verdict) -> bool {
         let State::Open { verifier, room } = state else { return false };
+        let outcome = verdict.outcome();
+        if session.rental.is_none() && self.table(|table| table.company.over(session)) {
+            self.gates.send_modify(|rings| *rings += 1);
+        }
         let (transcript, transcripts) = (verifier.transcript(), Arc::clone(&self.transcripts));
         drop(verifier);
+        let kind = session.kind;
         let keep = move || {
             let entry = Entry::of(&transcript, now().millis())?;
             let is_bad = matches!(outcome, Outcome::Slow | Outcome::Fail);
             transcripts.keep(&transcript, entry.transcript, is_bad)?;
-            anyhow::Ok(entry)
+            let counts = matches!(outcome, Outcome::Pass | Outcome::Slow);
+            let measured = counts.then(|| of_transcript(kind, &transcript)).flatten();
+            anyhow::Ok((entry, measured))
         };
         let kept = tokio::task::spawn_blocking(keep).await;
         drop(room);
         let counts = match kept.map_err(anyhow::Error::from).and_then(|entry| entry) {
-            Ok(entry) => self.tell(session, entry, outcome).await,
+            Ok((entry, measured)) => {
+                let claimed = session.claimed.clone();
+                let told = measured.as_ref().and_then(|it| fingerprints::told(claimed.as_deref(), it));
+                let counts = self.tell(session, entry, (outcome, told)).await;
+                if let Some(measured) = measured.filter(|_| counts && session.rental.is_none()) {
+                    let new = CardMeasured { claimed, at: now(), measured };
+                    self.fingerprints.note(session.worker, session.card, new);
+                }
+                counts
+            }
             Err(why) => {
                 let (worker, error) = (session.worker, format!("{why:#}"));
                 tracing::error!(%worker, %error, "a proof is not kept, and counts for nothing");
@@ -305,7 +426,8 @@ impl Proofs {
             }
         };
         let open = self.table(|table| {
-            table.ended(session.worker, session.at, now());
+            table.ended(session, &verdict.tasks, now());
+            table.canary_ended(session, verdict, now());
             table.open()
         });
         self.metrics.proofs_open(open);
@@ -313,10 +435,15 @@ impl Proofs {
         counts
     }
 
-    async fn tell(&self, session: &Session, entry: Entry, outcome: Outcome) -> bool {
+    async fn tell(
+        &self,
+        session: &Session,
+        entry: Entry,
+        (outcome, fingerprint): (Outcome, Option<FingerprintRecord>),
+    ) -> bool {
         let (worker, at, cards) = (session.worker, session.at, session.cards);
         let (tasks, slash) = (session.tasks.clone(), Some(SlashId::from_bits(fresh_bits())));
-        let (rental, fingerprint) = (None, None);
+        let rental = session.rental;
         let proof = SealedRecord { at, cards, tasks, entry, rental, fingerprint, slash };
         for _ in 0..TELLS_MAX {
             let command = Command::SealProof { worker, proof: proof.clone() };
@@ -355,11 +482,60 @@ impl Proofs {
             };
             futures_util::stream::iter(ending).for_each_concurrent(ENDED_AT_ONCE, stop).await;
             if is_over {
+                let kept = self.table(|table| table.company.kept());
+                self.write_company(kept).await;
                 return;
             }
             self.table(|table| table.forget(now()));
+            self.keep_company().await;
         }
     }
+
+    /// Draws who is called in company, says what was found of those who were, and keeps it.
+    async fn keep_company(&self) {
+        let Ok(rules) = self.writer.look(|state| state.parameters().proofs.clone()).await else {
+            return;
+        };
+        let (found, kept, suspected) = self.table(|table| {
+            let found = table.company.tick(&rules, &self.calls, now());
+            (found, table.company.kept_if_due(), table.company.suspected())
+        });
+        for Found { one, other, meetings, together, suspected, .. } in found {
+            if suspected {
+                tracing::warn!(%one, %other, meetings, together, "two machines never pass a proof together");
+            } else {
+                tracing::info!(%one, %other, meetings, "two machines pass proofs together after all");
+            }
+        }
+        self.metrics.proof_pairs_suspected(suspected);
+        if let Some(kept) = kept {
+            self.write_company(kept).await;
+        }
+    }
+
+    async fn write_company(&self, kept: Kept) {
+        let path = self.kept.clone();
+        let write = move || transcripts::replace(&path, &serde_json::to_vec(&kept)?);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
+            tracing::warn!(%error, "what is known of pairs is not kept");
+        }
+    }
+
+    /// With whom a machine never passes a proof, if there is such another.
+    pub(crate) fn suspicion(&self, worker: WorkerId) -> Option<Found> {
+        self.table(|table| table.company.suspicion(worker))
+    }
+}
+
+/// Who asks for a challenge.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asks {
+    /// What would prove.
+    pub(crate) card: [u8; 32],
+    /// Where its machine speaks from.
+    pub(crate) from: Option<IpAddr>,
+    /// The rental that has it, as its machine says.
+    pub(crate) rental: Option<RentalId>,
 }
 
 /// What comes of asking for a challenge.

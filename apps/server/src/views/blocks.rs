@@ -4,9 +4,11 @@
 //! that was hashed, so that a statement of any age is its rows, joined; what else is shown is read from that text.
 
 use control::{Closed, Control};
+use proofs::company::Found;
 use rewards::block::{Group, Missed, Outcome, Row as Machine};
 use rewards::checklist::is_ready;
 use rewards::emission::Emission;
+use rewards::rule::Rule;
 use rewards::statement::{Header, text};
 use serde::{Deserialize, Serialize};
 use units::{AccountId, Coins, Hour, Timestamp, WorkerId};
@@ -235,6 +237,20 @@ pub(crate) fn ready(state: &Control, worker: WorkerId, now: Timestamp) -> Option
         reason: row.reason,
     };
     Some(ReadyView { worker, block_rewards_ready, rules: rows.into_iter().map(rule).collect() })
+}
+
+/// Adds to what is said of proofs that a machine may be another one, too. No rule is missed by that.
+pub(crate) fn suspect(view: &mut ReadyView, found: &Found) {
+    let other = if found.one == view.worker { found.other } else { found.one };
+    let (meetings, together) = (found.meetings, found.together);
+    let rule = Rule::ProofOfWork.to_string();
+    for row in view.rules.iter_mut().filter(|row| row.rule == rule) {
+        let more = format!(
+            "; called together with {other} {meetings} times, both passed {together} times: they look like one card, \
+             which is a suspicion and no evidence"
+        );
+        row.reason.push_str(&more);
+    }
 }
 
 /// What somebody has not claimed yet, machines after `after`.

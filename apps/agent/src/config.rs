@@ -39,6 +39,9 @@ pub struct Config {
     pub stop_foreign: bool,
     /// The graphics driver's management library, where it is not among the system's.
     pub driver: Option<PathBuf>,
+    /// Where the kernel of a confidential virtual machine hands out quotes, where that is not
+    /// `/sys/kernel/config/tsm/report`.
+    pub reports: Option<PathBuf>,
 }
 
 /// How much of the machine is on offer.
@@ -91,6 +94,7 @@ mod tests {
             sandbox: Choice::Plain,
             stop_foreign: false,
             driver: None,
+            reports: None,
         }
     }
 

@@ -15,6 +15,7 @@
 //! - One agent at a time uses a data folder.
 //! - A cluster's token is in memory and in its node's own file, nowhere else.
 
+mod attest;
 mod backoff;
 mod board;
 mod check;

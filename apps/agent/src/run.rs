@@ -27,7 +27,7 @@ use crate::runs::{self, Preparation, Runs};
 use crate::runtime::RayRuntime;
 use crate::runtime::sandbox::Choice;
 use crate::watch::Proving;
-use crate::{described, lock, machine, probe, prove, watch, words};
+use crate::{attest, described, lock, machine, probe, prove, watch, words};
 
 /// Serves the control plane until `stop` is set. Nodes stay; the next agent of this folder finds them again.
 ///
@@ -123,6 +123,7 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     described::start(&link, config, &hardware, &quit)?;
     let proving = Proving::default();
     prove::start(&link, (&config.data, offers.gpus, offers.vcpus), &proving, &quit)?;
+    attest::start(&link, config, offers.gpus, &quit)?;
     let board = Arc::new(Board::default());
     schedule::start(&link, &config.data, &board, &quit)?;
     let watching = watch::start(config, proving, board.clone(), quit.clone())?;

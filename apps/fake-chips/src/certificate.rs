@@ -133,11 +133,7 @@ pub fn issue(wanted: Wanted, issuer: Option<&Holder>) -> Holder {
     };
     let mut all = vec![
         extension("2.5.29.15", true, &KeyUsage(usage)),
-        extension(
-            "2.5.29.19",
-            true,
-            &BasicConstraints { ca: issues, path_len_constraint: None },
-        ),
+        extension("2.5.29.19", true, &BasicConstraints { ca: issues, path_len_constraint: None }),
         extension("2.5.29.14", false, &SubjectKeyIdentifier(octets(key.id()))),
         extension("2.5.29.35", false, &authority),
     ];

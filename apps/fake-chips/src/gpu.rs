@@ -51,7 +51,8 @@ impl Maker {
             let name = format!("{name} {title}");
             let key = Key::P384(p384_key(&name));
             let serial = seed(&name)[1..9].to_vec();
-            let wanted = Wanted { name, key, serial, issues: true, from, until, extensions: vec![] };
+            let wanted =
+                Wanted { name, key, serial, issues: true, from, until, extensions: vec![] };
             issue(wanted, above)
         };
         let root = issuer("Device Identity CA", None);
@@ -113,7 +114,11 @@ impl Maker {
         };
         let manifests = vec![
             manifest(&format!("NV_GPU_DRIVER_GH100_{DRIVER}"), None, 0..1),
-            manifest("NV_GPU_VBIOS_1010_0200_882_96009F0001", Some("H100 for tests"), 1..MEASUREMENTS),
+            manifest(
+                "NV_GPU_VBIOS_1010_0200_882_96009F0001",
+                Some("H100 for tests"),
+                1..MEASUREMENTS,
+            ),
         ];
         References { issued_at, manifests }
     }

@@ -93,8 +93,10 @@ impl Maker {
     /// What this maker says of its platforms, as a file, with these processors revoked. It is good for 30 days.
     pub fn collateral(&self, revoked: &[Vec<u8>], issued: Timestamp) -> Vec<u8> {
         let next = issued.after(DAY * 30);
-        let dates = format!("\"issueDate\":\"{}\",\"nextUpdate\":\"{}\"", moment(issued), moment(next));
-        let components = |svn: u8| format!("[{}]", vec![format!("{{\"svn\":{svn}}}"); 16].join(","));
+        let dates =
+            format!("\"issueDate\":\"{}\",\"nextUpdate\":\"{}\"", moment(issued), moment(next));
+        let components =
+            |svn: u8| format!("[{}]", vec![format!("{{\"svn\":{svn}}}"); 16].join(","));
         let zeros = "0".repeat(96);
         let tcb = format!(
             "{{\"id\":\"TDX\",\"version\":3,{dates},\"fmspc\":\"{}\",\"pceId\":\"0000\",\"tcbType\":0,\
@@ -192,7 +194,8 @@ fn signed_part(saying: &Saying) -> Vec<u8> {
     bytes.extend(0x81_u32.to_le_bytes());
     bytes.extend([0; 4]);
     bytes.extend([
-        0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07,
+        0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06,
+        0x07,
     ]);
     bytes.extend([0; 20]);
     if saying.version == 5 {

@@ -330,3 +330,144 @@ processes! {
     /// Processes that draw.
     nvmlDeviceGetGraphicsRunningProcesses_v3 => graphics;
 }
+
+/// How confidential a machine's cards are (`nvmlConfComputeSystemState_st`).
+#[derive(Debug)]
+#[repr(C)]
+pub struct ConfidentialState {
+    environment: c_uint,
+    feature: c_uint,
+    devtools: c_uint,
+}
+
+/// The same, in a later layout (`nvmlSystemConfComputeSettings_v1_t`).
+#[derive(Debug)]
+#[repr(C)]
+pub struct ConfidentialSettings {
+    version: c_uint,
+    environment: c_uint,
+    feature: c_uint,
+    devtools: c_uint,
+    multi_gpu: c_uint,
+}
+
+/// Production, not simulation.
+const PRODUCTION: c_uint = 2;
+
+/// A card's certificates (`nvmlConfComputeGpuCertificate_st`).
+#[derive(Debug)]
+#[repr(C)]
+pub struct Certificates {
+    chain_size: c_uint,
+    attestation_chain_size: c_uint,
+    chain: [u8; 0x1000],
+    attestation_chain: [u8; 0x1400],
+}
+
+/// A card's report (`nvmlConfComputeGpuAttestationReport_st`).
+#[derive(Debug)]
+#[repr(C)]
+pub struct AttestationReport {
+    has_other: c_uint,
+    report_size: c_uint,
+    other_size: c_uint,
+    nonce: [u8; 32],
+    report: [u8; 0x2000],
+    other: [u8; 0x1000],
+}
+
+/// Fills the front of a buffer, and says how much of it.
+fn fill(to: &mut [u8], bytes: &[u8]) -> Result<c_uint, u32> {
+    let place = to.get_mut(..bytes.len()).ok_or(Code::INSUFFICIENT_SIZE)?;
+    place.copy_from_slice(bytes);
+    c_uint::try_from(bytes.len()).map_err(|_| Code::UNKNOWN)
+}
+
+/// Whether cards are in confidential mode.
+///
+/// # Safety
+/// `to` is null or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlSystemGetConfComputeState(to: *mut ConfidentialState) -> c_uint {
+    let state = ask("nvmlSystemGetConfComputeState", |script| {
+        let (feature, devtools) = (script.confidential.into(), script.devtools.into());
+        Ok(ConfidentialState { environment: PRODUCTION, feature, devtools })
+    });
+    // SAFETY: as the caller says.
+    code(state.and_then(|state| unsafe { put(to, state) }))
+}
+
+/// The same, and how several cards are passed through.
+///
+/// # Safety
+/// `to` is null or can be read and written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlSystemGetConfComputeSettings(
+    to: *mut ConfidentialSettings,
+) -> c_uint {
+    let settings = ask("nvmlSystemGetConfComputeSettings", |script| {
+        let (feature, devtools) = (script.confidential.into(), script.devtools.into());
+        let (environment, multi_gpu) = (PRODUCTION, 0);
+        Ok(ConfidentialSettings { version: 0x0100_0014, environment, feature, devtools, multi_gpu })
+    });
+    // SAFETY: as the caller says.
+    code(settings.and_then(|settings| unsafe { put(to, settings) }))
+}
+
+/// Whether cards take work.
+///
+/// # Safety
+/// `to` is null or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlSystemGetConfComputeGpusReadyState(to: *mut c_uint) -> c_uint {
+    let ready =
+        ask("nvmlSystemGetConfComputeGpusReadyState", |script| Ok(script.confidential.into()));
+    // SAFETY: as the caller says.
+    code(ready.and_then(|ready| unsafe { put(to, ready) }))
+}
+
+/// A card's certificates.
+///
+/// # Safety
+/// `to` is null or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetConfComputeGpuCertificate(
+    card: Handle,
+    to: *mut Certificates,
+) -> c_uint {
+    let certificates =
+        ask_card("nvmlDeviceGetConfComputeGpuCertificate", card.addr(), |card| {
+            let attests = card.attests.as_ref().ok_or(Code::NOT_SUPPORTED)?;
+            let (chain, mut attestation_chain) = ([0; 0x1000], [0; 0x1400]);
+            let size = fill(&mut attestation_chain, attests.chain.as_bytes())?;
+            let (chain_size, attestation_chain_size) = (0, size);
+            Ok(Certificates { chain_size, attestation_chain_size, chain, attestation_chain })
+        });
+    // SAFETY: as the caller says.
+    code(certificates.and_then(|certificates| unsafe { put(to, certificates) }))
+}
+
+/// A card's report, in answer to the nonce that the caller has put there.
+///
+/// # Safety
+/// `to` is null or can be read and written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetConfComputeGpuAttestationReport(
+    card: Handle,
+    to: *mut AttestationReport,
+) -> c_uint {
+    if to.is_null() {
+        return Code::INVALID_ARGUMENT;
+    }
+    // SAFETY: not null, and the caller says that it can be read.
+    let nonce = unsafe { (*to).nonce };
+    let answer = ask_card("nvmlDeviceGetConfComputeGpuAttestationReport", card.addr(), |card| {
+        let attests = card.attests.as_ref().ok_or(Code::NOT_SUPPORTED)?;
+        let mut report = [0; 0x2000];
+        let report_size = fill(&mut report, &crate::attest::report(attests, &nonce)?)?;
+        let (has_other, other_size, other) = (0, 0, [0; 0x1000]);
+        Ok(AttestationReport { has_other, report_size, other_size, nonce, report, other })
+    });
+    // SAFETY: as the caller says.
+    code(answer.and_then(|answer| unsafe { put(to, answer) }))
+}

@@ -9,9 +9,10 @@
 //! - Buffers are filled as far as their lengths allow, with a zero at the end of texts.
 
 mod answer;
+mod attest;
 pub mod calls;
 mod script;
 mod stage;
 
-pub use script::{Card, Code, Process, Script};
+pub use script::{Attests, Card, Code, Process, Script};
 pub use stage::{Stage, shared_object};

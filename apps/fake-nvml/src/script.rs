@@ -66,6 +66,20 @@ pub struct Card {
     pub fail: BTreeMap<String, u32>,
     /// Whether it fell off the bus: every function says so.
     pub lost: bool,
+    /// What it attests with, if it is in confidential mode.
+    pub attests: Option<Attests>,
+}
+
+/// What a card attests with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attests {
+    /// Its chain of certificates, PEM.
+    pub chain: String,
+    /// What it reports, in hexadecimal digits: with a nonce of zeros, and 96 bytes at the end for the signature.
+    pub report: String,
+    /// The key on P-384 that signs its reports, in hexadecimal digits.
+    pub key: String,
 }
 
 impl Card {
@@ -93,4 +107,8 @@ pub struct Script {
     pub fail: BTreeMap<String, u32>,
     /// The cards.
     pub cards: Vec<Card>,
+    /// Whether cards are in confidential mode.
+    pub confidential: bool,
+    /// Whether that is the mode for development.
+    pub devtools: bool,
 }

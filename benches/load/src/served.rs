@@ -76,6 +76,7 @@ fn work(mut words: impl Iterator<Item = String>) -> anyhow::Result<bool> {
         sandbox: agent::Sandbox::Auto,
         stop_foreign: false,
         driver: None,
+        reports: None,
     };
     if token == STOP {
         agent::stop_nodes(&config)?;

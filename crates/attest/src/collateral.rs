@@ -215,7 +215,9 @@ fn family(bytes: &[u8]) -> Result<Family, NotCollateral> {
     if Hex::<6>::try_from(tcb.fmspc.clone()).is_err() {
         return Err(shape("its family is not 6 bytes".to_owned()));
     }
-    let hex = |text: &str| HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|why| shape(why.to_string()));
+    let hex = |text: &str| {
+        HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|why| shape(why.to_string()))
+    };
     let moment = |text: &str| moment(text).ok_or_else(|| shape(format!("`{text}` is no moment")));
     let tcb_said = Said {
         signature: hex(&file.tcb_info_signature)?,

@@ -148,7 +148,9 @@ impl NotAttested {
     /// Whether only the verifier lacks something: asking later may bring another answer.
     pub const fn is_doubt(&self) -> bool {
         match self {
-            Self::Unreadable { .. } | Self::Nothing | Self::Gpu { .. } | Self::Guest { .. } => false,
+            Self::Unreadable { .. } | Self::Nothing | Self::Gpu { .. } | Self::Guest { .. } => {
+                false
+            }
             Self::GpuDoubt { .. } | Self::GuestDoubt { .. } => true,
         }
     }
@@ -295,8 +297,8 @@ fn judge_snp(
     let measurements: Vec<_> = images.images.iter().flat_map(|it| it.snp.clone()).collect();
     let firmware_min = images.snp_firmware_min;
     let expected = snp::Expected { report_data, measurements: &measurements, firmware_min };
-    let guest = snp::verify(report, certificate, &expected, now)
-        .map_err(|why| refused(why.to_string()))?;
+    let guest =
+        snp::verify(report, certificate, &expected, now).map_err(|why| refused(why.to_string()))?;
     let image = images.of_snp(&guest.measurement).map(|image| image.name.clone());
     let shown = Guest {
         platform: format!("sev-snp {}", guest.family),

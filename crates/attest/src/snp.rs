@@ -51,9 +51,7 @@ const VERSIONS: [ObjectIdentifier; 4] = [
 ];
 
 /// The security versions of a processor's firmware.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Firmware {
     /// Of the boot loader.

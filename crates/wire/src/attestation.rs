@@ -13,6 +13,8 @@ pub struct AttestationNonce {
     pub nonce: String,
     /// Until when it can be answered.
     pub expires: Time,
+    /// Whether something is to be shown now: what stands is good for a while.
+    pub is_due: bool,
 }
 
 /// What a machine shows.

@@ -123,7 +123,7 @@ impl Driver {
 }
 
 /// The library's name wherever the driver is installed.
-const LIBRARY: &str = "libnvidia-ml.so.1";
+pub const LIBRARY: &str = "libnvidia-ml.so.1";
 
 /// Whether the library must be loaded anew: the driver was replaced, or never ran.
 fn is_over(fault: &NvmlError) -> bool {
@@ -210,9 +210,10 @@ pub fn cuda() -> Option<(u32, u32)> {
     Some((version / 1_000, version % 1_000 / 10))
 }
 
-/// The cards of this machine. Those that do not answer are left out.
-pub fn gpus() -> Vec<Gpu> {
-    Driver::default().list()
+/// The cards of this machine, by the driver whose library lies here, or where the system has it. Those that do not
+/// answer are left out.
+pub fn gpus(library: Option<&Path>) -> Vec<Gpu> {
+    Driver::at(library.map(Path::to_owned)).list()
 }
 
 fn list(nvml: &Nvml) -> Result<Vec<Gpu>, NvmlError> {

@@ -13,7 +13,7 @@ use rustix::fs::StatVfs;
 use sha2::{Digest, Sha256};
 use units::Resources;
 
-pub use gpus::{Driver, Gpu, Gpus, Occupant, Pulse, cuda, gpus};
+pub use gpus::{Driver, Gpu, Gpus, LIBRARY, Occupant, Pulse, cuda, gpus};
 
 /// Bytes in the unit that memory and disk are told in.
 const MIB: u64 = 1 << 20;
@@ -74,8 +74,9 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-/// Looks at the machine. `data_dir` is where workloads will be.
-pub fn look(data_dir: &Path) -> Hardware {
+/// Looks at the machine. `data_dir` is where workloads will be; `driver` is the graphics driver's library, where it is
+/// not among the system's.
+pub fn look(data_dir: &Path, driver: Option<&Path>) -> Hardware {
     let cpu_model = text::cpu_model(&read("/proc/cpuinfo")).unwrap_or_else(|| "unknown".to_owned());
     let gpus = gpus();
     let identity = Identity {

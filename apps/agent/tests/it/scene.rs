@@ -54,6 +54,7 @@ impl Scene {
             sandbox: Sandbox::Plain,
             stop_foreign: false,
             driver: None,
+            reports: None,
         };
         Self { plane, nodes: Nodes::default(), config, agent: None, folder }
     }

@@ -134,6 +134,7 @@ impl MachineArgs {
             sandbox: self.sandbox,
             stop_foreign: self.stop_foreign,
             driver: None,
+            reports: None,
         }
     }
 }

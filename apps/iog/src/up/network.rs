@@ -292,6 +292,7 @@ impl Network {
             sandbox: agent::Sandbox::Auto,
             stop_foreign: false,
             driver: None,
+            reports: None,
         };
         if let Err(fault) = agent::stop_nodes(&config) {
             left.push(format!("{name}: {fault:#}"));

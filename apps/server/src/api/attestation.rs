@@ -18,6 +18,7 @@ use super::extract::{Json, Path};
 use super::problem::Refused;
 use crate::app::Shared;
 use crate::attestation::NotHeard;
+use crate::clock::now;
 use crate::secrets::sha256;
 use crate::views;
 use crate::writer::Failure;
@@ -50,9 +51,7 @@ impl From<NotHeard> for Refused {
             NotHeard::Busy => Self::new("busy", StatusCode::SERVICE_UNAVAILABLE, said)
                 .hint("try again soon, with a new nonce")
                 .retry(1),
-            NotHeard::Disk(_) => {
-                Self::new("internal", StatusCode::INTERNAL_SERVER_ERROR, said)
-            }
+            NotHeard::Disk(_) => Self::new("internal", StatusCode::INTERNAL_SERVER_ERROR, said),
             NotHeard::Told(failure) => failure.into(),
         }
     }
@@ -68,9 +67,11 @@ impl From<NotHeard> for Refused {
 async fn nonce(
     Machine(worker): Machine,
     State(app): State<Shared>,
-) -> axum::Json<AttestationNonce> {
+) -> Result<axum::Json<AttestationNonce>, Refused> {
+    let stands = standing(&app, worker).await?;
+    let is_due = stands.is_none_or(|(view, _)| renew_at(view.at.0, view.until.0) <= now());
     let (nonce, expires) = app.attestation.nonce(worker);
-    axum::Json(AttestationNonce { nonce, expires: Time(expires) })
+    Ok(axum::Json(AttestationNonce { nonce, expires: Time(expires), is_due }))
 }
 
 /// Attest
@@ -89,9 +90,8 @@ async fn attest(
     let desk = app.attestation.clone();
     // Whoever shows it may be gone before it is judged; it counts all the same.
     let heard = tokio::spawn(async move { desk.hear(worker, request).await });
-    let lost = |_| {
-        Refused::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "the evidence was lost")
-    };
+    let lost =
+        |_| Refused::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "the evidence was lost");
     heard.await.map_err(lost)??;
     let (view, _) = standing(&app, worker).await?.ok_or_else(none_stands)?;
     let renew_at = Time(renew_at(view.at.0, view.until.0));

@@ -61,7 +61,8 @@ pub fn files(folder: &Path) -> anyhow::Result<Files> {
     }
     let intel = folder.join(INTEL);
     if intel.is_dir() {
-        let entries = std::fs::read_dir(&intel).with_context(|| format!("read {}", intel.display()))?;
+        let entries =
+            std::fs::read_dir(&intel).with_context(|| format!("read {}", intel.display()))?;
         let name = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
         let mut names: Vec<String> = entries.flatten().filter_map(name).collect();
         names.retain(|name| name.ends_with(".json"));

@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use attest::Roots;
 use attest::shown::{Attestation, Cpu, Gpu, Known, NotAttested, Shown};
-use control::{
-    Actor, AttestationRecord, Attested, CardRecord, Command, Control, GuestRecord,
-};
+use control::{Actor, AttestationRecord, Attested, CardRecord, Command, Control, GuestRecord};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::VerifyingKey;
 use tokio::sync::Semaphore;
@@ -82,7 +80,9 @@ impl Desk {
     pub(crate) fn open(parts: Parts) -> Arc<Self> {
         let Parts { folder, roots, key, store, writer } = parts;
         if roots.has_extra() {
-            tracing::warn!("roots beside NVIDIA's and Intel's are believed: this is no network to rely on");
+            tracing::warn!(
+                "roots beside NVIDIA's and Intel's are believed: this is no network to rely on"
+            );
         }
         let turns = Semaphore::new(ATTESTATIONS_AT_ONCE_MAX);
         Arc::new(Self { folder, roots, key, store, writer, nonces: Mutex::default(), turns })

@@ -106,8 +106,9 @@ mod tests {
     fn the_oldest_evidence_makes_room() {
         let data = std::env::temp_dir().join(format!("iog-evidence-{:032x}", fresh_bits()));
         let all = [1_u8, 2, 3].map(|byte| [byte; 100]);
-        let there =
-            |store: &Store| all.map(|bytes| store.read(sha256(bytes)).is_some_and(|it| it == bytes));
+        let there = |store: &Store| {
+            all.map(|bytes| store.read(sha256(bytes)).is_some_and(|it| it == bytes))
+        };
         let store = Store::open(&data, 250).unwrap();
         store.keep(&all[0]).unwrap();
         store.keep(&all[1]).unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod api;
+mod attestation;
 mod bad_days;
 mod cluster;
 mod journal;

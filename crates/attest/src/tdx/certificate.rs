@@ -135,7 +135,11 @@ impl Chain {
 
     /// The same for a chain within a quote, which nobody signs as text: it is written in one way only, so that no bit
     /// of a quote is free. Kernels end it with a zero.
-    pub(crate) fn verify_exact(pem: &[u8], roots: &Roots, now: Timestamp) -> Result<Self, BadChain> {
+    pub(crate) fn verify_exact(
+        pem: &[u8],
+        roots: &Roots,
+        now: Timestamp,
+    ) -> Result<Self, BadChain> {
         let text = pem.strip_suffix(&[0]).unwrap_or(pem);
         let ders = split_pem(text).ok_or(BadChain::Shape)?;
         match join_pem(&ders).as_bytes() == text {
@@ -267,8 +271,7 @@ impl RevocationList {
 
     /// Whether this issuer made it.
     pub(crate) fn is_of(&self, issuer: &Certificate) -> bool {
-        self.is_named(issuer)
-            && issuer.key.verify_prehash(&self.digest, &self.signature).is_ok()
+        self.is_named(issuer) && issuer.key.verify_prehash(&self.digest, &self.signature).is_ok()
     }
 
     pub(crate) fn has(&self, certificate: &Certificate) -> bool {

@@ -26,7 +26,9 @@ pub use self::quote::{Enclave, Quote, Td, parse};
 use self::certificate::{Chain, RevocationList};
 use crate::Rules;
 use crate::binding::REPORT_DATA_BYTES;
-use crate::collateral::{Collateral, EnclaveIdentity, Family, Hex, Module, Said, TcbInfo, TcbStatus};
+use crate::collateral::{
+    Collateral, EnclaveIdentity, Family, Hex, Module, Said, TcbInfo, TcbStatus,
+};
 use crate::images::{Image, Images};
 use crate::roots::Roots;
 
@@ -155,11 +157,7 @@ pub enum Doubt {
 ///
 /// # Errors
 /// Why the guest is not attested.
-pub fn verify(
-    quote: &[u8],
-    expected: &Expected<'_>,
-    now: Timestamp,
-) -> Result<Guest, NotAGuest> {
+pub fn verify(quote: &[u8], expected: &Expected<'_>, now: Timestamp) -> Result<Guest, NotAGuest> {
     let quote = parse(quote).ok_or(NotAGuest::Quote)?;
     let (chain, platform) = authentic(&quote, expected.roots, now)?;
     let image = admitted(&quote.td, expected)?;
@@ -194,11 +192,7 @@ pub fn verify(
 }
 
 /// Whether a genuine processor said this of a guest.
-fn authentic(
-    quote: &Quote,
-    roots: &Roots,
-    now: Timestamp,
-) -> Result<(Chain, Platform), NotAGuest> {
+fn authentic(quote: &Quote, roots: &Roots, now: Timestamp) -> Result<(Chain, Platform), NotAGuest> {
     let chain = Chain::verify_exact(&quote.chain, roots, now).map_err(NotAGuest::Chain)?;
     let platform = chain.leaf().sgx.as_deref().and_then(platform::parse);
     let platform = platform.ok_or(NotAGuest::Platform)?;
@@ -237,8 +231,7 @@ fn lists(family: &Family, roots: &Roots, now: Timestamp) -> Result<[RevocationLi
 
 fn refuse_revoked(chain: &Chain, lists: &[RevocationList; 2]) -> Result<(), NotAGuest> {
     for (certificate, issuer) in chain.issued() {
-        let is_revoked =
-            lists.iter().any(|list| list.is_named(issuer) && list.has(certificate));
+        let is_revoked = lists.iter().any(|list| list.is_named(issuer) && list.has(certificate));
         if is_revoked {
             return Err(NotAGuest::Revoked { serial: certificate.serial.clone() });
         }
@@ -256,7 +249,8 @@ fn refuse_revoked(chain: &Chain, lists: &[RevocationList; 2]) -> Result<(), NotA
 /// certificates hold.
 fn is_intels(family: &Family, roots: &Roots, now: Timestamp) -> Result<Timestamp, Doubt> {
     let Family { tcb, tcb_said, enclave, enclave_said, .. } = family;
-    let tcb_until = signed(tcb_said, roots, now).ok_or(Doubt::Bad { what: "levels of firmware" })?;
+    let tcb_until =
+        signed(tcb_said, roots, now).ok_or(Doubt::Bad { what: "levels of firmware" })?;
     let enclave_until =
         signed(enclave_said, roots, now).ok_or(Doubt::Bad { what: "quoting enclave" })?;
     if tcb.id != "TDX" || tcb.version != 3 {
@@ -278,7 +272,8 @@ fn signed(said: &Said, roots: &Roots, now: Timestamp) -> Option<Timestamp> {
 
 /// What Intel says of all firmware that is involved: the worst of it.
 fn status(quote: &Quote, platform: &Platform, family: &Family) -> Result<TcbStatus, NotAGuest> {
-    let is_same_pce = Hex::<2>::try_from(family.tcb.pce_id.clone()).ok() == Some(Hex(platform.pce_id));
+    let is_same_pce =
+        Hex::<2>::try_from(family.tcb.pce_id.clone()).ok() == Some(Hex(platform.pce_id));
     if !is_same_pce {
         return Err(NotAGuest::Doubt(Doubt::Bad { what: "levels of firmware" }));
     }

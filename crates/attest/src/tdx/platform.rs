@@ -68,10 +68,7 @@ fn tcb(value: &[u8], platform: &mut Platform) -> Result<()> {
 }
 
 /// Calls for each pair of a sequence, with the value's whole encoding.
-fn each(
-    value: &[u8],
-    mut call: impl FnMut(ObjectIdentifier, &[u8]) -> Result<()>,
-) -> Result<()> {
+fn each(value: &[u8], mut call: impl FnMut(ObjectIdentifier, &[u8]) -> Result<()>) -> Result<()> {
     let mut reader = SliceReader::new(value)?;
     reader.sequence(|inner| {
         while !inner.is_finished() {

@@ -62,7 +62,8 @@ impl Case {
     }
 
     fn shown(&self) -> Shown {
-        let reports: Vec<Vec<u8>> = self.cards.iter().map(|card| card.report(&self.nonce)).collect();
+        let reports: Vec<Vec<u8>> =
+            self.cards.iter().map(|card| card.report(&self.nonce)).collect();
         let evidence: Vec<Evidence<'_>> = reports
             .iter()
             .zip(&self.cards)
@@ -100,7 +101,9 @@ impl Case {
         let mut shown = self.shown();
         (self.alter)(&mut shown);
         match shown.judge(&known, self.now) {
-            Ok(it) => format!("attested {} {}", it.gpus.len(), it.guest.map_or("-".into(), |it| it.image)),
+            Ok(it) => {
+                format!("attested {} {}", it.gpus.len(), it.guest.map_or("-".into(), |it| it.image))
+            }
             Err(why) if why.is_doubt() => format!("unclear: {why}"),
             Err(why) => format!("refused: {why}"),
         }
@@ -130,7 +133,15 @@ fn cards_and_processor_attest_together_or_alone() {
 #[test]
 fn evidence_belongs_to_one_machine_one_question_and_these_cards() {
     let other = "refused: processor: the quote carries other report data than expected";
-    check(|case| case.alter = |shown| shown.machine_key = HEXLOWER.encode(&SigningKey::from_bytes(&[6; 32]).verifying_key().to_bytes()), other);
+    check(
+        |case| {
+            case.alter = |shown| {
+                shown.machine_key =
+                    HEXLOWER.encode(&SigningKey::from_bytes(&[6; 32]).verifying_key().to_bytes())
+            }
+        },
+        other,
+    );
     check(|case| case.alter = |shown| drop(shown.gpus.pop()), other);
     check(|case| case.alter = |shown| shown.gpus.swap(0, 1), other);
     check(
@@ -189,7 +200,10 @@ fn makers_that_nobody_named_are_not_believed() {
 #[test]
 fn what_does_not_read_is_said_by_its_name() {
     check(|case| case.alter = |shown| shown.nonce.push('0'), "refused: `nonce` does not read");
-    check(|case| case.alter = |shown| shown.gpus[0].report.push('!'), "refused: `report` does not read");
+    check(
+        |case| case.alter = |shown| shown.gpus[0].report.push('!'),
+        "refused: `report` does not read",
+    );
     let other = |shown: &mut Shown| shown.cpu.as_mut().unwrap().provider = "sgx".to_owned();
     check(|case| case.alter = other, "refused: `provider` does not read");
     let unread = NotAttested::Unreadable { field: "nonce" };

@@ -190,7 +190,11 @@ fn a_made_guest_is_believed_under_its_makers_root_only() {
 fn a_made_guest_is_refused_for_what_it_says() {
     let said = |change: fn(&mut Saying)| Case::made(change).judge();
     assert_eq!(said(|saying| saying.attributes |= 1), Err(NotAGuest::Attributes), "debug");
-    assert_eq!(said(|saying| saying.attributes |= 1 << 29), Err(NotAGuest::Attributes), "migration");
+    assert_eq!(
+        said(|saying| saying.attributes |= 1 << 29),
+        Err(NotAGuest::Attributes),
+        "migration"
+    );
     assert_eq!(said(|saying| saying.report_data = [8; 64]), Err(NotAGuest::ReportData));
     let old = NotAGuest::Tcb { status: TcbStatus::OutOfDate };
     assert_eq!(said(|saying| saying.module_svn = 2), Err(old));

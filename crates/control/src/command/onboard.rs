@@ -112,6 +112,7 @@ impl Control {
         self.fingerprints.remove(&before);
         self.fingerprints.insert(fingerprint, id);
         if is_kind || is_cards {
+            self.forget_attestation(id);
             self.drop_from_trial(id, "its hardware changed", now);
         }
         self.doubt_requirements(id, now);

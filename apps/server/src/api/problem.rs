@@ -93,6 +93,12 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("braked", StatusCode::CONFLICT, "The emergency brake is pulled", page!("braked")),
     ("busy", StatusCode::SERVICE_UNAVAILABLE, "No room just now", page!("busy")),
     (
+        "checked-lately",
+        StatusCode::TOO_MANY_REQUESTS,
+        "The rental was checked just now",
+        page!("checked-lately"),
+    ),
+    (
         "disk-full",
         StatusCode::INSUFFICIENT_STORAGE,
         "The server's disk is full",
@@ -161,6 +167,12 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
     ("rate-limited", StatusCode::TOO_MANY_REQUESTS, "Too many requests", page!("rate-limited")),
     ("rate-moved", StatusCode::CONFLICT, "The rate has moved", page!("rate-moved")),
     ("rate-rejected", StatusCode::CONFLICT, "The readings make no rate", page!("rate-rejected")),
+    (
+        "record-refused",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "The record is not this machine's, or none",
+        page!("record-refused"),
+    ),
     ("same-card", StatusCode::CONFLICT, "The card stands for another machine", page!("same-card")),
     ("same-machine", StatusCode::CONFLICT, "The machine has joined before", page!("same-machine")),
     ("season-refused", StatusCode::CONFLICT, "Not with this season", page!("season-refused")),
@@ -305,7 +317,7 @@ fn hint(refusal: &Refusal) -> Option<String> {
             "make a new invitation; each is for one machine"
         }
         Refusal::SameMachine => {
-            "retire the other worker first, or run the agent from its data folder"
+            "run the agent from its data folder; if that is lost, `iog worker invite --replace WORKER` lets it come again"
         }
         Refusal::SameCard { .. } => "retire the other worker, or wait until its attestation has ended",
         Refusal::InUse { .. } => "pause it, and try again when its rentals are over",

@@ -2,6 +2,7 @@
 
 mod attestation;
 mod blocks;
+mod canaries;
 mod coin;
 mod costaking;
 mod devices;
@@ -105,6 +106,7 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(machines::routes())
         .merge(speed::routes())
         .merge(onboarding::routes())
+        .merge(canaries::routes())
         .merge(proofs::routes())
         .merge(proofs_log::routes())
         .merge(locks::routes())

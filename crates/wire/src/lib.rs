@@ -7,6 +7,7 @@
 
 mod attestation;
 mod blocks;
+mod canary;
 mod coin;
 mod grants;
 mod job;
@@ -35,6 +36,10 @@ pub use blocks::{
     BlockGroup, BlockProof, BlockView, BlockWorker, BlockedRequest, BlocksSummary, ClaimAnswer,
     ClaimRequest, DayRewards, ExemptionRequest, MachineRewards, NetworkKey, ProofRequest,
     ReadyRule, ReadyView, RewardsView, WorkerRewards,
+};
+pub use canary::{
+    CanariesView, CanaryCard, CanaryRequest, CanaryView, CardFingerprint, FingerprintView, LikelyModel,
+    UnfitView,
 };
 pub use coin::{
     CoinRate, ConversionQuote, ConversionRequest, DepositRequest, GenesisRequest, GenesisView,

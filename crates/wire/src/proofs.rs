@@ -1,7 +1,7 @@
 //! Proofs of machines, as everyone may see them: what was asked, what came of it, and where it stands in the log.
 
 use serde::{Deserialize, Serialize};
-use units::{BlobId, Hour, WorkerId};
+use units::{BlobId, Hour, RentalId, WorkerId};
 use utoipa::ToSchema;
 
 use crate::Time;
@@ -82,6 +82,9 @@ pub struct ProofView {
     pub session: String,
     /// The machine.
     pub worker: WorkerId,
+    /// The rental in which it was given, at the renter's wish. Such a proof counts for that rental only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rental: Option<RentalId>,
     /// SHA-256 of the card's UUID, or of `cpu`.
     pub card: BlobId,
     /// The hour it counts for: a block's id.

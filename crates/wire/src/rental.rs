@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use units::{AccountId, Credits, Money, Name, ProjectId, QuoteId, RentalId, Resources, WorkerId};
 use utoipa::ToSchema;
 
-use crate::{NodeLockView, Order, Price, RefundView, Time};
+use crate::{NodeLockView, Order, Price, RefundView, Time, UnfitView};
 
 /// Takes a quote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -70,6 +70,9 @@ pub struct RentalView {
     /// What suppliers were paid for while it runs: a record for each day, and one for the rest at its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub worked: Vec<WorkedView>,
+    /// The first check by which a machine of it is not what was rented.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfit: Option<UnfitView>,
     /// What it came to, once it is settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<ReceiptView>,

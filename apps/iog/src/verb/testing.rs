@@ -74,6 +74,7 @@ pub(crate) fn quoted() -> RentalView {
         ended_at: None,
         nodes: (0..3).map(|number| node(number, "waiting")).collect(),
         worked: Vec::new(),
+        unfit: None,
         receipt: None,
     }
 }

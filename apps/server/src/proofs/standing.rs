@@ -2,7 +2,8 @@
 
 use control::{Control, Worker};
 use proofs::Task;
-use proofs::schedule::ProofRules;
+use proofs::canary::CanaryRules;
+use proofs::schedule::{Class, ProofRules};
 use rewards::checklist::in_force;
 use rewards::rule::Rule;
 use sha2::{Digest, Sha256};
@@ -16,6 +17,8 @@ pub(super) struct Standing {
     pub(super) owner: AccountId,
     pub(super) key: [u8; 32],
     pub(super) kind: DeviceKind,
+    /// What its machine says that it is: a key of the registry.
+    pub(super) claimed: Option<String>,
     /// How many cards are proved at one time.
     pub(super) cards: u32,
     /// What each of them is asked.
@@ -44,13 +47,28 @@ impl Standing {
 /// A machine as it stands now; nothing if it is not to be asked: it is silent, paused, shut out, serves somebody else,
 /// or is excused.
 pub(super) fn standing(state: &Control, id: WorkerId, now: Timestamp) -> Option<Standing> {
-    let worker = state.worker(id).filter(|worker| worker.is_open())?;
+    let worker = state.worker(id).filter(|worker| worker.takes_part())?;
     let parameters = state.parameters();
     let own = worker.checks.exemptions.iter().map(|exemption| &exemption.exemption);
     let excused = in_force(own, now).or(parameters.exempt).has(Rule::ProofOfWork);
     if excused || serves_others(state, worker) {
         return None;
     }
+    of(state, worker, |class, vram_mib| class.tasks(vram_mib))
+}
+
+/// A machine that is rented, as it is asked for its renter; nothing if it is not there, or nothing is asked of its like.
+pub(super) fn rented(state: &Control, id: WorkerId, rules: &CanaryRules) -> Option<Standing> {
+    let worker = state.worker(id).filter(|worker| worker.up)?;
+    of(state, worker, |class, vram_mib| class.canary(vram_mib, rules))
+}
+
+fn of(
+    state: &Control,
+    worker: &Worker,
+    tasks: impl FnOnce(&Class, u64) -> Vec<Task>,
+) -> Option<Standing> {
+    let parameters = state.parameters();
     let machine = &worker.machine;
     let (kind, cards) = match machine.gpu_model {
         Some(_) => (DeviceKind::Gpu, machine.offers.gpus.clamp(1, PROOF_CARDS_MAX)),
@@ -61,12 +79,20 @@ pub(super) fn standing(state: &Control, id: WorkerId, now: Timestamp) -> Option<
         owner: worker.owner,
         key: *worker.public_key.sha256(),
         kind,
+        claimed: claimed(state, worker),
         cards,
-        tasks: class.tasks(machine.vram_mib),
+        tasks: tasks(class, machine.vram_mib),
         up_since: worker.uptime.since(),
-        concluded: worker.checks.work.map(|work| work.at),
+        concluded: worker.checks.work.last().map(|work| work.at),
         rules: parameters.proofs.clone(),
     })
+}
+
+/// What a machine's cards, or its processor, are by the registry.
+pub(crate) fn claimed(state: &Control, worker: &Worker) -> Option<String> {
+    let machine = &worker.machine;
+    let name = machine.gpu_model.as_ref().map_or(machine.cpu_model.as_str(), |model| model.text());
+    state.parameters().registry.entry(name).map(|(key, _)| key.to_owned())
 }
 
 /// Whether somebody who does not own it has a node on it: what is rented is not proved.

@@ -259,6 +259,7 @@ pub(crate) fn rental(state: &Control, rental: &Rental) -> RentalView {
             .map(|(index, it)| node(state, rental, (index, it)))
             .collect(),
         worked: rental.worked.iter().map(worked).collect(),
+        unfit: super::canaries::unfit(rental),
         receipt: receipt(state, rental),
         refund: super::locks::refund(rental),
     }

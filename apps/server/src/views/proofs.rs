@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use proofs::log::Entry;
 use proofs::{Judged, Outcome, Reason, Task};
 use serde::{Deserialize, Serialize};
-use units::{BlobId, Hour, WorkerId};
+use units::{BlobId, Hour, RentalId, WorkerId};
 use wire::{ProofTask, ProofView, Time};
 
 use super::{NETWORK, json};
@@ -21,6 +21,8 @@ pub(crate) const PROOF_ROWS: &str = "proof";
 pub(crate) const PROOF_SESSION_ROWS: &str = "proof-session";
 /// When each session was sealed, by its place in the log; each belongs to its machine and how it ended.
 pub(crate) const PROOF_OUTCOME_ROWS: &str = "proof-outcome";
+/// Places in the log of what was proved in a rental, by place; each belongs to the rental.
+pub(crate) const PROOF_RENTAL_ROWS: &str = "proof-rental";
 /// Roots of full subtrees of the log, by height and index.
 pub(crate) const PROOF_NODE_ROWS: &str = "proof-node";
 
@@ -35,6 +37,9 @@ pub(crate) struct ProofRow {
     pub(crate) tasks: Vec<Task>,
     /// What the log says.
     pub(crate) entry: Entry,
+    /// The rental in which it was given, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rental: Option<RentalId>,
 }
 
 /// What a sealed session is kept under: in the order of the log.
@@ -59,24 +64,37 @@ pub(crate) fn outcome_owner(worker: WorkerId, outcome: &str) -> String {
 
 /// The rows of a session that was just sealed.
 pub(crate) fn proof_rows(sealed: &Sealed) -> Vec<Row> {
-    let Sealed { index, at, tasks, entry, nodes } = sealed;
+    let Sealed { index, at, tasks, entry, rental, nodes } = sealed;
     let id = proof_id(*index);
     let outcome = proofs::worst(&entry.tasks).to_string();
     let sealed_at = Time(units::Timestamp::from_millis(entry.sealed_ms));
     let session = HEXLOWER.encode(&entry.session);
     let row = |kind, id: String, owner: String, body| Row { kind, id, owner, body: Some(body) };
-    let whole =
-        ProofRow { index: *index, at: Time(*at), tasks: tasks.clone(), entry: entry.clone() };
+    let whole = ProofRow {
+        index: *index,
+        at: Time(*at),
+        tasks: tasks.clone(),
+        entry: entry.clone(),
+        rental: *rental,
+    };
     let network = || NETWORK.to_owned();
     let own = [
         row(PROOF_ROWS, id.clone(), entry.worker.to_string(), json(&whole)),
         row(PROOF_SESSION_ROWS, session, network(), json(index)),
-        row(PROOF_OUTCOME_ROWS, id, outcome_owner(entry.worker, &outcome), json(&sealed_at)),
+        row(
+            PROOF_OUTCOME_ROWS,
+            id.clone(),
+            outcome_owner(entry.worker, &outcome),
+            json(&sealed_at),
+        ),
     ];
     let node = |full: &proofs::log::Full| {
         row(PROOF_NODE_ROWS, node_id(full.height, full.index), network(), json(&full.hash))
     };
-    own.into_iter().chain(nodes.iter().map(node)).collect()
+    let canary =
+        |rental: &RentalId| row(PROOF_RENTAL_ROWS, id.clone(), rental.to_string(), json(index));
+    let canary = rental.as_ref().map(canary);
+    own.into_iter().chain(canary).chain(nodes.iter().map(node)).collect()
 }
 
 /// A session's row read back.
@@ -97,7 +115,7 @@ fn word(reason: Reason) -> String {
 
 /// A sealed session, as everyone may see it.
 pub(crate) fn proof(row: &ProofRow) -> ProofView {
-    let ProofRow { index, at, tasks, entry } = row;
+    let ProofRow { index, at, tasks, entry, rental } = row;
     let outcome = proofs::worst(&entry.tasks);
     let reason = entry.tasks.iter().find(|judged| judged.outcome() == outcome);
     let reason = reason.map_or(Reason::None, |judged| judged.reason);
@@ -106,6 +124,7 @@ pub(crate) fn proof(row: &ProofRow) -> ProofView {
     ProofView {
         session: HEXLOWER.encode(&entry.session),
         worker: entry.worker,
+        rental: *rental,
         card: BlobId::from_sha256(entry.card),
         hour: Hour::from_number(u32::try_from(entry.hour).unwrap_or(u32::MAX)),
         asked_at: *at,

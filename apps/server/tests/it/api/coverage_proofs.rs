@@ -21,6 +21,25 @@ pub(super) const WHO_MAY: &[MayRow] = &[
         "x",
         [401, 401, 401, 401, 401, 401, 422],
     ),
+    // It has ended, so there is nothing to check.
+    (
+        "POST /v1/rentals/{id}/canary",
+        "/v1/rentals/{ended}/canary",
+        "",
+        [401, 403, 404, 404, 409, 409, 401],
+    ),
+    (
+        "GET /v1/rentals/{id}/canaries",
+        "/v1/rentals/{rental}/canaries",
+        "",
+        [401, 200, 404, 404, 200, 200, 401],
+    ),
+    (
+        "GET /v1/proofs/devices/{id}/fingerprint",
+        "/v1/proofs/devices/{proven}/fingerprint",
+        "",
+        [200; 7],
+    ),
     ("GET /v1/io-worker/challenge/binary", "/v1/io-worker/challenge/binary", "", [200; 7]),
     (
         "POST /v1/io-worker/challenge/binary",
@@ -51,6 +70,12 @@ pub(super) const TOLD_TWICE: &[TwiceRow] = &[
         Once::Otherwise("messages are numbered, and the last said again is answered as before"),
     ),
     ("POST /v1/io-worker/challenge/binary", "", "", Once::Otherwise("it changes nothing")),
+    (
+        "POST /v1/rentals/{id}/canary",
+        "",
+        "",
+        Once::Otherwise("the same nonce again is the same check"),
+    ),
 ];
 
 /// As [`super::coverage::LISTS`].

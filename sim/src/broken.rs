@@ -33,6 +33,8 @@ pub enum Invariant {
     Notice,
     /// The log of proofs hashes to what was sealed, and who is paid has proved their work.
     Proofs,
+    /// Nobody is ready before all is done, no newcomer serves a renter, and no trial comes near any money.
+    Newcomers,
     /// How reliable a machine is said to be follows from what it did.
     Conduct,
     /// Effects follow durable entries, replay gives the live state, and the chain of hashes holds.
@@ -87,6 +89,9 @@ impl fmt::Display for Invariant {
             Self::Notice => "a spot rental that is told to go has all of its notice",
             Self::Proofs => {
                 "the log hashes to what was sealed, and who is paid has proved their work"
+            }
+            Self::Newcomers => {
+                "nobody is ready before all is done, and no trial comes near any money"
             }
             Self::Conduct => "how reliable a machine is said to be follows from what it did",
             Self::I7Journal => "I7 effects follow durable entries, and replay gives the live state",

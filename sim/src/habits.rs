@@ -285,6 +285,9 @@ impl World {
             .collect();
         let Some(index) = self.dice.pick(&own).copied() else { return };
         let worker = self.machines[index].id;
+        if self.plan.novelties.newcomers && self.dice.chance(400) {
+            return self.renew(index);
+        }
         match self.dice.between(0, 9) {
             0..=4 => {
                 let paused = self.dice.chance(400);

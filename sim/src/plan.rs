@@ -74,8 +74,12 @@ pub(crate) struct Novelties {
     pub(crate) leaps: bool,
     /// Whether proofs of work are asked for, and a verifier seals what comes of them.
     pub(crate) proofs: bool,
+    /// Whether nodes are disturbed, and records of time-lock handed over.
+    pub(crate) locks: bool,
     /// Whether the operator takes versions of the parameters back.
     pub(crate) second_thoughts: bool,
+    /// Whether machines are pending at first and are tried, and change their hardware.
+    pub(crate) newcomers: bool,
     /// How many hours pass in silence after everything is over, each time before people come for what is theirs.
     pub(crate) silences: Vec<u64>,
 }
@@ -92,7 +96,21 @@ impl Novelties {
         let silences = (0..several).filter_map(|_| dice.pick(&hours).copied()).collect();
         let (proofs, second_thoughts) = (coin && dice.chance(350), dice.chance(300));
         let rush = spot && dice.chance(300);
-        Self { spot, rush, cards, votes, seasons, leaps, proofs, second_thoughts, silences }
+        let newcomers = dice.chance(400);
+        let locks = dice.chance(450);
+        Self {
+            spot,
+            rush,
+            cards,
+            votes,
+            seasons,
+            leaps,
+            proofs,
+            locks,
+            second_thoughts,
+            newcomers,
+            silences,
+        }
     }
 }
 

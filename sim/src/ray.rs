@@ -93,7 +93,10 @@ impl World {
             1..=2 => JobPhase::Failed { message: "exit code 1".to_owned() },
             _ => JobPhase::Succeeded,
         };
-        let ends = runs + self.dice.seconds(1, 300);
+        // The stress job of a trial has the trial's bits, and runs for as long as it is told to.
+        let is_stress = job.bits() == node.rental.bits();
+        let (least, most) = if is_stress { (61, 100) } else { (1, 300) };
+        let ends = runs + self.dice.seconds(least, most);
         self.ray_later(index, node, birth, ends, RayEvent::Job(job, end));
     }
 

@@ -33,8 +33,24 @@ pub struct Tale {
     pub proved: u64,
     /// See above.
     pub disproved: u64,
+    /// Wrong proofs that were charged.
+    pub charged: u64,
+    /// Sessions of machines that are listed as less than they say.
+    pub relisted: u64,
     /// Versions of the parameters that were taken back while they waited.
     pub withdrawn: u64,
+    /// Trials of newcomers.
+    pub trials: u64,
+    /// Newcomers that became ready.
+    pub graduated: u64,
+    /// Machines that became ready again after a change of their hardware.
+    pub changed: u64,
+    /// Records of time-lock that were sealed.
+    pub records: u64,
+    /// Refunds after a settlement.
+    pub refunds: u64,
+    /// Records that opened a slash.
+    pub caught: u64,
 }
 
 impl Add for Tale {
@@ -56,7 +72,15 @@ impl Add for Tale {
             cards: self.cards + other.cards,
             proved: self.proved + other.proved,
             disproved: self.disproved + other.disproved,
+            charged: self.charged + other.charged,
+            relisted: self.relisted + other.relisted,
             withdrawn: self.withdrawn + other.withdrawn,
+            trials: self.trials + other.trials,
+            graduated: self.graduated + other.graduated,
+            changed: self.changed + other.changed,
+            records: self.records + other.records,
+            refunds: self.refunds + other.refunds,
+            caught: self.caught + other.caught,
         }
     }
 }

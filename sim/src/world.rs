@@ -43,6 +43,11 @@ pub(crate) enum Due {
     Assembly,
     Programs,
     Verdicts,
+    /// Somebody comes onto a rented card, or goes.
+    Disturbance,
+    /// A machine hands a record of time-lock over.
+    Records,
+    Newcomers,
     Rush,
     Leap,
     Silence(u64),
@@ -158,6 +163,9 @@ impl World {
             Due::Assembly => self.assemble(),
             Due::Programs => self.run_programs(),
             Due::Verdicts => self.verify()?,
+            Due::Disturbance => self.disturb(),
+            Due::Records => self.hand_over()?,
+            Due::Newcomers => self.welcome()?,
             Due::Rush => self.rush(),
             Due::Leap => self.leap(),
             Due::Silence(hours) => self.pass(hours),
@@ -175,6 +183,7 @@ impl World {
 
     /// The first people and machines come in, under a clear sky.
     fn found(&mut self) -> Step {
+        self.found_onboarding()?;
         for index in 0..self.plan.renters {
             let account = AccountId::from_bits(self.fresh_bits());
             let project = ProjectId::from_bits(self.fresh_bits());
@@ -243,7 +252,13 @@ impl World {
         }
         if self.plan.novelties.proofs {
             self.ask_for_proofs();
+        }
+        if self.plan.coin {
             self.agenda.at(self.now.after(seconds(10)), Due::Verdicts);
+        }
+        if self.plan.novelties.locks {
+            self.agenda.at(self.now.after(seconds(20)), Due::Disturbance);
+            self.agenda.at(self.now.after(seconds(25)), Due::Records);
         }
         if self.plan.novelties.rush {
             self.agenda.at(self.now.after(seconds(30)), Due::Rush);
@@ -366,6 +381,7 @@ impl World {
 
     fn what_is_open(&self) -> Vec<String> {
         let mut open = self.auditor.open();
+        open.extend(self.open_trials());
         if self.server.control.is_none() {
             open.push("the control plane is down".to_owned());
         }

@@ -11,9 +11,12 @@ mod burns;
 mod coin;
 mod conduct;
 mod hours;
+mod locks;
 mod motions;
+mod newcomers;
 mod notice;
 mod prices;
+mod proving;
 mod rentals;
 mod rules;
 mod seasons;
@@ -33,7 +36,9 @@ use crate::auditor::brake::Brakes;
 use crate::auditor::burns::Burns;
 use crate::auditor::coin::Worth;
 use crate::auditor::conduct::Weeks;
+use crate::auditor::locks::Locks;
 use crate::auditor::motions::Motions;
+use crate::auditor::newcomers::Newcomers;
 use crate::auditor::prices::Prices;
 use crate::auditor::rentals::View;
 use crate::auditor::rules::Rules;
@@ -65,6 +70,8 @@ struct Belief {
     programs: Programs,
     prices: Prices,
     verdicts: Verdicts,
+    locks: Locks,
+    newcomers: Newcomers,
     weeks: Weeks,
     owners: BTreeMap<ProjectId, AccountId>,
     /// What a coin is worth.
@@ -317,7 +324,10 @@ impl Belief {
         changed |= self.see_seasons(control, body)?;
         self.see_prices(control, body)?;
         self.see_conduct(control, body);
+        self.see_newcomers(control, body)?;
         self.see_verdicts(control, body)?;
+        let sealed = self.see_locks(control, body)?;
+        changed |= sealed;
         changed |= self.see_blocks(control, body)?;
         changed |= self.see_stakes(control, body)?;
         let mut known = 0;

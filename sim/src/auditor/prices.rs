@@ -62,7 +62,10 @@ impl Belief {
                 .try_for_each(|(id, worker)| self.see_price(control, id, worker, stepped));
         }
         match &body.command {
-            Command::Join { worker, .. } | Command::ChangeMachine { worker, .. } => {
+            Command::Join { worker, .. }
+            | Command::ChangeMachine { worker, .. }
+            | Command::SealProof { worker, .. }
+            | Command::MeasureConnection { worker, .. } => {
                 let Some(known) = control.worker(*worker) else { return Ok(()) };
                 self.see_price(control, *worker, known, false)
             }

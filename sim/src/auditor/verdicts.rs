@@ -7,64 +7,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::{Actor, Body, Command, Control, ProofSaid, SealedRecord};
-use proofs::Reason;
 use rewards::block::{Proof, Row};
+use rewards::rule::Rule;
 use sha2::{Digest, Sha256};
-use units::{Hour, Timestamp, WorkerId};
+use units::{Hour, SlashId, WorkerId};
 
 use super::Belief;
+use super::proving::Proven;
 use crate::broken::{Invariant, Step, must};
 
 /// Proofs that came to a verdict.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Verdicts {
     leaves: Vec<[u8; 32]>,
-    of: BTreeMap<WorkerId, Standing>,
-}
-
-/// What a machine's proofs have come to.
-#[derive(Clone, Debug, Default)]
-struct Standing {
-    /// By hour: when the last challenge was given that came to something, and whether that was good.
-    hours: BTreeMap<Hour, (Timestamp, bool)>,
-    /// Of the newest round: when it began, and which cards have passed.
-    round: Option<(Timestamp, BTreeSet<[u8; 32]>)>,
-}
-
-impl Standing {
-    fn judge(&mut self, at: Timestamp, good: bool, by_card: bool) {
-        let before = self.hours.get(&Hour::of(at));
-        // Of a round one bad card is enough, whichever comes last.
-        let spoiled = by_card && before.is_some_and(|(when, was)| *when == at && !was);
-        self.hours.insert(Hour::of(at), (at, good && !spoiled));
-        while self.hours.len() > 4 {
-            self.hours.pop_first();
-        }
-    }
-
-    /// A card has passed: whether all of them have.
-    fn card(&mut self, at: Timestamp, card: [u8; 32], cards: u32) -> bool {
-        let (_, passed) = match &mut self.round {
-            Some(round) if round.0 == at => round,
-            round => round.insert((at, BTreeSet::new())),
-        };
-        passed.insert(card);
-        passed.len() >= usize::try_from(cards).unwrap_or(usize::MAX)
-    }
-}
-
-/// Whether a session is good, bad, or neither, by why its tasks ended.
-fn came_to(proof: &SealedRecord) -> Option<bool> {
-    let reasons = || proof.entry.tasks.iter().map(|task| task.reason);
-    let is_bad = |reason| {
-        matches!(reason, Reason::Late | Reason::Path | Reason::Row | Reason::Walk | Reason::Puzzle)
-    };
-    if reasons().any(is_bad) {
-        return Some(false);
-    }
-    let mut tried = reasons().filter(|reason| *reason != Reason::Skipped).peekable();
-    let any = tried.peek().is_some();
-    (any && tried.all(|reason| reason == Reason::None)).then_some(true)
+    pub(super) of: BTreeMap<WorkerId, Proven>,
+    /// Slashes that wrong proofs led to.
+    pub(super) charges: BTreeSet<SlashId>,
+    /// The version of the rules that was in effect.
+    version: u32,
 }
 
 /// Merkle tree hash of leaves (section 2.1.1 of RFC 9162).
@@ -85,12 +45,27 @@ fn root(leaves: &[[u8; 32]]) -> [u8; 32] {
     }
 }
 
+impl Verdicts {
+    /// What a machine has proved is proved no more.
+    pub(super) fn forget(&mut self, worker: WorkerId) {
+        self.of.remove(&worker);
+    }
+}
+
+impl Verdicts {
+    /// The log has one entry more, with this hash.
+    pub(super) fn logged(&mut self, leaf: [u8; 32]) {
+        self.leaves.push(leaf);
+    }
+}
+
 impl Belief {
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "commands that are not looked at here are looked at elsewhere, or move nothing"
     )]
     pub(super) fn see_verdicts(&mut self, control: &Control, body: &Body) -> Step {
+        self.see_excused(control);
         match &body.command {
             Command::SealProof { worker, proof } => {
                 let right = body.by == Actor::Clock
@@ -98,12 +73,25 @@ impl Belief {
                     && !proof.tasks.is_empty()
                     && proof.tasks.len() == proof.entry.tasks.len();
                 must(right, Invariant::Proofs, || format!("{body:?} was sealed"))?;
-                self.sealed(*worker, proof);
+                self.sealed(control, *worker, proof)?;
                 self.log_agrees(control)
             }
             Command::RecordProof { worker, verdict } if verdict.proof == ProofSaid::Work => {
-                let standing = self.verdicts.of.entry(*worker).or_default();
-                standing.judge(verdict.at, verdict.passed, false);
+                let proven = self.verdicts.of.entry(*worker).or_default();
+                proven.vouch(verdict.at, verdict.passed);
+                self.is_shut_out_if_failed(control, *worker)
+            }
+            Command::Exempt { worker, exemption } => {
+                if exemption.exemption.rules.has(Rule::ProofOfWork) {
+                    self.verdicts.of.entry(*worker).or_default().forgive();
+                }
+                self.is_shut_out_if_failed(control, *worker)
+            }
+            Command::Join { worker, .. } | Command::ChangeMachine { worker, .. } => {
+                let checks = control.worker(*worker).map(|it| &it.checks);
+                if checks.is_some_and(|checks| checks.work.last().is_none()) {
+                    self.verdicts.of.entry(*worker).or_default().forget_rounds();
+                }
                 Ok(())
             }
             Command::Retire { worker } => {
@@ -114,22 +102,18 @@ impl Belief {
         }
     }
 
-    fn sealed(&mut self, worker: WorkerId, proof: &SealedRecord) {
+    fn sealed(&mut self, control: &Control, worker: WorkerId, proof: &SealedRecord) -> Step {
         let leaf = Sha256::new().chain_update([0]).chain_update(proof.entry.bytes());
         self.verdicts.leaves.push(leaf.finalize().into());
-        let standing = self.verdicts.of.entry(worker).or_default();
-        match came_to(proof) {
-            Some(true) => {
-                if standing.card(proof.at, proof.entry.card, proof.cards) {
-                    standing.judge(proof.at, true, true);
-                }
-                self.tale.proved += 1;
-            }
-            Some(false) => {
-                standing.judge(proof.at, false, true);
-                self.tale.disproved += 1;
-            }
-            None => {}
+        if proof.rental.is_none() { self.see_proved(control, worker, proof) } else { Ok(()) }
+    }
+
+    /// Once nobody is asked to prove, nobody has failed to.
+    fn see_excused(&mut self, control: &Control) {
+        let number = control.version().number;
+        let before = std::mem::replace(&mut self.verdicts.version, number);
+        if before != number && self.rules.excuses_all_from_work(number) {
+            self.verdicts.of.values_mut().for_each(Proven::forgive);
         }
     }
 
@@ -149,20 +133,21 @@ impl Belief {
         let worker = row.device.worker;
         let asked = self.rules.asks_for_work(version);
         let proof = row.device.proofs.work;
-        let standing = self.verdicts.of.get(&worker).and_then(|it| it.hours.get(&hour));
-        let is_good = standing.is_some_and(|(_, good)| *good);
-        let may_be_excused = || {
-            let own = control.worker(worker).is_some_and(|it| !it.checks.exemptions.is_empty());
-            own || row.device.hired || self.rules.excuses_all_from_work(version)
+        let none = Proven::default();
+        let proven = self.verdicts.of.get(&worker).unwrap_or(&none);
+        let (is_good, may_be_hired) = proven.of_hour(hour);
+        let excused = self.is_excused_in(control, worker, (hour, version))
+            || (row.device.hired && may_be_hired);
+        let expected = match (asked, excused, is_good) {
+            (false, _, _) => Proof::NotAsked,
+            (true, true, _) => Proof::Exempt,
+            (true, false, true) => Proof::Passed,
+            (true, false, false) => Proof::Failed,
         };
-        let agrees = match proof {
-            Proof::NotAsked => !asked,
-            Proof::Passed => asked && is_good,
-            Proof::Exempt => asked && may_be_excused(),
-            Proof::Failed => asked && row.outcome.payout().is_zero(),
-        };
+        let is_paid = !row.outcome.payout().is_zero();
+        let agrees = proof == expected && !(is_paid && proof == Proof::Failed);
         must(agrees, Invariant::Proofs, || {
-            format!("{worker} is paid by {row:?} of {hour}, asked {asked}, proved {standing:?}")
+            format!("{worker} is paid by {row:?} of {hour}, expected {expected:?} of {proven:?}")
         })
     }
 }

@@ -165,7 +165,7 @@ impl Control {
         let mut free: BTreeMap<(AccountId, &PriceKey), u64> = BTreeMap::new();
         for (id, worker) in &self.workers {
             let Some(key) = worker.priced.key.as_deref() else { continue };
-            if worker.paused || worker.checks.is_shut_out() {
+            if worker.paused || worker.checks.is_shut_out() || !worker.onboarding.is_ready() {
                 continue;
             }
             let minutes = worker.uptime.millis_in(hour, now.min(hour.end())) / MINUTE_MILLIS;

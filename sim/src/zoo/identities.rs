@@ -49,9 +49,9 @@ fn apart(seed: u64) -> Row {
     let tally = &sum.tally;
     assert!(tally.of(Outcome::Fail) + tally.of(Outcome::Slow) == 0 && tally.paid > 0, "{sum:?}");
     row(
-        "four machines by name with one H100, each called at its own moment",
+        "four machines by name with one H100, were each called at its own moment only",
         &sum,
-        "**not caught**".to_owned(),
+        "paid; so they are called in company, below".to_owned(),
         "four times the pay, for four times the stake",
     )
 }

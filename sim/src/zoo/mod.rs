@@ -4,7 +4,7 @@
 //! # Invariants
 //! - A seed decides everything: the table is the same every time.
 //! - Bytes are real, at 256 rows and 64 blocks; times are those of the tasks that the rules ask for, by the rates of
-//!   the fingerprints.
+//!   the fingerprints. Only in company are sessions reckoned.
 //!
 //! Absent on purpose: real cards, real networks, real clocks.
 
@@ -12,6 +12,7 @@ mod animal;
 mod blind;
 mod card;
 mod cast;
+mod company;
 mod hours;
 mod identities;
 mod letters;
@@ -34,13 +35,14 @@ const SEED: u64 = 1;
 /// # Panics
 /// When a bound does not hold.
 pub fn report() -> String {
-    let honest = all(cast::HONEST_ONES);
+    let (honest, houses) = (all(cast::HONEST_ONES), company::honest(SEED));
     let cheats = [
         ("Something else is computed", all(cast::PRODUCTS)),
         ("The same, by who breaks off rather than fail", all(cast::SHY)),
         ("Something else computes", all(cast::CARDS)),
         ("Somebody else speaks, or late on purpose", all(cast::LINES)),
         ("One card for several, or only sometimes", identities::rows(SEED)),
+        ("One card for several that are called in company", company::cheats(SEED)),
         ("Messages that are none", letters::rows(SEED)),
         ("The verifier cheats", verifiers::rows(SEED)),
     ];
@@ -49,6 +51,7 @@ pub fn report() -> String {
         section(&mut text, title, rows);
     }
     section(&mut text, "Nobody cheats", &honest);
+    section(&mut text, "Nobody cheats, in company", &houses);
     text
 }
 

@@ -1,10 +1,13 @@
-//! The verifier: sessions of proofs come to verdicts of every kind, for every card of a machine or for some of them;
-//! and somebody who is no verifier says so too.
+//! The verifier: sessions of proofs come to verdicts as the machines are that give them, for every card of a machine or
+//! for some of them; renters have what they rent checked; and somebody who is no verifier says so too.
+//!
+//! # Invariants
+//! - Whoever is what he says and proves it is never charged, and never listed as less.
 
-use control::{Actor, Command, SealedRecord};
+use control::{Actor, Command, FingerprintRecord, SealedRecord};
 use proofs::log::Entry;
 use proofs::{Judged, Matmul, Memory, Puzzle, Reason, Task};
-use units::{BlobId, Hour, Timestamp, WorkerId};
+use units::{BlobId, Hour, RentalId, SlashId, Timestamp, WorkerId};
 
 use crate::broken::{Invariant, Step, must};
 use crate::people::Purpose;
@@ -58,8 +61,54 @@ const TASKS: [Task; 3] = [
     }),
 ];
 
+/// What cards are measured to be, by the registry of the first day.
+const MODELS: [&str; 5] = ["h100-80gb-hbm3", "a100-sxm4-80gb", "rtx-4090", "rtx-3060", "t4"];
+
+/// What a machine is, whatever it says: the same all its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nature {
+    /// What it says, on a line that breaks now and then.
+    Honest,
+    /// Too slow, mostly.
+    Slow,
+    /// It makes answers up, now and then.
+    Forger,
+    /// It breaks off what goes badly.
+    Mute,
+    /// A slower model than it says.
+    Lesser,
+    /// Anything at any time.
+    Wild,
+}
+
+impl Nature {
+    fn of(worker: WorkerId) -> Self {
+        match (worker.bits() >> 64) % 12 {
+            0 => Self::Slow,
+            1 => Self::Forger,
+            2 => Self::Mute,
+            3 => Self::Lesser,
+            4 => Self::Wild,
+            _ => Self::Honest,
+        }
+    }
+
+    /// In how many of a thousand sessions a task ends well, and how it ends otherwise.
+    const fn habit(self) -> (u64, &'static [Reason]) {
+        match self {
+            Self::Honest | Self::Lesser => {
+                (950, &[Reason::Answer, Reason::Expired, Reason::Verifier])
+            }
+            Self::Slow => (300, &[Reason::Late]),
+            Self::Forger => (800, &[Reason::Row, Reason::Path, Reason::Walk, Reason::Puzzle]),
+            Self::Mute => (500, &[Reason::Unable, Reason::Expired]),
+            Self::Wild => (0, &REASONS),
+        }
+    }
+}
+
 impl World {
-    /// Proofs of work are asked for, and little else.
+    /// Little but proofs is asked of machines.
     pub(crate) fn ask_for_proofs(&mut self) {
         let rules = r#"{"exempt":["cluster-formation","wallet","connectivity","uptime",
             "account-wallets","supplier-agreement","payout-address"],
@@ -75,37 +124,63 @@ impl World {
         if !self.raining {
             return Ok(());
         }
-        let later = self.dice.seconds(1, 15);
+        let rest = if self.plan.novelties.proofs { 15 } else { 60 };
+        let later = self.dice.seconds(1, rest);
         self.agenda.at(self.now.after(later), Due::Verdicts);
         let machine = self.dice.index(self.machines.len());
         let (worker, gpus) = (self.machines[machine].id, self.machines[machine].record.offers.gpus);
         let cards = gpus.max(1);
-        let at = self.asked_at();
-        // Most machines pass with all cards, some with one card twice, some leave one out.
+        let is_wild = Nature::of(worker) == Nature::Wild;
+        let at = self.asked_at(is_wild);
+        // Most pass with all cards, the wild with one card twice, or leave one out.
         for card in 0..cards {
-            let card = if self.dice.chance(930) { card } else { 0 };
+            let card = if is_wild && self.dice.chance(200) { 0 } else { card };
             let proof = self.session(worker, card, (at, cards));
             self.seal(worker, proof)?;
         }
-        Ok(())
+        self.is_fair_to(worker)
     }
 
     /// When a challenge was given whose verdict comes now: just now, or some time ago.
-    fn asked_at(&mut self) -> Timestamp {
-        let ago = if self.dice.chance(850) { 0 } else { self.dice.between(0, 4_000_000) };
+    fn asked_at(&mut self, is_wild: bool) -> Timestamp {
+        let ago =
+            if is_wild && self.dice.chance(150) { self.dice.between(0, 4_000_000) } else { 0 };
         Timestamp::from_millis(self.server_clock().millis().saturating_sub(ago))
+    }
+
+    /// An honest machine has failed nothing, counts as what it says, and owes nothing for its proofs.
+    fn is_fair_to(&self, id: WorkerId) -> Step {
+        let worker = self.server.control.as_ref().and_then(|control| control.worker(id));
+        let Some(checks) = worker.map(|worker| &worker.checks) else { return Ok(()) };
+        let nature = Nature::of(id);
+        let clean = checks.failed.is_none() && checks.charged.is_none();
+        let honest = nature != Nature::Honest || (clean && checks.likeness.counts_as.is_none());
+        let patient = !matches!(nature, Nature::Slow | Nature::Mute | Nature::Lesser) || clean;
+        must(honest && patient, Invariant::Proofs, || format!("{id} is {nature:?}: {checks:?}"))
     }
 
     fn session(&mut self, worker: WorkerId, card: u32, round: (Timestamp, u32)) -> SealedRecord {
         let (at, cards) = round;
-        let all_pass = self.dice.chance(600);
+        let nature = Nature::of(worker);
         let count = self.dice.index(TASKS.len()) + 1;
-        let mut judged = || {
-            let reason = *self.dice.pick(&REASONS).expect("twenty");
-            let reason = if all_pass { Reason::None } else { reason };
+        let (good, others) = nature.habit();
+        // The wild are all good often enough to pass now and then.
+        let all_pass = self.dice.chance(if nature == Nature::Wild { 600 } else { good });
+        let worst = if all_pass { None } else { self.dice.pick(others).copied() };
+        let one = self.dice.index(count);
+        let mut judged = |index: usize| {
+            let wild = (nature == Nature::Wild).then(|| self.dice.pick(&REASONS).copied());
+            let reason = match worst {
+                None => Reason::None,
+                Some(worst) => wild.flatten().unwrap_or(match index.cmp(&one) {
+                    std::cmp::Ordering::Less => Reason::None,
+                    std::cmp::Ordering::Equal => worst,
+                    std::cmp::Ordering::Greater => Reason::Skipped,
+                }),
+            };
             Judged { reason, elapsed_us: self.dice.between(1, 2_000_000), rate: self.dice.next() }
         };
-        let tasks: Vec<Judged> = (0..count).map(|_| judged()).collect();
+        let tasks: Vec<Judged> = (0..count).map(&mut judged).collect();
         let mut bytes = || {
             let mut all = [0; 32];
             all.as_chunks_mut::<8>()
@@ -132,8 +207,39 @@ impl World {
             tasks,
         };
         let tasks = TASKS[..count].to_vec();
-        let (rental, fingerprint, slash) = (None, None, None);
+        let (rental, fingerprint) = (self.checked_rental(), self.measured(worker));
+        let slash = self.dice.chance(950).then(|| SlashId::from_bits(self.fresh_bits()));
         SealedRecord { at, cards, tasks, entry, rental, fingerprint, slash }
+    }
+
+    /// Now and then it is a renter who has what he rents checked, or had.
+    fn checked_rental(&mut self) -> Option<RentalId> {
+        if !self.dice.chance(60) {
+            return None;
+        }
+        let renter = self.dice.index(self.people.renters.len());
+        let rentals = self.people.renters[renter].rentals.clone();
+        self.dice.pick(&rentals).copied()
+    }
+
+    /// What rates say of a card, if enough was measured.
+    fn measured(&mut self, worker: WorkerId) -> Option<FingerprintRecord> {
+        let registry = &self.server.control.as_ref()?.parameters().registry;
+        let machine = self.machines.iter().find(|machine| machine.id == worker)?;
+        let said = machine.record.gpu_model.as_ref()?;
+        let claimed = registry.entry(said.text())?.0.to_owned();
+        if self.dice.chance(300) {
+            return None;
+        }
+        let any = (*self.dice.pick(&MODELS).expect("five")).to_owned();
+        let (model, slower) = match Nature::of(worker) {
+            Nature::Lesser if self.dice.chance(900) => (Some(any), true),
+            Nature::Wild => (Some(any).filter(|_| self.dice.chance(800)), self.dice.chance(500)),
+            Nature::Honest if self.dice.chance(30) => (None, false),
+            _ => (Some(claimed.clone()), false),
+        };
+        let probability_bp = if model.is_some() { 9_000 } else { 0 };
+        Some(FingerprintRecord { claimed, model, probability_bp, slower })
     }
 
     /// A verdict is told: as it is, or so that it must be refused.

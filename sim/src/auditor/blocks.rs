@@ -86,6 +86,7 @@ impl Belief {
             let alone = closed == 1 && !self.is_any_slash_over(control);
             self.see_rows(control, alone)?;
             self.see_trials(control, open, closed);
+            self.is_nominated_by_proofs(control, next)?;
         }
         self.blocks.open = Some(next);
         let late = matches!(body.command, Command::Wake {}) && next.end().after(HOUR) <= self.at;
@@ -175,6 +176,7 @@ impl Belief {
             all += units;
             let life = self.blocks.lives.get(&worker);
             let minutes = life.map_or(0, |life| life.minutes(*hour, self.at));
+            let minutes = minutes.min(self.allowed(control, worker, *hour));
             let agrees = minutes == u64::from(row.device.proofs.up_minutes)
                 && (units == 0 || row.device.missing.is_empty());
             must(agrees, Invariant::I5Blocks, || {

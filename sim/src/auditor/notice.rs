@@ -43,12 +43,10 @@ impl Belief {
     ) -> Step {
         let Command::TurnedAway { project, order } = &body.command else { return Ok(()) };
         let model = |rental: &Rental| {
-            let mut models = rental
-                .nodes
-                .iter()
-                .filter_map(|node| control.worker(node.seat.worker)?.machine.gpu_model.as_ref());
+            let of = |worker| control.counts_as(control.worker(worker)?).gpu_model.clone();
+            let mut models = rental.nodes.iter().filter_map(|node| of(node.seat.worker));
             let asked = order.filters.gpu_model.as_ref();
-            models.any(|model| asked.is_none_or(|asked| asked == model))
+            models.any(|model| asked.is_none_or(|asked| *asked == model))
         };
         let stays = |rental: &&Rental| {
             let runs = matches!(rental.stage, Stage::Running { .. });

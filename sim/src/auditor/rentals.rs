@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use control::{Actor, Body, Command, Control, Node, NodeStage, Rental};
+use control::{Actor, Body, Command, Control, DisturbedRecord, Node, NodeStage, Rental};
 use ledger::Holder;
 use market::{Ending, Stage, Terms};
 use units::{AccountId, HOUR, RentalId, Timestamp, WorkerId};
 
 use super::Belief;
 use super::hours::Hours;
+use super::locks::{NodeTime, said_ready};
 use super::terms::{Sum, asset, comes_to, held, hourly, receipt_agrees};
 use crate::broken::{Broken, Invariant, Step, must};
 
@@ -33,6 +34,10 @@ pub(super) struct View {
     jobs: BTreeMap<&'static str, usize>,
     /// When its machines are wanted back, if they are.
     pub(super) wanted_back: Option<Timestamp>,
+    /// What went back after the settlement.
+    pub(super) refunded: u64,
+    /// How many nodes of it may yet give back in this entry.
+    refunds_due: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +46,7 @@ struct NodeView {
     stage: NodeStage,
     since: Option<Timestamp>,
     hours: Hours,
+    time: NodeTime,
 }
 
 impl View {
@@ -64,7 +70,41 @@ impl View {
             nodes,
             jobs: BTreeMap::new(),
             wanted_back: None,
+            refunded: 0,
+            refunds_due: 0,
         }
+    }
+
+    /// Whether more of it is given back in this entry.
+    pub(super) const fn refunds_follow(&self) -> bool {
+        self.refunds_due > 0
+    }
+
+    pub(super) fn times(&self) -> impl Iterator<Item = &NodeTime> {
+        self.nodes.iter().map(|node| &node.time)
+    }
+
+    pub(super) fn time_of(&mut self, node: u32) -> Option<&mut NodeTime> {
+        self.clock_of(node).map(|(time, _)| time)
+    }
+
+    /// What time-lock says of a node, and its hours.
+    pub(super) fn clock_of(&mut self, node: u32) -> Option<(&mut NodeTime, &Hours)> {
+        let node = self.nodes.get_mut(usize::try_from(node).ok()?)?;
+        Some((&mut node.time, &node.hours))
+    }
+
+    /// It is settled: for each node, whole minutes that were certain and that records have taken since.
+    fn end(&mut self, rental: &Rental, at: Timestamp, ran: Option<Duration>) -> Vec<u128> {
+        let charged = self.minutes(rental, at, ran);
+        let booked = u128::from(self.terms.hours) * 60;
+        let nodes = self.nodes.iter_mut().zip(charged);
+        let owed = nodes.map(|(seen, (_, charged))| {
+            let minutes = (u128::from(seen.served_by(at)) / 60_000).min(booked);
+            let served = seen.hours.counted();
+            seen.time.end(minutes, charged - minutes, served, &seen.hours)
+        });
+        owed.collect()
     }
 
     /// Whole minutes of each node by now, with what a renter who ends a rental that `ran` so long owes of the
@@ -73,7 +113,9 @@ impl View {
         let booked = u128::from(self.terms.hours) * 60;
         let of = |(seen, node): (&NodeView, &Node)| {
             let mut minutes = (u128::from(seen.served_by(at)) / 60_000).min(booked);
-            let stood = node.stage == NodeStage::Ready && node.silent_since.is_none();
+            let stood = node.stage == NodeStage::Ready
+                && node.silent_since.is_none()
+                && !seen.time.disturbed;
             if let Some(ran) = ran.filter(|_| stood) {
                 let least = u128::from(self.terms.minimum_minutes);
                 let ran = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
@@ -89,7 +131,8 @@ impl View {
 
 impl NodeView {
     fn new(node: &Node) -> Self {
-        Self { worker: node.seat.worker, stage: node.stage, since: None, hours: Hours::default() }
+        let (hours, time) = (Hours::default(), NodeTime::default());
+        Self { worker: node.seat.worker, stage: node.stage, since: None, hours, time }
     }
 
     /// When its machine was last heard, if this entry says that it has fallen silent.
@@ -104,29 +147,66 @@ impl NodeView {
         if let Some(since) = self.since {
             hours.add(since, at);
         }
-        hours.counted()
+        self.time.counts(hours.counted(), &self.hours, self.since.map(|since| (since, at)))
+    }
+
+    /// It serves until then.
+    fn stop(&mut self, until: Timestamp) {
+        let Some(since) = self.since.take() else { return };
+        let told = self.hours.told();
+        self.time.served(since, if since < told { until.max(told) } else { until });
+        self.hours.add(since, until);
+    }
+
+    /// It says whether it is its renter's alone, while the rental runs or comes up. When it serves again, if it does.
+    fn says(
+        &mut self,
+        disturbed: Option<DisturbedRecord>,
+        runs: bool,
+        at: Timestamp,
+    ) -> Option<Timestamp> {
+        let whole = |at: u64| Timestamp::from_millis(at - at % 60_000);
+        let was = std::mem::replace(&mut self.time.disturbed, disturbed.is_some());
+        match (was, disturbed) {
+            (false, Some(by)) => {
+                let since = whole(by.since.min(at).millis());
+                self.stop(self.since.map_or(since, |from| from.max(since)));
+                None
+            }
+            (true, None) if runs => Some(whole(at.millis() + 59_999)),
+            (true, None) | (false, None) | (true, Some(_)) => None,
+        }
     }
 
     /// What was served until then is settled.
-    fn settle(&mut self, until: Timestamp) {
+    fn settle(&mut self, until: Timestamp, voids: bool) {
         if let Some(since) = self.since {
             self.hours.add(since, until);
         }
         self.hours.settle(until);
+        let live = self.since.map(|since| (since, until));
+        self.time.settle(self.hours.firm(voids), &self.hours, live);
     }
 
     /// What it has served by the end of this entry, given how it stands.
-    fn meter(&mut self, rental: &Rental, node: &Node, command: &Command, at: Timestamp) {
+    fn meter(&mut self, rental: &Rental, node: &Node, said: Said<'_>, at: Timestamp) {
+        let Said { command, ran, disturbed } = said;
         let runs = matches!(rental.stage, Stage::Running { .. });
-        let serves = runs && node.stage == NodeStage::Ready && node.silent_since.is_none();
+        let up = node.stage == NodeStage::Ready && node.silent_since.is_none();
+        let again = disturbed.and_then(|disturbed| self.says(disturbed, ran, at));
+        let heard = self.heard_last(command).unwrap_or(at).min(at);
+        // Who breaks while somebody else is there has broken all the same.
+        if self.time.disturbed && ran && !up && self.stage != NodeStage::Lost {
+            self.time.disturbed = false;
+            self.since = Some(self.hours.start(heard));
+        }
+        let serves = runs && up && !self.time.disturbed;
         match (self.since, serves) {
             (None, true) => {
-                self.since = Some(self.hours.start(at));
+                self.since = Some(self.hours.start(again.unwrap_or(at)));
             }
-            (Some(since), false) => {
-                let until = self.heard_last(command).unwrap_or(at).min(at);
-                self.hours.add(since, until);
-                self.since = None;
+            (Some(_), false) => {
+                self.stop(heard);
                 // A node that stands when its rental ends has done what it should.
                 let broke = runs || node.stage != NodeStage::Ready;
                 if broke && rental.terms.worked.void_broken_hour {
@@ -137,6 +217,16 @@ impl NodeView {
         }
         self.stage = node.stage;
     }
+}
+
+/// What one entry may say of a node.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    command: &'a Command,
+    /// Whether the rental ran before it.
+    ran: bool,
+    /// Whether it is disturbed, if its machine says that it is ready.
+    disturbed: Option<Option<DisturbedRecord>>,
 }
 
 const fn holds_money(stage: Stage) -> bool {
@@ -197,7 +287,7 @@ impl Belief {
             Invariant::Authority,
             || format!("{id} went from {before:?} to {after:?} by {:?}", body.command),
         )?;
-        self.see_money(rental, before, after)?;
+        self.see_money(control, rental, before, after)?;
         let reclaimed = after.ending() == Some(Ending::Reclaimed) && before.ending().is_none();
         self.tale.reclaimed += u64::from(reclaimed);
         if let Some(view) = self.rentals.get_mut(&id) {
@@ -213,19 +303,36 @@ impl Belief {
     fn see_nodes(&mut self, rental: &Rental, body: &Body) -> Step {
         let at = self.at;
         let Some(view) = self.rentals.get_mut(&rental.id) else { return Ok(()) };
+        let ran = matches!(view.stage, Stage::Running { .. });
+        let wanted = view.stage.wants_nodes();
+        // What a machine says after one of its nodes has ended the rental is not heard.
+        let ends = wanted && !rental.stage.wants_nodes();
+        let lost = |(seen, node): (&NodeView, &Node)| {
+            node.stage == NodeStage::Lost && seen.stage != NodeStage::Lost
+        };
+        let last = view.nodes.iter().zip(&rental.nodes).rposition(lost).filter(|_| ends);
+        let mut index = 0_u32;
         let recorded =
             rental.worked.len() > std::mem::replace(&mut view.records, rental.worked.len());
         let settled = rental.worked_until.filter(|_| recorded && holds_money(rental.stage));
         for (seen, node) in view.nodes.iter_mut().zip(&rental.nodes) {
             if let Some(until) = settled {
-                seen.settle(until);
+                seen.settle(until, rental.terms.worked.void_broken_hour);
             }
             let foreign =
                 matches!(&body.command, Command::Observe { worker, .. } if *worker != seen.worker);
             must(!foreign || seen.stage == node.stage, Invariant::Authority, || {
                 format!("a node of {} moved by the word of another machine", rental.id)
             })?;
-            seen.meter(rental, node, &body.command, at);
+            let place = usize::try_from(index).unwrap_or(usize::MAX);
+            let is_heard = wanted
+                && seen.stage != NodeStage::Lost
+                && last.is_none_or(|last| place < last);
+            let disturbed = said_ready(&body.command, (seen.worker, rental.id, index));
+            let disturbed = disturbed.filter(|_| is_heard);
+            let said = Said { command: &body.command, ran, disturbed };
+            seen.meter(rental, node, said, at);
+            index += 1;
         }
         Ok(())
     }
@@ -248,7 +355,13 @@ impl Belief {
         Ok(())
     }
 
-    fn see_money(&mut self, rental: &Rental, before: Stage, after: Stage) -> Step {
+    fn see_money(
+        &mut self,
+        control: &Control,
+        rental: &Rental,
+        before: Stage,
+        after: Stage,
+    ) -> Step {
         let (asset, escrow) = (asset(&rental.terms), Holder::Escrow(rental.id));
         let project = Holder::Project(rental.project);
         let at = self.at;
@@ -268,7 +381,21 @@ impl Belief {
         };
         let sum = comes_to(&rental.terms, &view.minutes(rental, at, ran));
         receipt_agrees(rental, &sum, view.held)?;
-        self.settle(rental.id, project, &sum)
+        let owed = view.end(rental, at, ran);
+        self.settle(rental.id, project, &sum)?;
+        self.refund_all(control, rental.id, &owed)
+    }
+
+    /// What was certain, and records took before the settlement, goes back after it.
+    fn refund_all(&mut self, control: &Control, id: RentalId, owed: &[u128]) -> Step {
+        for (node, minutes) in (0_u32..).zip(owed) {
+            let left = owed.iter().skip(usize::try_from(node).unwrap_or(0) + 1);
+            if let Some(view) = self.rentals.get_mut(&id) {
+                view.refunds_due = left.filter(|owed| **owed > 0).count();
+            }
+            self.refund(control, (id, node), *minutes)?;
+        }
+        Ok(())
     }
 
     /// What is held becomes payouts, fees and change.
@@ -385,7 +512,7 @@ impl Belief {
         let (asked, filters) = (&rental.order, &rental.order.filters);
         let fits = |(node, hour): (&Node, &units::Credits)| {
             let Some(worker) = control.worker(node.seat.worker) else { return false };
-            let machine = &worker.machine;
+            let machine = control.counts_as(worker);
             let model = filters.gpu_model.is_none() || filters.gpu_model == machine.gpu_model;
             let owner = filters.suppliers.is_empty() || filters.suppliers.contains(&worker.owner);
             let price = filters.node_hour_max.is_none_or(|max| *hour <= max);

@@ -74,10 +74,16 @@ impl Rules {
         self.versions.get(usize::try_from(number).ok()?)
     }
 
+    /// The version that an hour goes by.
+    pub(super) fn number_at(&self, hour: Hour) -> u32 {
+        let place = self.versions.iter().rposition(|it| it.from <= hour).unwrap_or_default();
+        u32::try_from(place).unwrap_or(u32::MAX)
+    }
+
     /// Whether a version asks machines for proofs of work.
     pub(super) fn asks_for_work(&self, number: u32) -> bool {
         let asked = self.of(number).and_then(|it| it.checklist.get("proof_of_work_required"));
-        asked.and_then(Value::as_bool).unwrap_or(false)
+        asked.and_then(Value::as_bool).unwrap_or(true)
     }
 
     /// Whether a version excuses everybody from proofs of work.

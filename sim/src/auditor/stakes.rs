@@ -78,7 +78,7 @@ impl Belief {
                 must(right, Invariant::Stakes, || format!("{left} left by {:?}", body.command))?;
                 self.take_out(body, *account, left)?;
             }
-            C::Slash { .. } | C::Judge { .. } | C::Wake {} => {
+            C::Slash { .. } | C::SealProof { .. } | C::SealLock { .. } | C::Judge { .. } | C::Wake {} => {
                 self.see_slashes(control, body)?;
             }
             _ => {
@@ -132,9 +132,10 @@ impl Belief {
             let known = self.at_stake.slashes.get(&id).cloned();
             match known {
                 None => {
-                    let new =
+                    let told =
                         matches!(&body.command, Command::Slash { slash } if slash.slash == id);
-                    let right = new && body.by == Actor::Operator && holds;
+                    let by_proof = self.verdicts.charges.contains(&id);
+                    let right = holds && (by_proof || told && body.by == Actor::Operator);
                     must(right, Invariant::Stakes, || format!("{id} is there by {body:?}"))?;
                     let stake = slash.stake().units();
                     let rewards = slash.rewards().values().copied().map(Amount::units).sum();

@@ -48,11 +48,11 @@ fn root(leaves: &[[u8; 32]]) -> [u8; 32] {
 impl Verdicts {
     /// What a machine has proved is proved no more.
     pub(super) fn forget(&mut self, worker: WorkerId) {
-        self.of.remove(&worker);
+        if let Some(proven) = self.of.get_mut(&worker) {
+            proven.forget_rounds();
+        }
     }
-}
 
-impl Verdicts {
     /// The log has one entry more, with this hash.
     pub(super) fn logged(&mut self, leaf: [u8; 32]) {
         self.leaves.push(leaf);
@@ -86,13 +86,6 @@ impl Belief {
                     self.verdicts.of.entry(*worker).or_default().forgive();
                 }
                 self.is_shut_out_if_failed(control, *worker)
-            }
-            Command::Join { worker, .. } | Command::ChangeMachine { worker, .. } => {
-                let checks = control.worker(*worker).map(|it| &it.checks);
-                if checks.is_some_and(|checks| checks.work.last().is_none()) {
-                    self.verdicts.of.entry(*worker).or_default().forget_rounds();
-                }
-                Ok(())
             }
             Command::Retire { worker } => {
                 self.verdicts.of.remove(worker);

@@ -105,8 +105,10 @@ impl Control {
     /// A spot rental as far as it holds cards that an order could use.
     fn as_spot(&self, rental: &Rental, order: &OrderRecord) -> Option<SpotRental> {
         let fits = |seat: &&Seat| {
-            let model = self.workers.get(&seat.worker).and_then(|it| it.machine.gpu_model.as_ref());
-            model.is_some() && (order.filters.gpu_model.as_ref().is_none_or(|it| Some(it) == model))
+            let worker = self.workers.get(&seat.worker);
+            let model = worker.and_then(|it| self.counts_as(it).gpu_model.clone());
+            let asked = order.filters.gpu_model.as_ref();
+            model.is_some_and(|model| asked.is_none_or(|asked| *asked == model))
         };
         let seats = rental.nodes.iter().map(|node| &node.seat);
         let cards = seats.filter(fits).map(|seat| seat.resources.gpus).sum();

@@ -133,7 +133,7 @@ pub enum NotProofRules {
     #[error("a model is decided by 1 to {RELIST_ROUNDS_MAX} rounds")]
     Relist,
     /// A session of no length.
-    #[error("a session lasts 30 to 1800 seconds, with at most 8 pings")]
+    #[error("a session lasts 5 to 1800 seconds, with at most 8 pings")]
     Session,
     /// Canaries without bounds.
     #[error(
@@ -272,7 +272,7 @@ impl ProofRules {
         if retries.len() > RETRIES_MAX || !retries.iter().all(|wait| (1..60).contains(wait)) {
             return Err(NotProofRules::Retries);
         }
-        if !(30..=1800).contains(&self.session_secs) || self.pings > crate::limits::PINGS_MAX {
+        if !(5..=1800).contains(&self.session_secs) || self.pings > crate::limits::PINGS_MAX {
             return Err(NotProofRules::Session);
         }
         if !(1..=RELIST_ROUNDS_MAX).contains(&self.relist_rounds) {

@@ -2,6 +2,7 @@
 
 mod canaries;
 mod prover;
+mod zoo;
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,9 @@ use serde_json::{Value, json};
 use units::BlobId;
 
 use crate::killed::Server;
-use crate::town::{Anonymous, Ask, Client, Folder, Machine, Town, a_machine, open_doors, operator_of};
+use crate::town::{
+    Anonymous, Ask, Client, Folder, Machine, Town, a_machine, open_doors, operator_of,
+};
 pub(crate) use prover::{
     Liar, Lie, Wire, ask, card, processor, prove, say, small_proofs, small_rules, verifier,
     with_cards,

@@ -135,6 +135,14 @@ pub(crate) enum Lie {
     Rows,
     /// It multiplies other matrices.
     Products,
+    /// It opens one row again and again.
+    OneRow,
+    /// It opens the right rows in another order.
+    Around,
+    /// It opens nothing.
+    OpensNothing,
+    /// It takes longer than it may.
+    Sleeps,
     /// Its walks end elsewhere.
     Walks,
     /// It does not come so far.
@@ -186,13 +194,28 @@ impl Device for Liar {
         log_n: u8,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault> {
+        if self.lie == Lie::Sleeps {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
         self.honest.multiply(&self.seed(seed), log_n, round)
     }
 
     fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
         let mut entries = self.honest.rows(&self.seed(seed), log_n, rows)?;
         entries[0] ^= i32::from(self.lie == Lie::Rows);
-        Ok(entries)
+        let n = 1 << log_n;
+        Ok(match self.lie {
+            Lie::OneRow => entries[..n].repeat(rows.len()),
+            Lie::Around => entries.chunks(n).rev().flatten().copied().collect(),
+            Lie::OpensNothing => Vec::new(),
+            Lie::Nothing
+            | Lie::Numbers
+            | Lie::Rows
+            | Lie::Products
+            | Lie::Sleeps
+            | Lie::Walks
+            | Lie::Broken => entries,
+        })
     }
 
     fn fill(&mut self, fill: &[u8; 32], memory: &Memory) -> Result<(), DeviceFault> {

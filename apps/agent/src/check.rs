@@ -167,7 +167,7 @@ enum Measured<T> {
 /// Looks at this machine, and compares it with what its network asks for: the server of the configuration, or the one
 /// that it has joined. Nothing is started, and nothing that is written stays.
 pub fn check(config: &Config, depth: Depth) -> Report {
-    let hardware = probe::look(&config.data);
+    let hardware = probe::look(&config.data, config.driver.as_deref());
     let server = match Identity::read(&config.data) {
         Ok(Some(known)) if config.server.is_empty() => known.server,
         Ok(_) | Err(_) => config.server.clone(),
@@ -182,6 +182,7 @@ pub fn check(config: &Config, depth: Depth) -> Report {
         _ => Measured::Not,
     };
     let mut findings = vec![
+        around::system(&hardware),
         compare::processor(&hardware, &requirements),
         compare::memory(&hardware, &requirements),
         compare::disk_size(&hardware, &requirements),

@@ -67,11 +67,9 @@ pub(crate) const DISK_TEST_TIME: Duration = Duration::from_secs(3);
 pub(crate) const LINE_AGAIN_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// The same, while the line is too slow for any tier: four times a day, of the eight that the control plane allows.
 pub(crate) const LINE_SLOW_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
-/// How long to wait when the control plane does not want to measure.
-pub(crate) const LINE_AGAIN_AFTER_REFUSAL: Duration = Duration::from_secs(300);
 /// How often the hardware is looked at while the agent runs: cards are seldom exchanged under a running system.
 pub(crate) const HARDWARE_LOOK_EVERY: Duration = Duration::from_secs(60);
-/// How often a machine that serves is looked at, whether it is idle again and can be measured.
+/// How often a machine on which nodes run is looked at, whether it is idle again and can be measured.
 pub(crate) const IDLE_LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// How often it is looked for sealed records to hand over: soon after the hour, because its block is closed then.

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::link::is_in_the_open;
 use crate::machine;
+use crate::probe::Hardware;
 use crate::runs;
 use crate::runtime::environment::{Environment, Found, find_python};
 use crate::runtime::sandbox::{Choice, Kind};
@@ -29,6 +30,12 @@ fn told(machine: &Machine) -> String {
         "{cards}{} vCPUs, {} MiB of memory, {} MiB of disk",
         offers.vcpus, offers.memory_mib, offers.disk_mib
     )
+}
+
+/// What runs the machine; a look at it is how a report begins.
+pub(super) fn system(hardware: &Hardware) -> Finding {
+    let text = format!("{}, kernel {}", hardware.system, hardware.kernel);
+    Finding::new("system", Verdict::Good, text)
 }
 
 pub(super) fn network(network: &Network, server: &str) -> Finding {

@@ -35,10 +35,7 @@ fn gib(mib: u64) -> String {
 }
 
 pub(super) fn processor(hardware: &Hardware, needed: &Requirements) -> Finding {
-    let text = format!(
-        "{} threads: {}; {} ({})",
-        hardware.vcpus, hardware.cpu_model, hardware.system, hardware.kernel
-    );
+    let text = format!("{} threads: {}", hardware.vcpus, hardware.cpu_model);
     Finding::new("processor", enough(hardware.vcpus >= needed.vcpus), text)
         .needed(format!("{} threads", needed.vcpus))
         .hint("give the machine more processors, or lift the limit of its control group")
@@ -260,7 +257,7 @@ mod tests {
         };
         let check = |names: &[&str], cuda, verdict| {
             let gpus = (0..).zip(names).map(|(index, name)| card(index, name)).collect();
-            let hardware = Hardware { gpus, ..crate::probe::look("/".as_ref()) };
+            let hardware = Hardware { gpus, ..crate::probe::look("/".as_ref(), None) };
             let finding = graphics(&hardware, cuda, &Requirements::default());
             assert_eq!(finding.verdict, verdict, "{}", finding.found);
         };

@@ -10,9 +10,7 @@ use wire::SpeedView;
 
 use crate::backoff::Backoff;
 use crate::board::Board;
-use crate::limits::{
-    IDLE_LOOK_EVERY, LINE_AGAIN_AFTER, LINE_AGAIN_AFTER_REFUSAL, LINE_SLOW_AGAIN_AFTER,
-};
+use crate::limits::{IDLE_LOOK_EVERY, LINE_AGAIN_AFTER, LINE_SLOW_AGAIN_AFTER};
 use crate::link::{Link, Trouble};
 use crate::quit::Quit;
 
@@ -57,7 +55,7 @@ fn keep_measured(link: &Link, data: &Path, board: &Board, quit: &Quit) {
             }
             Err(trouble @ Trouble::Refused(_)) => {
                 tracing::debug!(%trouble, "the line is not measured");
-                LINE_AGAIN_AFTER_REFUSAL
+                IDLE_LOOK_EVERY
             }
         };
     }

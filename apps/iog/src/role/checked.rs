@@ -10,6 +10,8 @@ use crate::session::Session;
 
 /// The widest column of what was found; what is longer pushes the next column aside.
 const FOUND_WIDTH: usize = 46;
+/// What stands before what was found.
+const MARGIN: usize = 18;
 
 /// A report as JSON.
 #[derive(Serialize)]
@@ -89,16 +91,20 @@ fn line(finding: &Finding, screen: Screen) -> String {
         Verdict::Bad => Ink::Bad,
     };
     let verdict = screen.paint(ink, &format!("{verdict:4}"));
-    let mut text = format!("{verdict}  {what:<10}  ");
-    if needed.is_empty() {
-        text.push_str(found);
-    } else {
-        let asks = screen.paint(Ink::Faint, &format!("(asked for: {needed})"));
-        text.push_str(&format!("{found:<FOUND_WIDTH$}  {asks}"));
+    let mut text = format!("{verdict}  {what:<10}  {found}");
+    if !needed.is_empty() {
+        let asks = format!("(asked for: {needed})");
+        let width = |text: &str| text.chars().count();
+        let beside = MARGIN + width(found).max(FOUND_WIDTH) + 2 + width(&asks);
+        let gap = match screen.columns.is_some_and(|columns| beside > columns) {
+            true => format!("\n{:MARGIN$}", ""),
+            false => " ".repeat(FOUND_WIDTH.saturating_sub(width(found)) + 2),
+        };
+        text.push_str(&format!("{gap}{}", screen.paint(Ink::Faint, &asks)));
     }
     text.push('\n');
     if !hint.is_empty() {
-        text.push_str(&format!("{:18}→ {hint}\n", ""));
+        text.push_str(&format!("{:MARGIN$}→ {hint}\n", ""));
     }
     text
 }

@@ -60,7 +60,7 @@ fn summary(view: &OnboardingView, screen: Screen) -> String {
         "restart-required" => "its agent is too old".to_owned(),
         other => other.to_owned(),
     };
-    format!("{}, {does}", screen.paint(ink, good_for))
+    format!("{does}; {}", screen.paint(ink, good_for))
 }
 
 fn line(row: &OnboardingRow, screen: Screen) -> String {
@@ -137,7 +137,10 @@ fn next(view: &OnboardingView) -> String {
     let missing = |row: &&OnboardingRow| !matches!(row.state.as_str(), "met" | "waiting");
     match view.rows.iter().find(missing) {
         Some(row) if row.step == "trial" => {
-            format!("When it is mended, ask for another trial: iog worker retry {}", view.worker)
+            format!(
+                "Mend what its trial showed, and ask for another: iog worker retry {}",
+                view.worker
+            )
         }
         Some(row) => {
             format!("See to this first: {}. `iog worker check` on the machine says more.", row.step)
@@ -201,7 +204,7 @@ mod tests {
     fn a_machine_that_comes_in_sees_how_far_it_is() {
         assert_snapshot!(text(&pending(), Screen::PLAIN), @r"
         rack-3  wkr_00000000000000000000000005
-          pending: it is coming in, online
+          online; pending: it is coming in
 
           ✓ requirements  it meets the requirements
           ✓ connection    its connection is of tier medium
@@ -225,10 +228,7 @@ mod tests {
             let last = text.lines().last().unwrap().trim();
             assert!(last.starts_with(said), "{text}");
         };
-        check(
-            |view| view.rows[2].state = "missing".to_owned(),
-            "When it is mended, ask for another trial",
-        );
+        check(|view| view.rows[2].state = "missing".to_owned(), "Mend what its trial showed");
         check(|view| view.rows[0].state = "missing".to_owned(), "See to this first: requirements");
         check(|view| view.status = "down".to_owned(), "Start its agent");
         check(|view| view.stage = "ready".to_owned(), "There is nothing to do.");

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod attest;
 mod blocks;
 mod deaths;
 mod fake;
+mod onboarding;
 mod program;
 mod proof;
 mod script;

@@ -137,7 +137,9 @@ async fn session(
         return Err(Refused::new("unauthenticated", StatusCode::UNAUTHORIZED, detail));
     }
     let text = format!("iog session 1\n{}\n{}", asked.worker, asked.challenge);
-    verify(&known.public_key, &text, &asked.signature)?;
+    verify(&known.public_key, &text, &asked.signature).map_err(|refused| {
+        refused.hint("if the machine has come again since, run its agent from the newer folder")
+    })?;
     let token = app.sessions.open(asked.worker, at);
     let valid_secs = SESSION_VALID.as_secs();
     Ok(axum::Json(Session { token, valid_secs, beats_from: at.millis() }))

@@ -92,7 +92,7 @@ async fn requirements(
 
 /// Begin a speed test
 ///
-/// In a machine's session what comes of it counts; without, it is for who asks to know. A machine that serves a rental
+/// In a machine's session what comes of it counts; without, it is for who asks to know. A machine that nodes run on
 /// is not measured.
 #[utoipa::path(post, path = "/v1/io-worker/speed-tests", tag = "machines", security((), ("key" = [])), responses(
     (status = 201, body = SpeedTest),
@@ -111,10 +111,13 @@ async fn begin(
 async fn must_be_idle(app: &Shared, asker: &Asker) -> Result<(), Refused> {
     let Asker::Machine(worker) = *asker else { return Ok(()) };
     let serves = move |state: &control::Control| {
-        state.worker(worker).is_some_and(|known| !known.nodes.is_empty())
+        // What a trial puts on it is load, too.
+        let is_busy =
+            |known: &control::Worker| !known.nodes.is_empty() || known.onboarding.trial.is_some();
+        state.worker(worker).is_some_and(is_busy)
     };
     if app.writer.look(serves).await? {
-        return Err(Refused::new("in-use", StatusCode::CONFLICT, "the machine serves a rental")
+        return Err(Refused::new("in-use", StatusCode::CONFLICT, "nodes run on the machine")
             .hint("it is measured when it is idle"));
     }
     Ok(())

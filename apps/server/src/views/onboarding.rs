@@ -122,6 +122,13 @@ fn tried(tried: &Tried) -> TrialView {
     }
 }
 
+/// Whether its last trial showed something that its owner should mend.
+fn has_failed(worker: &Worker, rules: &OnboardingRules) -> bool {
+    let onboarding = &worker.onboarding;
+    let last = onboarding.trials.back().filter(|_| onboarding.trial.is_none());
+    onboarding.has_failed(rules) || last.is_some_and(|last| last.passed == Some(false))
+}
+
 /// Whether what is missing comes by itself while the machine stays online, and its owner has nothing to mend.
 fn is_waiting(step: Step, worker: &Worker, rules: &OnboardingRules, at: Timestamp) -> bool {
     match step {
@@ -131,7 +138,7 @@ fn is_waiting(step: Step, worker: &Worker, rules: &OnboardingRules, at: Timestam
             .connection
             .is_none_or(|seen| at.since(seen.at) >= HOUR * rules.connection_hours_max),
         Step::Proof => worker.checks.work.last().is_none(),
-        Step::Trial => !worker.onboarding.has_failed(rules),
+        Step::Trial => !has_failed(worker, rules),
         Step::Uptime => worker.up || worker.onboarding.stage == OnboardingStage::Ready,
     }
 }

@@ -159,7 +159,8 @@ class Trial:
         if place in self.failed:
             return self.failed[place]
         seen = self.seen.get(place, {})
-        words = [f"{self.threads[place]} threads under load"]
+        threads = self.threads[place]
+        words = [f"{threads} thread{'s' if threads > 1 else ''} under load"]
         if "disk" in seen:
             words.append(f"disk {seen['disk']:.0f} MiB/s")
         if len(self.parts) > 1 and "sent" in seen:

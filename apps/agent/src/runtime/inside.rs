@@ -12,9 +12,9 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
-use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType};
+use anyhow::{Context, Result, ensure};
+use rustix::process::{DumpableBehavior, Gid, Pid, PidfdFlags, Signal, Uid};
+use rustix::thread::{CapabilitySet, CapabilitySets, ThreadNameSpaceType};
 use serde::{Deserialize, Serialize};
 use units::RentalId;
 
@@ -23,19 +23,11 @@ use super::process::Process;
 use super::record::{BOX, Place, Record};
 use super::sandbox::Kind;
 
-/// The namespaces that are gone into, in this order: the first gives the right to the others.
-const NAMESPACES: [(&str, LinkNameSpaceType); 4] = [
-    ("user", LinkNameSpaceType::User),
-    ("ipc", LinkNameSpaceType::InterProcessCommunication),
-    ("uts", LinkNameSpaceType::HostNameAndNISDomainName),
-    ("mnt", LinkNameSpaceType::Mount),
-];
-
 /// Where to go, as a process is told that goes there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Way {
     /// The first process in the sandbox, whose namespaces are those of the node; none where there is no sandbox.
-    first: Option<i32>,
+    first: Option<Process>,
     /// The user to become, where the agent is root.
     user: Option<u32>,
 }
@@ -59,7 +51,7 @@ impl Inside {
     fn of(record: &Record) -> Option<Self> {
         let runs = record.was_ready && record.is_alive();
         let first = match record.kind {
-            Kind::Bubblewrap => Some(record.inner.filter(Process::is_alive)?.pid),
+            Kind::Bubblewrap => Some(record.inner.filter(Process::is_alive)?),
             Kind::Plain => None,
         };
         let threads = usize::try_from(record.resources.vcpus).ok().and_then(NonZeroUsize::new);
@@ -110,24 +102,31 @@ impl Way {
     /// If the node is not there any more, or this system does not let the agent in.
     pub(crate) fn go(&self) -> Result<()> {
         if let Some(first) = self.first {
-            let own = |name: &str| fs::read_link(format!("/proc/self/ns/{name}")).ok();
-            let mut doors = Vec::new();
-            for (name, kind) in NAMESPACES {
-                let path = format!("/proc/{first}/ns/{name}");
-                let there = fs::read_link(&path).context("look for the node's sandbox")?;
-                // Nobody can enter the namespace of users that it is in.
-                if own(name) != Some(there) {
-                    let door = fs::File::open(&path).context("look into the node's sandbox")?;
-                    doors.push((name, kind, door));
-                }
-            }
-            for (name, kind, door) in doors {
-                rustix::thread::move_into_link_name_space(door.as_fd(), Some(kind))
-                    .with_context(|| format!("enter the node's sandbox ({name})"))?;
-            }
+            enter(first)?;
         }
         give_up(self.user).context("give up the agent's privileges")
     }
+}
+
+/// Goes into the namespaces of a process, but for that of processes.
+///
+/// All at one time, as Linux can since 5.8: whoever is not root has the right to each of them only as long as it has gone
+/// into none.
+fn enter(first: Process) -> Result<()> {
+    let pid = Pid::from_raw(first.pid).context("name the node's first process")?;
+    let there = rustix::process::pidfd_open(pid, PidfdFlags::empty());
+    let there = there.context("find the node's first process")?;
+    // Its number may have been given to another meanwhile, but not since it is held.
+    ensure!(first.is_alive(), "find the node's first process: it has ended");
+    let mut all = ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
+        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
+        | ThreadNameSpaceType::MOUNT;
+    let users = |of: &str| fs::read_link(format!("/proc/{of}/ns/user")).ok();
+    if users(&first.pid.to_string()) != users("self") {
+        all |= ThreadNameSpaceType::USER;
+    }
+    rustix::thread::move_into_thread_name_spaces(there.as_fd(), all)
+        .context("enter the node's sandbox")
 }
 
 /// Becomes this user if any is named, and can become nobody else afterwards.

@@ -1,7 +1,7 @@
 //! `iog rentals`, `iog rental`, `iog extend`, `iog end`: what was rented, for longer, and ending it.
 
 use units::RentalId;
-use wire::{ExtendRequest, ExtensionPrice, RentalView};
+use wire::{ExtendRequest, ExtensionPrice, RentalView, UnfitView};
 
 use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
@@ -142,6 +142,11 @@ pub(crate) fn text(rental: &RentalView, screen: Screen) -> String {
     line("state", state(rental));
     if let Some(reason) = &rental.reason {
         line("reason", reason.clone());
+    }
+    if let Some(unfit) = &rental.unfit {
+        let UnfitView { worker, at, why, .. } = unfit;
+        line("not as rented", format!("{worker} at {}: {why}", moment(*at)));
+        line("", "you may end it: only what was served is charged".to_owned());
     }
     line("project", rental.project.to_string());
     line("each node", resources(&rental.order.each));

@@ -16,6 +16,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   iog proof verify card.iogproof
   iog proof verify session.iogproof --key HEX
+  iog proof verify canary.iogproof --nonce HEX
 
 Ends with 0 if everything in it holds, whatever its verdict, and with 10 and the reason if something does not.";
 
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// The verifier's public key, in hexadecimal: only its transcripts will do.
     #[arg(long, value_name = "HEX")]
     key: Option<String>,
+    /// The nonce of a check of a rental, in hexadecimal: only what was asked after it was drawn will do.
+    #[arg(long, value_name = "HEX")]
+    nonce: Option<String>,
 }
 
 /// What was checked, for programs.
@@ -37,6 +41,7 @@ struct Checked {
     worker: String,
     card: String,
     hour: u64,
+    rental: Option<String>,
     messages: usize,
     #[serde(flatten)]
     figures: Figures,
@@ -44,18 +49,28 @@ struct Checked {
 
 impl Args {
     pub(super) fn run(&self, screen: Screen, json: bool) -> Result<(), Failure> {
-        let wanted = self.key.as_deref().map(key).transpose()?;
-        let bytes =
+        let wanted = self.key.as_deref().map(|text| bytes("--key", text)).transpose()?;
+        let nonce = self.nonce.as_deref().map(|text| bytes("--nonce", text)).transpose()?;
+        let whole =
             std::fs::read(&self.file).with_context(|| format!("read {}", self.file.display()))?;
         // First with the verifier's own vectors, which decide what its verdict had to be; then with fresh ones, which
         // nobody could know before.
         let mut fresh = [0; 32];
         getrandom::fill(&mut fresh).map_err(|why| anyhow!("get chance: {why}"))?;
-        let report = recheck(&bytes, None).map_err(|flaw| broken(&flaw))?;
-        recheck(&bytes, Some(fresh)).map_err(|flaw| broken(&flaw))?;
+        let report = recheck(&whole, None).map_err(|flaw| broken(&flaw))?;
+        recheck(&whole, Some(fresh)).map_err(|flaw| broken(&flaw))?;
         if wanted.is_some_and(|wanted| wanted != report.challenge.verifier) {
             let what = format!("another key verified: {}", hex(&report.challenge.verifier));
             return Err(Failure::refused(what, "a network shows its key at /v1/network/key"));
+        }
+        let challenge = &report.challenge;
+        let fresh = |nonce: &[u8; 32]| {
+            let barrier = challenge.rental.map(|rental| proofs::canary::barrier(nonce, rental));
+            barrier == Some(challenge.barrier)
+        };
+        if nonce.is_some_and(|nonce| !fresh(&nonce)) {
+            let hint = "it may be of another check, or older than the nonce";
+            return Err(Failure::refused("its challenge was not made with this nonce", hint));
         }
         let checked = of(&report);
         if json {
@@ -71,11 +86,12 @@ pub(super) fn broken(flaw: &proofs::transcript::Flaw) -> Failure {
     Failure::refused(format!("the transcript does not hold: {flaw}"), hint)
 }
 
-fn key(text: &str) -> Result<[u8; 32], Failure> {
+/// 32 bytes, as they are given on the command line.
+pub(super) fn bytes(flag: &str, text: &str) -> Result<[u8; 32], Failure> {
     let bytes = HEXLOWER.decode(text.to_lowercase().as_bytes()).ok();
-    let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    let hint = "a key is 64 hexadecimal digits; a network shows its own at /v1/network/key";
-    key.ok_or_else(|| Failure::usage("--key is no public key", hint))
+    let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let hint = "write 64 hexadecimal digits; a network shows its key at /v1/network/key";
+    bytes.ok_or_else(|| Failure::usage(format!("{flag} has not 32 bytes"), hint))
 }
 
 fn of(report: &Report) -> Checked {
@@ -87,6 +103,7 @@ fn of(report: &Report) -> Checked {
         worker: challenge.worker.to_string(),
         card: hex(&challenge.card),
         hour: challenge.hour,
+        rental: challenge.rental.map(|rental| rental.to_string()),
         messages: report.messages,
         figures: show::figures(&challenge.tasks, &report.verdict),
     }

@@ -4,6 +4,8 @@
 //! - What is checked here is checked by the same code that checks a network's machines.
 //! - A transcript that does not hold ends the program with exit code 10 and the reason.
 
+mod attest;
+mod canary;
 mod check;
 mod make;
 mod public;
@@ -31,6 +33,12 @@ enum Verb {
     /// Check a transcript: everything in it, and the verdict that follows from it.
     #[command(after_help = check::EXAMPLES)]
     Verify(check::Args),
+    /// Have what you rent prove that it is what you rented.
+    #[command(after_help = canary::EXAMPLES)]
+    Canary(canary::Args),
+    /// Show what was measured of a machine's cards, and what that makes them.
+    #[command(after_help = public::FINGERPRINT_EXAMPLES)]
+    Fingerprint(public::FingerprintArgs),
     /// List a machine's proofs.
     #[command(after_help = public::LIST_EXAMPLES)]
     List(public::ListArgs),
@@ -54,6 +62,8 @@ impl Args {
             Verb::Devices => make::devices(screen, json),
             Verb::Prove(args) => args.run(screen, json),
             Verb::Verify(args) => args.run(screen, json),
+            Verb::Canary(args) => args.run(&session()?),
+            Verb::Fingerprint(args) => args.run(&session()?),
             Verb::List(args) => args.run(&session()?),
             Verb::Show(args) => args.run(&session()?),
             Verb::Log(args) => args.run(&session()?),

@@ -11,7 +11,10 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use proofs::log::{Entry, Head, verify, verify_consistency};
 use proofs::transcript::recheck;
 use units::WorkerId;
-use wire::{LogConsistency, LogHead, ProofInLog, ProofTask, ProofView};
+use wire::{
+    CardFingerprint, FingerprintView, LikelyModel, LogConsistency, LogHead, ProofInLog, ProofTask,
+    ProofView,
+};
 
 use super::{check, show};
 use crate::client::escaped;
@@ -31,6 +34,12 @@ Examples:
   iog proof show 6f1c… --out session.iogproof
 
 Checks that the proof is in the network's log. With --out the transcript is fetched and re-checked as well.";
+pub(super) const FINGERPRINT_EXAMPLES: &str = "\
+Examples:
+  iog proof fingerprint wkr_…
+  iog proof fingerprint wkr_… --json
+
+The figures are by the clock of whoever verified. How they stand to each other counts more than how large they are.";
 pub(super) const LOG_EXAMPLES: &str = "\
 Examples:
   iog proof log
@@ -46,6 +55,12 @@ pub(super) struct ListArgs {
     /// Only those of one outcome: pass, slow, fail, or inconclusive.
     #[arg(long, value_parser = ["pass", "slow", "fail", "inconclusive"])]
     status: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FingerprintArgs {
+    /// The machine.
+    worker: WorkerId,
 }
 
 #[derive(Debug, clap::Args)]
@@ -88,6 +103,55 @@ fn table(proofs: &[ProofView], screen: Screen) -> String {
     table.text(screen)
 }
 
+impl FingerprintArgs {
+    pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
+        let path = format!("/v1/proofs/devices/{}/fingerprint", self.worker);
+        let known: FingerprintView = session.client()?.get(&path)?;
+        session.show(&known, |known| match known.cards.as_slice() {
+            [] => "Nothing was measured of it yet: a machine proves twice an hour.\n".to_owned(),
+            cards => cards.iter().map(|card| measured(card, session.screen)).collect(),
+        })
+    }
+}
+
+/// What was measured of a card, and what that makes it.
+fn measured(card: &CardFingerprint, screen: Screen) -> String {
+    let mut table = Table::new(&["RATE", ">PER SECOND"]);
+    for (name, rate) in &card.rates {
+        let unit = match name.as_str() {
+            "mix" => "rounds",
+            "puzzle" => "H",
+            "walk" => "B",
+            _ => "OP",
+        };
+        table.row([name.clone(), show::with_prefix(whole_part(*rate), unit)]);
+    }
+    let likely: Vec<String> = card
+        .likely
+        .iter()
+        .filter(|model| model.probability >= 0.01)
+        .map(|LikelyModel { model, probability }| format!("{model} {:.0} %", probability * 100.0))
+        .collect();
+    format!(
+        "card      {}\nclaimed   {}\nmeasured  {}\nverdict   {}\nlikely    {}\n{}\n",
+        card.card,
+        card.claimed.as_deref().unwrap_or("a model that is not listed"),
+        moment(card.measured_at),
+        card.verdict,
+        if likely.is_empty() { "nothing that is known".to_owned() } else { likely.join(", ") },
+        table.text(screen)
+    )
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a conversion of floats saturates"
+)]
+fn whole_part(rate: f64) -> u64 {
+    rate as u64
+}
+
 impl ShowArgs {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
         let client = session.client()?;
@@ -106,14 +170,32 @@ impl ShowArgs {
             std::fs::write(out, &bytes).with_context(|| format!("write {}", out.display()))?;
         }
         let fetched = self.out.as_ref();
+        let path = format!("/v1/proofs/devices/{}/fingerprint", found.proof.worker);
+        // A machine that has left has proofs and no figures.
+        let known: Option<FingerprintView> = client.get(&path).ok();
+        let cards = known.map(|known| known.cards).unwrap_or_default();
+        let of_card = cards.into_iter().find(|card| card.card == found.proof.card);
         session.show(&found, |found| {
             let mut text = whole(found, session.screen);
+            if let Some(card) = &of_card {
+                text.push_str(&likeness(card));
+            }
             if let Some(out) = fetched {
                 text.push_str(&format!("Its transcript holds; it is in {}.\n", out.display()));
             }
             text
         })
     }
+}
+
+/// What the card's figures make it, in a line.
+fn likeness(card: &CardFingerprint) -> String {
+    let claimed = card.claimed.as_deref().unwrap_or("a model that is not listed");
+    let likeliest = card.likely.first();
+    let likeliest = likeliest.map_or_else(String::new, |LikelyModel { model, probability }| {
+        format!(", most like {model} ({:.0} %)", probability * 100.0)
+    });
+    format!("Its card claims to be {claimed}; its figures are {}{likeliest}.\n", card.verdict)
 }
 
 /// The entry of a proof, if the log's head, signed by the network, has it.

@@ -1,8 +1,9 @@
 //! What crosses the simulated network, and how the two brains' words are turned into each other.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use control::{JobSaid, JobWanted, NodeSaid, NodeWanted, PhaseSaid, Refusal, Reply, Wanted};
+use control::{DisturbedRecord, JobSaid, JobWanted, NodeSaid, NodeWanted, PhaseSaid, Refusal, Reply, Wanted};
 use units::CommandId;
 use worker::{JobOrder, JobPhase, NodeKey, NodeOrder, NodePhase, Seen};
 
@@ -49,12 +50,13 @@ impl Said {
         Self { revision, nodes, jobs, digest: fnv(&text) }
     }
 
-    pub(crate) fn of(seen: Seen) -> Self {
+    pub(crate) fn of(seen: Seen, disturbed: &BTreeMap<NodeKey, DisturbedRecord>) -> Self {
         let nodes = seen.nodes.into_iter().map(|(key, node)| NodeSaid {
             rental: key.rental,
             node: key.node,
             phase: node_phase(node.phase),
             head: node.head,
+            disturbed: disturbed.get(&key).copied(),
         });
         let jobs =
             seen.jobs.into_iter().map(|(job, seen)| JobSaid { job, phase: job_phase(seen.phase) });

@@ -16,6 +16,7 @@
 
 mod agenda;
 mod assembly;
+mod attester;
 mod auditor;
 mod broken;
 mod coin;

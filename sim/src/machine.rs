@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use control::{JobSaid, MachineRecord, NodeSaid, PhaseSaid};
+use control::{Digest, DisturbedRecord, JobSaid, MachineRecord, NodeSaid, PhaseSaid};
 use units::{JobId, RentalId, Timestamp, WorkerId};
 use worker::{BEAT_EVERY, Effect, NodeKey, NodePhase, NodeSeen, Worker};
 
@@ -40,6 +40,10 @@ pub(crate) struct Machine {
     /// What runs on it, which outlives the agent.
     pub(crate) rays: BTreeMap<NodeKey, Ray>,
     pub(crate) lie: Option<Lie>,
+    /// Which of its nodes are not their renters' alone.
+    pub(crate) disturbed: BTreeMap<NodeKey, DisturbedRecord>,
+    /// What its records of time-lock were: how many of each span, and the hash of the last.
+    pub(crate) records: BTreeMap<Option<NodeKey>, (u32, Digest)>,
     pub(crate) session: u64,
     beats: u64,
     fetched: Timestamp,
@@ -65,12 +69,29 @@ impl Machine {
             brain: None,
             rays: BTreeMap::new(),
             lie: None,
+            disturbed: BTreeMap::new(),
+            records: BTreeMap::new(),
             session: 0,
             beats: 0,
             fetched: Timestamp::from_millis(0),
             said: None,
             old_beats: Vec::new(),
         }
+    }
+
+    /// One of its nodes is disturbed from now on, or is not any more.
+    pub(crate) fn disturb(&mut self, node: NodeKey, by: Option<DisturbedRecord>) {
+        self.said = None;
+        match by {
+            Some(by) => self.disturbed.insert(node, by),
+            None => self.disturbed.remove(&node),
+        };
+    }
+
+    /// Nothing disturbs it any more.
+    pub(crate) fn calm(&mut self) {
+        self.said = None;
+        self.disturbed.clear();
     }
 
     /// The brain, to be told something: what it says may be other afterward.
@@ -252,13 +273,13 @@ impl World {
         self.send_to_server(Way::FromMachine(index), &Letter::Fetch { machine: index, session });
     }
 
-    fn machine_speak(&mut self, index: usize) {
+    pub(crate) fn machine_speak(&mut self, index: usize) {
         let machine = &mut self.machines[index];
         let Some(brain) = machine.brain.as_ref() else { return };
         if machine.is_mute() || !machine.joined {
             return;
         }
-        let mut said = machine.said.get_or_insert_with(|| Rc::new(Said::of(brain.seen()))).clone();
+        let mut said = machine.said.get_or_insert_with(|| Rc::new(Said::of(brain.seen(), &machine.disturbed))).clone();
         machine.beats += 1;
         let (session, mut number) = (machine.session, (machine.session << 20) | machine.beats);
         match machine.lie {
@@ -279,7 +300,10 @@ impl World {
     /// The truth, and that everything of everybody is ready and done.
     fn claims(&mut self, truth: &Said) -> Said {
         let head = Some(([10, 6, 6, 6], 6379).into());
-        let ready = |rental, node| NodeSaid { rental, node, phase: PhaseSaid::Ready, head };
+        let disturbed = None;
+        let phase = PhaseSaid::Ready;
+        let ready =
+            |rental, node| NodeSaid { rental, node, phase: phase.clone(), head, disturbed };
         let mut nodes: Vec<NodeSaid> =
             truth.nodes.iter().map(|node| ready(node.rental, node.node)).collect();
         let rentals: Vec<RentalId> = self.people.rentals_known().collect();

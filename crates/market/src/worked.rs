@@ -143,6 +143,11 @@ impl HourMeter {
         Some(if self.void { since.max(self.begins().after(HOUR)) } else { since })
     }
 
+    /// Until when it was told or settled: what it served before counts whatever is told of that time.
+    pub const fn told(&self) -> Timestamp {
+        self.told
+    }
+
     /// What would count for nothing if it broke at that moment: the hour it lies in, from when on.
     pub fn breaks_from(&self, at: Timestamp) -> Option<Timestamp> {
         let mut then = *self;

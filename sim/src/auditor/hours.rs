@@ -60,6 +60,25 @@ impl Hours {
         self.served.entry(self.present).or_default().1 = true;
     }
 
+    /// Until when nothing changes any more.
+    pub(super) const fn told(&self) -> Timestamp {
+        self.told
+    }
+
+    /// Milliseconds that count whatever happens: those of hours that are over, or all where no hour is void.
+    pub(super) fn firm(&self, voids: bool) -> u64 {
+        let over = self.served.iter().filter(|(hour, _)| !voids || **hour < self.present);
+        over.filter(|(_, (_, void))| !void).map(|(_, (millis, _))| millis).sum()
+    }
+
+    /// Hours that count for nothing, from when to when.
+    pub(super) fn voids(&self) -> Vec<(u64, u64)> {
+        let Some(first) = self.first else { return Vec::new() };
+        let void = self.served.iter().filter(|(_, (_, void))| *void);
+        let begins = void.map(|(hour, _)| first.millis() + hour * Self::MILLIS);
+        begins.map(|begins| (begins, begins + Self::MILLIS)).collect()
+    }
+
     /// Milliseconds that count.
     pub(super) fn counted(&self) -> u64 {
         self.served.values().filter(|(_, void)| !void).map(|(millis, _)| millis).sum()

@@ -4,6 +4,7 @@
 //! It sees every entry in the order of the journal. What was not durable when the plug was pulled it forgets with the
 //! control plane, and sees again what survived.
 
+mod attested;
 mod blocks;
 mod book;
 mod brake;
@@ -30,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use control::{Body, Command, Control, Effect, Entry, Refusal, Reply, Subject};
 use units::{AccountId, CommandId, ProjectId, RentalId, Timestamp};
 
+use crate::auditor::attested::Attestations;
 use crate::auditor::blocks::Blocks;
 use crate::auditor::book::Money;
 use crate::auditor::brake::Brakes;
@@ -70,6 +72,7 @@ struct Belief {
     programs: Programs,
     prices: Prices,
     verdicts: Verdicts,
+    attestations: Attestations,
     locks: Locks,
     newcomers: Newcomers,
     weeks: Weeks,
@@ -326,6 +329,7 @@ impl Belief {
         self.see_conduct(control, body);
         self.see_newcomers(control, body)?;
         self.see_verdicts(control, body)?;
+        self.see_attested(control, body)?;
         let sealed = self.see_locks(control, body)?;
         changed |= sealed;
         changed |= self.see_blocks(control, body)?;

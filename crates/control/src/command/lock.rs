@@ -67,8 +67,9 @@ impl Control {
     /// clock stands already, and its hour counts for nothing.
     pub(crate) fn stop_lock(&mut self, id: RentalId, index: u32, stop: Stop, at: Timestamp) {
         let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let runs = matches!(rental.stage, Stage::Running { .. });
         let Some(node) = node_mut(&mut rental.nodes, index) else { return };
-        if stop == Stop::Broken && node.lock.disturbed.is_some() {
+        if runs && stop == Stop::Broken && node.lock.disturbed.is_some() {
             node.lock.calm(at);
             node.meter.start(at);
         }
@@ -180,7 +181,7 @@ impl Control {
     }
 
     /// What was struck and had been paid out for certain is refunded once the rental is settled.
-    pub(crate) fn refund_owed(&mut self, id: RentalId, _now: Timestamp) {
+    pub(crate) fn refund_owed(&mut self, id: RentalId) {
         let Some(rental) = self.rentals.get(&id) else { return };
         let owed = |node: &crate::state::Node| node.lock.owed(node.meter.served());
         let owed: Vec<u32> = rental.nodes.iter().map(owed).collect();

@@ -187,12 +187,14 @@ impl NodeLock {
     pub(crate) fn stopped(&mut self, meter: &HourMeter, at: Timestamp, broken: bool) {
         let Some(since) = meter.counts_since() else { return };
         let void = meter.breaks_from(at).filter(|_| broken);
-        self.note_ran(since, void.map_or(at, |void| void.min(at)));
-        if let Some(void) = void {
-            for (hour, minutes) in touched(void, at) {
-                if let Some(ran) = self.ran.get_mut(&hour) {
-                    *ran = ran.without(minutes);
-                }
+        let until = at.max(meter.told());
+        let until = void.map_or(until, |void| void.min(until));
+        self.note_ran(since, until);
+        // It may have been noted to run on, until this was told.
+        let last = self.ran.last_key_value().map_or(until, |(hour, _)| hour.end());
+        for (hour, minutes) in touched(until, last) {
+            if let Some(ran) = self.ran.get_mut(&hour) {
+                *ran = ran.without(minutes);
             }
         }
     }
@@ -337,6 +339,18 @@ mod tests {
         lock.strike(hour, Minutes::ALL);
         lock.strike(hour.next(), Minutes::between(0, 2));
         assert_eq!(lock.counts(meter.served()), MINUTE * 8);
+    }
+
+    #[test]
+    fn minutes_after_it_was_last_heard_are_not_noted() {
+        let (hour, mut lock) = (Hour::from_number(100), NodeLock::default());
+        let mut meter = HourMeter::new(&WorkedRules::default());
+        meter.start(at(0, 0));
+        lock.note_ran(at(0, 0), at(20, 0));
+        lock.stopped(&meter, at(10, 30), false);
+        meter.disturbed(at(10, 30));
+        lock.strike(hour, Minutes::ALL);
+        assert_eq!(lock.struck(), 10);
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Control {
             known.granted = Credits::from_units(left);
         }
         self.changed(Subject::Project(project));
-        self.refund_owed(id, now);
+        self.refund_owed(id);
     }
 
     /// Gives back what is held for a rental that comes to nothing.

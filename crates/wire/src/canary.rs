@@ -117,7 +117,8 @@ pub struct CardFingerprint {
     /// `consistent` with what is claimed, `other`, or `unknown`: too little was measured, or it is like nothing that is
     /// known.
     pub verdict: String,
-    /// The likeliest models, at most five, the likeliest first. What they lack to one is the chance that it is none.
+    /// The likeliest models, at most five, the likeliest first; none where the verdict is `unknown`. What they lack to one
+    /// is the chance that it is none.
     pub likely: Vec<LikelyModel>,
 }
 

@@ -104,6 +104,18 @@ impl Scene {
         self.says(&["proof", "log", "--keep", self.kept().to_str().unwrap()]);
     }
 
+    /// What was rented is what was rented: it proves that inside the node, and the answer is checked here.
+    fn is_as_rented(&self, rental: &str) {
+        let folder = self.home.0.join("checks");
+        let out = folder.to_str().unwrap();
+        let said = self.json(&["proof", "canary", rental, "--watch", "--out", out, "--json"]);
+        assert_eq!(said["cards"][0]["status"], "pass", "{said}");
+        let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+        let nonce = said["nonce"].as_str().unwrap();
+        self.says(&["proof", "verify", file.to_str().unwrap(), "--nonce", nonce]);
+        assert_eq!(self.tries(&["proof", "canary", rental]).code, 11, "once in ten minutes");
+    }
+
     /// Where what was seen of the log is remembered.
     fn kept(&self) -> PathBuf {
         self.home.0.join("log.json")
@@ -191,6 +203,8 @@ fn heavy_a_job_outlives_its_agent_and_its_server() {
     eventually("an offer", || scene.says(&["offers"]).contains("mortal").then_some(()));
     scene.proves();
     scene.says(&["rent", "--nodes", "1", "--memory", "2GiB", "--name", "mine", "--yes"]);
+
+    scene.is_as_rented("mine");
 
     let script = format!(
         "for i in $(seq {LINES}); do echo \"line $i.\"; sleep {LINE_EVERY}; done; echo once >> $IOG_RESULTS/runs"

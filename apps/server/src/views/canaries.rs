@@ -75,7 +75,6 @@ pub(crate) fn fingerprint(
 
 fn card_fingerprint(card: [u8; 32], known: &CardMeasured) -> CardFingerprint {
     let CardMeasured { claimed, at, measured } = known;
-    let likely = likelihoods(measured, reference()).into_iter().take(LIKELY_MAX);
     let model =
         |(model, probability): (&str, f64)| LikelyModel { model: model.to_owned(), probability };
     let said = match verdict(claimed.as_deref().unwrap_or_default(), measured, reference()) {
@@ -83,6 +82,9 @@ fn card_fingerprint(card: [u8; 32], known: &CardMeasured) -> CardFingerprint {
         Verdict::Other { .. } => "other",
         Verdict::Unknown { .. } => "unknown",
     };
+    // What is like nothing that is known is a little like everything.
+    let named = if said == "unknown" { 0 } else { LIKELY_MAX };
+    let likely = likelihoods(measured, reference()).into_iter().take(named);
     CardFingerprint {
         card: BlobId::from_sha256(card),
         claimed: claimed.clone(),

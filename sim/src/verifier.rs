@@ -127,6 +127,7 @@ impl World {
         let rest = if self.plan.novelties.proofs { 15 } else { 60 };
         let later = self.dice.seconds(1, rest);
         self.agenda.at(self.now.after(later), Due::Verdicts);
+        self.attest_perhaps()?;
         let machine = self.dice.index(self.machines.len());
         let (worker, gpus) = (self.machines[machine].id, self.machines[machine].record.offers.gpus);
         let cards = gpus.max(1);

@@ -164,7 +164,7 @@ pub(crate) fn signed_part(der: &[u8]) -> Option<&[u8]> {
 }
 
 /// ECDSA with SHA-384 takes no parameters, not even null (RFC 5758).
-fn is_ecdsa_sha384(algorithm: &AlgorithmIdentifierOwned) -> bool {
+pub(crate) fn is_ecdsa_sha384(algorithm: &AlgorithmIdentifierOwned) -> bool {
     algorithm.oid == ECDSA_SHA384 && algorithm.parameters.is_none()
 }
 

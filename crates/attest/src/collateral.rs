@@ -199,7 +199,7 @@ impl Collateral {
     }
 }
 
-fn family(bytes: &[u8]) -> Result<Family, NotCollateral> {
+pub(crate) fn family(bytes: &[u8]) -> Result<Family, NotCollateral> {
     if bytes.len() > COLLATERAL_BYTES_MAX {
         return Err(NotCollateral::TooLong);
     }

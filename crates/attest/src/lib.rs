@@ -26,6 +26,7 @@ pub mod opaque;
 pub mod reference;
 pub mod report;
 pub mod revocation;
+pub mod revocation_list;
 pub mod rim;
 mod roots;
 mod rsa;

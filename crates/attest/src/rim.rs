@@ -147,6 +147,16 @@ impl Rim {
         })
     }
 
+    /// The id of the driver that it would be the manifest of.
+    pub fn driver_id(&self) -> String {
+        driver_id(&self.product, &self.version)
+    }
+
+    /// The last moment at which the certificates of who signed it hold.
+    pub fn until(&self) -> Timestamp {
+        self.chain.until()
+    }
+
     /// A driver's id is its product and version; a VBIOS's ends in its version without dots.
     fn is_for(&self, id: &str) -> bool {
         let version = self.version.replace('.', "").to_uppercase();

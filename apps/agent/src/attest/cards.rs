@@ -22,10 +22,7 @@ pub(super) struct Shown {
 
 impl Shown {
     pub(super) fn wire(&self) -> wire::GpuEvidence {
-        wire::GpuEvidence {
-            report: BASE64.encode(&self.report),
-            chain: BASE64.encode(&self.chain),
-        }
+        wire::GpuEvidence { report: BASE64.encode(&self.report), chain: BASE64.encode(&self.chain) }
     }
 }
 

@@ -89,5 +89,8 @@ fn read(report: &Path, name: &str) -> io::Result<Vec<u8>> {
 
 fn is_early(fault: &io::Error) -> bool {
     use io::ErrorKind as K;
-    matches!(fault.kind(), K::NotFound | K::WouldBlock | K::ResourceBusy | K::Interrupted | K::TimedOut)
+    matches!(
+        fault.kind(),
+        K::NotFound | K::WouldBlock | K::ResourceBusy | K::Interrupted | K::TimedOut
+    )
 }

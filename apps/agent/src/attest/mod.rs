@@ -86,10 +86,15 @@ fn keep_attested(link: &Link, chips: &Chips, quit: &Quit) {
                 ATTEST_LOOK_EVERY
             }
             Err(Fault::Link(Trouble::Weather(why))) => {
-                tracing::debug!(why, "the control plane does not hear what this machine's chips say");
+                tracing::debug!(
+                    why,
+                    "the control plane does not hear what this machine's chips say"
+                );
                 backoff.next()
             }
-            Err(Fault::Link(trouble @ Trouble::Refused(_))) => again(&mut said, trouble.to_string()),
+            Err(Fault::Link(trouble @ Trouble::Refused(_))) => {
+                again(&mut said, trouble.to_string())
+            }
             Err(Fault::Chips(why)) => again(&mut said, why),
         };
         quit.wait(pause);

@@ -191,6 +191,23 @@ pub fn verify(quote: &[u8], expected: &Expected<'_>, now: Timestamp) -> Result<G
     })
 }
 
+/// Whether Intel signed all of a file's data, and it is fresh at this time: what an operator asks before it keeps the
+/// file. Until when it is.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_collateral(
+    bytes: &[u8],
+    roots: &Roots,
+    rules: &Rules,
+    now: Timestamp,
+) -> Result<Timestamp, Doubt> {
+    let family = crate::collateral::family(bytes).map_err(|_| Doubt::Bad { what: "the file" })?;
+    let lists = lists(&family, roots, now)?;
+    let until = is_intels(&family, roots, now)?;
+    Ok(fresh_until(&family, &lists, rules, now)?.min(until))
+}
+
 /// Whether a genuine processor said this of a guest.
 fn authentic(quote: &Quote, roots: &Roots, now: Timestamp) -> Result<(Chain, Platform), NotAGuest> {
     let chain = Chain::verify_exact(&quote.chain, roots, now).map_err(NotAGuest::Chain)?;

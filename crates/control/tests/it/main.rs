@@ -1,6 +1,8 @@
 //! The control plane's brain, told stories. Every step of every story is also replayed and read back from a snapshot.
 
 #[cfg(test)]
+mod attest;
+#[cfg(test)]
 mod burn;
 #[cfg(test)]
 mod canaries;

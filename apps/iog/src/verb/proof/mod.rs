@@ -45,6 +45,8 @@ enum Verb {
     /// Show one proof, and check that it is in the network's log.
     #[command(after_help = public::SHOW_EXAMPLES)]
     Show(public::ShowArgs),
+    /// See what machines' own chips say of them, and check it here.
+    Attest(attest::Args),
     /// Show the log of proofs, and check that it has only grown.
     #[command(after_help = public::LOG_EXAMPLES)]
     Log(public::LogArgs),
@@ -66,6 +68,7 @@ impl Args {
             Verb::Fingerprint(args) => args.run(&session()?),
             Verb::List(args) => args.run(&session()?),
             Verb::Show(args) => args.run(&session()?),
+            Verb::Attest(args) => args.run(screen, json, session),
             Verb::Log(args) => args.run(&session()?),
         }
     }

@@ -149,7 +149,13 @@ impl Company {
     }
 
     /// A gate for so many sessions, which enter until it closes, and wait no longer than the hold.
-    pub(super) fn gate(&mut self, barrier: [u8; 16], sessions: u32, closes: Duration, hold: Duration) {
+    pub(super) fn gate(
+        &mut self,
+        barrier: [u8; 16],
+        sessions: u32,
+        closes: Duration,
+        hold: Duration,
+    ) {
         let now = Instant::now();
         let closes_ms = self.ms(now + closes);
         let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
@@ -205,8 +211,10 @@ impl Company {
 
     /// What came of a session.
     pub(super) fn ended(&mut self, session: &Session, judged: &[Judged], now: Timestamp) {
-        let number = self.gates.get(&session.barrier).and_then(|(gate, _)| gate.number(&session.id));
-        let came = if session.was_left() { Came::Failed } else { came(&session.tasks, judged, number) };
+        let number =
+            self.gates.get(&session.barrier).and_then(|(gate, _)| gate.number(&session.id));
+        let came =
+            if session.was_left() { Came::Failed } else { came(&session.tasks, judged, number) };
         match self.meetings.get_mut(&session.barrier) {
             Some(meeting) => {
                 meeting.open = meeting.open.saturating_sub(1);

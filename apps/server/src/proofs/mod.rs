@@ -29,7 +29,7 @@ use proofs::company::{Found, Kept};
 use proofs::log::Entry;
 use proofs::message::SMALL_BYTES_MAX;
 use proofs::prf::derive;
-use proofs::session::{Rejected, Reply, Verifier, Work};
+use proofs::session::{Rejected, Reply, Verifier};
 use proofs::{Outcome, Reason, Verdict};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use units::{RentalId, SlashId, WorkerId};
@@ -318,7 +318,7 @@ impl Proofs {
         session.is_taken_up.store(true, Ordering::Relaxed);
         room.extend(taken);
         let reply = match reply {
-            Reply::Judge(work) => self.judge(&session, verifier, work).await,
+            Reply::Judge(work) => self.judges.judge(verifier, work, session.begun).await,
             Reply::Wait if verifier.is_gathering() => self.gather(&session, verifier).await,
             reply @ (Reply::Wait | Reply::Say(_) | Reply::Sealed(..)) => Some(reply),
         };
@@ -336,18 +336,6 @@ impl Proofs {
                 Err(NotHeard::Over)
             }
             Some(Reply::Wait | Reply::Judge(_)) | None => Ok(None),
-        }
-    }
-
-    /// Has openings judged, or stops where there is no room for that.
-    async fn judge(&self, session: &Session, verifier: &mut Verifier, work: Work) -> Option<Reply> {
-        let judged = match self.judges.begin(work) {
-            Some(judged) => judged.await.ok(),
-            None => None,
-        };
-        match judged {
-            Some(wrong) => verifier.judged(wrong, us(session.begun.elapsed())).ok(),
-            None => verifier.stop(Reason::Verifier),
         }
     }
 

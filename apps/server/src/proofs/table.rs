@@ -365,3 +365,6 @@ impl Session {
         Some((id, session))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,8 +76,8 @@ pub const PROOF_SESSIONS_MAX: usize = 4_096;
 /// Rentals whose checks are kept in mind: for a day each.
 pub const CANARIES_MAX: usize = 1 << 16;
 
-/// Machines of which the figures are in memory that were measured of their cards: some hundred bytes for each card. Those
-/// of others are made from their transcripts when somebody asks.
+/// Machines of which the figures are in memory that were measured of their cards: some hundred bytes for each card.
+/// Those of others are made from their transcripts when somebody asks.
 pub const FINGERPRINTS_MAX: usize = 1 << 16;
 
 /// Cards of one machine that are proved at one time.

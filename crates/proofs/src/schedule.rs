@@ -137,8 +137,8 @@ pub enum NotProofRules {
     Session,
     /// Canaries without bounds.
     #[error(
-        "canaries come after 1 to 1440 minutes, take 1 to 3600 seconds a day, last 1 to 1440 minutes, ask for at least \
-         one product and a mebibyte, and allow at least what their class does"
+        "a canary comes after 1 to 1440 minutes and lasts as long, and takes 1 to 3600 s a day; it asks for a product \
+         and a mebibyte at least, and allows at least what its class does"
     )]
     Canary,
     /// Company that cannot be.

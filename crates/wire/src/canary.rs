@@ -53,8 +53,8 @@ pub struct CanaryCard {
     /// Its newest session, in hexadecimal: `/v1/proofs/{session}` has its transcript once it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// `waiting` until it is challenged, `proving`, and then `pass`, `slow`, `fail` or `inconclusive`; `unanswered` if it
-    /// never was.
+    /// `waiting` until it is challenged, `proving`, and then `pass`, `slow`, `fail` or `inconclusive`; `unanswered` if
+    /// it never was.
     pub status: String,
     /// Why, for people, once it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,8 +108,8 @@ pub struct CardFingerprint {
     pub claimed: Option<String>,
     /// When the newest of it was measured.
     pub measured_at: Time,
-    /// Rates per second: `matmul-13` of operations, `mix` of rounds of mixing, `walk` of bytes, `puzzle` of hashes. Each
-    /// is of the newest proof that has it.
+    /// Rates per second: `matmul-13` of operations, `mix` of rounds of mixing, `walk` of bytes, `puzzle` of hashes.
+    /// Each is of the newest proof that has it.
     pub rates: BTreeMap<String, f64>,
     /// The memory that was filled and walked through, in mebibytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,8 +117,8 @@ pub struct CardFingerprint {
     /// `consistent` with what is claimed, `other`, or `unknown`: too little was measured, or it is like nothing that is
     /// known.
     pub verdict: String,
-    /// The likeliest models, at most five, the likeliest first; none where the verdict is `unknown`. What they lack to one
-    /// is the chance that it is none.
+    /// The likeliest models, at most five, the likeliest first; none where the verdict is `unknown`. What they lack to
+    /// one is the chance that it is none.
     pub likely: Vec<LikelyModel>,
 }
 

@@ -1,5 +1,5 @@
-//! What the agent and its process in a node say to each other: questions as JSON, answers as bytes, each with its length
-//! before it.
+//! What the agent and its process in a node say to each other: questions as JSON, answers as bytes, each after its
+//! length.
 //!
 //! # Invariants
 //! - An answer has exactly the length that its question calls for, or it is none: what comes out of a node is a

@@ -1,8 +1,8 @@
 //! A device in a node: the agent's own program in the node's sandbox computes, and the agent signs outside of it.
 //!
 //! ```text
-//!   agent: session, keys, trees ──questions──► iog worker prove-in-node: sandbox, control group, user, cards of the node
-//!                               ◄──answers───  no key, no network, no file of the agent
+//!   agent: session, keys, trees ──questions──► iog worker prove-in-node: the node's sandbox, group, user, cards
+//!                               ◄──answers───  no key, no file of the agent
 //! ```
 //!
 //! # Invariants
@@ -43,7 +43,7 @@ fn cards_of(node: &Inside) -> Vec<String> {
     if node.gpus.is_empty() {
         return Vec::new();
     }
-    let all = probe::gpus();
+    let all = probe::gpus(None);
     let of = |index: &u32| all.iter().find(|gpu| gpu.index == *index).map(|gpu| gpu.uuid.clone());
     node.gpus.iter().filter_map(of).collect()
 }
@@ -134,11 +134,10 @@ fn ended_in_time(pid: u32) -> Result<Sender<()>> {
     let (over, waits) = channel::<()>();
     let started = footprint::started(pid);
     let work = move || {
-        if waits.recv_timeout(IN_NODE_PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            if let Some(started) = started {
-                tracing::warn!(pid, "what proves in a node took too long and is ended");
-                footprint::end(pid, started, true);
-            }
+        let is_late = waits.recv_timeout(IN_NODE_PATIENCE) == Err(RecvTimeoutError::Timeout);
+        if let Some(started) = started.filter(|_| is_late) {
+            tracing::warn!(pid, "what proves in a node took too long and is ended");
+            footprint::end(pid, started, true);
         }
     };
     thread::Builder::new().name("prove-ends".to_owned()).spawn(work).context("start a thread")?;

@@ -74,7 +74,9 @@ impl Inside {
     ///
     /// Nothing that the node can write is trusted: it has no home, and takes no compiled kernels from anywhere.
     pub(crate) fn environment(&self, cards: &[String]) -> Vec<(&'static str, String)> {
-        let libraries = std::env::var("LD_LIBRARY_PATH").ok().map(|path| ("LD_LIBRARY_PATH", path));
+        #[expect(clippy::disallowed_methods, reason = "it is handed on, and means nothing here")]
+        let libraries = std::env::var("LD_LIBRARY_PATH").ok();
+        let libraries = libraries.map(|path| ("LD_LIBRARY_PATH", path));
         let own = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
             ("HOME", "/".to_owned()),
@@ -110,8 +112,8 @@ impl Way {
 
 /// Goes into the namespaces of a process, but for that of processes.
 ///
-/// All at one time, as Linux can since 5.8: whoever is not root has the right to each of them only as long as it has gone
-/// into none.
+/// All at one time, as Linux can since 5.8: whoever is not root has the right to each of them only as long as it has
+/// gone into none.
 fn enter(first: Process) -> Result<()> {
     let pid = Pid::from_raw(first.pid).context("name the node's first process")?;
     let there = rustix::process::pidfd_open(pid, PidfdFlags::empty());

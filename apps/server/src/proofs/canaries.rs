@@ -17,12 +17,16 @@ use std::time::Duration;
 use control::{Control, NodeStage};
 use market::Stage;
 use proofs::canary::{CanaryRules, barrier};
+use proofs::prf::derive;
 use proofs::{Outcome, Reason, Verdict};
 use units::{DAY, DeviceKind, MINUTE, Name, RentalId, Timestamp, WorkerId};
 
+use super::Proofs;
 use super::standing::{self, Standing};
 use super::table::{Asker, Desk, Opening, Place, Session, Table};
+use crate::clock::now;
 use crate::limits::{CANARIES_MAX, PROOF_CARDS_MAX, PROOF_SESSIONS_MAX};
+use crate::writer::Failure;
 
 /// How long a card waits before it is looked again whether it is its turn.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -328,6 +332,42 @@ impl Canaries {
             going.retain(|id| rentals.get(id).is_some_and(|kept| !kept.last.is_over(now)));
             !going.is_empty()
         });
+    }
+}
+
+impl Proofs {
+    /// What a card is to do for a renter, if one asked.
+    pub(super) fn place_canary(
+        &self,
+        of: (WorkerId, [u8; 32]),
+        held: Option<RentalId>,
+    ) -> Option<Place> {
+        let salt = |session: &[u8; 16]| self.salt(session);
+        let desk = Desk { key: &self.key, secret: &self.calls, salt: &salt };
+        self.table(|table| table.place_canary(&desk, of, held, now()))
+    }
+
+    /// A renter asks for a check of what he rents. The same nonce again is the same check.
+    ///
+    /// # Errors
+    /// When the brain does not answer, or there is none now.
+    pub(crate) async fn ask_canary(
+        &self,
+        rental: RentalId,
+        nonce: [u8; 32],
+    ) -> Result<Result<Canary, NoCanary>, Failure> {
+        let wanted = self.writer.look(move |state| wanted(state, rental)).await?;
+        let asked =
+            wanted.and_then(|it| self.table(|table| table.canaries.ask(rental, nonce, it, now())));
+        if asked.is_ok() {
+            self.bell.send_modify(|rings| *rings += 1);
+        }
+        Ok(asked)
+    }
+
+    /// The last check of a rental that this server knows of.
+    pub(crate) fn canary(&self, rental: RentalId) -> Option<Canary> {
+        self.table(|table| table.canaries.of(rental).cloned())
     }
 }
 

@@ -9,6 +9,7 @@ use control::FingerprintRecord;
 use proofs::fingerprint::{Measured, Reference, Verdict, measured, verdict};
 use units::{DeviceKind, Timestamp, WorkerId};
 
+use super::Proofs;
 use crate::limits::{FINGERPRINTS_MAX, PROOF_CARDS_MAX};
 
 /// So many rates are needed for a likeness: one alone tells a busy card from an idle one, and not which it is.
@@ -65,6 +66,28 @@ impl Fingerprints {
     pub(super) fn of(&self, worker: WorkerId) -> Option<BTreeMap<[u8; 32], CardMeasured>> {
         let known = self.0.lock().expect("nobody panics with the figures in hand");
         known.get(&worker).cloned()
+    }
+}
+
+impl Proofs {
+    /// What is known of how fast a machine's cards are.
+    pub(crate) fn fingerprints(
+        &self,
+        worker: WorkerId,
+    ) -> Option<BTreeMap<[u8; 32], CardMeasured>> {
+        self.fingerprints.of(worker)
+    }
+
+    /// Keeps in mind what was read of a machine's transcripts.
+    pub(crate) fn remember(&self, worker: WorkerId, read: &BTreeMap<[u8; 32], CardMeasured>) {
+        for (card, known) in read {
+            self.fingerprints.note(worker, *card, known.clone());
+        }
+    }
+
+    /// What veils the owner in a session.
+    pub(crate) fn salt(&self, session: &[u8; 16]) -> [u8; 32] {
+        derive("iog server owner salt", &[&self.veil, session])
     }
 }
 

@@ -211,52 +211,6 @@ impl Proofs {
         }
     }
 
-    /// What a card is to do for a renter, if one asked.
-    fn place_canary(
-        &self,
-        of: (WorkerId, [u8; 32]),
-        held: Option<RentalId>,
-    ) -> Option<Place> {
-        let salt = |session: &[u8; 16]| derive("iog server owner salt", &[&self.veil, session]);
-        let desk = Desk { key: &self.key, secret: &self.calls, salt: &salt };
-        self.table(|table| table.place_canary(&desk, of, held, now()))
-    }
-
-    /// A renter asks for a check of what he rents. The same nonce again is the same check.
-    ///
-    /// # Errors
-    /// When the brain does not answer, or there is none now.
-    pub(crate) async fn ask_canary(
-        &self,
-        rental: RentalId,
-        nonce: [u8; 32],
-    ) -> Result<Result<Canary, NoCanary>, Failure> {
-        let wanted = self.writer.look(move |state| canaries::wanted(state, rental)).await?;
-        let asked =
-            wanted.and_then(|it| self.table(|table| table.canaries.ask(rental, nonce, it, now())));
-        if asked.is_ok() {
-            self.bell.send_modify(|rings| *rings += 1);
-        }
-        Ok(asked)
-    }
-
-    /// The last check of a rental that this server knows of.
-    pub(crate) fn canary(&self, rental: RentalId) -> Option<Canary> {
-        self.table(|table| table.canaries.of(rental).cloned())
-    }
-
-    /// What is known of how fast a machine's cards are.
-    pub(crate) fn fingerprints(&self, worker: WorkerId) -> Option<BTreeMap<[u8; 32], CardMeasured>> {
-        self.fingerprints.of(worker)
-    }
-
-    /// Keeps in mind what was read of a machine's transcripts.
-    pub(crate) fn remember(&self, worker: WorkerId, read: &BTreeMap<[u8; 32], CardMeasured>) {
-        for (card, known) in read {
-            self.fingerprints.note(worker, *card, known.clone());
-        }
-    }
-
     fn place(&self, asker: Asker<'_>) -> Place {
         let salt = |session: &[u8; 16]| derive("iog server owner salt", &[&self.veil, session]);
         let desk = Desk { key: &self.key, secret: &self.calls, salt: &salt };

@@ -57,7 +57,7 @@ pub(super) fn standing(state: &Control, id: WorkerId, now: Timestamp) -> Option<
     of(state, worker, |class, vram_mib| class.tasks(vram_mib))
 }
 
-/// A machine that is rented, as it is asked for its renter; nothing if it is not there, or nothing is asked of its like.
+/// A machine that is rented, as it is asked for its renter; nothing if it is not there, or nothing is asked of such.
 pub(super) fn rented(state: &Control, id: WorkerId, rules: &CanaryRules) -> Option<Standing> {
     let worker = state.worker(id).filter(|worker| worker.up)?;
     of(state, worker, |class, vram_mib| class.canary(vram_mib, rules))

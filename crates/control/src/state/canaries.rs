@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use proofs::log::Entry;
 use proofs::{Outcome, Reason};
 use serde::{Deserialize, Serialize};
-use units::{BlobId, Timestamp};
+use units::{BlobId, Timestamp, WorkerId};
+
+use super::nouns::Rental;
 
 /// Cards of a machine of which is kept that they were slow: more than a machine has.
 const SLOW_CARDS_MAX: usize = 64;
@@ -34,6 +36,15 @@ pub struct Checked {
     pub slow: BTreeSet<BlobId>,
     /// The first by which it is not what was rented.
     pub unfit: Option<Unfit>,
+}
+
+impl Rental {
+    /// The first proof by which a machine of it is not what was rented. Whoever pays may then end it as if the supply
+    /// side had: only what was served is charged.
+    pub fn unfit(&self) -> Option<(WorkerId, Unfit)> {
+        let found = self.checked.iter().filter_map(|(worker, said)| Some((*worker, said.unfit?)));
+        found.min_by_key(|(worker, unfit)| (unfit.at, *worker))
+    }
 }
 
 impl Checked {

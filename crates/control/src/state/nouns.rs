@@ -11,7 +11,7 @@ use units::{
     WorkerId,
 };
 
-use super::canaries::{Checked, Unfit};
+use super::canaries::Checked;
 use super::conduct::Week;
 use super::hired::Hired;
 use super::lock::{Locks, NodeLock};
@@ -340,13 +340,6 @@ pub struct Rental {
 }
 
 impl Rental {
-    /// The first proof by which a machine of it is not what was rented. Whoever pays may then end it as if the supply
-    /// side had: only what was served is charged.
-    pub fn unfit(&self) -> Option<(WorkerId, Unfit)> {
-        let found = self.checked.iter().filter_map(|(worker, said)| Some((*worker, said.unfit?)));
-        found.min_by_key(|(worker, unfit)| (unfit.at, *worker))
-    }
-
     /// What it came to, once it is settled. It follows from the terms and the nodes' meters alone.
     pub fn receipt(&self) -> Option<Receipt> {
         let settled = self.settled?;

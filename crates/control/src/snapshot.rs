@@ -11,6 +11,8 @@
 mod foreign;
 mod parts;
 
+use units::WorkerId;
+
 use crate::state::Control;
 
 /// Grows with every change of what a snapshot looks like.
@@ -28,6 +30,9 @@ pub enum NotAState {
     /// Its economy does not add up.
     #[error("the snapshot's economy does not add up: {0}")]
     Economy(String),
+    /// A machine is in a trial that is not there, or in which it is not.
+    #[error("the snapshot's trials do not fit its machines: {0}")]
+    Trials(WorkerId),
     /// Two rentals hold the same card, or a rental holds what no machine has.
     #[error("the snapshot's rentals do not fit its machines")]
     Seats(#[from] scheduler::Taken),

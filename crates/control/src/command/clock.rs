@@ -27,7 +27,7 @@ impl Control {
             self.look_at(rental, now);
         }
         self.wake_trials(now);
-        self.settle_pending(now);
+        self.wake_newcomers(now);
         self.wake_burn(now);
         Ok(Reply::Done)
     }

@@ -50,7 +50,8 @@ impl Control {
     ) -> Result<Reply, Refusal> {
         self.only_owner(by, id)?;
         let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
-        worker.onboarding.forgive();
+        // It waits for as long as it had to: others are tried with it.
+        worker.onboarding.pardon();
         if worker.checks.clusters_passed == Some(false) {
             worker.checks.clusters_passed = None;
         }
@@ -138,30 +139,57 @@ impl Control {
         if let Some(worker) = self.workers.get_mut(&id).filter(|_| done) {
             worker.onboarding.stage = OnboardingStage::Ready;
         }
-        match self.workers.get(&id).map(|worker| worker.onboarding.is_ready()) {
-            Some(false) => self.pending.insert(id),
-            Some(true) | None => self.pending.remove(&id),
-        };
+        self.schedule_newcomer(id, now);
         self.show_open(id);
     }
 
-    /// Every machine that is not ready, looked at again: the rules are other, or time has passed.
+    /// Puts a machine where it now belongs: among those that are not ready, and in the agenda of those that will have
+    /// been up for long enough.
+    fn schedule_newcomer(&mut self, id: WorkerId, now: Timestamp) {
+        let waits = self.workers.get(&id).is_some_and(|worker| !worker.onboarding.is_ready());
+        let full_at = self.question(id, now).and_then(|question| question.minutes_full_at());
+        let full_at = full_at.filter(|at| waits && *at > now);
+        if waits {
+            self.pending.insert(id);
+        } else {
+            self.pending.remove(&id);
+        }
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if let Some(before) = std::mem::replace(&mut worker.onboarding.full_at, full_at) {
+            self.full_at.remove(&(before, id));
+        }
+        self.full_at.extend(full_at.map(|at| (at, id)));
+    }
+
+    /// A machine is not among the newcomers any more: it left.
+    pub(crate) fn forget_newcomer(&mut self, id: WorkerId) {
+        self.pending.remove(&id);
+        let full_at = self.workers.get(&id).and_then(|worker| worker.onboarding.full_at);
+        if let Some(at) = full_at {
+            self.full_at.remove(&(at, id));
+        }
+    }
+
+    /// The rules are other: every machine that is not ready is looked at again.
     pub(crate) fn settle_pending(&mut self, now: Timestamp) {
         for id in self.pending.clone() {
             self.settle_onboarding(id, now);
         }
     }
 
-    /// When the next machine is ready for which only time is missing.
+    /// Machines that have been up for long enough may be ready.
+    pub(crate) fn wake_newcomers(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.full_at.first().copied().filter(|(at, _)| *at <= now) {
+            self.full_at.remove(&(at, id));
+            self.settle_onboarding(id, now);
+        }
+    }
+
+    /// When the next machine has been up for long enough, or a trial must be looked at.
     pub(crate) fn onboarding_due(&self) -> Option<Timestamp> {
-        let rules = &self.parameters().onboarding;
-        let now = self.head().at;
-        let due = |id: &WorkerId| {
-            let question = self.question(*id, now).filter(Question::waits_only)?;
-            question.onboarding.minutes_full_at(question.up_since, rules)
-        };
-        let ready = self.pending.iter().filter_map(due);
-        ready.chain(self.trials.values().map(crate::onboarding::Trial::due)).min()
+        let full_at = self.full_at.first().map(|(at, _)| *at);
+        let trials = self.trials.values().map(crate::onboarding::Trial::due);
+        full_at.into_iter().chain(trials).min()
     }
 
     /// The last measurement of a machine's connection, while it is good.

@@ -126,8 +126,8 @@ impl Control {
             self.retired_from_trial(trial, id, now);
         }
         self.forget_attestation(id);
+        self.forget_newcomer(id);
         self.workers.remove(&id);
-        self.pending.remove(&id);
         self.fingerprints.remove(&fingerprint);
         self.inventory.remove(id);
         self.changed(Subject::Worker(id));
@@ -170,7 +170,7 @@ impl Control {
         worker.onboarding.spoke(worker.uptime.since(), heard);
         worker.onboarding.down_since = Some(heard);
         worker.uptime.stop(heard, first_open);
-        self.show_open(id);
+        self.settle_onboarding(id, now);
         for (rental, node) in nodes {
             self.node_silent(rental, node, heard, now);
         }

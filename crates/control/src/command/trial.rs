@@ -202,12 +202,14 @@ impl Control {
 
     /// A machine is out of a trial.
     fn leave_trial(&mut self, id: RentalId, worker: WorkerId, now: Timestamp) {
-        let Some(trial) = self.trials.get_mut(&id) else { return };
-        if let Some(node) = trial.nodes.iter_mut().find(|node| node.worker == worker) {
+        let trial = self.trials.get_mut(&id);
+        let node = trial.and_then(|trial| trial.nodes.iter_mut().find(|it| it.worker == worker));
+        if let Some(node) = node {
             node.cleared = true;
         }
-        let is_over = trial.ended.is_some() && trial.nodes.iter().all(|node| node.cleared);
-        if is_over {
+        let is_over =
+            |trial: &Trial| trial.ended.is_some() && trial.nodes.iter().all(|node| node.cleared);
+        if self.trials.get(&id).is_some_and(is_over) {
             self.trials.remove(&id);
         }
         let of = |known: &&mut Worker| known.onboarding.trial == Some(id);

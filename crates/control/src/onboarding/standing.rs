@@ -53,6 +53,8 @@ pub struct Onboarding {
     pub since: Timestamp,
     /// Milliseconds it was up since then, before it spoke last without a break.
     pub(crate) up_millis: u64,
+    /// When it will have been up for long enough, while that lies ahead.
+    pub(crate) full_at: Option<Timestamp>,
     /// Since when it has not spoken; while it has not spoken at all, since it joined.
     pub down_since: Option<Timestamp>,
     /// Its connection when it was measured last.
@@ -87,9 +89,14 @@ impl Onboarding {
         self.forgive();
     }
 
-    /// It is tried again as if it had not failed.
-    pub(crate) fn forgive(&mut self) {
+    /// What it has failed counts no more.
+    pub(crate) fn pardon(&mut self) {
         self.failed_in.clear();
+    }
+
+    /// It is tried again as if it had not failed.
+    fn forgive(&mut self) {
+        self.pardon();
         self.tries = 0;
         self.retry_at = Timestamp::default();
     }
@@ -117,6 +124,9 @@ impl Onboarding {
         since: Option<Timestamp>,
         rules: &OnboardingRules,
     ) -> Option<Timestamp> {
+        if self.stage != Stage::Pending {
+            return None;
+        }
         let left = (MINUTE * rules.pending_minutes)
             .saturating_sub(std::time::Duration::from_millis(self.up_millis));
         Some(since?.max(self.since).after(left))

@@ -149,11 +149,11 @@ impl Question<'_> {
         !self.rules.required || asked.iter().all(|step| self.asked(*step).is_ok())
     }
 
-    /// Whether only time is missing.
-    pub(crate) fn waits_only(&self) -> bool {
-        let others = Step::ALL.iter().filter(|step| **step != Step::Uptime);
-        self.onboarding.stage == OnboardingStage::Pending
-            && others.into_iter().all(|step| self.asked(*step).is_ok())
+    /// When it will have been up for long enough, if it goes on to speak.
+    pub(crate) fn minutes_full_at(&self) -> Option<Timestamp> {
+        let is_asked = self.rules.required;
+        let full_at = || self.onboarding.minutes_full_at(self.up_since, self.rules);
+        is_asked.then(full_at).flatten()
     }
 
     /// Whether it meets the requirements.

@@ -203,6 +203,12 @@ impl Control {
             if !worker.onboarding.is_ready() {
                 self.pending.insert(*id);
             }
+            self.full_at.extend(worker.onboarding.full_at.map(|at| (at, *id)));
+            let is_in = |trial: &Trial| trial.nodes.iter().any(|node| node.worker == *id);
+            let trial = worker.onboarding.trial;
+            if trial.is_some_and(|id| !self.trials.get(&id).is_some_and(is_in)) {
+                return Err(NotAState::Trials(*id));
+            }
         }
         Ok(())
     }

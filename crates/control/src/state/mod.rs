@@ -117,6 +117,8 @@ pub struct Control {
     pub(crate) trials: BTreeMap<RentalId, Trial>,
     /// Machines that are not ready. Follows from them.
     pub(crate) pending: BTreeSet<WorkerId>,
+    /// When which of them will have been up for long enough. Follows from them.
+    pub(crate) full_at: BTreeSet<(Timestamp, WorkerId)>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) book: Book,
     pub(crate) versions: Versions,

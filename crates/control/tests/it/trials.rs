@@ -183,6 +183,26 @@ fn a_machine_that_dies_in_a_trial_is_blamed_and_the_others_are_tried_again() {
 }
 
 #[test]
+fn two_that_cleared_before_the_trial_was_judged_are_both_free() {
+    let mut town = town();
+    town.come_in("m0", 1).unwrap();
+    town.come_in("m1", 1).unwrap();
+    begin(&mut town, "t", &["m0", "m1"]).unwrap();
+    for name in ["m0", "m1"] {
+        town.silent(name);
+        town.up(name);
+        town.says(name, "");
+    }
+    let (trial, said) = town.control.trials_over().remove(0);
+    assert_eq!(said.len(), 2);
+    town.ok("clock", Command::EndTrial { trial, said });
+    assert!(town.control.trials().next().is_none());
+    for name in ["m0", "m1"] {
+        assert_eq!(town.control.worker(worker(name)).unwrap().onboarding.trial, None);
+    }
+}
+
+#[test]
 fn machines_that_do_not_find_each_other_fail_together_and_are_parted() {
     let mut town = town();
     town.come_in("m0", 1).unwrap();

@@ -65,7 +65,7 @@ pub use people::{
 };
 pub use problem::{FieldProblem, Problem};
 pub use proofs::{
-    BinaryView, LogConsistency, LogEntries, LogHead, PowSummary, ProofInLog, ProofTask, ProofView,
+    BinaryView, LogConsistency, LogEntries, LogHead, PowSummary, ProofInLog, ProofOwner, ProofTask, ProofView,
     PuzzleAnswer, PuzzleRequest,
 };
 pub use rental::{

@@ -1,7 +1,7 @@
 //! Proofs of machines, as everyone may see them: what was asked, what came of it, and where it stands in the log.
 
 use serde::{Deserialize, Serialize};
-use units::{BlobId, Hour, RentalId, WorkerId};
+use units::{AccountId, BlobId, Hour, RentalId, WorkerId};
 use utoipa::ToSchema;
 
 use crate::Time;
@@ -179,4 +179,18 @@ pub struct ProofInLog {
     pub path: Vec<BlobId>,
     /// Whether its transcript is still kept.
     pub has_transcript: bool,
+}
+
+/// What veils the owner in a session's transcript. Only the owner is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProofOwner {
+    /// The session, in hexadecimal.
+    pub session: String,
+    /// Whose the machine is.
+    pub account: AccountId,
+    /// What the verifier mixed in, in hexadecimal.
+    pub salt: String,
+    /// What the challenge says of its owner, in hexadecimal: the first 16 bytes of
+    /// `K("iog proof 1 owner", salt ‖ account ‖ session)`.
+    pub owner: String,
 }

@@ -8,15 +8,17 @@ use axum::response::{IntoResponse, Response};
 use control::Control;
 use data_encoding::HEXLOWER;
 use proofs::log;
+use proofs::message::veiled;
 use serde::Deserialize;
-use units::{BlobId, Timestamp, WorkerId};
+use units::{AccountId, BlobId, Timestamp, WorkerId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wire::{
-    LogConsistency, LogEntries, LogHead, Page, PowSummary, Problem, ProofInLog, ProofView, Time,
+    LogConsistency, LogEntries, LogHead, Page, PowSummary, Problem, ProofInLog, ProofOwner,
+    ProofView, Time,
 };
 
-use super::door::Stranger;
+use super::door::{Caller, Stranger};
 use super::extract::{Path, Query, items};
 use super::problem::Refused;
 use super::uploads::send;
@@ -45,6 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(consistency))
         .routes(routes!(proof))
         .routes(routes!(transcript))
+        .routes(routes!(owner))
 }
 
 /// Which proofs of a machine.
@@ -377,4 +380,33 @@ async fn transcript(
     };
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
     Ok((kind, send(file)).into_response())
+}
+
+/// What veils the owner in a proof's transcript
+///
+/// For the machine's owner and the operator. With it the owner shows that the machine was theirs, to whom they like.
+#[utoipa::path(get, path = "/v1/proofs/{session}/owner", tag = "Results Submission",
+    params(("session" = String, Path)), security(("key" = [])), responses(
+    (status = 200, body = ProofOwner),
+    (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+))]
+async fn owner(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(session): Path<String>,
+) -> Result<axum::Json<ProofOwner>, Refused> {
+    let row = app.read(move |reader| sealed(reader, &session)).await?.ok_or_else(no_such_proof)?;
+    let worker = row.entry.worker;
+    let look = move |state: &Control| state.worker(worker).map(|worker| worker.owner);
+    let account = app.writer.look(look).await?;
+    let mine = |account: &AccountId| caller.is_operator() || *account == caller.account;
+    let account = account.filter(mine).ok_or_else(no_such_proof)?;
+    let session = row.entry.session;
+    let salt = app.proofs.salt(&session);
+    Ok(axum::Json(ProofOwner {
+        session: HEXLOWER.encode(&session),
+        account,
+        salt: HEXLOWER.encode(&salt),
+        owner: HEXLOWER.encode(&veiled(account, &session, &salt)),
+    }))
 }

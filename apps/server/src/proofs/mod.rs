@@ -212,7 +212,7 @@ impl Proofs {
     }
 
     fn place(&self, asker: Asker<'_>) -> Place {
-        let salt = |session: &[u8; 16]| derive("iog server owner salt", &[&self.veil, session]);
+        let salt = |session: &[u8; 16]| self.salt(session);
         let desk = Desk { key: &self.key, secret: &self.calls, salt: &salt };
         let (place, open) = self.table(|table| (table.place(&desk, asker, now()), table.open()));
         if let Place::Given(_) = place {

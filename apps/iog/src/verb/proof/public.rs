@@ -12,8 +12,8 @@ use proofs::log::{Entry, Head, verify, verify_consistency};
 use proofs::transcript::recheck;
 use units::WorkerId;
 use wire::{
-    CardFingerprint, FingerprintView, LikelyModel, LogConsistency, LogHead, ProofInLog, ProofTask,
-    ProofView,
+    CardFingerprint, FingerprintView, LikelyModel, LogConsistency, LogHead, ProofInLog, ProofOwner,
+    ProofTask, ProofView,
 };
 
 use super::{check, show};
@@ -33,7 +33,8 @@ Examples:
   iog proof show 6f1c…
   iog proof show 6f1c… --out session.iogproof
 
-Checks that the proof is in the network's log. With --out the transcript is fetched and re-checked as well.";
+Checks that the proof is in the network's log. With --out the transcript is fetched and re-checked as well. Whoever owns
+the machine is told the salt that veils its owner there, and can show with it that it was theirs.";
 pub(super) const FINGERPRINT_EXAMPLES: &str = "\
 Examples:
   iog proof fingerprint wkr_…
@@ -158,6 +159,8 @@ impl ShowArgs {
         let path = format!("/v1/proofs/{}", escaped(&self.session));
         let found: ProofInLog = client.get(&path)?;
         let entry = included(&found)?;
+        // Only the owner of the machine is told.
+        let mine: Option<ProofOwner> = client.get(&format!("{path}/owner")).ok();
         if let Some(out) = &self.out {
             let mut bytes = Vec::new();
             let mut body = client.stream(&format!("{path}/transcript"))?;
@@ -166,6 +169,10 @@ impl ShowArgs {
             let again = Entry::of(&bytes, entry.sealed_ms).ok();
             if report.session != entry.session || again.as_ref() != Some(&entry) {
                 return Err(lied("the transcript is not the one in the log"));
+            }
+            if mine.as_ref().is_some_and(|mine| veils(mine, &entry) != Some(report.challenge.owner))
+            {
+                return Err(lied("the transcript has another owner than the server says"));
             }
             std::fs::write(out, &bytes).with_context(|| format!("write {}", out.display()))?;
         }
@@ -180,12 +187,24 @@ impl ShowArgs {
             if let Some(card) = &of_card {
                 text.push_str(&likeness(card));
             }
+            if let Some(mine) = &mine {
+                text.push_str(&format!(
+                    "Its owner, {}, is {} in the transcript: veiled with the salt {}.\n",
+                    mine.account, mine.owner, mine.salt
+                ));
+            }
             if let Some(out) = fetched {
                 text.push_str(&format!("Its transcript holds; it is in {}.\n", out.display()));
             }
             text
         })
     }
+}
+
+/// How an owner is written in a session's transcript.
+fn veils(mine: &ProofOwner, entry: &Entry) -> Option<[u8; 16]> {
+    let salt = HEXLOWER.decode(mine.salt.as_bytes()).ok()?.try_into().ok()?;
+    Some(proofs::message::veiled(mine.account, &entry.session, &salt))
 }
 
 /// What the card's figures make it, in a line.
@@ -211,7 +230,7 @@ fn included(found: &ProofInLog) -> Result<Entry, Failure> {
 }
 
 /// A head that its key signed.
-fn head(told: &LogHead) -> Result<Head, Failure> {
+pub(super) fn head(told: &LogHead) -> Result<Head, Failure> {
     let head = Head { size: told.size, root: told.root };
     let key = HEXLOWER.decode(told.public_key.as_bytes()).ok();
     let key = key.and_then(|key| VerifyingKey::from_bytes(&key.try_into().ok()?).ok());
@@ -222,7 +241,7 @@ fn head(told: &LogHead) -> Result<Head, Failure> {
     if holds { Ok(head) } else { Err(lied("the head of the log is not signed by its key")) }
 }
 
-fn lied(what: &str) -> Failure {
+pub(super) fn lied(what: &str) -> Failure {
     let hint =
         "keep this answer: a log that contradicts itself shows that somebody changed the past";
     Failure::refused(what, hint)

@@ -59,6 +59,12 @@ pub(super) const WHO_MAY: &[MayRow] = &[
     ("GET /v1/proofs/log/consistency", "/v1/proofs/log/consistency?from=1", "", [200; 7]),
     ("GET /v1/proofs/{session}", "/v1/proofs/{proof}", "", [200; 7]),
     ("GET /v1/proofs/{session}/transcript", "/v1/proofs/{proof}/transcript", "", [200; 7]),
+    (
+        "GET /v1/proofs/{session}/owner",
+        "/v1/proofs/{proof}/owner",
+        "",
+        [401, 404, 404, 200, 404, 200, 401],
+    ),
 ];
 
 /// As [`super::coverage::TOLD_TWICE`].

@@ -153,6 +153,19 @@ fn a_transcript_does_not_say_whose_the_machine_is() {
     );
     assert_ne!(report.challenge.owner, unsalted, "it takes the verifier's salt to know");
     assert_ne!(report.challenge.owner, [0; 16]);
+    let path = format!("/v1/proofs/{}/owner", proof["session"].as_str().unwrap());
+    town.get(&Anonymous, &path).expect_problem(401, "unauthenticated");
+    town.get(&town.renter, &path).expect_problem(404, "not-found");
+    let told = town.get(&town.supplier, &path).expect(200).json();
+    let account = told["account"].as_str().unwrap().parse().unwrap();
+    let salt = hex::<32>(&told["salt"]);
+    let shown = proofs::message::veiled(account, &report.session, &salt);
+    assert_eq!(
+        (shown, hex::<16>(&told["owner"])),
+        (report.challenge.owner, shown),
+        "he can show it"
+    );
+    assert_eq!(told["account"], town.supplier.person.account);
 }
 
 #[test]

@@ -84,11 +84,6 @@ impl Proofs {
             self.fingerprints.note(worker, *card, known.clone());
         }
     }
-
-    /// What veils the owner in a session.
-    pub(crate) fn salt(&self, session: &[u8; 16]) -> [u8; 32] {
-        derive("iog server owner salt", &[&self.veil, session])
-    }
 }
 
 /// What a session measured; nothing if it is no transcript.

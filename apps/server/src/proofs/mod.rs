@@ -211,6 +211,11 @@ impl Proofs {
         }
     }
 
+    /// What veils the owner in a session.
+    pub(crate) fn salt(&self, session: &[u8; 16]) -> [u8; 32] {
+        derive("iog server owner salt", &[&self.veil, session])
+    }
+
     fn place(&self, asker: Asker<'_>) -> Place {
         let salt = |session: &[u8; 16]| self.salt(session);
         let desk = Desk { key: &self.key, secret: &self.calls, salt: &salt };

@@ -10,7 +10,7 @@ pub mod proofs;
 pub type Target = (&'static str, fn(&[u8]), &'static str);
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("message", proofs::message, "crates/proofs/tests/corpus"),
     ("transcript", proofs::transcript, "crates/proofs/tests/corpus"),
     ("signed", proofs::signed, "crates/proofs/tests/corpus"),
@@ -23,4 +23,5 @@ pub const TARGETS: [Target; 12] = [
     ("certificates", attest::certificates, "crates/attest/tests/data"),
     ("evidence", attest::evidence, "crates/attest/tests/data"),
     ("references", attest::references, "crates/attest/tests/data"),
+    ("quotes", attest::quotes, "crates/attest/tests/data"),
 ];

@@ -180,7 +180,7 @@ pub(crate) fn print(number: u64) -> Digest {
 }
 
 /// The slowest connection of a tier.
-const fn speeds(tier: Tier) -> (u32, u32) {
+pub(crate) const fn speeds(tier: Tier) -> (u32, u32) {
     match tier {
         Tier::None => (99, 9),
         Tier::Low => (100, 10),

@@ -33,6 +33,12 @@ pub struct Tale {
     pub proved: u64,
     /// See above.
     pub disproved: u64,
+    /// Hours that were paid because a machine had proved its work in them.
+    pub worked: u64,
+    /// Hours that a nominated machine was not paid for want of a proof.
+    pub unproved: u64,
+    /// Machines that were not nominated because they break off too often.
+    pub silent: u64,
     /// Wrong proofs that were charged.
     pub charged: u64,
     /// Sessions of machines that are listed as less than they say.
@@ -72,6 +78,9 @@ impl Add for Tale {
             cards: self.cards + other.cards,
             proved: self.proved + other.proved,
             disproved: self.disproved + other.disproved,
+            worked: self.worked + other.worked,
+            unproved: self.unproved + other.unproved,
+            silent: self.silent + other.silent,
             charged: self.charged + other.charged,
             relisted: self.relisted + other.relisted,
             withdrawn: self.withdrawn + other.withdrawn,

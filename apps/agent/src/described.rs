@@ -59,7 +59,7 @@ fn keep_true(link: &Link, config: &Config, first: Option<Described>, quit: &Quit
 
 /// What is news at the moment.
 fn look(config: &Config) -> Option<Described> {
-    match Described::of(&probe::look(&config.data), config) {
+    match Described::of(&probe::look(&config.data, config.driver.as_deref()), config) {
         Ok(said) => machine::news(config, said),
         Err(fault) => {
             tracing::debug!(

@@ -40,7 +40,7 @@ pub fn join(config: &Config, token: &str) -> Result<WorkerId> {
         tracing::warn!(server, "what is said to this server can be read on the way; use https");
     }
     let name = config.name.clone().map_or_else(host_name, Ok)?;
-    let hardware = probe::look(&config.data);
+    let hardware = probe::look(&config.data, config.driver.as_deref());
     let said = Described::of(&hardware, config)?;
     let key = key_to_join(&config.data)?;
     let fingerprint = said.fingerprint;

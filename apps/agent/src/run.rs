@@ -105,7 +105,7 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     if is_in_the_open(&server) {
         tracing::warn!(server, "what is said to this server can be read on the way; use https");
     }
-    let hardware = probe::look(&config.data);
+    let hardware = probe::look(&config.data, config.driver.as_deref());
     let offers = machine::offered(&hardware, config)?.offers;
     let found = runs.adopt();
     tracing::info!(worker = %identity.worker, name = %identity.name, server, nodes = found.len(), "the agent runs");
@@ -127,6 +127,7 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     let board = Arc::new(Board::default());
     schedule::start(&link, &config.data, &board, &quit)?;
     let watching = watch::start(config, proving, board.clone(), quit.clone())?;
+    watch::hand_over(&link, &config.data, &quit)?;
     {
         let (link, events, quit) = (link.clone(), events.clone(), quit.clone());
         spawn("wanted", move || listen(&link, &events, &quit))?;
@@ -201,18 +202,18 @@ fn prepare(
 
 /// Says once that the control plane is out of reach, and once that it is back.
 #[derive(Debug)]
-struct Mood {
+pub(crate) struct Mood {
     what: &'static str,
     trouble: Option<Trouble>,
     backoff: Backoff,
 }
 
 impl Mood {
-    fn new(what: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str) -> Self {
         Self { what, trouble: None, backoff: Backoff::default() }
     }
 
-    fn good(&mut self) {
+    pub(crate) fn good(&mut self) {
         self.backoff.reset();
         if self.trouble.take().is_some() {
             tracing::info!(what = self.what, "the control plane answers again");
@@ -220,7 +221,7 @@ impl Mood {
     }
 
     /// Returns how long to wait before trying again.
-    fn bad(&mut self, trouble: Trouble) -> Duration {
+    pub(crate) fn bad(&mut self, trouble: Trouble) -> Duration {
         let news = match (&self.trouble, &trouble) {
             // Bad weather has many words; one is enough.
             (Some(Trouble::Weather(_)), Trouble::Weather(_)) => false,

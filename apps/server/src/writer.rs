@@ -360,6 +360,13 @@ impl Thread {
                     rows.extend(views::transfer_rows(&self.state, movement, *at))
                 }
                 Effect::Closed(closed) => rows.extend(views::block_rows(closed)),
+                Effect::Locked(locked) => {
+                    rows.extend(views::lock_rows(&self.state, locked));
+                    for (owner, body) in views::lock_events(&self.state, locked) {
+                        let part = u32::try_from(events.len()).unwrap_or(u32::MAX);
+                        events.push(Event { seq: last, part, owner, body });
+                    }
+                }
                 Effect::Sealed(sealed) => rows.extend(views::proof_rows(sealed)),
                 Effect::Changed(_) | Effect::Nudge(_) => {}
             }

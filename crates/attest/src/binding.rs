@@ -17,7 +17,8 @@ const EVIDENCE: &[u8] = b"iog attestation evidence 1\n";
 /// What a confidential virtual machine puts into its quote.
 ///
 /// SHA-512 over a line that names this use, the nonce, SHA-384 of the public key that the machine or its connection is
-/// known by (the DER of its `SubjectPublicKeyInfo`: [`machine_key`]), and [`evidence_digest`] of the machine's GPUs. Every part has a fixed length.
+/// known by (the DER of its `SubjectPublicKeyInfo`: [`machine_key`]), and [`evidence_digest`] of the machine's GPUs.
+/// Every part has a fixed length.
 pub fn report_data(
     nonce: &[u8; 32],
     key: &[u8],

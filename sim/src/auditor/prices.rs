@@ -65,10 +65,15 @@ impl Belief {
             Command::Join { worker, .. }
             | Command::ChangeMachine { worker, .. }
             | Command::SealProof { worker, .. }
+            | Command::Attest { worker, .. }
             | Command::MeasureConnection { worker, .. } => {
                 let Some(known) = control.worker(*worker) else { return Ok(()) };
                 self.see_price(control, *worker, known, false)
             }
+            // Attestations end, and with them what machines are certified as.
+            Command::Wake {} => control
+                .workers()
+                .try_for_each(|(id, worker)| self.see_price(control, id, worker, false)),
             Command::Retire { worker } => {
                 self.prices.of.remove(worker);
                 Ok(())

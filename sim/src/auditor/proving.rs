@@ -310,7 +310,7 @@ impl Belief {
 
     /// As an hour begins, a machine misses the rule of proofs exactly if it has proved nothing good and nothing excuses
     /// it.
-    pub(super) fn is_nominated_by_proofs(&self, control: &Control, hour: Hour) -> Step {
+    pub(super) fn is_nominated_by_proofs(&mut self, control: &Control, hour: Hour) -> Step {
         let number = self.rules.number_at(hour);
         for (id, worker) in control.workers() {
             let Some(nominated) = worker.nominated.filter(|it| it.hour == hour) else { continue };
@@ -320,6 +320,7 @@ impl Belief {
             let excused = self.is_excused_at(worker, number, self.at)
                 || (may_be_excused && was_hired(control, worker, hour));
             let misses = self.rules.asks_for_work(number) && !proved && !excused;
+            self.tale.silent += u64::from(misses && proven.is_silent());
             let says = nominated.missing.has(Rule::ProofOfWork);
             must(says == misses, Invariant::Proofs, || {
                 format!("{id} misses proofs of {hour}: {misses}, and {says} is said of {proven:?}")

@@ -121,7 +121,12 @@ impl Belief {
     }
 
     /// A machine that was paid for an hour has proved its work in it, where that was asked for and nothing excused it.
-    pub(super) fn proved_its_work(&self, control: &Control, row: &Row, at: (Hour, u32)) -> Step {
+    pub(super) fn proved_its_work(
+        &mut self,
+        control: &Control,
+        row: &Row,
+        at: (Hour, u32),
+    ) -> Step {
         let (hour, version) = at;
         let worker = row.device.worker;
         let asked = self.rules.asks_for_work(version);
@@ -138,6 +143,9 @@ impl Belief {
             (true, false, false) => Proof::Failed,
         };
         let is_paid = !row.outcome.payout().is_zero();
+        let nominated = row.device.missing.is_empty();
+        self.tale.worked += u64::from(is_paid && proof == Proof::Passed);
+        self.tale.unproved += u64::from(nominated && proof == Proof::Failed);
         let agrees = proof == expected && !(is_paid && proof == Proof::Failed);
         must(agrees, Invariant::Proofs, || {
             format!("{worker} is paid by {row:?} of {hour}, expected {expected:?} of {proven:?}")

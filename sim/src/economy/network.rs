@@ -108,7 +108,7 @@ impl Network {
         while let Some(effect) = self.control.next_effect() {
             match effect {
                 Effect::Changed(Subject::Rental(rental)) => self.note_going(rental, for_others),
-                Effect::Changed(_) | Effect::Sealed(_) => {}
+                Effect::Changed(_) | Effect::Sealed(_) | Effect::Locked(_) => {}
                 Effect::Moved(moved) => {
                     if let (Some(id), Kind::Move { from, to, units }) = (moved.rental, moved.kind) {
                         self.note_paid(id, from, to, units);
@@ -268,6 +268,8 @@ impl Network {
             Actor::Account(account),
             Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None },
         );
+        let (at, (down_mbps, up_mbps)) = (self.now, speeds(machine.tier));
+        let connection = ConnectionRecord { at, down_mbps, up_mbps, ping_ms: 20 };
         let joining = Command::Join {
             invite,
             worker,
@@ -277,6 +279,7 @@ impl Network {
             machine,
         };
         self.must(Actor::Worker(worker), joining);
+        self.must(Actor::Clock, Command::MeasureConnection { worker, connection });
         self.must(Actor::Clock, Command::WorkerUp { worker });
         worker
     }

@@ -83,6 +83,8 @@ impl House {
             now: Hour::from_number(FIRST).start(),
             ids: 0,
         };
+        let patch = control::DESK_PATCH.to_owned();
+        house.tell(Actor::Operator, Command::SetParameters { patch, from: None });
         house.join(vram_mib);
         house
     }

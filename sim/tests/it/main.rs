@@ -30,7 +30,8 @@ fn eighteen_stories_are_clean_and_eventful() {
     let tale = outcomes.iter().fold(Tale::default(), |sum, outcome| sum + outcome.tale);
     let rare = [tale.failed, tale.executed, tale.vetoed, tale.brakes, tale.stopped, tale.seasons];
     let market = [tale.price_steps, tale.cards, tale.told_to_go, tale.proved, tale.disproved];
-    assert!(rare.into_iter().chain(market).all(|count| count > 0), "{tale:?}");
+    let proofs = [tale.worked, tale.unproved, tale.charged, tale.relisted];
+    assert!(rare.into_iter().chain(market).chain(proofs).all(|count| count > 0), "{tale:?}");
 }
 
 fn check(outcome: &Outcome) {

@@ -106,3 +106,62 @@ fn off(fault: NvmlError) -> NoEvidence {
         _ => NoEvidence::Off,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::scratch::Scratch;
+    use fake_nvml::{Attests, Card, Code, Script, Stage};
+
+    fn script() -> Script {
+        // What it signs is not looked at here: its chain reads as it is, and its report has a nonce in its place.
+        let attests = Attests {
+            chain: "a chain".to_owned(),
+            report: "00".repeat(200),
+            key: format!("{:0>96}", 1),
+        };
+        let card = Card { attests: Some(attests), ..Card::new("GPU-a", "NVIDIA H100 PCIe") };
+        Script { cards: vec![card], confidential: true, ..Script::default() }
+    }
+
+    /// What comes of asking a library without some of its symbols.
+    fn check(without: &[&str], change: impl FnOnce(&mut Script), expected: &str) {
+        let scratch = Scratch::new("attest-cards");
+        let mut script = script();
+        change(&mut script);
+        let stage = Stage::set(scratch.path(), without, &script).unwrap();
+        let shown = Cards::open(Some(&stage.library()), 1).and_then(|cards| cards.show(&[7; 32]));
+        let said = match shown {
+            Ok(shown) => {
+                assert_eq!(shown[0].report[4..36], [7; 32]);
+                assert_eq!((shown.len(), shown[0].chain.as_slice()), (1, &b"a chain"[..]));
+                "shown".to_owned()
+            }
+            Err(NoEvidence::Off) => "off".to_owned(),
+            Err(NoEvidence::Odd(why)) => why,
+        };
+        assert!(said.contains(expected), "{said}");
+    }
+
+    #[test]
+    fn cards_in_confidential_mode_show_what_they_sign_and_others_nothing() {
+        check(&[], |_| {}, "shown");
+        // Drivers before 550.
+        check(&["nvmlSystemGetConfComputeSettings"], |_| {}, "shown");
+        check(&[], |script| script.confidential = false, "off");
+        let unknown = ["nvmlSystemGetConfComputeSettings", "nvmlSystemGetConfComputeState"];
+        check(&unknown, |_| {}, "off");
+        check(&[], |script| script.devtools = true, "development");
+        check(&[], |script| script.cards[0].attests = None, "card 0 gives no evidence");
+        let lost = ("nvmlSystemGetConfComputeSettings".to_owned(), Code::GPU_IS_LOST);
+        check(&[], |script| script.fail.extend([lost]), "does not answer");
+        check(&[], |script| script.cards.clear(), "off");
+    }
+
+    #[test]
+    fn a_machine_that_offers_no_cards_asks_no_driver() {
+        let nowhere = Path::new("/nowhere/libnvidia-ml.so.1");
+        assert_eq!(Cards::open(Some(nowhere), 0).unwrap_err(), NoEvidence::Off);
+        assert_eq!(Cards::open(Some(nowhere), 1).unwrap_err(), NoEvidence::Off);
+    }
+}

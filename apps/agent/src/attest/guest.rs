@@ -94,3 +94,48 @@ fn is_early(fault: &io::Error) -> bool {
         K::NotFound | K::WouldBlock | K::ResourceBusy | K::Interrupted | K::TimedOut
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::scratch::Scratch;
+
+    /// Stands in for a kernel that answers one question, with a count of reports before and after.
+    fn kernel(reports: &Path, after: &'static str) -> thread::JoinHandle<Vec<u8>> {
+        let report = reports.join(format!("iog-{}", std::process::id()));
+        thread::spawn(move || {
+            let asked = loop {
+                match fs::read(report.join("inblob")) {
+                    Ok(bytes) if bytes.len() == 64 => break bytes,
+                    Ok(_) | Err(_) => thread::yield_now(),
+                }
+            };
+            fs::write(report.join("provider"), "tdx_guest\n").unwrap();
+            fs::write(report.join("auxblob"), "beside").unwrap();
+            fs::write(report.join("generation"), after).unwrap();
+            fs::write(report.join("half"), "a quote").unwrap();
+            fs::rename(report.join("half"), report.join("outblob")).unwrap();
+            asked
+        })
+    }
+
+    #[test]
+    fn a_kernel_is_asked_with_the_data_and_nothing_stays_behind() {
+        let scratch = Scratch::new("attest-guest");
+        let answered = kernel(scratch.path(), "1");
+        let quote = quote(scratch.path(), &[7; 64]).unwrap();
+        assert_eq!(answered.join().unwrap(), [7; 64]);
+        assert_eq!(
+            (quote.provider.as_str(), quote.quote),
+            ("tdx_guest", BASE64.encode(b"a quote"))
+        );
+        assert_eq!(quote.aux, Some(BASE64.encode(b"beside")));
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_machine_that_is_no_guest_has_no_place_to_ask() {
+        assert!(!is_there(Path::new("/nowhere/tsm/report")));
+        assert!(quote(Path::new("/nowhere/tsm/report"), &[0; 64]).is_err());
+    }
+}

@@ -78,7 +78,7 @@ fn read(path: impl AsRef<Path>) -> String {
 /// not among the system's.
 pub fn look(data_dir: &Path, driver: Option<&Path>) -> Hardware {
     let cpu_model = text::cpu_model(&read("/proc/cpuinfo")).unwrap_or_else(|| "unknown".to_owned());
-    let gpus = gpus();
+    let gpus = gpus(driver);
     let identity = Identity {
         machine: read("/etc/machine-id").trim().to_owned(),
         board: read("/sys/class/dmi/id/board_serial").trim().to_owned(),
@@ -201,9 +201,9 @@ mod tests {
 
     #[test]
     fn this_machine_has_something() {
-        let hardware = look(&std::env::temp_dir().join("not/there"));
+        let hardware = look(&std::env::temp_dir().join("not/there"), None);
         assert!(hardware.vcpus >= 1 && hardware.memory_mib > 0 && hardware.disk_free_mib > 0);
-        assert_eq!(hardware.fingerprint, look(Path::new("/")).fingerprint);
+        assert_eq!(hardware.fingerprint, look(Path::new("/"), None).fingerprint);
         assert_eq!(hardware.fingerprint_text().len(), 64);
     }
 }

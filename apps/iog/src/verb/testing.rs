@@ -26,6 +26,7 @@ fn node(node: u32, state: &str) -> NodeView {
         gpus: Vec::new(),
         node_hour: usd("0.01"),
         steps: Vec::new(),
+        time_lock: None,
     }
 }
 
@@ -76,6 +77,7 @@ pub(crate) fn quoted() -> RentalView {
         worked: Vec::new(),
         unfit: None,
         receipt: None,
+        refund: None,
     }
 }
 

@@ -11,3 +11,4 @@ mod program;
 mod proof;
 mod script;
 mod story;
+mod time_lock;

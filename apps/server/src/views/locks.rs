@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use units::{BlobId, Hour, Money, SlashId, WorkerId};
 use wire::{DeviceProofOfTimeLock, Disturbance, LockView, NodeLockView, RefundView, Time};
 
-use super::{NETWORK, OPERATOR, json, proofs as log};
+use super::{NETWORK, json, proofs as log};
 use crate::journal::Row;
 
 /// Records, by their place in the log; each belongs to its machine.
@@ -98,7 +98,7 @@ pub(crate) fn lock_rows(state: &Control, locked: &Locked) -> Vec<Row> {
     rows
 }
 
-/// Who is told of a record: the machine's owner and the operator, if anything follows from it.
+/// Who is told of a record: the machine's owner, if anything follows from it. The operator hears everything.
 pub(crate) fn lock_events(state: &Control, locked: &Locked) -> Vec<(String, Vec<u8>)> {
     let decision = locked.lock.summary.decide(&state.parameters().time_lock);
     if decision.action == Action::Nothing && locked.follows == Follows::Last {
@@ -107,8 +107,7 @@ pub(crate) fn lock_events(state: &Control, locked: &Locked) -> Vec<(String, Vec<
     let view = lock_view(&LockRow::of(locked));
     let event = serde_json::json!({ "kind": "time-lock", "id": view.record, "view": view });
     let owner = state.worker(locked.worker).map(|worker| worker.owner.to_string());
-    let told = owner.into_iter().chain([OPERATOR.to_owned()]);
-    told.map(|to| (to, json(&event))).collect()
+    owner.map(|to| (to, json(&event))).into_iter().collect()
 }
 
 /// A record's row read back.

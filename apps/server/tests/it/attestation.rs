@@ -95,7 +95,10 @@ impl Stage {
         let key = SigningKey::from_bytes(&[number; 32]).verifying_key().to_bytes();
         let data = report_data(&bytes, &machine_key(&key), &evidence);
         let gpus: Vec<Value> = both()
-            .map(|(report, card)| json!({ "report": BASE64.encode(report), "chain": BASE64.encode(card.chain.as_bytes()) }))
+            .map(|(report, card)| {
+                let chain = BASE64.encode(card.chain.as_bytes());
+                json!({ "report": BASE64.encode(report), "chain": chain })
+            })
             .collect();
         let mut shown = json!({ "nonce": nonce, "gpus": gpus });
         if with_cpu {
@@ -207,12 +210,7 @@ fn what_is_not_admitted_is_refused_and_what_lacks_is_unclear() {
     check(&[a.clone(), b.clone()], 422, refused, "is revoked");
     let old = stage.gpus.revocations(&[], hours_ago(24 * 9));
     stage.write("revocations", &old.sign(&stage.network_key()));
-    check(
-        &[a.clone(), b.clone()],
-        409,
-        "attestation-unclear",
-        "days old, limit 7",
-    );
+    check(&[a.clone(), b.clone()], 409, "attestation-unclear", "days old, limit 7");
     // Data that the network's key did not sign is none.
     stage.write(
         "references",

@@ -7,6 +7,7 @@
 mod attest;
 mod canary;
 mod check;
+mod lock;
 mod make;
 mod public;
 mod show;
@@ -47,6 +48,8 @@ enum Verb {
     Show(public::ShowArgs),
     /// See what machines' own chips say of them, and check it here.
     Attest(attest::Args),
+    /// See who was on cards while they were rented, and how busy they were while they were not.
+    Lock(lock::Args),
     /// Show the log of proofs, and check that it has only grown.
     #[command(after_help = public::LOG_EXAMPLES)]
     Log(public::LogArgs),
@@ -69,6 +72,7 @@ impl Args {
             Verb::List(args) => args.run(&session()?),
             Verb::Show(args) => args.run(&session()?),
             Verb::Attest(args) => args.run(screen, json, session),
+            Verb::Lock(args) => args.run(screen, json, session),
             Verb::Log(args) => args.run(&session()?),
         }
     }

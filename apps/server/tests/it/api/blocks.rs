@@ -273,7 +273,7 @@ fn an_owner_sees_what_is_missing_and_claims_what_was_earned() {
     let [first, second, _, _] = past.machines;
     let device = |worker: WorkerId, rest: &str| format!("/v1/io-blocks/devices/{worker}/{rest}");
     let ready = town.get(&past.owner, &device(first, "ready")).expect(200).json();
-    assert_eq!(ready["block_rewards_ready"], true);
+    assert_eq!(ready["block_rewards_ready"], true, "{ready}");
     assert_eq!(ready["rules"].as_array().unwrap().len(), 12);
     town.get(&town.stranger, &device(first, "ready")).expect_problem(404, "not-found");
     town.post(&town.operator, &device(first, "blocked"), &json!({ "reason": "smoke" })).expect(204);

@@ -11,6 +11,7 @@ use super::coverage_attestation as attestation;
 use super::coverage_onboarding as onboarding;
 use super::coverage_proofs as proofs;
 use super::coverage_stakes as stakes;
+use super::locks;
 use crate::town::{Anonymous, Ask, Caller, Machine, Story, Town, a_machine};
 
 /// Method and path, filled in, body, and the statuses of [`WHO_MAY`].
@@ -505,17 +506,18 @@ const WHOLE: &[(&str, &str)] = &[("GET /v1/jobs/{id}/files", "a job has at most 
 fn who_may() -> impl Iterator<Item = &'static MayRow> {
     let rows = WHO_MAY.iter().chain(stakes::WHO_MAY).chain(stakes::WHO_MAY_DECIDE);
     let rows = rows.chain(onboarding::WHO_MAY).chain(attestation::WHO_MAY);
+    let rows = rows.chain(locks::WHO_MAY);
     proofs::WHO_MAY.iter().chain(rows)
 }
 
 fn told_twice() -> impl Iterator<Item = &'static TwiceRow> {
     let rows = TOLD_TWICE.iter().chain(stakes::TOLD_TWICE).chain(stakes::DECIDED_TWICE);
-    let rows = rows.chain(attestation::TOLD_TWICE);
+    let rows = rows.chain(attestation::TOLD_TWICE).chain(locks::TOLD_TWICE);
     rows.chain(proofs::TOLD_TWICE).chain(onboarding::TOLD_TWICE)
 }
 
 fn paged() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    LISTS.iter().chain(stakes::LISTS).chain(proofs::LISTS)
+    LISTS.iter().chain(stakes::LISTS).chain(proofs::LISTS).chain(locks::LISTS)
 }
 
 #[test]
@@ -789,6 +791,7 @@ impl Stage {
         }
         let mut names = stakes::prepare(&town, &package);
         names.extend(proofs::prepare(&town));
+        names.extend(locks::prepare(&town, &machine, &rental));
         names.extend([
             ("hour", "2025-03-05T10:00:00".to_owned()),
             ("renter", town.renter.person.account.clone()),

@@ -36,7 +36,7 @@ Files are known by what they are:
   NVIDIA's manifests    XML; a VBIOS's is named by its id, as NV_GPU_VBIOS_1010_0200_882_96009F0001.swidtag
   NVIDIA's lists        of revoked certificates, DER or PEM; --chain says who may have made them
   Intel's data          JSON on a family of platforms, with all signatures
-  images                JSON as in {\"images\":[{\"name\":\"guest 1\",\"tdx\":[{\"mr_td\":\"HEX\"}],\"snp\":[\"HEX\"]}]}";
+  images                JSON: docs/guides/attest.md";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

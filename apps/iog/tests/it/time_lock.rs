@@ -1,0 +1,297 @@
+//! Time-lock on real parts: a server, an agent that looks at a card of a scripted driver, and a process that has no
+//! business there. Nodes alone are stood in for: they are on record, and nothing else.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use agent::runtime::JobSpec;
+use agent::runtime::beneath::FileSeen;
+use agent::{Config, Offers, Preparation, Runs, Sandbox, run_with};
+use anyhow::Result;
+use fake_nvml::{Card, Process, Script, Stage};
+use serde_json::{Value, json};
+use units::JobId;
+use worker::{JobPhase, NodeKey, NodeOrder, NodePhase, NodeSeen};
+
+use crate::program::{Home, Said, iog};
+
+/// How often something that is awaited is looked at, and how often at most: a minute.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOKS_MAX: usize = 600;
+
+/// Machines are open as soon as they speak, and a renter who ends a rental pays for a quarter of an hour at least.
+const RULES: &str = r#"{"fees": {"nonrefundable_minutes": 15}}"#;
+
+fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..LOOKS_MAX {
+        if let Some(found) = look() {
+            return found;
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+    panic!("waited too long for: {what}");
+}
+
+/// Nodes that are on record in the agent's folder, and are ready at once.
+struct OnRecord {
+    data: PathBuf,
+    nodes: BTreeMap<NodeKey, PathBuf>,
+}
+
+impl Runs for OnRecord {
+    fn preparation(&self) -> Preparation {
+        Box::new(|_| Ok(()))
+    }
+
+    fn adopt(&mut self) -> Vec<NodeKey> {
+        Vec::new()
+    }
+
+    fn start(&mut self, order: &NodeOrder, _cluster_token: &str) -> Result<()> {
+        let key = order.key;
+        let folder = self.data.join("ray").join(format!("{}-{}", key.rental, key.node));
+        std::fs::create_dir_all(&folder)?;
+        let record = json!({
+            "rental": key.rental, "node": key.node, "resources": order.resources, "gpus": order.gpus,
+            "head": null, "address": "127.0.0.1", "first_port": 20_000, "kind": "plain", "user": null,
+            "group": null, "folder": folder.join("box"), "boot": "", "outer": null, "inner": null,
+            "tries": 1, "was_ready": true,
+        });
+        std::fs::write(folder.join("node.json"), record.to_string())?;
+        self.nodes.insert(key, folder);
+        Ok(())
+    }
+
+    fn inspect(&mut self, key: NodeKey) -> NodeSeen {
+        let phase = match self.nodes.get(&key) {
+            Some(_) => NodePhase::Ready,
+            None => NodePhase::Gone { reason: "it is not here".to_owned() },
+        };
+        NodeSeen { phase, head: Some(([127, 0, 0, 1], 20_000).into()) }
+    }
+
+    fn stop(&mut self, key: NodeKey) -> Result<()> {
+        if let Some(folder) = self.nodes.remove(&key) {
+            std::fs::remove_dir_all(folder)?;
+        }
+        Ok(())
+    }
+
+    fn submit_job(&mut self, _key: NodeKey, _job: &JobSpec) -> Result<()> {
+        Ok(())
+    }
+
+    fn job_state(&mut self, _key: NodeKey, _job: JobId) -> Result<Option<JobPhase>> {
+        Ok(None)
+    }
+
+    fn stop_job(&mut self, _key: NodeKey, _job: JobId) -> Result<()> {
+        Ok(())
+    }
+
+    fn job_log(&mut self, _key: NodeKey, _job: JobId, _from: u64, _most: usize) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    fn job_files(&mut self, _key: NodeKey, _job: JobId) -> Result<Vec<FileSeen>> {
+        Ok(Vec::new())
+    }
+
+    fn open_job_file(&mut self, _key: NodeKey, _job: JobId, _path: &str) -> Result<File> {
+        anyhow::bail!("there is none")
+    }
+}
+
+/// A server, and a machine with one card.
+struct Scene {
+    home: Home,
+    url: String,
+    key: String,
+    server: Child,
+    stage: Stage,
+    script: Script,
+    stop: Arc<AtomicBool>,
+    agent: Option<JoinHandle<Result<()>>>,
+    stranger: Option<Child>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let home = Home::new("time-lock");
+        let server = start_server(&home.0);
+        let ready = home.0.join("ready");
+        let address = eventually("the server", || {
+            std::fs::read_to_string(&ready).ok().filter(|it| it.contains(':'))
+        });
+        let key = std::fs::read_to_string(home.0.join("server/operator.key")).unwrap();
+        let driver = home.0.join("driver");
+        std::fs::create_dir_all(&driver).unwrap();
+        let card = Card::new("GPU-a", "NVIDIA GeForce RTX 4090");
+        let script =
+            Script { driver: "570.86.16".to_owned(), cards: vec![card], ..Script::default() };
+        let stage = Stage::set(&driver, &[], &script).unwrap();
+        let (url, key) = (format!("http://{}", address.trim()), key.trim().to_owned());
+        let (stop, agent, stranger) = (Arc::default(), None, None);
+        Self { home, url, key, server, stage, script, stop, agent, stranger }
+    }
+
+    fn tries(&self, arguments: &[&str]) -> Said {
+        iog(&self.home, &[("IOG_SERVER", &self.url), ("IOG_KEY", &self.key)], arguments)
+    }
+
+    /// What a command says that must go well.
+    fn says(&self, arguments: &[&str]) -> String {
+        let Said { code, out, err } = self.tries(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        out
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let mut words = arguments.to_vec();
+        words.push("--json");
+        serde_json::from_str(&self.says(&words)).unwrap()
+    }
+
+    fn patch(&self, patch: &str) {
+        let file = self.home.0.join("patch.json");
+        std::fs::write(&file, patch).unwrap();
+        self.says(&["operator", "parameters", "set", file.to_str().unwrap()]);
+    }
+
+    /// The machine joins with its agent, which may stop strangers.
+    fn comes(&mut self) -> String {
+        let token = self.json(&["worker", "invite"])["token"].as_str().unwrap().to_owned();
+        let config = Config {
+            data: self.home.0.join("worker"),
+            server: self.url.clone(),
+            name: Some("watched".parse().unwrap()),
+            part: 0,
+            offers: Offers {
+                vcpus: Some(1),
+                memory_mib: Some(2_048),
+                disk_mib: Some(1_024),
+                no_gpus: false,
+            },
+            country: None,
+            address: IpAddr::from([127, 0, 0, 1]),
+            ports: 20_000..=20_999,
+            runtimes: self.home.0.join("runtimes"),
+            sandbox: Sandbox::Plain,
+            stop_foreign: true,
+            driver: Some(self.stage.library()),
+            reports: None,
+        };
+        agent::join(&config, &token).unwrap();
+        let runs = OnRecord { data: config.data.clone(), nodes: BTreeMap::new() };
+        let stop = self.stop.clone();
+        self.agent = Some(thread::spawn(move || run_with(&config, Box::new(runs), &stop)));
+        let workers = self.json(&["worker", "list"]);
+        workers[0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Somebody else is on the card.
+    fn intrude(&mut self) -> u32 {
+        let stranger = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+        let pid = stranger.id();
+        self.stranger = Some(stranger);
+        self.script.cards[0].compute = vec![Process { pid, memory_mib: Some(4_096) }];
+        self.stage.play(&self.script).unwrap();
+        pid
+    }
+
+    fn node_lock(&self, rental: &str) -> Option<Value> {
+        let shown = self.json(&["rental", rental]);
+        shown["nodes"][0].get("time_lock").cloned()
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(agent) = self.agent.take() {
+            let _ = agent.join();
+        }
+        if let Some(stranger) = &mut self.stranger {
+            let _ = stranger.kill();
+            let _ = stranger.wait();
+        }
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn start_server(home: &Path) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_iog"));
+    command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(home.join("server"));
+    command.arg("--ready-file").arg(home.join("ready")).env("HOME", home).stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Whether an agent here counts processes as the machine does: only then may it end any.
+fn may_end_strangers() -> bool {
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap();
+    namespace == Path::new("pid:[4026531836]")
+}
+
+#[test]
+fn a_stranger_on_a_rented_card_is_named_refunded_recorded_and_charged() {
+    let mut scene = Scene::new();
+    scene.patch(control::DESK_PATCH);
+    scene.patch(RULES);
+    let project = scene.json(&["projects", "create", "mine"]);
+    scene.says(&["operator", "top-up", project["id"].as_str().unwrap(), "10"]);
+    let worker = scene.comes();
+    scene.says(&["coin", "genesis"]);
+    scene.says(&["transfer", "treasury", "account", "200", "IO"]);
+    scene.says(&["stake", "add", &worker, "200"]);
+    eventually("an offer", || scene.says(&["offers"]).contains("watched").then_some(()));
+
+    scene.says(&["rent", "--nodes", "1", "--gpus", "1", "--name", "mine", "--yes"]);
+    assert_eq!(scene.node_lock("mine"), None, "nothing is said against it");
+    scene.intrude();
+    let told = eventually("a disturbance", || {
+        scene.node_lock("mine").filter(|lock| lock["disturbed"]["why"] == "foreign")
+    });
+    assert_eq!(told["refunded_minutes"], 0);
+    if may_end_strangers() {
+        let stranger = scene.stranger.as_mut().unwrap();
+        eventually("its end", || stranger.try_wait().unwrap());
+    }
+    scene.says(&["end", "mine"]);
+    // The least that is paid for is not paid for with somebody else on the card.
+    let receipt = scene.json(&["rental", "mine"])["receipt"].clone();
+    assert_eq!(receipt["lines"][0]["minutes_charged"], 0, "{receipt}");
+
+    let rental = scene.json(&["rental", "mine"])["id"].as_str().unwrap().to_owned();
+    let record = eventually("the record", || {
+        let records = scene.json(&["proof", "lock", "list", "--rental", &rental]);
+        records.get(0).cloned()
+    });
+    assert!(record["refund_minutes"].as_u64().unwrap() >= 1, "{record}");
+    assert!(record["strangers"].as_str().unwrap().starts_with("sleep (process"), "{record}");
+    let slash = record["slash"].as_str().unwrap();
+    let charged = scene.json(&["slash", "show", slash]);
+    assert_eq!(
+        (&charged["offence"], &charged["evidence"][0]["blob"]),
+        (&json!("foreign-process"), &record["record"])
+    );
+
+    let file = scene.home.0.join("mine.iogtimelock");
+    let (id, path) = (record["record"].as_str().unwrap(), file.to_str().unwrap());
+    let shown = scene.says(&["proof", "lock", "show", id, "--out", path]);
+    assert!(shown.contains("which signed for it") && shown.contains("The record holds"), "{shown}");
+    let verified = scene.says(&["proof", "lock", "verify", path]);
+    assert!(verified.contains("foreign-process") && verified.contains("It holds"), "{verified}");
+    let mut altered = std::fs::read(&file).unwrap();
+    let middle = altered.len() / 2;
+    altered[middle] ^= 4;
+    std::fs::write(&file, altered).unwrap();
+    assert_eq!(scene.tries(&["proof", "lock", "verify", path]).code, 10);
+}

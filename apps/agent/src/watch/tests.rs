@@ -116,6 +116,7 @@ impl Scene {
             sandbox: Choice::Plain,
             stop_foreign: true,
             driver: Some(stage.library()),
+            reports: None,
         };
         Self { scratch, stage, script, time: Arc::new(AtomicU64::new(TEN)), config }
     }

@@ -96,6 +96,7 @@ fn worker(root: &Path, index: u16, sandbox: Choice) -> Result<Worker> {
         ports: first..=first + 399,
         worker_name: format!("try-{index}"),
         sandbox,
+        driver: None,
     };
     let runtime = RayRuntime::new(config.clone())?;
     fs::write(config.data_dir.join("key"), "secret")?;

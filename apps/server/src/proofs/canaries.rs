@@ -17,7 +17,6 @@ use std::time::Duration;
 use control::{Control, NodeStage};
 use market::Stage;
 use proofs::canary::{CanaryRules, barrier};
-use proofs::prf::derive;
 use proofs::{Outcome, Reason, Verdict};
 use units::{DAY, DeviceKind, MINUTE, Name, RentalId, Timestamp, WorkerId};
 

@@ -15,7 +15,6 @@ mod standing;
 mod table;
 mod transcripts;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;

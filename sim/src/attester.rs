@@ -17,8 +17,10 @@ impl World {
             return Ok(());
         }
         let turn = turn / 4;
-        let machine = &self.machines[turn % self.machines.len()];
-        let (worker, gpus) = (machine.id, machine.record.offers.gpus);
+        let worker = self.machines[turn % self.machines.len()].id;
+        // As it is known to the server: it may have changed since.
+        let known = self.server.control.as_ref().and_then(|control| control.worker(worker));
+        let Some(gpus) = known.map(|it| it.machine.offers.gpus) else { return Ok(()) };
         let now = self.server_clock();
         let mut attestation = attestation(u64::try_from(turn).unwrap_or(0), gpus, now);
         let by = match turn % 11 {

@@ -102,8 +102,10 @@ fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failu
         Verb::Projects(args) => args.run(&session()?),
         Verb::Events(args) => args.run(&session()?),
         Verb::Network(args) => args.run(&session()?),
-        Verb::Worker(args) if args.proves_in_node() => Ok(agent::prove_in_node()?),
-        Verb::Worker(args) => args.run(&session()?),
+        Verb::Worker(args) => match args.in_node() {
+            Some(inside) => Ok(agent::prove_in_node(inside)?),
+            None => args.run(&session()?),
+        },
         Verb::Operator(args) => args.run(&session()?),
     }
 }

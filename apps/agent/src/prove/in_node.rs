@@ -9,13 +9,15 @@
 //! - No key enters the node: what goes in are the questions of [`Device`], which follow from what the verifier said.
 //! - It ends after a time, whatever happens in the node.
 
+use std::fs::File;
 use std::io::{BufReader, BufWriter};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use proofs::{Device, DeviceFault, Memory, Puzzle, Task};
 use units::{BlobId, RentalId};
 
@@ -189,14 +191,26 @@ impl Device for InNode {
 }
 
 /// Proves in a node for the agent that started this process: goes there first, then answers on standard output what is
-/// asked on standard input, until nobody asks.
+/// asked on standard input, until nobody asks. `inside` is what a process is told that was started there by this one.
 ///
 /// # Errors
 /// If nobody is there to be answered.
-pub fn prove_in_node() -> Result<()> {
-    let (mut from, mut to) = (std::io::stdin().lock(), std::io::stdout().lock());
-    let role: Role = frames::hear(&mut from)?.context("hear what to be")?;
-    let mut device = open(&role);
+pub fn prove_in_node(inside: Option<&str>) -> Result<()> {
+    // Without a buffer: what follows may be for the process inside.
+    let mut from = File::from(std::io::stdin().as_fd().try_clone_to_owned().context("listen")?);
+    let mut to = std::io::stdout().lock();
+    let role: Role = match inside {
+        Some(text) => serde_json::from_str(text).context("understand what to be")?,
+        None => frames::hear(&mut from)?.context("hear what to be")?,
+    };
+    let mut device = if role.way.leads_inside() {
+        match go_inside(&role) {
+            Ok(ended) => return ended,
+            Err(fault) => Err(format!("{fault:#}")),
+        }
+    } else {
+        open(&role).map_err(|fault| format!("{fault:#}"))
+    };
     while let Some(question) = frames::hear::<Question>(&mut from)? {
         let answer = match &mut device {
             Ok(device) => compute(device.as_mut(), &question),
@@ -207,16 +221,28 @@ pub fn prove_in_node() -> Result<()> {
     Ok(())
 }
 
-fn open(role: &Role) -> Result<Box<dyn Device>, String> {
-    let go = || {
-        role.way.go()?;
-        let found = super::every(role.threads);
-        let card = found.into_iter().find(|card| card.id == role.card);
-        let card = card.context("find the card: the node does not see it")?;
-        ensure!(std::env::current_dir().is_ok(), "stand in the node");
-        card.open()
-    };
-    go().map_err(|fault: anyhow::Error| format!("{fault:#}"))
+/// Starts this program again in the node's sandbox, and waits for its end. Only what is started from in there sees the
+/// node's processes, as drivers of cards want it.
+fn go_inside(role: &Role) -> Result<Result<()>> {
+    // Held open: inside, its file has no name.
+    let program = File::open("/proc/self/exe").context("find the own program")?;
+    role.way.enter()?;
+    let rest = Role { way: role.way.rest(), ..role.clone() };
+    let rest = serde_json::to_string(&rest).context("put into words what to be")?;
+    let mut child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+        .args(WORDS)
+        .arg(rest)
+        .stdin(Stdio::inherit())
+        .spawn()
+        .context("start inside the node")?;
+    Ok(child.wait().map(drop).context("wait for what proves in the node"))
+}
+
+fn open(role: &Role) -> Result<Box<dyn Device>> {
+    role.way.give_up()?;
+    let found = super::every(role.threads);
+    let card = found.into_iter().find(|card| card.id == role.card);
+    card.context("find the card: the node does not see it")?.open()
 }
 
 fn compute(device: &mut dyn Device, question: &Question) -> Result<Vec<u8>, DeviceFault> {

@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //! - Such a process bears the node's mark, so it ends with the node and is taken for nobody else's.
-//! - It is in none of the node's own namespaces of processes: what runs in the node neither sees nor signals it.
+//! - What runs in the node can end it, and neither look into it nor change what it computes.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -98,19 +98,35 @@ pub(crate) fn running(data: &Path) -> Vec<Inside> {
 }
 
 impl Way {
-    /// Goes there, for good, and gives up every privilege. The process must have one thread only.
+    /// Whether there is a sandbox to go into.
+    pub(crate) const fn leads_inside(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// The way that is left for a process which was started inside.
+    pub(crate) fn rest(&self) -> Self {
+        Self { first: None, ..self.clone() }
+    }
+
+    /// Goes into the sandbox, for good, and with it whatever is started from then on. The process must have one thread
+    /// only. It is in the node's namespace of processes no more than halfway: what it starts is.
     ///
     /// # Errors
     /// If the node is not there any more, or this system does not let the agent in.
-    pub(crate) fn go(&self) -> Result<()> {
-        if let Some(first) = self.first {
-            enter(first)?;
-        }
+    pub(crate) fn enter(&self) -> Result<()> {
+        self.first.map_or(Ok(()), enter)
+    }
+
+    /// Becomes the node's user, and gives up every privilege, for good. The process must have one thread only.
+    ///
+    /// # Errors
+    /// If the system does not let it.
+    pub(crate) fn give_up(&self) -> Result<()> {
         give_up(self.user).context("give up the agent's privileges")
     }
 }
 
-/// Goes into the namespaces of a process, but for that of processes.
+/// Goes into the namespaces of a process.
 ///
 /// All at one time, as Linux can since 5.8: whoever is not root has the right to each of them only as long as it has
 /// gone into none.
@@ -122,6 +138,7 @@ fn enter(first: Process) -> Result<()> {
     ensure!(first.is_alive(), "find the node's first process: it has ended");
     let mut all = ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
+        | ThreadNameSpaceType::PROCESS_ID
         | ThreadNameSpaceType::MOUNT;
     let users = |of: &str| fs::read_link(format!("/proc/{of}/ns/user")).ok();
     if users(&first.pid.to_string()) != users("self") {

@@ -41,7 +41,10 @@ Examples:
     },
     /// Prove in a rented node. The agent starts it, and nobody else has a use for it.
     #[command(hide = true)]
-    ProveInNode,
+    ProveInNode {
+        /// What it is to be, for a process that is in the node already.
+        inside: Option<String>,
+    },
     /// List your machines, and why any of them takes no rentals.
     #[command(after_help = "Examples:\n  iog worker list\n  iog worker list --json")]
     List,
@@ -80,16 +83,17 @@ Examples:
 }
 
 impl Args {
-    /// Whether this is the agent's process in a node: it reads no configuration, because a renter may have written it.
-    pub(crate) const fn proves_in_node(&self) -> bool {
-        matches!(self.verb, Verb::ProveInNode)
+    /// What the agent's process in a node is told, if this is it: it reads no configuration, because a renter may have
+    /// written it.
+    pub(crate) fn in_node(&self) -> Option<Option<&str>> {
+        if let Verb::ProveInNode { inside } = &self.verb { Some(inside.as_deref()) } else { None }
     }
 
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let screen = session.screen;
         match &self.verb {
             Verb::Role(verb) => verb.run(session),
-            Verb::ProveInNode => Ok(agent::prove_in_node()?),
+            Verb::ProveInNode { inside } => Ok(agent::prove_in_node(inside.as_deref())?),
             Verb::Invite { hours, account, replace } => {
                 let (account, valid_hours, replace) = (*account, *hours, *replace);
                 let request = InviteRequest { account, valid_hours, replace };

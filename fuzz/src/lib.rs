@@ -1,16 +1,17 @@
 //! Entry functions for bytes that strangers send. None may panic, and none may take more room than its input calls for.
 //!
-//! `proofs` is shared with the tests of the crate of that name, which run the same functions over the committed corpus.
+//! `proofs` and `wire` are shared with the tests of the crates of those names, which run the same functions over the committed corpus.
 
 pub mod attest;
 pub mod mutate;
 pub mod proofs;
+pub mod wire;
 
 /// An entry function, and where its inputs to begin with are, from the repository's root.
 pub type Target = (&'static str, fn(&[u8]), &'static str);
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("message", proofs::message, "crates/proofs/tests/corpus"),
     ("transcript", proofs::transcript, "crates/proofs/tests/corpus"),
     ("signed", proofs::signed, "crates/proofs/tests/corpus"),
@@ -24,4 +25,5 @@ pub const TARGETS: [Target; 13] = [
     ("evidence", attest::evidence, "crates/attest/tests/data"),
     ("references", attest::references, "crates/attest/tests/data"),
     ("quotes", attest::quotes, "crates/attest/tests/data"),
+    ("requests", wire::requests, "crates/wire/tests/corpus"),
 ];

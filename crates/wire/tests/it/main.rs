@@ -1,0 +1,14 @@
+//! What strangers send as JSON: the committed corpus, run through the entry function that the fuzzer runs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+#[path = "../../../../fuzz/src/mutate.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's package shares it")]
+mod mutate;
+#[cfg(test)]
+#[path = "../../../../fuzz/src/wire.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's package shares it")]
+mod strangers;

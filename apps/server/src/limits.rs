@@ -121,6 +121,9 @@ pub const LOG_ENTRIES_MAX: usize = 500;
 /// How long a nonce can be answered: a machine with sixteen cards needs seconds.
 pub const ATTESTATION_NONCE_VALID: Duration = Duration::from_secs(300);
 
+/// Nonces that one machine is given in an hour: it needs one a day, and asks every ten minutes whether it does.
+pub const ATTESTATION_NONCES_MAX: u32 = 60;
+
 /// Attestations that are verified at one time. One takes some milliseconds of a core for each card.
 pub const ATTESTATIONS_AT_ONCE_MAX: usize = 2;
 

@@ -273,14 +273,18 @@ fn judge_cpu(
         Provider::Tdx => {
             let Known { images, collateral, rules, roots, .. } = *known;
             let expected = tdx::Expected { report_data, images, collateral, rules, roots };
-            let guest = tdx::verify(quote, &expected, now).map_err(|why| match why {
-                tdx::NotAGuest::Doubt(doubt) => NotAttested::GuestDoubt { why: doubt.to_string() },
-                refusal => NotAttested::Guest { why: refusal.to_string() },
-            })?;
+            let guest = tdx::verify(quote, &expected, now).map_err(not_a_guest)?;
             let tdx::Guest { image, measurement, until, .. } = guest;
             Ok((Guest { platform: "tdx".to_owned(), image, measurement }, until))
         }
     }
+}
+
+fn not_a_guest(why: tdx::NotAGuest) -> NotAttested {
+    if let tdx::NotAGuest::Doubt(doubt) = why {
+        return NotAttested::GuestDoubt { why: doubt.to_string() };
+    }
+    NotAttested::Guest { why: why.to_string() }
 }
 
 fn judge_snp(

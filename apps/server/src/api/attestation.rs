@@ -23,6 +23,9 @@ use crate::secrets::sha256;
 use crate::views;
 use crate::writer::Failure;
 
+/// When to ask again after too many nonces.
+const NONCE_RETRY_SECS: u64 = 600;
+
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(nonce))
@@ -70,7 +73,10 @@ async fn nonce(
 ) -> Result<axum::Json<AttestationNonce>, Refused> {
     let stands = standing(&app, worker).await?;
     let is_due = stands.is_none_or(|(view, _)| renew_at(view.at.0, view.until.0) <= now());
-    let (nonce, expires) = app.attestation.nonce(worker);
+    let (nonce, expires) = app.attestation.nonce(worker).ok_or_else(|| {
+        let detail = "this machine has asked for too many nonces in this hour";
+        Refused::new("rate-limited", StatusCode::TOO_MANY_REQUESTS, detail).retry(NONCE_RETRY_SECS)
+    })?;
     Ok(axum::Json(AttestationNonce { nonce, expires: Time(expires), is_due }))
 }
 

@@ -18,13 +18,15 @@ use control::{Actor, AttestationRecord, Attested, CardRecord, Command, Control, 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::VerifyingKey;
 use tokio::sync::Semaphore;
-use units::{BlobId, Timestamp, WorkerId};
+use units::{BlobId, HOUR, Timestamp, WorkerId};
 use wire::AttestationRequest;
 
 pub use self::data::{Data, Files, extra_roots, files};
 pub(crate) use self::store::Store;
 use crate::clock::{now, random};
-use crate::limits::{ATTESTATION_NONCE_VALID, ATTESTATION_WAIT, ATTESTATIONS_AT_ONCE_MAX};
+use crate::limits::{
+    ATTESTATION_NONCE_VALID, ATTESTATION_NONCES_MAX, ATTESTATION_WAIT, ATTESTATIONS_AT_ONCE_MAX,
+};
 use crate::writer::{Failure, Writer};
 
 /// What the desk needs of the rest of the server.
@@ -47,6 +49,8 @@ pub(crate) struct Desk {
     writer: Writer,
     /// What was asked of whom, and until when it can be answered.
     nonces: Mutex<BTreeMap<WorkerId, (String, Timestamp)>>,
+    /// How often each machine has asked, since when.
+    asked: Mutex<BTreeMap<WorkerId, (Timestamp, u32)>>,
     turns: Semaphore,
 }
 
@@ -85,17 +89,30 @@ impl Desk {
             );
         }
         let turns = Semaphore::new(ATTESTATIONS_AT_ONCE_MAX);
-        Arc::new(Self { folder, roots, key, store, writer, nonces: Mutex::default(), turns })
+        let (nonces, asked) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { folder, roots, key, store, writer, nonces, asked, turns })
     }
 
-    /// Something to answer, instead of what the machine was given before.
-    pub(crate) fn nonce(&self, worker: WorkerId) -> (String, Timestamp) {
+    /// Something to answer, instead of what the machine was given before; nothing if it has asked too often.
+    pub(crate) fn nonce(&self, worker: WorkerId) -> Option<(String, Timestamp)> {
         let (now, nonce) = (now(), HEXLOWER.encode(&random::<32>()));
+        if !self.may_ask(worker, now) {
+            return None;
+        }
         let expires = now.after(ATTESTATION_NONCE_VALID);
         let mut nonces = self.nonces.lock().expect("nobody panics with the nonces in hand");
         nonces.retain(|_, (_, expires)| *expires > now);
         nonces.insert(worker, (nonce.clone(), expires));
-        (nonce, expires)
+        Some((nonce, expires))
+    }
+
+    /// Counts that a machine asks: each answer costs a reading of the folder and some signatures.
+    fn may_ask(&self, worker: WorkerId, now: Timestamp) -> bool {
+        let mut asked = self.asked.lock().expect("nobody panics with the counts in hand");
+        asked.retain(|_, (since, _)| now.since(*since) < HOUR);
+        let (_, count) = asked.entry(worker).or_insert((now, 0));
+        *count += 1;
+        *count <= ATTESTATION_NONCES_MAX
     }
 
     /// Takes a nonce away, if it is this machine's and not over.

@@ -180,6 +180,9 @@ fn a_nonce_is_good_for_one_answer_of_one_machine() {
     stage.attest(&other, &shown).expect_problem(409, "nonce-unknown");
     stage.attest(&one, &shown).expect(200);
     stage.attest(&one, &shown).expect_problem(409, "nonce-unknown");
+    let ask = || stage.town.send(Ask::post("/v1/io-worker/attestation/nonce").by(&other));
+    let too_many = (0..61).map(|_| ask()).find(|answer| answer.status != 200).unwrap();
+    too_many.expect_problem(429, "rate-limited");
     // A newer one takes the older one's place.
     let (older, newer) = (stage.nonce(&one), stage.nonce(&one));
     stage.attest(&one, &stage.show(1, &older, &cards, false)).expect_problem(409, "nonce-unknown");

@@ -52,7 +52,7 @@ pub fn join(config: &Config, token: &str) -> Result<WorkerId> {
         machine: said.machine.clone(),
         signature: key.sign(&format!("iog join 1\n{token}\n{fingerprint}\n{name}")),
     };
-    let answer = Http::new(server).join(&request).map_err(|trouble| refused(config, trouble))?;
+    let answer = Http::new(server).join(&request).map_err(|trouble| refused(config, &trouble))?;
     let worker = answer.worker;
     let identity = Identity { worker, server: server.to_owned(), name, key };
     identity.write(&config.data).with_context(|| format!("remember joining as {worker}"))?;
@@ -64,8 +64,8 @@ pub fn join(config: &Config, token: &str) -> Result<WorkerId> {
 }
 
 /// What the control plane said no to, with what to type where that helps.
-fn refused(config: &Config, trouble: Trouble) -> anyhow::Error {
-    let is_known = match &trouble {
+fn refused(config: &Config, trouble: &Trouble) -> anyhow::Error {
+    let is_known = match trouble {
         Trouble::Refused(refusal) => refusal.code == SAME_MACHINE,
         Trouble::Weather(_) => false,
     };

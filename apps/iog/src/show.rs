@@ -3,6 +3,9 @@
 use units::{Coins, Credits, Money, Resources};
 use wire::Time;
 
+/// Columns below which no text is broken: it could not be read.
+const ROOM_MIN: usize = 20;
+
 /// Mebibytes in a gibibyte.
 const GIB: u64 = 1024;
 
@@ -96,6 +99,25 @@ pub(crate) fn resources(what: &Resources) -> String {
     parts.join(", ")
 }
 
+/// The text, broken between words where a terminal of so many columns ends, and set in by `margin` after that.
+pub(crate) fn hung(text: &str, margin: usize, columns: Option<usize>) -> String {
+    let room = columns.map_or(usize::MAX, |columns| columns.saturating_sub(margin).max(ROOM_MIN));
+    let (mut lines, mut width) = (String::new(), 0);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > room {
+            lines.push_str(&format!("\n{:margin$}", ""));
+            width = 0;
+        } else if width > 0 {
+            lines.push(' ');
+            width += 1;
+        }
+        lines.push_str(word);
+        width += length;
+    }
+    lines
+}
+
 /// A count of things that take an `s`: `1 node`, `3 nodes`.
 pub(crate) fn count(number: u64, thing: &str) -> String {
     match number {
@@ -137,6 +159,15 @@ mod tests {
         for (size, text) in [(0, "0 B"), (1536, "1.5 KiB"), (3 << 20, "3.0 MiB")] {
             assert_eq!(bytes(size), text);
         }
+    }
+
+    #[test]
+    fn texts_are_broken_between_words_and_hang() {
+        assert_eq!(hung("one two three", 4, None), "one two three");
+        let text = "a text that is longer than what the terminal has";
+        let broken = hung(text, 4, Some(30));
+        assert_eq!(broken, "a text that is longer than\n    what the terminal has");
+        assert_eq!(hung(text, 100, Some(30)).lines().count(), 3, "it is never too narrow");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) fn network(network: &Network, server: &str) -> Finding {
         Network::Unknown => {
             let text = "none is known: compared with what networks ask for by default";
             Finding::new("network", Verdict::Fair, text)
-                .hint("name one with --server URL: then the line and the clock are looked at, too")
+                .hint("name one with --server URL: then the line and the clock are looked at")
         }
         Network::Silent(why) => Finding::new("network", Verdict::Bad, format!("could not {why}"))
             .hint("check the address, and that the firewall lets this machine call out"),
@@ -82,10 +82,8 @@ pub(super) fn ports(config: &Config) -> Finding {
     );
     match config.checked() {
         Err(fault) => Finding::new("ports", Verdict::Bad, format!("could not {fault:#}")),
-        Ok(()) if config.address.is_loopback() => {
-            Finding::new("ports", Verdict::Fair, text + "; only this machine reaches them")
-                .hint("say with --address where other machines reach this one")
-        }
+        Ok(()) if config.address.is_loopback() => Finding::new("ports", Verdict::Fair, text)
+            .hint("only this machine reaches them: say --address, where others reach it"),
         Ok(()) => Finding::new("ports", Verdict::Good, text),
     }
 }

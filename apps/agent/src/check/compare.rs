@@ -55,9 +55,10 @@ pub(super) fn memory(hardware: &Hardware, needed: &Requirements) -> Finding {
 
 pub(super) fn disk_size(hardware: &Hardware, needed: &Requirements) -> Finding {
     let (size, free) = (hardware.disk_mib, hardware.disk_free_mib);
-    let verdict = match enough(size >= needed.disk_mib) {
-        Verdict::Good if free < FREE_DISK_MIB => Verdict::Fair,
-        verdict => verdict,
+    let verdict = match size >= needed.disk_mib {
+        false => Verdict::Bad,
+        true if free < FREE_DISK_MIB => Verdict::Fair,
+        true => Verdict::Good,
     };
     let hint = match verdict {
         Verdict::Fair => "free some space: the runtime and what renters bring need it",
@@ -107,7 +108,7 @@ pub(super) fn graphics(
     needed: &Requirements,
 ) -> Finding {
     let (Some(first), count) = (hardware.gpus.first(), hardware.gpus.len()) else {
-        let text = "no card that an NVIDIA driver answers for: the processor is on offer";
+        let text = "no NVIDIA card answers: the processor is on offer";
         return Finding::new("graphics", Verdict::Good, text);
     };
     let about = |card: &Gpu| format!("{} with {}", card.name, gib(card.memory_mib));

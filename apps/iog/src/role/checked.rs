@@ -7,6 +7,7 @@ use wire::{Machine, Requirements, SpeedView};
 use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
+use crate::show::hung;
 
 /// The widest column of what was found; what is longer pushes the next column aside.
 const FOUND_WIDTH: usize = 46;
@@ -91,7 +92,8 @@ fn line(finding: &Finding, screen: Screen) -> String {
         Verdict::Bad => Ink::Bad,
     };
     let verdict = screen.paint(ink, &format!("{verdict:4}"));
-    let mut text = format!("{verdict}  {what:<10}  {found}");
+    let hang = |text: &str, margin| hung(text, margin, screen.columns);
+    let mut text = format!("{verdict}  {what:<10}  {}", hang(found, MARGIN));
     if !needed.is_empty() {
         let asks = format!("(asked for: {needed})");
         let width = |text: &str| text.chars().count();
@@ -100,11 +102,12 @@ fn line(finding: &Finding, screen: Screen) -> String {
             true => format!("\n{:MARGIN$}", ""),
             false => " ".repeat(FOUND_WIDTH.saturating_sub(width(found)) + 2),
         };
-        text.push_str(&format!("{gap}{}", screen.paint(Ink::Faint, &asks)));
+        let asks = screen.paint(Ink::Faint, &hang(&asks, MARGIN));
+        text.push_str(&format!("{gap}{asks}"));
     }
     text.push('\n');
     if !hint.is_empty() {
-        text.push_str(&format!("{:MARGIN$}→ {hint}\n", ""));
+        text.push_str(&format!("{:MARGIN$}→ {}\n", "", hang(hint, MARGIN + 2)));
     }
     text
 }

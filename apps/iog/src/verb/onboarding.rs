@@ -3,14 +3,16 @@
 use wire::{OnboardingRow, OnboardingView, SpeedView, TrialView};
 
 use crate::screen::{Ink, Screen};
-use crate::show::{count, moment};
+use crate::show::{count, hung, moment};
 
 /// How wide a bar of progress is.
 const BAR: u64 = 20;
 /// Trials that are shown.
 const TRIALS_SHOWN: usize = 3;
-/// What stands between a label and what it says.
+/// How wide the column of labels is.
 const LABEL: usize = 13;
+/// What stands before what a row says.
+const MARGIN: usize = 18;
 
 /// One machine in full.
 pub(crate) fn text(view: &OnboardingView, screen: Screen) -> String {
@@ -35,7 +37,7 @@ pub(crate) fn text(view: &OnboardingView, screen: Screen) -> String {
     if !more.is_empty() {
         text.push_str(&format!("\n{more}"));
     }
-    text.push_str(&format!("\n  {}\n", next(view)));
+    text.push_str(&format!("\n  {}\n", hung(&next(view), 2, screen.columns)));
     text
 }
 
@@ -69,10 +71,12 @@ fn line(row: &OnboardingRow, screen: Screen) -> String {
         "waiting" => screen.paint(Ink::Note, "…"),
         _ => screen.paint(Ink::Bad, "✗"),
     };
-    format!("  {mark} {:<LABEL$} {}\n", row.step, row.reason)
+    let reason = hung(&row.reason, MARGIN, screen.columns);
+    format!("  {mark} {:<LABEL$} {reason}\n", row.step)
 }
 
 fn labeled(label: &str, text: &str, screen: Screen) -> String {
+    let text = hung(text, MARGIN, screen.columns);
     format!("    {} {text}\n", screen.paint(Ink::Faint, &format!("{label:<LABEL$}")))
 }
 

@@ -251,7 +251,8 @@ fn strangers(report: &Report) -> String {
     let foreign = report.offenders.iter().filter(|offender| offender.process.foreign);
     let one = |offender: &proofs::lock::Offender| {
         let stopped = if offender.stopped { ", told to end" } else { "" };
-        format!("{} in {} minutes{stopped}", named(&offender.process), offender.minutes)
+        let unit = if offender.minutes == 1 { "minute" } else { "minutes" };
+        format!("{} in {} {unit}{stopped}", named(&offender.process), offender.minutes)
     };
     let all: Vec<String> = foreign.clone().take(STRANGERS_NAMED_MAX).map(one).collect();
     let more = foreign.count().saturating_sub(STRANGERS_NAMED_MAX);

@@ -311,11 +311,11 @@ impl Belief {
             node.stage == NodeStage::Lost && seen.stage != NodeStage::Lost
         };
         let last = view.nodes.iter().zip(&rental.nodes).rposition(lost).filter(|_| ends);
-        let mut index = 0_u32;
         let recorded =
             rental.worked.len() > std::mem::replace(&mut view.records, rental.worked.len());
         let settled = rental.worked_until.filter(|_| recorded && holds_money(rental.stage));
-        for (seen, node) in view.nodes.iter_mut().zip(&rental.nodes) {
+        let nodes = view.nodes.iter_mut().zip(&rental.nodes);
+        for (index, (seen, node)) in (0_u32..).zip(nodes) {
             if let Some(until) = settled {
                 seen.settle(until, rental.terms.worked.void_broken_hour);
             }
@@ -332,7 +332,6 @@ impl Belief {
             let disturbed = disturbed.filter(|_| is_heard);
             let said = Said { command: &body.command, ran, disturbed };
             seen.meter(rental, node, said, at);
-            index += 1;
         }
         Ok(())
     }

@@ -31,6 +31,10 @@ pub(crate) struct State {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     pub(crate) blobs: BTreeMap<String, Vec<u8>>,
     pub(crate) sessions: BTreeSet<String>,
+    /// Records of time-lock that were handed over, once it takes any.
+    pub(crate) records: Option<Vec<Vec<u8>>>,
+    /// Records that it will never take, by their bytes.
+    pub(crate) refused: Vec<Vec<u8>>,
     pub(crate) sessions_made: u64,
     /// Connections are cut without an answer.
     pub(crate) down: bool,
@@ -54,6 +58,21 @@ struct Asked {
 struct Answer(u16, Vec<u8>);
 
 impl Plane {
+    /// Takes a record of time-lock, if it takes any.
+    fn record(&self, body: &[u8]) -> Answer {
+        let mut state = self.state();
+        if state.refused.iter().any(|refused| refused == body) {
+            return problem(422, "record-refused", None);
+        }
+        let Some(records) = &mut state.records else { return problem(503, "busy", None) };
+        records.push(body.to_vec());
+        let index = u64::try_from(records.len()).unwrap();
+        drop(state);
+        self.change(|_| ());
+        let record = BlobId::from_sha256([0; 32]);
+        json(200, &wire::LockKept { record, index, up_minutes: 0, broken_minutes: 1 })
+    }
+
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let plane = Self { shared: Arc::default(), at: listener.local_addr().unwrap() };
@@ -131,6 +150,9 @@ impl Plane {
         }
         if !self.state().sessions.contains(&asked.token) {
             return problem(401, "session-unknown", None);
+        }
+        if path == "/v1/io-worker/time-lock" {
+            return self.record(&asked.body);
         }
         match path.strip_prefix("/v1/worker/").unwrap_or_default() {
             "beat" => self.beat(&asked.body),

@@ -110,7 +110,7 @@ async fn potl(
     Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<Page<DeviceProofOfTimeLock>>, Refused> {
     let owner = id.to_string();
-    Ok(axum::Json(page(&app, LOCK_HOUR_ROWS, owner, query, |body| lock_hour(body)).await?))
+    Ok(axum::Json(page(&app, LOCK_HOUR_ROWS, owner, query, lock_hour).await?))
 }
 
 /// A rental's records of time-lock, newest first

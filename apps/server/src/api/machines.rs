@@ -185,7 +185,7 @@ fn observed(worker: WorkerId, beat: Beat) -> Command {
             NodePhase::Ready => PhaseSaid::Ready,
             NodePhase::Gone { reason } => PhaseSaid::Gone { reason },
         };
-        let disturbed = node.disturbed.map(views::disturbed_record);
+        let disturbed = node.disturbed.as_ref().map(views::disturbed_record);
         NodeSaid { rental: node.rental, node: node.node, phase, head: node.head, disturbed }
     };
     let job = |job: wire::JobSeen| {

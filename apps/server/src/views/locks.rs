@@ -162,8 +162,8 @@ pub(crate) fn lock_hour(body: &[u8]) -> Option<DeviceProofOfTimeLock> {
 }
 
 /// What a machine says disturbs a node.
-pub(crate) fn disturbed_record(said: Disturbance) -> DisturbedRecord {
-    let Disturbance { why, since: Time(since) } = said;
+pub(crate) fn disturbed_record(said: &Disturbance) -> DisturbedRecord {
+    let Disturbance { why, since: Time(since) } = *said;
     let why = match why {
         wire::DisturbedBy::Foreign => DisturbedBy::Foreign,
         wire::DisturbedBy::CardLost => DisturbedBy::CardLost,

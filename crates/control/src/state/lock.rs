@@ -11,8 +11,10 @@ use units::{Hour, MINUTE, Timestamp};
 
 use crate::record::{Digest, DisturbedRecord, LockRecord};
 
-/// Hours of a node and of a machine that are kept minute by minute. A record that comes later than that is kept and
-/// logged, and refunds nothing: two days, twice what a machine may be without handing over.
+/// Hours of a node and of a machine that are kept minute by minute: two days, twice what a machine may be without
+/// handing over.
+///
+/// A record that comes later than that is kept and logged, and refunds nothing.
 pub const LOCK_HOURS_KEPT: usize = 48;
 
 const MINUTE_MILLIS: u64 = 60_000;

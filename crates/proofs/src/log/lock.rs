@@ -70,7 +70,7 @@ impl LockEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leaf {
     /// A session that came to a verdict.
-    Proof(Entry),
+    Proof(Box<Entry>),
     /// A record of time-lock.
     Lock(LockEntry),
 }
@@ -84,7 +84,7 @@ impl Leaf {
         if bytes.starts_with(&MAGIC) {
             LockEntry::read(bytes).map(Self::Lock)
         } else {
-            Entry::read(bytes).map(Self::Proof)
+            Entry::read(bytes).map(Box::new).map(Self::Proof)
         }
     }
 }

@@ -59,7 +59,7 @@ fn a_records_entry_is_as_long_as_the_page_says_and_is_no_sessions() {
     let bytes = lock.bytes();
     assert_eq!((bytes.len(), &bytes[..5]), (101, &b"IOGR\x01"[..]));
     assert_eq!(Leaf::read(&bytes), Ok(Leaf::Lock(lock)));
-    assert_eq!(Leaf::read(&entry(1).bytes()), Ok(Leaf::Proof(entry(1))));
+    assert_eq!(Leaf::read(&entry(1).bytes()), Ok(Leaf::Proof(Box::new(entry(1)))));
     assert!(Entry::read(&bytes).is_err() && LockEntry::read(&entry(1).bytes()).is_err());
     assert!(LockEntry::read(&bytes[..100]).is_err());
     assert_eq!(Writer::default().append_lock(&lock).1[0].hash, merkle::leaf_hash(&bytes));

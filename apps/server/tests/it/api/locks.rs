@@ -160,7 +160,7 @@ fn a_record_is_kept_once_logged_and_shown_to_those_whom_it_concerns() {
     let mine = items(&town, &town.supplier, &format!("/v1/workers/{worker}/time-lock"));
     assert_eq!(mine.len(), 2);
     assert_eq!((&mine[0]["part"], &mine[0]["follows"]), (&json!(1), &json!("last")));
-    assert_eq!(mine[0]["strangers"], "miner (process 4242) in 1 minutes");
+    assert_eq!(mine[0]["strangers"], "miner (process 4242) in 1 minute");
 
     let path = format!("/v1/time-lock/{}", kept["record"].as_str().unwrap());
     let found = town.get(&town.supplier, &path).expect(200).json();

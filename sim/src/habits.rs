@@ -272,7 +272,7 @@ impl World {
 
     /// A supplier pauses a machine, changes it, takes it away, or brings another.
     pub(crate) fn supply(&mut self, supplier: usize) {
-        if !self.raining || !self.plan.suppliers_change {
+        if !self.raining || !(self.plan.suppliers_change || self.plan.novelties.newcomers) {
             return;
         }
         let later = self.dice.seconds(20, 120);

@@ -10,31 +10,42 @@ use crate::people::Purpose;
 use crate::world::{Due, World};
 
 impl World {
-    /// What machines go through here before renters see them: nothing, unless the story is about newcomers.
+    /// What machines go through here before renters see them: nothing at first, unless the story is about newcomers.
     pub(crate) fn found_onboarding(&mut self) -> Step {
-        let patch = if self.plan.novelties.newcomers {
-            let mut some = |least, most| self.dice.between(least, most);
-            format!(
-                concat!(
-                    r#"{{"onboarding":{{"pending_minutes":{},"trial_company_wait_minutes":{},"#,
-                    r#""trial_nodes_max":{},"trial_stress_minutes":1,"trial_deadline_minutes":{},"#,
-                    r#""trial_retry_minutes":{},"trial_retry_minutes_max":4,"#,
-                    r#""trials_failed_max":{},"connection_hours_max":{}}}}}"#,
-                ),
-                some(0, 5),
-                some(0, 2),
-                some(2, 8),
-                some(3, 8),
-                some(0, 2),
-                some(2, 4),
-                some(1, 20),
-            )
-        } else {
-            DESK_PATCH.to_owned()
-        };
-        self.server_found(Actor::Operator, Command::SetParameters { patch, from: None })?;
+        self.server_found(Actor::Operator, desk())?;
+        if self.plan.novelties.newcomers && self.dice.chance(400) {
+            let patch = self.strict();
+            let command = Command::SetParameters { patch, from: None };
+            self.server_found(Actor::Operator, command)?;
+        }
         self.agenda.at(self.now, Due::Newcomers);
         Ok(())
+    }
+
+    /// Whoever comes from here on is a newcomer; who was here before stays open.
+    pub(crate) fn ask_more_of_newcomers(&mut self) {
+        let patch = self.strict();
+        let command = Command::SetParameters { patch, from: None };
+        self.ask(Actor::Operator, command, Purpose::Other);
+    }
+
+    fn strict(&mut self) -> String {
+        let mut some = |least, most| self.dice.between(least, most);
+        format!(
+            concat!(
+                r#"{{"onboarding":{{"required":true,"pending_minutes":{},"#,
+                r#""trial_company_wait_minutes":{},"trial_nodes_max":{},"trial_stress_minutes":1,"#,
+                r#""trial_deadline_minutes":{},"trial_retry_minutes":{},"trial_retry_minutes_max":4,"#,
+                r#""trials_failed_max":{},"connection_hours_max":{}}}}}"#,
+            ),
+            some(0, 4),
+            some(0, 2),
+            some(2, 8),
+            some(3, 8),
+            some(0, 2),
+            some(2, 4),
+            some(1, 20),
+        )
     }
 
     /// The control plane's shell looks after its newcomers, and will again.
@@ -98,9 +109,9 @@ impl World {
         let (worker, supplier) = (machine.id, machine.supplier);
         let account = self.people.suppliers[supplier];
         match self.dice.between(0, 9) {
-            0..=2 => self.rebuild(index),
-            3..=4 => self.set_up_anew(index),
-            5..=6 => {
+            0..=4 => self.rebuild(index),
+            5..=6 => self.set_up_anew(index),
+            7 => {
                 self.ask(Actor::Account(account), Command::RetryTrial { worker }, Purpose::Other);
             }
             _ => self.jump_the_queue(index),
@@ -170,6 +181,10 @@ impl World {
         let control = self.server.control.iter();
         control.flat_map(|it| it.trials()).map(|it| format!("{} is not cleared", it.id)).collect()
     }
+}
+
+fn desk() -> Command {
+    Command::SetParameters { patch: DESK_PATCH.to_owned(), from: None }
 }
 
 /// A fingerprint by its number.

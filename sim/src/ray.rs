@@ -88,13 +88,13 @@ impl World {
         let birth = ray.birth;
         let runs = self.dice.millis(200, 10_000);
         self.ray_later(index, node, birth, runs, RayEvent::Job(job, JobPhase::Running));
-        let end = match self.dice.between(0, 9) {
+        // The stress job of a trial has the trial's bits, and runs for as long as it is told to.
+        let is_stress = job.bits() == node.rental.bits();
+        let end = match self.dice.between(0, if is_stress { 39 } else { 9 }) {
             0 => return,
             1..=2 => JobPhase::Failed { message: "exit code 1".to_owned() },
             _ => JobPhase::Succeeded,
         };
-        // The stress job of a trial has the trial's bits, and runs for as long as it is told to.
-        let is_stress = job.bits() == node.rental.bits();
         let (least, most) = if is_stress { (61, 100) } else { (1, 300) };
         let ends = runs + self.dice.seconds(least, most);
         self.ray_later(index, node, birth, ends, RayEvent::Job(job, end));

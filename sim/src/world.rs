@@ -250,6 +250,9 @@ impl World {
         if self.plan.novelties.seasons {
             self.agenda.at(self.now.after(seconds(30)), Due::Programs);
         }
+        if self.plan.novelties.newcomers {
+            self.ask_more_of_newcomers();
+        }
         if self.plan.novelties.proofs {
             self.ask_for_proofs();
         }

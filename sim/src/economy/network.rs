@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use control::{
-    Actor, Body, Command, Control, Digest, Effect, Entry, MachineRecord, NodeSaid, PhaseSaid,
-    Purse, Refusal, Reply, Subject,
+    Actor, Body, Command, ConnectionRecord, Control, Digest, Effect, Entry, MachineRecord,
+    NodeSaid, PhaseSaid, Purse, Refusal, Reply, Subject,
 };
 use ledger::{AccountKey, Holder, Kind};
 use market::{Reading, Stage};
@@ -19,6 +19,7 @@ use units::{
 };
 
 use super::watch::Watch;
+use crate::newcomers::speeds;
 
 /// How long an invitation may be used.
 const INVITED: Duration = Duration::from_secs(60);

@@ -57,6 +57,47 @@ fn an_agent_that_cannot_start_says_why() {
 }
 
 #[test]
+fn hardware_that_changed_while_the_agent_was_away_is_told_once() {
+    let mut scene = Scene::new();
+    join(&scene.config, TOKEN).unwrap();
+    let told = |scene: &Scene| {
+        let state = scene.plane.state();
+        let changes = state.told.iter().filter(|it| it.starts_with("PUT /v1/worker/machine?"));
+        changes.cloned().collect::<Vec<String>>()
+    };
+    let joined = scene.plane.state().joins[0].fingerprint;
+    scene.start();
+    scene.plane.until("a beat", |state| (!state.beats.is_empty()).then_some(()));
+    scene.stop();
+    assert_eq!(told(&scene), Vec::<String>::new(), "nothing was news");
+
+    // As if other cards had been in it when it joined.
+    let note = scene.config.data.join("machine.json");
+    let text = std::fs::read_to_string(&note).unwrap();
+    std::fs::write(&note, text.replace(&joined.to_string(), &"5".repeat(64))).unwrap();
+    for _ in 0..2 {
+        let beats = scene.plane.state().beats.len();
+        scene.start();
+        let change = format!("PUT /v1/worker/machine?fingerprint={joined}");
+        scene.plane.until("the change", |state| state.told.contains(&change).then_some(()));
+        scene.plane.until("a beat", |state| (state.beats.len() > beats).then_some(()));
+        scene.stop();
+        assert_eq!(told(&scene), [change], "it is told once");
+    }
+}
+
+#[test]
+fn a_newcomer_has_its_line_measured() {
+    let mut scene = Scene::new();
+    join(&scene.config, TOKEN).unwrap();
+    let asked = "POST /v1/io-worker/speed-tests";
+    let is_asked = |state: &crate::plane::State| state.told.iter().any(|it| it == asked);
+    scene.start();
+    scene.plane.until("a speed test", |state| is_asked(state).then_some(()));
+    scene.stop();
+}
+
+#[test]
 fn two_agents_never_share_a_folder() {
     let scene = Scene::at_work();
     scene.until_beat("the first one speaks", |_| true);

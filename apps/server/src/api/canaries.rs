@@ -55,8 +55,8 @@ impl From<NoCanary> for Refused {
 /// Check what you rent
 ///
 /// Every card of the rental's nodes has to prove itself, inside the node, with about a second of its time. For those
-/// who may end the rental. A wrong answer, or two that are too slow one after another, entitle to end it as if the supply
-/// side had: only what was served is charged.
+/// who may end the rental. A wrong answer, or two that are too slow one after another, entitle to end it as if the
+/// supply side had: only what was served is charged.
 #[utoipa::path(post, path = "/v1/rentals/{id}/canary", tag = "rentals", params(("id" = String, Path)),
     request_body = CanaryRequest, security(("key" = [])), responses(
         (status = 200, body = CanaryView),

@@ -15,7 +15,6 @@ mod standing;
 mod table;
 mod transcripts;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -31,7 +30,7 @@ use proofs::prf::derive;
 use proofs::session::{Rejected, Reply, Verifier};
 use proofs::{Outcome, Reason, Verdict};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use units::{RentalId, SlashId, WorkerId};
+use units::{SlashId, WorkerId};
 
 use self::company::{Company, Hold};
 use self::fingerprints::Fingerprints;
@@ -45,7 +44,7 @@ use crate::writer::{Failure, Writer};
 
 pub(crate) use self::canaries::{Canary, CardStage, NoCanary};
 pub(crate) use self::fingerprints::{CardMeasured, of_transcript, reference};
-pub(crate) use self::standing::claimed;
+pub(crate) use self::standing::{Asks, claimed};
 pub(crate) use self::transcripts::Transcripts;
 
 /// How often it is looked for sessions that have expired.
@@ -471,17 +470,6 @@ impl Proofs {
     pub(crate) fn suspicion(&self, worker: WorkerId) -> Option<Found> {
         self.table(|table| table.company.suspicion(worker))
     }
-}
-
-/// Who asks for a challenge.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asks {
-    /// What would prove.
-    pub(crate) card: [u8; 32],
-    /// Where its machine speaks from.
-    pub(crate) from: Option<IpAddr>,
-    /// The rental that has it, as its machine says.
-    pub(crate) rental: Option<RentalId>,
 }
 
 /// What comes of asking for a challenge.

@@ -1,5 +1,7 @@
 //! What the brain knows of a machine that asks whether it is to prove.
 
+use std::net::IpAddr;
+
 use control::{Control, Worker};
 use proofs::Task;
 use proofs::canary::CanaryRules;
@@ -7,9 +9,20 @@ use proofs::schedule::{Class, ProofRules};
 use rewards::checklist::in_force;
 use rewards::rule::Rule;
 use sha2::{Digest, Sha256};
-use units::{AccountId, DeviceKind, Timestamp, WorkerId};
+use units::{AccountId, DeviceKind, RentalId, Timestamp, WorkerId};
 
 use crate::limits::PROOF_CARDS_MAX;
+
+/// Who asks for a challenge.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asks {
+    /// What would prove.
+    pub(crate) card: [u8; 32],
+    /// Where its machine speaks from.
+    pub(crate) from: Option<IpAddr>,
+    /// The rental that has it, as its machine says.
+    pub(crate) rental: Option<RentalId>,
+}
 
 /// A machine that can be asked to prove.
 #[derive(Clone, Debug)]

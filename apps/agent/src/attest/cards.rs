@@ -49,13 +49,13 @@ impl Cards {
             return Err(NoEvidence::Off);
         }
         let path = library.map_or(OsStr::new(LIBRARY), Path::as_os_str);
-        let nvml = Nvml::builder().lib_path(path).init().map_err(off)?;
+        let nvml = Nvml::builder().lib_path(path).init().map_err(|fault| off(&fault))?;
         if nvml.lib().nvmlShutdown.is_err() {
             // What it cannot end it must not begin to.
             std::mem::forget(nvml);
             return Err(NoEvidence::Off);
         }
-        let first = nvml.device_by_index(0).map_err(off)?;
+        let first = nvml.device_by_index(0).map_err(|fault| off(&fault))?;
         if !is_on(&first)? {
             return Err(NoEvidence::Off);
         }
@@ -91,19 +91,21 @@ fn is_on(card: &Device<'_>) -> Result<bool, NoEvidence> {
         Ok(true) => Ok(true),
         Ok(false) => Ok(card.is_multi_gpu_protected_pcie_enabled().unwrap_or(false)),
         Err(NvmlError::FailedToLoadSymbol(_) | NvmlError::FunctionNotFound) => {
-            card.check_confidential_compute_status().map_err(off)
+            card.check_confidential_compute_status().map_err(|fault| off(&fault))
         }
-        Err(fault) => Err(off(fault)),
+        Err(fault) => Err(off(&fault)),
     }
 }
 
 /// A driver that cannot say is taken for one that has no such mode, unless it is ill.
-fn off(fault: NvmlError) -> NoEvidence {
-    match fault {
-        NvmlError::GpuLost | NvmlError::ResetRequired | NvmlError::LibRmVersionMismatch => {
-            NoEvidence::Odd(format!("the graphics driver does not answer: {fault}"))
-        }
-        _ => NoEvidence::Off,
+fn off(fault: &NvmlError) -> NoEvidence {
+    let is_ill = matches!(
+        fault,
+        NvmlError::GpuLost | NvmlError::ResetRequired | NvmlError::LibRmVersionMismatch
+    );
+    match is_ill {
+        true => NoEvidence::Odd(format!("the graphics driver does not answer: {fault}")),
+        false => NoEvidence::Off,
     }
 }
 

@@ -138,7 +138,7 @@ fn cards_that_attest_are_found_by_it_and_others_are_not() {
     assert_eq!(view["cards"][1]["serial"], cards[1].serial.as_str());
     assert_eq!(view["cards"][0]["board"], "H100 for tests");
     assert!(answer["renew_at"].as_str() < view["until"].as_str(), "{answer}");
-    assert_eq!(stage.offers("attested-gpu"), [one.worker.clone()]);
+    assert_eq!(stage.offers("attested-gpu"), std::slice::from_ref(&one.worker));
     assert_eq!(stage.offers("confidential"), [""; 0]);
     stage.attestation(&other).expect_problem(404, "not-found");
     // What it is listed with is seen where the machine is.
@@ -157,7 +157,7 @@ fn a_confidential_machine_binds_its_cards_to_its_key() {
     let view = stage.attest(&one, &shown).expect(200).json()["attestation"].clone();
     assert_eq!(view["certifications"], json!(["attested-gpu", "confidential"]));
     assert_eq!(view["guest"]["image"], "guest for tests");
-    assert_eq!(stage.offers("confidential"), [one.worker.clone()]);
+    assert_eq!(stage.offers("confidential"), std::slice::from_ref(&one.worker));
     // A machine without cards on offer is confidential by its processor alone.
     let nonce = stage.nonce(&bare);
     let view = stage.attest(&bare, &stage.show(2, &nonce, &[], true)).expect(200).json();

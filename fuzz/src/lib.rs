@@ -1,6 +1,7 @@
 //! Entry functions for bytes that strangers send. None may panic, and none may take more room than its input calls for.
 //!
-//! `proofs` and `wire` are shared with the tests of the crates of those names, which run the same functions over the committed corpus.
+//! `proofs` and `wire` are shared with the tests of the crates of those names, which run the same functions over the
+//! committed corpus.
 
 pub mod attest;
 pub mod mutate;

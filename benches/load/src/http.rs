@@ -123,7 +123,7 @@ fn complete(bytes: &[u8]) -> anyhow::Result<Option<Answer>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&bytes[..end]).context("read the head")?;
     let status =
-        head.split(' ').nth(1).and_then(|word| word.parse().ok()).context("read the status")?;
+        head.split(' ').nth(1).and_then(|word| word.parse::<u16>().ok()).context("read the status")?;
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         if name.eq_ignore_ascii_case("content-length") {
@@ -132,6 +132,8 @@ fn complete(bytes: &[u8]) -> anyhow::Result<Option<Answer>> {
             None
         }
     });
+    // No content has no length.
+    let length = length.or((status == 204).then_some(0));
     let length = length.context("an answer without a length")?;
     let body = &bytes[end + 4..];
     Ok((body.len() >= length).then(|| Answer { status, body: body[..length].to_vec() }))

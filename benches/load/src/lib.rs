@@ -10,5 +10,5 @@ mod served;
 
 pub use gauge::{Gauge, Measured, side_by_side};
 pub use http::{Answer, Connection};
-pub use machine::{join, machine_request};
+pub use machine::{join, join_as, machine_request};
 pub use served::{Server, Worker, serve_if_asked};

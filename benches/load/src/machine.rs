@@ -26,10 +26,22 @@ pub fn join(
     operator: &str,
     number: usize,
 ) -> anyhow::Result<(WorkerId, Session)> {
+    join_as(&SigningKey::from_bytes(&random()?), to, operator, number)
+}
+
+/// The same, of a machine with this key.
+///
+/// # Errors
+/// What the server answered instead.
+pub fn join_as(
+    key: &SigningKey,
+    to: &mut Connection,
+    operator: &str,
+    number: usize,
+) -> anyhow::Result<(WorkerId, Session)> {
     let issued: InviteIssued =
         to.ask(("POST", "/v1/invites"), operator, &InviteRequest::default())?;
-    let key = SigningKey::from_bytes(&random()?);
-    let request = machine_request(&key, &issued.token, number)?;
+    let request = machine_request(key, &issued.token, number)?;
     let JoinAnswer { worker } = to.ask(("POST", "/v1/worker/join"), "", &request)?;
     let Challenge { challenge } =
         to.ask(("POST", "/v1/worker/challenge"), "", &ChallengeRequest { worker })?;
@@ -65,6 +77,7 @@ pub fn machine_request(
             country: None,
             tier: Tier::High,
             certifications: std::collections::BTreeSet::new(),
+            host: None,
         },
         signature: HEXLOWER.encode(&key.sign(text.as_bytes()).to_bytes()),
     })

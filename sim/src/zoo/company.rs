@@ -9,6 +9,7 @@ use proofs::company::{Came, CompanyRules, Found, Net, Pairs, Seats, Showing, Tra
 use proofs::fingerprint::Reference;
 use proofs::gate::Gate;
 use proofs::schedule::{Call, ProofRules};
+use proofs::silence::Silence;
 use proofs::{Judged, Outcome, Reason, Task};
 use units::{AccountId, DeviceKind, Hour, Timestamp, WorkerId};
 
@@ -34,6 +35,8 @@ enum Trick {
     InTurn,
     /// The second says that it is ready when the first is done.
     Later,
+    /// One of them sends what it opens of products too late, which blames nobody.
+    Dawdles,
     /// All take so many times as long as they could, always.
     Padded(u64),
     /// It borrows what it lacks of memory from its neighbor, whose name is the next.
@@ -74,6 +77,8 @@ enum Bound {
     Lent,
     /// A pair of them is suspected by this hour.
     Suspected(u32),
+    /// One of them comes to nothing more often than networks do, and is told so by this hour.
+    Silent(u32),
     /// Nothing is found.
     NotCaught,
     /// Nothing is found, and every hour is paid.
@@ -119,6 +124,13 @@ const CHEATS: &[Farm] = &[
         trick: Trick::Later,
         bound: Bound::Suspected(24),
         gain: UNTIL,
+        ..PLAIN
+    },
+    Farm {
+        title: "the same; the second sends what it opens of products too late",
+        trick: Trick::Dawdles,
+        bound: Bound::Silent(24),
+        gain: "the second name's pay, until it is told so",
         ..PLAIN
     },
     Farm {
@@ -211,9 +223,9 @@ const HOUSES: &[Farm] = &[
         ..HONEST
     },
     Farm {
-        title: "twenty-four H100 behind 6 megabits per second, too few for four at one time",
+        title: "twenty-four H100 behind 20 megabits per second",
         names: 24,
-        line: 750_000,
+        line: 2_500_000,
         ..HONEST
     },
     Farm {
@@ -269,7 +281,10 @@ struct Play<'a> {
     dice: Dice,
     outcomes: BTreeMap<Outcome, u32>,
     meetings: u32,
+    sessions: u64,
     late_in: Option<u32>,
+    silence: BTreeMap<u32, Silence>,
+    silent_in: Option<u32>,
     found: Vec<(u32, Found)>,
     paid: u32,
     /// Hours of all machines that are not honest, or of all if all are.
@@ -293,7 +308,10 @@ impl<'a> Play<'a> {
             dice: Dice::new(seed),
             outcomes: BTreeMap::new(),
             meetings: 0,
+            sessions: 0,
             late_in: None,
+            silence: BTreeMap::new(),
+            silent_in: None,
             found: Vec::new(),
             paid: 0,
             looked_at: 0,
@@ -320,7 +338,12 @@ impl<'a> Play<'a> {
                 let (together, meetings) = (found.together, found.meetings);
                 format!("hour {hour}: suspected: together {together} of {meetings} times")
             }
-            (None, None) => "—".to_owned(),
+            (None, None) => match (self.farm.bound, self.silent_in) {
+                (Bound::Silent(_), Some(hour)) => {
+                    format!("hour {hour}: reported: breaks off too often")
+                }
+                _ => "—".to_owned(),
+            },
         };
         let sessions: u32 = self.outcomes.values().sum();
         Row {
@@ -351,6 +374,10 @@ impl<'a> Play<'a> {
             Bound::Suspected(by) => {
                 let holds = right && suspected.is_some_and(|(hour, _)| *hour <= by);
                 (format!("suspected by hour {by}, and nobody honest"), holds)
+            }
+            Bound::Silent(by) => {
+                let holds = self.found.is_empty() && self.silent_in.is_some_and(|it| it <= by);
+                (format!("reported by hour {by}"), holds)
             }
             Bound::NotCaught => {
                 ("**not caught**".to_owned(), self.found.is_empty() && self.late_in.is_none())
@@ -421,7 +448,7 @@ impl<'a> Play<'a> {
         // A call is tried four times.
         for _ in 0..4 {
             let way = self.way(name, 1, self.farm.cards, false);
-            let seen = self.seen(way);
+            let seen = self.seen(name, way, now);
             let came = came(&self.tasks, &seen.judged, None);
             self.pairs.alone(Self::worker(name), came, now);
             match seen.outcome {
@@ -498,7 +525,7 @@ impl<'a> Play<'a> {
     }
 
     /// What comes of a session that got so far, and is let go.
-    fn seen(&mut self, way: Way) -> Seen {
+    fn seen(&mut self, name: u32, way: Way, now: Timestamp) -> Seen {
         let reason = match way {
             Way::Full(_, walk_ms) if walk_ms > self.walk_limit_ms() => Reason::Late,
             Way::Full(..) | Way::Done(..) => Reason::None,
@@ -511,6 +538,15 @@ impl<'a> Play<'a> {
         let rate = 1_000_000_000 / took_ms;
         let judged = self.tasks.iter().map(|_| Judged { reason, elapsed_us: 1, rate }).collect();
         let outcome = reason.outcome();
+        self.sessions += 1;
+        // Each session has a moment of its own.
+        let at = Timestamp::from_millis(now.millis() + self.sessions);
+        let silence = self.silence.entry(name).or_default();
+        silence.note(at, &[Judged { reason, elapsed_us: 1, rate }]);
+        if silence.is_striking() {
+            let hour = Hour::of(now).number() - FIRST;
+            self.silent_in.get_or_insert(hour);
+        }
         *self.outcomes.entry(outcome).or_default() += 1;
         Seen { outcome, judged }
     }
@@ -532,7 +568,7 @@ impl<'a> Play<'a> {
         let numbers = self.gate(&ways);
         let mut showings = BTreeMap::new();
         for ((name, way), number) in ways.into_iter().zip(numbers) {
-            let seen = self.seen(way);
+            let seen = self.seen(name, way, now);
             let came: Came = came(&self.tasks, &seen.judged, number);
             // All cards of a machine are alike, and pass or fail together.
             showings.insert(Self::worker(name), Showing::of(&[came], 1));
@@ -577,7 +613,8 @@ impl<'a> Play<'a> {
                 Way::Full(at, walk_ms) => Way::Full(at + AFTER_ALL_MS, walk_ms),
                 other => other,
             },
-            Trick::InTurn | Trick::Later | Trick::Padded(_) | Trick::Borrows => {
+            Trick::Dawdles if name == mates[1] => Way::Ends(25_000, Reason::Answer),
+            Trick::InTurn | Trick::Later | Trick::Dawdles | Trick::Padded(_) | Trick::Borrows => {
                 self.way(name, 1, on_line, false)
             }
         }

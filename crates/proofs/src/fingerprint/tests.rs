@@ -53,6 +53,31 @@ fn an_h100_is_no_4090_no_a100_and_no_l40s() {
     }
 }
 
+/// The reference, with rates of both models as if they had been measured, and spread by so much.
+fn with_both_measured(spread: f64) -> Reference {
+    let mut reference = Reference::built_in();
+    for name in ["rtx-4090", "rtx-4090-d"] {
+        let rates = like(name, 1.0).rates.into_iter();
+        let measured = rates.map(|(rate, median)| (rate, LogNormal { median, spread })).collect();
+        reference.models.iter_mut().find(|row| row.model == name).unwrap().measured = measured;
+    }
+    reference
+}
+
+#[test]
+fn a_4090_d_is_told_from_a_4090_once_both_are_measured_and_not_by_data_sheets() {
+    let card = like("rtx-4090-d", 0.97);
+    let by_data_sheets = verdict("rtx-4090", &card, &Reference::built_in());
+    assert!(matches!(by_data_sheets, Verdict::Consistent { .. }), "{by_data_sheets:?}");
+    let by_measurement = verdict("rtx-4090", &card, &with_both_measured(0.02));
+    let Verdict::Other { model, slower, .. } = &by_measurement else {
+        panic!("{by_measurement:?}")
+    };
+    assert_eq!((model.as_str(), *slower), ("rtx-4090-d", true));
+    let honest = verdict("rtx-4090", &like("rtx-4090", 0.97), &with_both_measured(0.02));
+    assert!(matches!(honest, Verdict::Consistent { .. }), "{honest:?}");
+}
+
 #[test]
 fn a_claim_that_holds_is_consistent() {
     let reference = Reference::built_in();

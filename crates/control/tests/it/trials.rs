@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use control::{
-    Command, ConnectionRecord, DeviceStatus, JobSaid, NodeSaid, Noun, OnboardingStage, PhaseSaid,
-    Readiness, Refusal, Step, TrialSaid,
+    Command, ConnectionRecord, DeviceStatus, ExemptionRecord, JobSaid, NodeSaid, Noun,
+    OnboardingStage, PhaseSaid, Readiness, Refusal, Step, TrialSaid,
 };
+use rewards::checklist::Exemption;
+use rewards::rule::Rule;
 use units::{InviteId, JobId, Tier, WorkerId};
 
 use crate::town::{Town, account, bits, digest, invite_of, joining, machine, rental, worker};
@@ -531,4 +533,43 @@ fn a_network_that_asks_for_nothing_opens_machines_at_once() {
     town.patch(r#"{"onboarding":{"required":false}}"#);
     assert_eq!(stage(&town, "m0"), OnboardingStage::Ready);
     town.quote("ann", "a", 1).unwrap();
+}
+
+#[test]
+fn whom_the_operator_excuses_from_a_rule_need_not_fulfil_it_to_come_in() {
+    let mut town = town();
+    town.patch(r#"{"onboarding":{"pending_minutes":0}}"#);
+    town.come_in("m0", 1).unwrap();
+    let rules = [Rule::ClusterFormation, Rule::Connectivity].into_iter().collect();
+    let exemption = Exemption { rules, from: town.now, until: None };
+    let exemption = ExemptionRecord { exemption, reason: "behind a satellite".to_owned() };
+    town.ok("operator", Command::Exempt { worker: worker("m0"), exemption });
+    assert_eq!(stage(&town, "m0"), OnboardingStage::Ready);
+    assert_eq!(reason(&town, "m0", Step::Trial), "the operator has excused it");
+}
+
+#[test]
+fn a_machine_that_serves_keeps_its_connection_though_nobody_measures_it() {
+    let mut town = town();
+    town.patch(
+        r#"{"onboarding":{"pending_minutes":0,"trial_required":false,"connection_hours_max":1},
+            "exempt":[]}"#,
+    );
+    town.join("m0", 1).unwrap();
+    let connected = |town: &Town| {
+        let rows = town.control.ready(worker("m0"), town.now).unwrap();
+        rows.iter().find(|row| row.rule == Rule::Connectivity).unwrap().check
+    };
+    assert!(connected(&town));
+    town.running("ann", "a", 1);
+    town.ok("ann", Command::Extend { rental: rental("a"), hours: 1 });
+    town.minutes(90);
+    assert!(connected(&town) && town.control.connections_due(town.now).is_empty());
+    town.end("ann", "a").unwrap();
+    town.says("m0", "");
+    assert_eq!(town.control.connections_due(town.now), [worker("m0")]);
+    town.minutes(30);
+    assert!(connected(&town));
+    town.minutes(60);
+    assert!(!connected(&town));
 }

@@ -246,6 +246,7 @@ impl Control {
         self.inventory.give_back(&seat);
         if let Some(worker) = self.workers.get_mut(&seat.worker) {
             worker.nodes.remove(&(id, index));
+            worker.onboarding.served_at = Some(self.head.at);
         }
         self.changed(Subject::Worker(seat.worker));
     }

@@ -108,6 +108,7 @@ impl Life {
         self.tally.sessions += tally.sessions;
         self.tally.hours += tally.hours;
         self.tally.paid += tally.paid;
+        self.tally.charged += tally.charged;
         for (outcome, count) in &tally.by {
             *self.tally.by.entry(*outcome).or_default() += count;
         }

@@ -6,14 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use control::{Actor, Body, Command, Control, Digest, MachineRecord, SealedRecord};
+use control::{Actor, Body, Command, Control, Digest, MachineRecord, Purse, SealedRecord};
 use proofs::calls::{Appointed, Calls, Known};
 use proofs::log::Entry;
 use proofs::schedule::{Call, ProofRules};
 use proofs::{Outcome, Task};
 use rewards::checklist::{ChecklistRules, Engagement, Evidence};
 use units::{
-    AccountId, CommandId, DeviceKind, Hour, InviteId, Resources, Tier, Timestamp, WorkerId,
+    AccountId, Coins, CommandId, DeviceKind, Hour, InviteId, Resources, SlashId, Tier, Timestamp,
+    WorkerId,
 };
 
 use super::wire::Played;
@@ -55,6 +56,8 @@ pub(super) struct Tally {
     pub(super) paid: u32,
     /// Hours in which memory that failed before kept it from being nominated.
     pub(super) waiting: u32,
+    /// How often it was charged with a wrong proof.
+    pub(super) charged: u32,
 }
 
 impl Tally {
@@ -85,7 +88,10 @@ impl House {
         };
         let patch = control::DESK_PATCH.to_owned();
         house.tell(Actor::Operator, Command::SetParameters { patch, from: None });
+        let first_month = Hour::from_number(FIRST).month();
+        house.tell(Actor::Operator, Command::Genesis { first_month });
         house.join(vram_mib);
+        house.stake();
         house
     }
 
@@ -105,7 +111,10 @@ impl House {
         let expires_millis = self.now.millis() + 60_000;
         let secret_sha256 = Digest::from_sha256([7; 32]);
         let by = Actor::Account(account);
-        self.tell(by, Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None });
+        self.tell(
+            by,
+            Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None },
+        );
         let gpus = u32::from(vram_mib > 0);
         let machine = MachineRecord {
             offers: Resources { gpus, vcpus: 8, memory_mib: 32_768, disk_mib: 100_000 },
@@ -129,6 +138,15 @@ impl House {
         };
         self.tell(Actor::Worker(worker), joining);
         self.tell(Actor::Clock, Command::WorkerUp { worker });
+    }
+
+    /// Puts at stake what may be lost by a wrong proof.
+    fn stake(&mut self) {
+        let (account, worker) = (AccountId::from_bits(1), self.worker);
+        let coins: Coins = named("10000");
+        let (from, to) = (Purse::Treasury, Purse::Account(account));
+        self.tell(Actor::Operator, Command::Transfer { from, to, money: coins.into() });
+        self.tell(Actor::Account(account), Command::Stake { worker, coins });
     }
 
     /// What is asked of a card with so much memory.
@@ -162,6 +180,8 @@ impl House {
             }
             tally.paid += u32::from(self.is_paid(hour));
         }
+        let slashes = self.control.economy().stakes.slashes_of(self.worker).count();
+        tally.charged = u32::try_from(slashes).expect("a few");
         tally
     }
 
@@ -189,7 +209,9 @@ impl House {
             *tally.by.entry(one.verdict.outcome()).or_default() += 1;
             let entry = Entry::of(&one.transcript, self.now.millis()).expect("it was sealed");
             let tasks = super::wire::tasks_of(&one.transcript);
-            let (rental, fingerprint, slash) = (None, None, None);
+            self.ids += 1;
+            let slash = Some(SlashId::from_bits(self.ids));
+            let (rental, fingerprint) = (None, None);
             let proof = SealedRecord { at, cards, tasks, entry, rental, fingerprint, slash };
             self.tell(Actor::Clock, Command::SealProof { worker: self.worker, proof });
         }
@@ -201,7 +223,7 @@ impl House {
         let rules = ChecklistRules::default();
         let evidence = Evidence {
             engagement: Engagement::Idle,
-            work: checks.work.in_hour(hour),
+            work: checks.said_of(checks.work.in_hour(hour)),
             up_minutes: 60,
             exempt: rewards::rule::RuleSet::NONE,
         };

@@ -92,12 +92,13 @@ fn gone_after_the_first(seed: u64) -> Row {
     let there = |call| if call == Call::First { H100 } else { H100.away() };
     let life = live_as(&H100, HOURS, seed, |called| vec![there(called.call)]);
     assert!(life.tally.of(Outcome::Fail) + life.tally.of(Outcome::Slow) == 0, "{life:?}");
-    assert!(life.tally.paid == HOURS && life.silent.is_some_and(|hour| hour <= 4), "{life:?}");
+    let silent = life.silent.filter(|hour| *hour <= 4);
+    assert!(silent.is_some_and(|hour| life.tally.paid < hour), "{life:?}");
     row(
         "passes an hour's first call; then its card is elsewhere, and at the last it says that it cannot",
         &life,
-        "reported by hour 4".to_owned(),
-        "the card for most of the hour, until somebody acts",
+        "reported by hour 4, and not paid from then on".to_owned(),
+        "the card for most of the first hours",
     )
 }
 
@@ -121,11 +122,11 @@ fn every_third_hour(seed: u64) -> Row {
     let life = live_as(&H100, HOURS, seed, |called| {
         vec![if called.number % 3 == 1 { H100 } else { H100.away() }]
     });
-    assert_eq!(life.tally.paid * 3, life.tally.hours, "{life:?}");
+    assert!(life.tally.paid * 3 <= life.tally.hours && life.silent.is_some(), "{life:?}");
     row(
         "a card that is there in one hour of three",
         &life,
-        "one hour of three".to_owned(),
+        "at most one hour of three, until it is reported".to_owned(),
         "nothing: it is paid for when it is there",
     )
 }

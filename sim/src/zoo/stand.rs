@@ -128,6 +128,8 @@ impl Stand {
     pub(super) fn watch(&self, seed: u64) -> Row {
         let life = live(&self.animal, self.bound.hours(), seed);
         assert!(self.bound.holds(&life), "{}: {}: {life:?}", self.name, self.bound.text());
+        let (failed, charged) = (life.tally.of(Outcome::Fail) > 0, life.tally.charged > 0);
+        assert_eq!(failed, charged, "{}: whoever fails is charged, and nobody else", self.name);
         row(self.name, &life, self.bound.text(), self.gain)
     }
 }

@@ -7,8 +7,8 @@ use market::Stage;
 use rewards::accruals::Wanted;
 use rewards::block::{BlockRules, Device, Outcome, Row, close};
 use rewards::checklist::{
-    Checked, Engagement, Evidence, HOUR_MINUTES, Standing, Status, Work, WorkOutcome, WorkProof,
-    check, in_force, missing, proofs,
+    Checked, Engagement, Evidence, HOUR_MINUTES, Standing, Status, WorkOutcome, WorkProof, check,
+    in_force, missing, proofs,
 };
 use rewards::emission::Emission;
 use rewards::rule::{Rule, RuleSet};
@@ -26,7 +26,7 @@ use crate::record::{
 };
 use crate::refusal::{Noun, Refusal};
 use crate::state::{
-    BLOCKS_KEPT, BlockSummary, Checks, Control, Listing, MINUTE_MILLIS, Nomination, Reply, Worker,
+    BLOCKS_KEPT, BlockSummary, Control, Listing, MINUTE_MILLIS, Nomination, Reply, Worker,
 };
 
 /// The longest reason of an exemption or a block, in bytes.
@@ -207,7 +207,7 @@ impl Control {
         let minutes = minutes.min(locked_minutes(worker, parameters, hour));
         let evidence = Evidence {
             engagement: if hired { Engagement::Hired } else { Engagement::Idle },
-            work: heard(&worker.checks, worker.checks.work.in_hour(hour)),
+            work: worker.checks.said_of(worker.checks.work.in_hour(hour)),
             up_minutes: u8::try_from(minutes).unwrap_or(HOUR_MINUTES).min(HOUR_MINUTES),
             exempt: exempt(worker, parameters, hour.start()),
         };
@@ -275,7 +275,7 @@ impl Control {
             measured_as: checks.likeness.counts_as.as_ref().map(|it| it.model.clone()),
             tier: self.connection_of(worker, now).map(|_| worker.machine.tier),
             up_since: worker.uptime.since(),
-            work: heard(checks, checks.work.as_begins(hour)),
+            work: checks.said_of(checks.work.as_begins(hour)),
             vram_failures: checks.vram_failures,
             vram_failed_at: checks.vram_failed_at,
             stake: self.economy.stakes.have(id, now),
@@ -406,12 +406,4 @@ fn locked_minutes(worker: &Worker, parameters: &Parameters, hour: Hour) -> u64 {
 pub(super) fn exempt(worker: &Worker, parameters: &Parameters, at: Timestamp) -> RuleSet {
     let own = worker.checks.exemptions.iter().map(|exemption| &exemption.exemption);
     in_force(own, at).or(parameters.exempt)
-}
-
-/// What proofs say of a machine that may have broken off too many of them.
-fn heard(checks: &Checks, work: Work) -> Work {
-    let (nothing, of) = checks.silence.counted();
-    // What is wrong is worse than any silence.
-    let is_silent = checks.silence.is_striking() && work != Work::Wrong;
-    if is_silent { Work::Silent { nothing, of } } else { work }
 }

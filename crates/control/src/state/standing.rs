@@ -6,7 +6,7 @@ use std::sync::Arc;
 use market::PriceKey;
 use proofs::Judged;
 use proofs::silence::Silence;
-use rewards::checklist::Works;
+use rewards::checklist::{Work, Works};
 use rewards::rule::RuleSet;
 use units::{BlobId, Coins, Credits, DeviceKind, Hour, Multiplier, Pool, Timestamp};
 
@@ -114,6 +114,14 @@ pub struct Checks {
 }
 
 impl Checks {
+    /// What proofs say of a machine that may have broken off too many of them.
+    pub fn said_of(&self, work: Work) -> Work {
+        let (nothing, of) = self.silence.counted();
+        // What is wrong is worse than any silence.
+        let is_silent = self.silence.is_striking() && work != Work::Wrong;
+        if is_silent { Work::Silent { nothing, of } } else { work }
+    }
+
     /// Whether it takes no new rentals for what was said of it: the operator has shut it out, or it failed a proof.
     pub const fn is_shut_out(&self) -> bool {
         self.blocked.is_some() || self.failed.is_some()

@@ -1,6 +1,12 @@
 //! Proofs made and checked by the binary alone.
 
-use serde_json::Value;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+use proofs::Device;
+use prover::cpu::Processor;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::program::{Home, Said, iog};
 
@@ -82,4 +88,51 @@ fn what_can_prove_here_is_listed_and_the_processor_always_can() {
     let found: Value = serde_json::from_str(&found.out).unwrap();
     let devices = found.as_array().unwrap();
     assert!(devices.iter().any(|device| device["device"] == "cpu"), "{found}");
+}
+
+/// What the agent's process in a node answers to these questions, as the agent asks them.
+fn in_node(questions: &[Value]) -> Vec<(u8, Vec<u8>)> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_iog"))
+        .args(["worker", "prove-in-node"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut say = |what: &Value| {
+        let text = what.to_string();
+        let length = u32::try_from(text.len()).unwrap();
+        to.write_all(&[&length.to_le_bytes(), text.as_bytes()].concat()).unwrap();
+    };
+    let card = data_encoding::HEXLOWER.encode(&Sha256::digest("cpu"));
+    say(&json!({ "way": { "first": null, "user": null }, "card": card, "threads": 1 }));
+    let mut answers = Vec::new();
+    for question in questions {
+        say(question);
+        let mut head = [0; 5];
+        from.read_exact(&mut head).unwrap();
+        let [kind, length @ ..] = head;
+        let mut bytes = vec![0; u32::from_le_bytes(length).try_into().unwrap()];
+        from.read_exact(&mut bytes).unwrap();
+        answers.push((kind, bytes));
+    }
+    drop(to);
+    assert!(child.wait().unwrap().success(), "it ends when nobody asks any more");
+    answers
+}
+
+#[test]
+fn what_proves_in_a_node_computes_what_any_device_does() {
+    let matmul = json!({
+        "log_n": 8, "rounds": 1, "checked": 1, "rows": 1, "limit_ms": 1, "answer_ms": 1,
+    });
+    let seed = [7; 32];
+    let multiply = json!({ "Multiply": { "seed": seed, "log_n": 8, "round": 0 } });
+    let rows = json!({ "Rows": { "seed": seed, "log_n": 8, "rows": [3, 200] } });
+    let answers = in_node(&[json!({ "Prepare": [{ "matmul": matmul }] }), multiply, rows]);
+    let mut device = Processor::default();
+    let leaves = device.multiply(&[7; 32], 8, 0).unwrap().into_flattened();
+    let entries = device.rows(&[7; 32], 8, &[3, 200]).unwrap();
+    let entries: Vec<u8> = entries.into_iter().flat_map(i32::to_le_bytes).collect();
+    assert_eq!(answers, [(0, Vec::new()), (0, leaves), (0, entries)]);
 }

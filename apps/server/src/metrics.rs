@@ -45,6 +45,7 @@ pub(crate) struct Metrics {
     proofs_judged: Histogram,
     proofs_sealed: Family<Ended, Counter>,
     proof_pairs_suspected: Gauge,
+    workers_doubted: [Gauge; 3],
 }
 
 /// What a coin was worth when it was last told.
@@ -75,6 +76,7 @@ impl Metrics {
             proofs_judged: seconds(),
             proofs_sealed: Family::default(),
             proof_pairs_suspected: Gauge::default(),
+            workers_doubted: Default::default(),
         }
     }
 
@@ -129,6 +131,13 @@ impl Metrics {
 
     pub(crate) fn proof_pairs_suspected(&self, count: usize) {
         self.proof_pairs_suspected.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Machines that failed a proof, that break off too often, and that are listed as less than they say.
+    pub(crate) fn workers_doubted(&self, counts: [usize; 3]) {
+        for (gauge, count) in self.workers_doubted.iter().zip(counts) {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     pub(crate) fn stream_opened(&self) {
@@ -192,6 +201,10 @@ impl Metrics {
         let pairs = self.proof_pairs_suspected.clone();
         let help = "Pairs of machines that never pass a proof together";
         all.register("proof_pairs_suspected", help, pairs);
+        let [failed, silent, relisted] = self.workers_doubted.clone();
+        all.register("workers_failed", "Machines whose last proof was wrong", failed);
+        all.register("workers_silent", "Machines that break off proofs too often", silent);
+        all.register("workers_relisted", "Machines listed as less than they say", relisted);
         all.register("proofs_sealed", "Sessions of proofs by verdict", self.proofs_sealed.clone());
     }
 

@@ -3,10 +3,10 @@
 //! All of it follows from the brain's state and is told again whenever that changes; nothing here is the truth.
 
 use std::collections::BTreeMap;
-use std::sync::RwLock;
+use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
-use control::{Control, Effect, Key, Role, Subject};
+use control::{Checks, Control, Effect, Key, Role, Subject};
 use tokio::sync::watch;
 use units::{AccountId, Credits, KeyId, ProjectId, Timestamp, WorkerId};
 
@@ -29,6 +29,8 @@ pub(crate) struct News {
     workers: RwLock<BTreeMap<WorkerId, Known>>,
     bell: watch::Sender<u64>,
     parameters: watch::Sender<u32>,
+    /// Machines of which proofs say something, and what: failed, silent, listed as less.
+    doubts: Mutex<BTreeMap<WorkerId, [bool; 3]>>,
     metrics: Metrics,
 }
 
@@ -41,6 +43,7 @@ impl News {
             workers: RwLock::default(),
             bell: watch::channel(0).0,
             parameters: watch::channel(0).0,
+            doubts: Mutex::default(),
             metrics,
         };
         news.renew(state);
@@ -56,6 +59,10 @@ impl News {
         self.workers
             .write()
             .expect("nobody panics with the board in hand")
+            .retain(|id, _| state.worker(*id).is_some());
+        self.doubts
+            .lock()
+            .expect("nobody panics with the doubts in hand")
             .retain(|id, _| state.worker(*id).is_some());
         state.workers().for_each(|(id, _)| self.worker_changed(state, id));
         self.count_economy(state);
@@ -171,17 +178,35 @@ impl News {
         };
     }
 
+    /// Counts machines that failed a proof, break off too often, or are listed as less than they say.
+    fn count_doubts(&self, state: &Control, id: WorkerId) {
+        let of = |checks: &Checks| {
+            let relisted = checks.likeness.counts_as.is_some();
+            [checks.failed.is_some(), checks.silence.is_striking(), relisted]
+        };
+        let doubts = state.worker(id).map(|worker| of(&worker.checks));
+        let mut known = self.doubts.lock().expect("nobody panics with the doubts in hand");
+        let before = match doubts.filter(|doubts| doubts.contains(&true)) {
+            Some(doubts) => known.insert(id, doubts),
+            None => known.remove(&id),
+        };
+        if before != known.get(&id).copied() {
+            let count = |which: usize| known.values().filter(|doubts| doubts[which]).count();
+            self.metrics.workers_doubted([count(0), count(1), count(2)]);
+        }
+    }
+
     fn worker_changed(&self, state: &Control, id: WorkerId) {
+        self.count_doubts(state, id);
         let mut workers = self.workers.write().expect("nobody panics with the board in hand");
         let Some(worker) = state.worker(id) else {
             workers.remove(&id);
             return;
         };
         let public_key = *worker.public_key.sha256();
-        let known = workers.entry(id).or_insert_with(|| Known {
-            public_key,
-            revision: watch::channel(worker.revision).0,
-        });
+        let known = workers
+            .entry(id)
+            .or_insert_with(|| Known { public_key, revision: watch::channel(worker.revision).0 });
         // It may have come again with another.
         known.public_key = public_key;
         known.revision.send_if_modified(|known| {

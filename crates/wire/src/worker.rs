@@ -340,9 +340,9 @@ pub struct WorkerView {
     pub name: Name,
     /// Whose it is.
     pub owner: AccountId,
-    /// `open`, `paused` or `silent`.
+    /// `open`, `pending`, `paused`, `silent`, `unverified` (its last proof was wrong) or `blocked`.
     pub state: String,
-    /// Why it takes no new rentals, if it does not.
+    /// Why it takes no new rentals, if it does not, or why it is listed as another model than it says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What it does: `up`, `down`, `paused`, `blocked`, `restart-required`, `unsupported` or `inactive`.

@@ -1,13 +1,15 @@
 //! People, machines, rentals, jobs.
 
 use control::{
-    Control, FiltersRecord, Invite, Job, JobStage, Key, Node, OrderRecord, Person,
-    Project, Rental, Worker,
+    Control, FiltersRecord, Invite, Job, JobStage, Key, Node, OrderRecord, Person, Project, Rental,
+    Worker,
 };
+use data_encoding::HEXLOWER;
 use ledger::Holder;
 use market::{Currency, DurationType, PriceStep, Stage, Terms, Worked};
 use units::{
-    AccountId, Credits, InviteId, KeyId, Money, Name, ProjectId, QuoteId, Timestamp, WorkerId,
+    AccountId, Credits, FullMinute, InviteId, KeyId, Money, Name, ProjectId, QuoteId, Timestamp,
+    WorkerId,
 };
 use wire::{
     AccountView, ExtensionPrice, InviteView, JobView, KeyView, Machine, MemberView, NodeView,
@@ -114,7 +116,10 @@ pub(crate) fn worker(state: &Control, id: WorkerId, worker: &Worker) -> WorkerVi
 }
 
 /// Whether a machine takes new rentals, in a word, and why not.
-fn standing(worker: &Worker, seen: Option<&control::OnboardingView>) -> (&'static str, Option<String>) {
+fn standing(
+    worker: &Worker,
+    seen: Option<&control::OnboardingView>,
+) -> (&'static str, Option<String>) {
     let said = |text: &str| Some(text.to_owned());
     if let Some(blocked) = &worker.checks.blocked {
         return ("blocked", Some(blocked.text.clone()));
@@ -126,17 +131,38 @@ fn standing(worker: &Worker, seen: Option<&control::OnboardingView>) -> (&'stati
     if worker.paused {
         return ("paused", said("its owner paused it"));
     }
+    if let Some(failed) = &worker.checks.failed {
+        return ("unverified", Some(failed_reason(failed)));
+    }
     if worker.onboarding.is_ready() {
-        return ("open", None);
+        return ("open", worker.checks.likeness.counts_as.as_ref().map(listed_reason));
     }
     let missing = seen.and_then(|seen| seen.checks.iter().find(|row| !row.check));
     ("pending", missing.map(|row| row.reason.clone()))
 }
 
+/// Why a machine that failed a proof takes no rentals.
+fn failed_reason(failed: &control::FailedProof) -> String {
+    let session = HEXLOWER.encode(&failed.session);
+    let reason = failed.reason;
+    format!(
+        "its verification failed in session {session}: {reason}; it is asked on, and opens when all of it has passed"
+    )
+}
+
+/// Why a machine is listed as another model than it says.
+fn listed_reason(measured: &control::MeasuredAs) -> String {
+    let control::MeasuredAs { model, claimed, since } = measured;
+    format!(
+        "it is listed as {model} since {}: its rates are not those of {claimed}",
+        FullMinute(*since)
+    )
+}
+
 /// A machine that could serve a node; `None` for one that is gone by now.
 pub(crate) fn offer(state: &Control, offer: &scheduler::Offer) -> Option<OfferView> {
     let worker = state.worker(offer.worker)?;
-    let machine = &worker.machine;
+    let machine = state.counts_as(worker);
     Some(OfferView {
         worker: offer.worker,
         name: worker.name.clone(),

@@ -44,7 +44,7 @@ fn device(state: &Control, id: WorkerId) -> Device {
 
 /// What people call a machine's hardware: `8x H100 PCIe`, or the model of its processor.
 fn device_name(state: &Control, worker: &Worker) -> String {
-    let (machine, registry) = (&worker.machine, &state.parameters().registry);
+    let (machine, registry) = (state.counts_as(worker), &state.parameters().registry);
     match &machine.gpu_model {
         Some(model) => {
             let name = match registry.classify(model.text(), machine.vram_mib) {

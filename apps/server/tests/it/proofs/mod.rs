@@ -490,6 +490,7 @@ fn proofs_are_counted() {
     let text = town.get(&Anonymous, "/metrics").expect(200).text();
     for line in [
         "iog_proofs_open 0",
+        "iog_workers_failed 0",
         "iog_proof_judged_seconds_count 1",
         r#"iog_proofs_sealed_total{outcome="pass"} 1"#,
     ] {

@@ -107,8 +107,9 @@ pub struct Traits {
     pub cards: u32,
 }
 
-/// What a session in company shows, by its tasks and what came of them; `number` is that of its gate. Nothing is said by
-/// a verifier's fault, nor by openings that were late: others' openings may have been in their way.
+/// What a session in company shows, by its tasks and what came of them; `number` is that of its gate.
+///
+/// Nothing is said by a verifier's fault, nor by openings that were late: others' may have been in their way.
 pub fn came(tasks: &[Task], judged: &[Judged], number: Option<u32>) -> Came {
     let reason = judged.iter().map(|it| it.reason).find(|reason| *reason != Reason::None);
     let fills_late = |(task, judged): (&Task, &Judged)| match task {

@@ -1,7 +1,5 @@
 //! What strangers send as JSON: the committed corpus, run through the entry function that the fuzzer runs.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod hours;
 mod locks;
 mod motions;
 mod newcomers;
+mod nodes;
 mod notice;
 mod prices;
 mod proving;

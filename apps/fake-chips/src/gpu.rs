@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use units::Timestamp;
 use x509_cert::der::asn1::ObjectIdentifier;
 
-use crate::certificate::{Holder, Key, Wanted, issue, pem};
+use crate::certificate::{Holder, Key, Wanted, issue, pem, revoke};
 use crate::{p384_key, seed};
 
 /// The driver's version that cards report.
@@ -121,6 +121,13 @@ impl Maker {
             ),
         ];
         References { issued_at, manifests }
+    }
+
+    /// The factory's own list of revoked chips, by serial numbers in hexadecimal digits, as DER.
+    pub fn list(&self, serials: &[&str], from: Timestamp, next: Timestamp) -> Vec<u8> {
+        let bytes = |serial: &&str| HEXLOWER.decode(serial.as_bytes()).unwrap_or_default();
+        let serials: Vec<Vec<u8>> = serials.iter().map(bytes).collect();
+        revoke(&self.factory, &serials, from, next)
     }
 
     /// What this maker took back: these serial numbers of chips.

@@ -1,9 +1,11 @@
 //! Reference and revocation data: who may say it, and how it is written.
 
-use attest::{NotSigned, References, Revocations};
+use attest::revocation_list::{self, NotAList};
+use attest::{NotSigned, References, Revocations, Roots, chain};
 use ed25519_dalek::SigningKey;
+use units::DAY;
 
-use crate::sample::{Case, ISSUERS};
+use crate::sample::{Case, ISSUERS, NOW};
 
 #[test]
 fn what_a_trusted_key_signed_reads_as_it_was_said() {
@@ -91,4 +93,27 @@ fn signed_nonsense_is_refused() {
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
+}
+
+#[test]
+fn a_list_of_revoked_certificates_counts_if_its_issuer_signed_it() {
+    let maker = fake_chips::gpu::Maker::new("Maker", NOW, NOW.after(DAY));
+    let mut roots = Roots::default();
+    roots.believe_nvidia(maker.root().as_bytes()).unwrap();
+    let card = maker.card("a", false);
+    let chain = chain::parse_under(card.chain.as_bytes(), &roots).unwrap();
+    let der = maker.list(&[&card.serial], NOW, NOW.after(DAY));
+    let list = revocation_list::parse(&der, chain.certificates()).unwrap();
+    assert_eq!(list.serials.into_iter().collect::<Vec<_>>(), [card.serial]);
+    let factory = chain.certificates()[2].key_id.as_deref().unwrap();
+    assert_eq!(list.issuer, data_encoding::HEXLOWER.encode(factory));
+    assert_eq!((list.from, list.next), (NOW, Some(NOW.after(DAY))));
+    let without = revocation_list::parse(&der, &chain.certificates()[3..]);
+    assert_eq!(without, Err(NotAList::Issuer));
+    for bit in (0..der.len() * 8).step_by(7) {
+        let mut turned = der.clone();
+        turned[bit / 8] ^= 1 << (bit % 8);
+        let read = revocation_list::parse(&turned, chain.certificates());
+        assert!(read.is_err(), "bit {bit}");
+    }
 }

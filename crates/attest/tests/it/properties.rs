@@ -1,10 +1,13 @@
 //! Whatever the bytes are, reading them ends in an answer.
 
-use attest::{References, Revocations, certificate, chain, opaque, report, rim, snp};
+use attest::collateral::Collateral;
+use attest::{References, Revocations, certificate, chain, opaque, report};
+use attest::{revocation_list, rim, snp, tdx};
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
+use units::DAY;
 
-use crate::sample::{Case, chain_ders, chain_pem, report_bytes};
+use crate::sample::{Case, NOW, chain_ders, chain_pem, report_bytes};
 
 proptest! {
     #[test]
@@ -37,6 +40,12 @@ fn spoiled() -> impl Strategy<Value = Vec<u8>> {
     sources.push(chain_pem().to_vec());
     // Without the head of a report: what the reader of opaque data is given.
     sources.push(report_bytes()[3_599..4_021].to_vec());
+    // Quotes, Intel's data, and a list of revoked certificates of a maker of our own.
+    sources.push(include_bytes!("../data/tdx_quote_v4.bin").to_vec());
+    sources.push(include_bytes!("../data/tdx_quote_v5.bin").to_vec());
+    sources.push(include_bytes!("../data/tdx_collateral_v5.json").to_vec());
+    let maker = fake_chips::gpu::Maker::new("Maker", NOW, NOW.after(DAY));
+    sources.push(maker.list(&["11"], NOW, NOW.after(DAY)));
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
     let cuts = (any::<prop::sample::Index>(), any::<prop::sample::Index>());
     (prop::sample::select(sources), changes, cuts, 0_u8..3).prop_map(
@@ -63,6 +72,10 @@ fn read_all(bytes: &[u8]) {
     drop(chain::parse(bytes));
     drop(certificate::parse(bytes));
     drop(snp::parse(bytes));
+    let _ = snp::certificate_of(bytes);
+    drop(tdx::parse(bytes));
+    drop(Collateral::default().add(bytes));
+    drop(revocation_list::parse(bytes, &[]));
     drop(rim::parse(bytes));
     drop(References::parse(bytes, &[key]));
     drop(Revocations::parse(bytes, &[key]));

@@ -12,7 +12,7 @@ use proofs::transcript::recheck;
 use proofs::{Matmul, Memory, Reader, Task};
 use units::BlobId;
 
-/// Blocks times mixing that one input may cost: what a transcript may cost at most is some seconds, which is no finding.
+/// Blocks times mixing that one input may cost: what a transcript may cost at most is seconds, which is no finding.
 const WORK_MAX: u64 = 1 << 16;
 /// Bytes before a message's body, and of the signature after it.
 const AROUND: (usize, usize) = (72, 64);

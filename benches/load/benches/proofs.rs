@@ -41,7 +41,10 @@ struct Machine {
 
 /// The products that are asked for.
 fn asked(log_n: u8, rounds: u16, checked: u8, rows: u16) -> serde_json::Value {
-    json!({ "log_n": log_n, "rounds": rounds, "checked": checked, "rows": rows, "limit_ms": 600_000, "answer_ms": 600_000 })
+    let limit_ms = 600_000;
+    json!({
+        "log_n": log_n, "rounds": rounds, "checked": checked, "rows": rows, "limit_ms": limit_ms, "answer_ms": limit_ms,
+    })
 }
 
 fn set_rules(server: &Server, task: &serde_json::Value) -> anyhow::Result<()> {
@@ -306,7 +309,7 @@ fn main() -> anyhow::Result<()> {
     row("wrong, one checked round of 8,192 rows", &measured);
     println!("\nAn open session takes {:.1} KiB.", per_session / 1024.0);
     println!(
-        "100,000 devices an hour, each with one session of two checked rounds of 8,192 rows, take {:.0} % of two cores.",
+        "100,000 devices an hour, each with two checked rounds of 8,192 rows, take {:.0} % of two cores.",
         right.cpu_ms * 1e5 / 1e3 / 7_200.0 * 100.0
     );
     Ok(())

@@ -143,7 +143,8 @@ pub enum NotProofRules {
     Canary,
     /// Company that cannot be.
     #[error(
-        "company: at most 16 machines, 10000 basis points, 1 to 120 seconds of waiting, 1 to 32 meetings, and a rarity of at least 100"
+        "company: at most 16 machines, 10000 basis points, 1 to 120 seconds of waiting, 1 to 32 meetings, \
+         and a rarity of at least 100"
     )]
     Company,
     /// A task out of bounds.

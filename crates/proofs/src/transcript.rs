@@ -204,9 +204,10 @@ fn replay(messages: &[Message<'_>], times: &[u64], mut referee: Referee) -> Resu
     Ok(())
 }
 
-/// What the verifier has to say to this, if anything; and the referee before it judged or gathered, if it did. The times
-/// are when this was heard, and when the message after it was: what follows a judgement begins when that is done, and a
-/// walk in a barrier when all have filled their memory.
+/// What the verifier has to say to this, if anything; and the referee before it judged or gathered, if it did.
+///
+/// The times are when this was heard, and when the message after it was: what follows a judgement begins when that is
+/// done, and a walk in a barrier when all have filled their memory.
 fn answer(
     referee: &mut Referee,
     body: &Body<'_>,
@@ -229,8 +230,8 @@ fn answer(
     Ok((due, judging))
 }
 
-/// The verdict of a verifier that stopped: at any time while it waited; while it judged or gathered, for its own reasons
-/// only.
+/// The verdict of a verifier that stopped: at any time while it waited; while it judged or gathered, for its own
+/// reasons only.
 fn stopped(waiting: &mut Referee, mut judging: Option<Referee>, reason: Reason) -> Option<Verdict> {
     let is_its_own = reason == Reason::Verifier;
     let may_stop = is_its_own || (reason == Reason::Expired && judging.is_none());

@@ -13,6 +13,7 @@ mod blind;
 mod card;
 mod cast;
 mod company;
+mod farms;
 mod hours;
 mod identities;
 mod letters;

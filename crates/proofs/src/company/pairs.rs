@@ -18,8 +18,8 @@ const RATES_MIN: usize = 3;
 const SHARED: f64 = 0.7;
 /// After so many meetings in other company it counts what a machine does in company, however well it does alone.
 const COMPANY_MIN: u32 = 4;
-/// Whoever never passed with so many others is compared with what he does alone and with those with whom he did. Whoever
-/// never passed with more than that keeps up with nobody, and that says nothing of any one of them.
+/// Whoever never passed with so many others is compared with what he does alone, and with those with whom he did.
+/// Whoever never passed with more than that keeps up with nobody, and that says nothing of any one of them.
 const NEVER_MAX: usize = 7;
 /// By how many deviations a share may be lower than it seems.
 const DEVIATIONS: f64 = 2.0;

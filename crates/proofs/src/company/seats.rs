@@ -108,7 +108,7 @@ impl Seats {
         (Timestamp::from_millis(minutes(from)), Timestamp::from_millis(minutes(from + 1)))
     }
 
-    /// Draws the company of a part of the hour when its time has come. Pairs `in_doubt` meet again in every second hour.
+    /// Draws the company of a part of the hour when its time has come. Pairs `in_doubt` meet again every second hour.
     pub fn draw(
         &mut self,
         rules: &ProofRules,

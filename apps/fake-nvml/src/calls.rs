@@ -402,9 +402,7 @@ pub unsafe extern "C" fn nvmlSystemGetConfComputeState(to: *mut ConfidentialStat
 /// # Safety
 /// `to` is null or can be read and written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nvmlSystemGetConfComputeSettings(
-    to: *mut ConfidentialSettings,
-) -> c_uint {
+pub unsafe extern "C" fn nvmlSystemGetConfComputeSettings(to: *mut ConfidentialSettings) -> c_uint {
     let settings = ask("nvmlSystemGetConfComputeSettings", |script| {
         let (feature, devtools) = (script.confidential.into(), script.devtools.into());
         let (environment, multi_gpu) = (PRODUCTION, 0);
@@ -435,14 +433,13 @@ pub unsafe extern "C" fn nvmlDeviceGetConfComputeGpuCertificate(
     card: Handle,
     to: *mut Certificates,
 ) -> c_uint {
-    let certificates =
-        ask_card("nvmlDeviceGetConfComputeGpuCertificate", card.addr(), |card| {
-            let attests = card.attests.as_ref().ok_or(Code::NOT_SUPPORTED)?;
-            let (chain, mut attestation_chain) = ([0; 0x1000], [0; 0x1400]);
-            let size = fill(&mut attestation_chain, attests.chain.as_bytes())?;
-            let (chain_size, attestation_chain_size) = (0, size);
-            Ok(Certificates { chain_size, attestation_chain_size, chain, attestation_chain })
-        });
+    let certificates = ask_card("nvmlDeviceGetConfComputeGpuCertificate", card.addr(), |card| {
+        let attests = card.attests.as_ref().ok_or(Code::NOT_SUPPORTED)?;
+        let (chain, mut attestation_chain) = ([0; 0x1000], [0; 0x1400]);
+        let size = fill(&mut attestation_chain, attests.chain.as_bytes())?;
+        let (chain_size, attestation_chain_size) = (0, size);
+        Ok(Certificates { chain_size, attestation_chain_size, chain, attestation_chain })
+    });
     // SAFETY: as the caller says.
     code(certificates.and_then(|certificates| unsafe { put(to, certificates) }))
 }

@@ -1,8 +1,8 @@
 //! Keeps what the control plane knows of this machine true: at the start, and while the agent runs.
 //!
 //! # Invariants
-//! - A change that is seen while the agent runs is told once two looks have agreed on it: a card that a driver loses for
-//!   a moment is no other machine.
+//! - A change that is seen while the agent runs is told once two looks have agreed on it: a card that a driver loses
+//!   for a moment is no other machine.
 //! - What was not accepted is told again: a machine that serves a rental cannot become another one, and says so later.
 
 use std::path::Path;

@@ -23,8 +23,8 @@ pub(crate) const CHALLENGE_WAIT: Duration = Duration::from_secs(25);
 pub(crate) const CHALLENGE_EVERY_MIN: Duration = Duration::from_secs(1);
 /// How long a process that proves in a node may take for all of it: a session has no longer.
 pub(crate) const IN_NODE_PATIENCE: Duration = Duration::from_secs(300);
-/// How long the control plane may take to answer a message of a proof: it judges what was opened first, and a walk begins
-/// only when the memory of others is full, too.
+/// How long the control plane may take to answer a message of a proof: it judges what was opened first, and a walk
+/// begins only when the memory of others is full, too.
 pub(crate) const PROOF_PATIENCE: Duration = Duration::from_secs(120);
 /// How often a message of a proof is sent when no answer comes.
 pub(crate) const MESSAGE_TRIES: u32 = 3;

@@ -45,8 +45,8 @@ fn host(hardware: &Hardware) -> Host {
     }
 }
 
-/// What the hardware of this part of a machine hashes to: the machine's own fingerprint, or SHA-256 of it and the part's
-/// number.
+/// What the hardware of this part of a machine hashes to: the machine's own fingerprint, or SHA-256 of it and the
+/// part's number.
 pub(crate) fn fingerprint(hardware: &Hardware, part: u32) -> BlobId {
     if part == 0 {
         return BlobId::from_sha256(hardware.fingerprint);

@@ -35,7 +35,8 @@ Examples:
         /// Whose machine it will be; for the operator.
         #[arg(long, value_name = "ID")]
         account: Option<units::AccountId>,
-        /// Your machine that comes again, because its folder is lost: it keeps its id, its stake and what it has earned.
+        /// Your machine that comes again, because its folder is lost: it keeps its id, its stake and what it has
+        /// earned.
         #[arg(long, value_name = "ID")]
         replace: Option<WorkerId>,
     },

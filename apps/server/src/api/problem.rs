@@ -317,7 +317,7 @@ fn hint(refusal: &Refusal) -> Option<String> {
             "make a new invitation; each is for one machine"
         }
         Refusal::SameMachine => {
-            "run the agent from its data folder; if that is lost, `iog worker invite --replace WORKER` lets it come again"
+            "run the agent from its data folder; if that is lost, ask for `iog worker invite --replace WORKER`"
         }
         Refusal::SameCard { .. } => "retire the other worker, or wait until its attestation has ended",
         Refusal::InUse { .. } => "pause it, and try again when its rentals are over",

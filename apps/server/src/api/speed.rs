@@ -138,8 +138,8 @@ struct Download {
 
 /// Receive bytes of a speed test
 ///
-/// Chance, and at the end 64 hexadecimal digits: sent back as `seen`, they say that all of it has arrived. It ends after
-/// some seconds, whether all was sent or not.
+/// Chance, and at the end 64 hexadecimal digits: sent back as `seen`, they say that all of it has arrived. It ends
+/// after some seconds, whether all was sent or not.
 #[utoipa::path(get, path = "/v1/io-worker/speed-test", tag = "machines", params(Download), responses(
     (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use control::{Actor, Body, Command, Control, MachineRecord, Scope};
+use control::{Actor, Body, Command, ConnectionRecord, Control, MachineRecord, Scope};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, VerifyingKey};
 use rewards::merkle::verify;
@@ -133,6 +133,9 @@ impl Past {
                 machine: machine(model, gpus),
             };
             scribe.tell(Actor::Worker(worker), join);
+            let at = scribe.at;
+            let connection = ConnectionRecord { at, down_mbps: 900, up_mbps: 700, ping_ms: 5 };
+            scribe.tell(Actor::Clock, Command::MeasureConnection { worker, connection });
             // It takes no rentals of whoever tests something else.
             scribe.tell(Actor::Account(account), Command::SetPaused { worker, paused: true });
             if number != 3 {

@@ -287,9 +287,9 @@ fn parameters() {
     story.ask(&Anonymous, "GET", &format!("{versions}/7"));
 
     let now = town.get(&Anonymous, parameters).expect(200).json();
-    assert_eq!((&now["version"], &now["waiting"][0]["version"]), (&json!(1), &json!(2)));
+    assert_eq!((&now["version"], &now["waiting"][0]["version"]), (&json!(2), &json!(3)));
     assert_eq!(now["parameters"]["fees"]["nonrefundable_minutes"], 30);
-    let one = town.get(&Anonymous, &format!("{versions}/1")).expect(200);
+    let one = town.get(&Anonymous, &format!("{versions}/2")).expect(200);
     assert_eq!(one.header("content-type"), "application/json");
     assert_eq!(one.json()["parameters"], now["parameters"]);
     assert_eq!(one.json()["digest"], now["digest"]);
@@ -316,19 +316,20 @@ fn a_version_that_waits_is_withdrawn() {
     };
     tell(1, 10);
     tell(2, 20);
-    withdraw(1).expect_problem(422, "invalid");
-    assert_eq!(withdraw(2).expect(200).json()["version"], 1, "what is the newest then");
+    // The first version is the town's own.
+    withdraw(2).expect_problem(422, "invalid");
+    assert_eq!(withdraw(3).expect(200).json()["version"], 2, "what is the newest then");
     let done = town.journal_seq();
-    withdraw(2).expect(200);
+    withdraw(3).expect(200);
     assert_eq!(town.journal_seq(), done, "it was done twice");
-    withdraw(3).expect_problem(422, "invalid");
-    town.get(&Anonymous, &format!("{versions}/2")).expect_problem(404, "not-found");
+    withdraw(4).expect_problem(422, "invalid");
+    town.get(&Anonymous, &format!("{versions}/3")).expect_problem(404, "not-found");
     let listed = town.get(&Anonymous, versions).expect(200).json();
-    assert_eq!(listed["items"].as_array().unwrap().len(), 2, "{listed}");
+    assert_eq!(listed["items"].as_array().unwrap().len(), 3, "{listed}");
     // Its number is given again, to what is told next.
     let again = tell(3, 30);
-    assert_eq!(again["version"], 2);
-    let row = town.get(&Anonymous, &format!("{versions}/2")).expect(200).json();
+    assert_eq!(again["version"], 3);
+    let row = town.get(&Anonymous, &format!("{versions}/3")).expect(200).json();
     assert_eq!((&row["digest"], &row["patch"]), (&again["digest"], &again["patch"]));
 }
 
@@ -378,7 +379,7 @@ fn figures_name_no_one() {
         "iog_journal_commands_total",
         "iog_workers_up 1",
         "iog_streams_open 0",
-        "iog_parameters_version 0",
+        "iog_parameters_version 1",
         "iog_blocks_closed 0",
         "iog_slashes_open 0",
         r#"route="/v1/rentals/{id}""#,

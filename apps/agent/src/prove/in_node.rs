@@ -190,8 +190,10 @@ impl Device for InNode {
     }
 }
 
-/// Proves in a node for the agent that started this process: goes there first, then answers on standard output what is
-/// asked on standard input, until nobody asks. `inside` is what a process is told that was started there by this one.
+/// Proves in a node for the agent that started this process.
+///
+/// It goes there first, then answers on standard output what is asked on standard input, until nobody asks. `inside` is
+/// what a process is told that was started there by this one.
 ///
 /// # Errors
 /// If nobody is there to be answered.

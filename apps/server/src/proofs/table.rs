@@ -309,6 +309,7 @@ impl Round {
 }
 
 /// What a session is opened for.
+#[derive(Clone, Copy)]
 pub(super) struct Opening<'a> {
     pub(super) asker: Asker<'a>,
     /// When it was decided that it is.

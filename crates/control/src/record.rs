@@ -25,7 +25,7 @@ use units::{
 pub use attest::{AttestationRecord, Attested, CardRecord, GuestRecord};
 pub use lock::{DisturbedBy, DisturbedRecord, LockRecord};
 pub use onboard::{
-    BlockKind, Blocked, ConnectionRecord, HostRecord, NotARelease, Release, TrialSaid,
+    BlockKind, Blocked, ConnectionRecord, HostRecord, MachineRecord, NotARelease, Release, TrialSaid,
 };
 pub use parameters::Parameters;
 pub use proof::{FingerprintRecord, SealedRecord};
@@ -411,31 +411,6 @@ pub enum Scope {
     Write,
     /// Run the network.
     Operator,
-}
-
-/// What a machine is, as its agent found it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MachineRecord {
-    /// What it offers.
-    pub offers: Resources,
-    /// The model of its cards, if it has any.
-    pub gpu_model: Option<GpuModel>,
-    /// Memory of each card, in mebibytes.
-    pub vram_mib: u64,
-    /// The model of its processor.
-    pub cpu_model: String,
-    /// Its operating system.
-    pub os: String,
-    /// The country it says it stands in.
-    pub country: Option<Country>,
-    /// How fast it is connected, as the network measured it: whatever a machine says here is passed over.
-    pub tier: Tier,
-    /// What somebody vouches for.
-    pub certifications: BTreeSet<Certification>,
-    /// What it has beyond that, if its agent says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<HostRecord>,
 }
 
 /// What a renter asks for.

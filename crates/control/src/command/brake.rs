@@ -72,6 +72,11 @@ impl Control {
     }
 }
 
+/// A pattern of commands, whatever they carry.
+macro_rules! any_of {
+    ($($name:ident),* $(,)?) => { $(Command::$name { .. })|* };
+}
+
 /// The part of the network that a command belongs to, if it is one that can be stopped.
 ///
 /// What is under way goes on: a rental that was taken before the brake begins, and a version of the parameters that
@@ -91,65 +96,16 @@ fn stopped_by(command: &Command) -> Option<Switch> {
         | C::WithdrawStake { .. }
         | C::SafetyWithdraw { .. } => Some(Switch::Withdrawals),
         // Spelled out, so that a new command does not compile until it is known whether the brake stops it.
-        C::OpenAccount { .. }
-        | C::OpenProject { .. }
-        | C::SetMember { .. }
-        | C::IssueKey { .. }
-        | C::RevokeKey { .. }
-        | C::TopUp { .. }
-        | C::WithdrawVersion { .. }
-        | C::Genesis { .. }
-        | C::OpenGrant { .. }
-        | C::Deposit { .. }
-        | C::CardPaid { .. }
-        | C::Transfer { .. }
-        | C::Convert { .. }
-        | C::RecordProof { .. }
-        | C::SealProof { .. }
-        | C::SealLock { .. }
-        | C::Attest { .. }
-        | C::Exempt { .. }
-        | C::SetBlocked { .. }
-        | C::Stake { .. }
-        | C::Unstake { .. }
-        | C::OfferCoStake { .. }
-        | C::RetractOffer { .. }
-        | C::AcceptOffer { .. }
-        | C::LeaveOffer { .. }
-        | C::SafetyStake { .. }
-        | C::SafetyUnstake { .. }
-        | C::Appeal { .. }
-        | C::StateOnSlash { .. }
-        | C::Judge { uphold: false, .. }
-        | C::Propose { .. }
-        | C::Vote { .. }
-        | C::Delegate { .. }
-        | C::CancelProposal { .. }
-        | C::VetoProposal { .. }
-        | C::PullBrake { .. }
-        | C::LiftBrake {}
-        | C::VetoBrake { .. }
-        | C::OpenSeason { .. }
-        | C::WithdrawSeason { .. }
-        | C::CompleteQuest { .. }
-        | C::ObserveRate { .. }
-        | C::Invite { .. }
-        | C::Join { .. }
-        | C::ChangeMachine { .. }
-        | C::MeasureConnection { .. }
-        | C::BeginTrial { .. }
-        | C::EndTrial { .. }
-        | C::RetryTrial { .. }
-        | C::SetPaused { .. }
-        | C::Retire { .. }
-        | C::WorkerUp { .. }
-        | C::WorkerSilent { .. }
-        | C::Observe { .. }
-        | C::TurnedAway { .. }
-        | C::Extend { .. }
-        | C::EndRental { .. }
-        | C::SubmitJob { .. }
-        | C::StopJob { .. }
-        | C::Wake {} => None,
+        C::Judge { uphold: false, .. }
+        | any_of! {
+            OpenAccount, OpenProject, SetMember, IssueKey, RevokeKey, TopUp, WithdrawVersion, Genesis,
+            OpenGrant, Deposit, CardPaid, Transfer, Convert, RecordProof, SealProof, SealLock, Attest,
+            Exempt, SetBlocked, Stake, Unstake, OfferCoStake, RetractOffer, AcceptOffer, LeaveOffer,
+            SafetyStake, SafetyUnstake, Appeal, StateOnSlash, Propose, Vote, Delegate, CancelProposal,
+            VetoProposal, PullBrake, LiftBrake, VetoBrake, OpenSeason, WithdrawSeason, CompleteQuest,
+            ObserveRate, Invite, Join, ChangeMachine, MeasureConnection, BeginTrial, EndTrial, RetryTrial,
+            SetPaused, Retire, WorkerUp, WorkerSilent, Observe, TurnedAway, Extend, EndRental, SubmitJob,
+            StopJob, Wake,
+        } => None,
     }
 }

@@ -112,7 +112,8 @@ pub enum NotOnboarding {
     },
     /// A group of machines that cannot be.
     #[error(
-        "`trial_nodes_min` is at least 1, and `trial_nodes_max` at least that and at most {TRIAL_NODES_MAX}: not {least} and {most}"
+        "`trial_nodes_min` is at least 1, and `trial_nodes_max` at least that and at most \
+         {TRIAL_NODES_MAX}: not {least} and {most}"
     )]
     Group {
         /// The least.

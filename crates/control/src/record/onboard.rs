@@ -1,10 +1,12 @@
-//! What the journal holds of machines that come in: how they are connected, what they are, what their trials came to.
+//! What the journal holds of machines: what they are, how they are connected, what their trials came to, why they are
+//! shut out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use units::{Timestamp, WorkerId};
+use units::{Certification, Country, GpuModel, Resources, Tier, Timestamp, WorkerId};
 
 /// A connection as the network measured it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,31 @@ pub struct TrialSaid {
     pub passed: bool,
     /// What its owner should know of it.
     pub note: String,
+}
+
+/// What a machine is, as its agent found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineRecord {
+    /// What it offers.
+    pub offers: Resources,
+    /// The model of its cards, if it has any.
+    pub gpu_model: Option<GpuModel>,
+    /// Memory of each card, in mebibytes.
+    pub vram_mib: u64,
+    /// The model of its processor.
+    pub cpu_model: String,
+    /// Its operating system.
+    pub os: String,
+    /// The country it says it stands in.
+    pub country: Option<Country>,
+    /// How fast it is connected, as the network measured it: whatever a machine says here is passed over.
+    pub tier: Tier,
+    /// What somebody vouches for.
+    pub certifications: BTreeSet<Certification>,
+    /// What it has beyond that, if its agent says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostRecord>,
 }
 
 /// What a machine has, whatever of it is offered, and what its agent runs on.

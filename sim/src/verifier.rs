@@ -237,7 +237,9 @@ impl World {
             Nature::Lesser if self.dice.chance(900) => (Some(any), true),
             Nature::Wild => (Some(any).filter(|_| self.dice.chance(800)), self.dice.chance(500)),
             Nature::Honest if self.dice.chance(30) => (None, false),
-            _ => (Some(claimed.clone()), false),
+            Nature::Honest | Nature::Slow | Nature::Forger | Nature::Mute | Nature::Lesser => {
+                (Some(claimed.clone()), false)
+            }
         };
         let probability_bp = if model.is_some() { 9_000 } else { 0 };
         Some(FingerprintRecord { claimed, model, probability_bp, slower })

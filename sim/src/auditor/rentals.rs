@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use control::{Actor, Body, Command, Control, DisturbedRecord, Node, NodeStage, Rental};
+use control::{Actor, Body, Command, Control, Node, NodeStage, Rental};
 use ledger::Holder;
 use market::{Ending, Stage, Terms};
-use units::{AccountId, HOUR, RentalId, Timestamp, WorkerId};
+use units::{AccountId, HOUR, RentalId, Timestamp};
 
 use super::Belief;
 use super::hours::Hours;

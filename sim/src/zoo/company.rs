@@ -390,7 +390,7 @@ impl<'a> Play<'a> {
             Trick::InTurn if name != turn => Way::Ends(1_000, Reason::Unable),
             Trick::Later if name != turn => match self.way(name, 1, on_line, false) {
                 Way::Full(at, walk_ms) => Way::Full(at + AFTER_ALL_MS, walk_ms),
-                other => other,
+                other @ (Way::Done(..) | Way::Ends(..)) => other,
             },
             Trick::Dawdles if name == mates[1] => Way::Ends(25_000, Reason::Answer),
             Trick::InTurn | Trick::Later | Trick::Dawdles | Trick::Padded(_) | Trick::Borrows => {

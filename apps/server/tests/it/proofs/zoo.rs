@@ -363,6 +363,7 @@ fn table() -> String {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the table is for whoever runs the tests")]
 fn what_becomes_of_every_cheat_over_http_is_written_down() {
     let told = table();
     println!("{told}");

@@ -17,8 +17,8 @@ pub struct SealedRecord {
     pub tasks: Vec<Task>,
     /// What the public log says of it.
     pub entry: Entry,
-    /// The rental in whose container it was given, if it was. Such a proof speaks for or against a rental: whoever is in
-    /// the container could answer wrongly on purpose, so it counts neither for nor against the machine.
+    /// The rental in whose container it was given, if it was. Such a proof speaks for or against a rental: whoever is
+    /// in the container could answer wrongly on purpose, so it counts neither for nor against the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rental: Option<RentalId>,
     /// What the measured rates say that the card is, if enough was measured.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use control::{DisturbedRecord, JobSaid, JobWanted, NodeSaid, NodeWanted, PhaseSaid, Refusal, Reply, Wanted};
+use control::{
+    DisturbedRecord, JobSaid, JobWanted, NodeSaid, NodeWanted, PhaseSaid, Refusal, Reply, Wanted,
+};
 use units::CommandId;
 use worker::{JobOrder, JobPhase, NodeKey, NodeOrder, NodePhase, Seen};
 

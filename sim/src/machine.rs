@@ -279,7 +279,10 @@ impl World {
         if machine.is_mute() || !machine.joined {
             return;
         }
-        let mut said = machine.said.get_or_insert_with(|| Rc::new(Said::of(brain.seen(), &machine.disturbed))).clone();
+        let mut said = machine
+            .said
+            .get_or_insert_with(|| Rc::new(Said::of(brain.seen(), &machine.disturbed)))
+            .clone();
         machine.beats += 1;
         let (session, mut number) = (machine.session, (machine.session << 20) | machine.beats);
         match machine.lie {
@@ -302,8 +305,7 @@ impl World {
         let head = Some(([10, 6, 6, 6], 6379).into());
         let disturbed = None;
         let phase = PhaseSaid::Ready;
-        let ready =
-            |rental, node| NodeSaid { rental, node, phase: phase.clone(), head, disturbed };
+        let ready = |rental, node| NodeSaid { rental, node, phase: phase.clone(), head, disturbed };
         let mut nodes: Vec<NodeSaid> =
             truth.nodes.iter().map(|node| ready(node.rental, node.node)).collect();
         let rentals: Vec<RentalId> = self.people.rentals_known().collect();

@@ -24,7 +24,11 @@ use crate::weather::Weather;
 #[derive(Debug)]
 pub(crate) enum Due {
     AtServer(Letter),
-    AtMachine { machine: usize, session: u64, parcel: Parcel },
+    AtMachine {
+        machine: usize,
+        session: u64,
+        parcel: Parcel,
+    },
     AtPerson(CommandId, Answer),
     Flush(u64),
     ServerWake(u64),
@@ -32,8 +36,18 @@ pub(crate) enum Due {
     DiskFreed,
     MachineStart(usize),
     Beat(usize, u64),
-    Ray { machine: usize, key: NodeKey, birth: u64, event: RayEvent },
-    Collected { machine: usize, session: u64, key: NodeKey, job: JobId },
+    Ray {
+        machine: usize,
+        key: NodeKey,
+        birth: u64,
+        event: RayEvent,
+    },
+    Collected {
+        machine: usize,
+        session: u64,
+        key: NodeKey,
+        job: JobId,
+    },
     Habit(usize),
     Supply(usize),
     Operator,

@@ -15,9 +15,9 @@ use units::{BlobId, RentalId, WorkerId};
 use ureq::http::{Request, Response};
 use ureq::{AsSendBody, Body, SendBody};
 use wire::{
-    AttestationAnswer, AttestationNonce, AttestationRequest,
-    BeatAnswer, Challenge, ChallengeRequest, JoinAnswer, JoinRequest, NetworkKey, Problem,
-    RequirementsView, Session, SessionRequest, SpeedView, Wanted,
+    AttestationAnswer, AttestationNonce, AttestationRequest, BeatAnswer, Challenge,
+    ChallengeRequest, JoinAnswer, JoinRequest, NetworkKey, Problem, RequirementsView, Session,
+    SessionRequest, SpeedView, Wanted,
 };
 use worker::Seen;
 

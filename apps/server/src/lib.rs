@@ -53,8 +53,8 @@ use crate::attestation::{Desk, Store};
 use crate::beats::Beats;
 use crate::files::Files;
 use crate::journal::{Batch, Journal, JournalError, Options};
-use crate::limits::{EVIDENCE_BYTES_MAX, READERS, SHUTDOWN_MAX, TRANSCRIPTS_BYTES_MAX};
 use crate::limits::LOCKS_BYTES_MAX;
+use crate::limits::{EVIDENCE_BYTES_MAX, READERS, SHUTDOWN_MAX, TRANSCRIPTS_BYTES_MAX};
 use crate::locks::Locks;
 use crate::metrics::Metrics;
 use crate::news::News;
@@ -257,14 +257,14 @@ async fn serve(
             .as_deref()
             .map_or_else(|| Ok(attest::Roots::default()), attestation::extra_roots)?,
         key: signature.signing_key().verifying_key(),
-        store: Store::open(&config.data, EVIDENCE_BYTES_MAX).context("open the folder of evidence")?,
+        store: Store::open(&config.data, EVIDENCE_BYTES_MAX)
+            .context("open the folder of evidence")?,
         writer: writer.clone(),
     });
     let desk = tokio::spawn(Arc::clone(&proofs).run());
     let files = Files::open(&config.data).context("open the folder of files")?;
     tokio::spawn(trials::run(writer.clone(), files.clone(), stopping.clone()));
-    let locks =
-        Locks::open(&config.data, LOCKS_BYTES_MAX).context("open the folder of records")?;
+    let locks = Locks::open(&config.data, LOCKS_BYTES_MAX).context("open the folder of records")?;
     let app = Arc::new(App {
         locks,
         signature,

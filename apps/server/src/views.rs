@@ -47,8 +47,9 @@ pub(crate) use parameters::{
     whole_version,
 };
 pub(crate) use proofs::{
-    PROOF_NODE_ROWS, PROOF_OUTCOME_ROWS, PROOF_RENTAL_ROWS, PROOF_ROWS, PROOF_SESSION_ROWS, ProofRow, node_hash,
-    node_id, outcome_owner, outcomes, proof, proof_id, proof_index, proof_row, proof_rows,
+    PROOF_NODE_ROWS, PROOF_OUTCOME_ROWS, PROOF_RENTAL_ROWS, PROOF_ROWS, PROOF_SESSION_ROWS,
+    ProofRow, node_hash, node_id, outcome_owner, outcomes, proof, proof_id, proof_index, proof_row,
+    proof_rows,
 };
 pub(crate) use seasons::{rank, season};
 pub(crate) use slashing::{of_word, offences, word};

@@ -122,8 +122,11 @@ impl Connection {
 fn complete(bytes: &[u8]) -> anyhow::Result<Option<Answer>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&bytes[..end]).context("read the head")?;
-    let status =
-        head.split(' ').nth(1).and_then(|word| word.parse::<u16>().ok()).context("read the status")?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|word| word.parse::<u16>().ok())
+        .context("read the status")?;
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         if name.eq_ignore_ascii_case("content-length") {

@@ -123,7 +123,8 @@ impl Bench {
         let invite = InviteId::from_bits(u128::from(number) + 1);
         let secret_sha256 = Digest::from_sha256([7; 32]);
         let expires_millis = self.now.after(MINUTE).millis();
-        let invited = Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None };
+        let invited =
+            Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None };
         self.tell(Actor::Account(account), invited);
         let mut fingerprint = [0; 32];
         fingerprint[..4].copy_from_slice(&number.to_be_bytes());

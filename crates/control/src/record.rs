@@ -25,7 +25,8 @@ use units::{
 pub use attest::{AttestationRecord, Attested, CardRecord, GuestRecord};
 pub use lock::{DisturbedBy, DisturbedRecord, LockRecord};
 pub use onboard::{
-    BlockKind, Blocked, ConnectionRecord, HostRecord, MachineRecord, NotARelease, Release, TrialSaid,
+    BlockKind, Blocked, ConnectionRecord, HostRecord, MachineRecord, NotARelease, Release,
+    TrialSaid,
 };
 pub use parameters::Parameters;
 pub use proof::{FingerprintRecord, SealedRecord};

@@ -10,8 +10,8 @@
 
 mod bytes;
 pub mod calls;
-pub mod company;
 pub mod canary;
+pub mod company;
 mod device;
 pub mod fingerprint;
 pub mod gate;

@@ -38,8 +38,8 @@ pub use blocks::{
     ReadyRule, ReadyView, RewardsView, WorkerRewards,
 };
 pub use canary::{
-    CanariesView, CanaryCard, CanaryRequest, CanaryView, CardFingerprint, FingerprintView, LikelyModel,
-    UnfitView,
+    CanariesView, CanaryCard, CanaryRequest, CanaryView, CardFingerprint, FingerprintView,
+    LikelyModel, UnfitView,
 };
 pub use coin::{
     CoinRate, ConversionQuote, ConversionRequest, DepositRequest, GenesisRequest, GenesisView,
@@ -65,8 +65,8 @@ pub use people::{
 };
 pub use problem::{FieldProblem, Problem};
 pub use proofs::{
-    BinaryView, LogConsistency, LogEntries, LogHead, PowSummary, ProofInLog, ProofOwner, ProofTask, ProofView,
-    PuzzleAnswer, PuzzleRequest,
+    BinaryView, LogConsistency, LogEntries, LogHead, PowSummary, ProofInLog, ProofOwner, ProofTask,
+    ProofView, PuzzleAnswer, PuzzleRequest,
 };
 pub use rental::{
     ExtendRequest, NodeView, PaidView, PayoutView, PriceStepView, ReceiptLine, ReceiptView,

@@ -247,7 +247,11 @@ impl Belief {
                     u64::from(listing.multiplier.hundredths()) * u64::from(listing.quantity);
                 let points = |weight: u32| {
                     let whole = minutes * u64::from(weight) * tier * model;
-                    if worker.checks.blocked.is_some() || worker.checks.failed.is_some() { 0 } else { whole / 600 }
+                    if worker.checks.blocked.is_some() || worker.checks.failed.is_some() {
+                        0
+                    } else {
+                        whole / 600
+                    }
                 };
                 let nominated = was_nominated(control, id, *hour).filter(|_| rules.nominated_only);
                 let (least, most) = bounds.entry(worker.owner).or_default();

@@ -78,7 +78,11 @@ impl Belief {
                 must(right, Invariant::Stakes, || format!("{left} left by {:?}", body.command))?;
                 self.take_out(body, *account, left)?;
             }
-            C::Slash { .. } | C::SealProof { .. } | C::SealLock { .. } | C::Judge { .. } | C::Wake {} => {
+            C::Slash { .. }
+            | C::SealProof { .. }
+            | C::SealLock { .. }
+            | C::Judge { .. }
+            | C::Wake {} => {
                 self.see_slashes(control, body)?;
             }
             _ => {

@@ -204,7 +204,8 @@ fn small(value: u32) -> u16 {
 
 /// The newest version of CUDA that the driver supports, as major and minor; `None` if it does not say.
 pub fn cuda() -> Option<(u32, u32)> {
-    let version = Driver::default().ask("CUDA", "", |nvml| told(nvml.sys_cuda_driver_version()))??;
+    let version =
+        Driver::default().ask("CUDA", "", |nvml| told(nvml.sys_cuda_driver_version()))??;
     let version = u32::try_from(version).ok()?;
     // Thousands are the major version, tens the minor one.
     Some((version / 1_000, version % 1_000 / 10))

@@ -130,12 +130,11 @@ impl RayRuntime {
         if kind == Kind::Plain && runs_as_root() {
             open_to_all(&shared)?;
         }
-        let common =
-            Common {
-                environment: Environment::under(&shared),
-                worker_name: config.worker_name,
-                driver: config.driver,
-            };
+        let common = Common {
+            environment: Environment::under(&shared),
+            worker_name: config.worker_name,
+            driver: config.driver,
+        };
         let (address, ports) = (config.address, config.ports);
         let claims = Claims::under(&shared);
         let mut runtime =

@@ -64,10 +64,7 @@ fn entries(first: Hour, worker: WorkerId, token: &str) -> Vec<Entry> {
                 expires_millis: None,
             },
         ),
-        (
-            Actor::Operator,
-            Command::SetParameters { patch: patch.to_string(), from: None },
-        ),
+        (Actor::Operator, Command::SetParameters { patch: patch.to_string(), from: None }),
         (
             Actor::Account(account),
             Command::Invite {

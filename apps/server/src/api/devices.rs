@@ -246,6 +246,8 @@ async fn blocked(
 ) -> Result<StatusCode, Refused> {
     caller.only_operator()?;
     let reason = told.body.reason.clone();
-    app.writer.tell(told.command(&caller, Command::SetBlocked { worker, reason, kind: None })).await?;
+    app.writer
+        .tell(told.command(&caller, Command::SetBlocked { worker, reason, kind: None }))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -24,8 +24,8 @@ use super::supply::invite_id;
 use super::uploads::{blocking, receive, send};
 use crate::app::Shared;
 use crate::clock::now;
-use crate::news::Known;
 use crate::limits::{FILE_BYTES_MAX, LOG_PIECE_BYTES_MAX, SESSION_VALID, WANTED_WAIT_MAX};
+use crate::news::Known;
 use crate::secrets::{agree, sha256};
 use crate::views;
 

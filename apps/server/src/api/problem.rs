@@ -319,7 +319,9 @@ fn hint(refusal: &Refusal) -> Option<String> {
         Refusal::SameMachine => {
             "run the agent from its data folder; if that is lost, ask for `iog worker invite --replace WORKER`"
         }
-        Refusal::SameCard { .. } => "retire the other worker, or wait until its attestation has ended",
+        Refusal::SameCard { .. } => {
+            "retire the other worker, or wait until its attestation has ended"
+        }
         Refusal::InUse { .. } => "pause it, and try again when its rentals are over",
         Refusal::NoOffer(scheduler::Refusal::NoCapacity(explanation)) => {
             return explanation.relaxations.first().map(ToString::to_string);

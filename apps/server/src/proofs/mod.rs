@@ -179,10 +179,12 @@ impl Proofs {
             let look = move |state: &control::Control| standing::standing(state, worker, now());
             let next = match self.writer.look(look).await? {
                 Some(standing) if !standing.has(card) => return Ok(Called::NoSuchCard),
-                Some(standing) => match self.place(Asker { worker, card, from, standing: &standing }) {
-                    Place::Given(challenge) => return Ok(Called::Challenge(challenge)),
-                    Place::Wait(at) => Some(at),
-                },
+                Some(standing) => {
+                    match self.place(Asker { worker, card, from, standing: &standing }) {
+                        Place::Given(challenge) => return Ok(Called::Challenge(challenge)),
+                        Place::Wait(at) => Some(at),
+                    }
+                }
                 None => None,
             };
             let next = next.into_iter().chain(canary).min();
@@ -356,7 +358,8 @@ impl Proofs {
         let counts = match kept.map_err(anyhow::Error::from).and_then(|entry| entry) {
             Ok((entry, measured)) => {
                 let claimed = session.claimed.clone();
-                let told = measured.as_ref().and_then(|it| fingerprints::told(claimed.as_deref(), it));
+                let told =
+                    measured.as_ref().and_then(|it| fingerprints::told(claimed.as_deref(), it));
                 let counts = self.tell(session, entry, (outcome, told)).await;
                 if let Some(measured) = measured.filter(|_| counts && session.rental.is_none()) {
                     let new = CardMeasured { claimed, at: now(), measured };

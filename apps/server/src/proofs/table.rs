@@ -215,7 +215,8 @@ impl Table {
     pub(super) fn hold(&mut self, session: &Session) -> (Hold, bool) {
         let round = self.machines.get(&session.worker).and_then(|machine| machine.round.as_ref());
         let round = round.filter(|round| round.at == session.at);
-        let siblings: Vec<_> = round.iter().flat_map(|round| round.given.values().copied()).collect();
+        let siblings: Vec<_> =
+            round.iter().flat_map(|round| round.given.values().copied()).collect();
         let (hold, opened) = self.company.hold(session, &siblings);
         session.left.fetch_or(hold == Hold::Left, Ordering::Relaxed);
         (hold, opened)

@@ -50,7 +50,8 @@ fn an_invitation_is_given_by_the_owner_or_the_operator() {
         return;
     };
     let account = account("nobody");
-    let command = Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None };
+    let command =
+        Command::Invite { invite, account, secret_sha256, expires_millis, replaces: None };
     assert_eq!(town.tell("operator", command), Err(Refusal::NotFound(Noun::Account)));
 }
 
@@ -60,7 +61,10 @@ fn a_machine_says_what_makes_sense() {
     let mut check = |change: fn(&mut control::MachineRecord)| {
         let mut machine = machine(1);
         change(&mut machine);
-        let told = town.tell("m0", Command::ChangeMachine { worker: worker("m0"), machine, fingerprint: None });
+        let told = town.tell(
+            "m0",
+            Command::ChangeMachine { worker: worker("m0"), machine, fingerprint: None },
+        );
         assert!(matches!(told, Err(Refusal::Invalid { .. })), "{told:?}");
     };
     check(|machine| machine.offers.vcpus = 0);
@@ -76,7 +80,8 @@ fn a_machine_says_what_makes_sense() {
 fn a_machine_in_use_neither_changes_nor_leaves() {
     let mut town = Town::with(&[1]);
     town.running("ann", "a", 1);
-    let change = Command::ChangeMachine { worker: worker("m0"), machine: machine(2), fingerprint: None };
+    let change =
+        Command::ChangeMachine { worker: worker("m0"), machine: machine(2), fingerprint: None };
     assert_eq!(town.tell("m0", change.clone()), Err(Refusal::InUse { rentals: 1 }));
     let retire = Command::Retire { worker: worker("m0") };
     assert_eq!(town.tell("sue", retire.clone()), Err(Refusal::InUse { rentals: 1 }));

@@ -141,7 +141,10 @@ fn a_quote_is_not_for_a_machine_that_has_changed_since() {
     town.ok("ann", command);
     let mut machine = crate::town::machine(1);
     machine.gpu_model = Some("Penny 1".parse().unwrap());
-    town.ok("m0", Command::ChangeMachine { worker: crate::town::worker("m0"), machine, fingerprint: None });
+    town.ok(
+        "m0",
+        Command::ChangeMachine { worker: crate::town::worker("m0"), machine, fingerprint: None },
+    );
     assert!(matches!(town.rent("ann", "a", false), Err(Refusal::NoOffer(_))));
 }
 

@@ -177,8 +177,8 @@ pub fn verify(
 
 /// The certificate of the processor's key in the table that a host gives its guest beside a report.
 ///
-/// The table (`SNP_EXT_GUEST_REQUEST`) has entries of an id, an offset and a length, numbers little-endian, and ends with
-/// zeros.
+/// The table (`SNP_EXT_GUEST_REQUEST`) has entries of an id, an offset and a length, numbers little-endian, and ends
+/// with zeros.
 pub fn certificate_of(table: &[u8]) -> Option<&[u8]> {
     let entries = table.as_chunks::<24>().0.iter().take_while(|entry| entry[..16] != [0; 16]);
     let mut keys = entries.filter(|entry| entry[..16] == VCEK);

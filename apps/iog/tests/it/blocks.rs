@@ -181,7 +181,7 @@ fn anybody_can_check_a_block_and_finds_what_was_altered() {
     let altered = [
         ("unearned 0", "unearned 1", "signature"),
         ("previous ", "previous f", "line 3 of the statement"),
-        ("high 10.00 8 idle", "high 10.00 9 idle", "stated `wkr_"),
+        (" 10.00 8 idle", " 10.00 9 idle", "stated `wkr_"),
         ("passed 60", "failed 60", "stated `wkr_"),
         (&key, &"ab".repeat(32), "signed by"),
     ];

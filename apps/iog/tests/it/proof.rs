@@ -78,7 +78,7 @@ fn what_cannot_be_proved_is_said_before_it_is_tried() {
     check(&["proof", "prove", "--device", "gpu"], 2, "gpu");
     check(&["proof", "prove", "--device", "cuda:99"], 10, "cannot prove");
     check(&["proof", "verify", "nowhere"], 1, "nowhere");
-    check(&["proof", "verify", "nowhere", "--key", "5"], 2, "--key is no public key");
+    check(&["proof", "verify", "nowhere", "--key", "5"], 2, "--key has not 32 bytes");
 }
 
 #[test]

@@ -410,7 +410,8 @@ impl Verified {
             if lines.is_empty() { String::new() } else { format!("\n{title}\n{}", lines.concat()) }
         };
         format!(
-            "record   {}\nmachine  {}\nkey      {} ({known})\nof       {of}\nhour     {}\nfrom     {}\nuntil    {} ({})\n\
+            "record   {}\nmachine  {}\nkey      {} ({known})\nof       {of}\n\
+             hour     {}\nfrom     {}\nuntil    {} ({})\n\
              chain    part {}, after {}\nup       {}\nrefunds  {}\nfollows  {}{}\n{}{}\n\
              It holds: every byte has its place, its chain is whole, and the machine's key signed it.\n",
             self.record,

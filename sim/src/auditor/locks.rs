@@ -181,7 +181,7 @@ impl Belief {
         let newest = known.newest.max(known.joined);
         let missing = newest.map_or(0, |newest| hour.number().saturating_sub(newest.number() + 1));
         let max = control.parameters().time_lock.missing_hours_max;
-        if missing > u32::from(max) { 0 } else { 60 }
+        if max > 0 && missing > u32::from(max) { 0 } else { 60 }
     }
 
     /// A record: it is logged, and what it says is taken in. Whether any money moved.

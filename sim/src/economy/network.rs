@@ -51,8 +51,9 @@ pub(super) struct Network {
 }
 
 impl Network {
+    /// A network whose machines are what they say: none is tried, proves anything, or hands over records.
     pub(super) fn new(now: Timestamp) -> Self {
-        Self {
+        let mut network = Self {
             control: Control::new(),
             now,
             watch: Watch::default(),
@@ -64,7 +65,12 @@ impl Network {
             journal: None,
             ids: 0,
             nudged: BTreeSet::new(),
-        }
+        };
+        network.patch(control::DESK_PATCH);
+        network.patch(
+            r#"{"checklist":{"proof_of_work_required":false},"time_lock":{"missing_hours_max":0}}"#,
+        );
+        network
     }
 
     /// A new id of whatever kind.

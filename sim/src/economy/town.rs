@@ -65,7 +65,6 @@ impl Town {
     pub(super) fn new(seed: u64) -> Self {
         let first = Calendar::new(2024, 7).expect("a month of the calendar").first_hour();
         let mut network = Network::new(first.start());
-        network.patch(control::DESK_PATCH);
         let stake = 200 * SCALE;
         network.patch(&format!(
             r#"{{"stakes":{{"stake_per_unit":"{stake}"}},"pricing":{{"thick_cards":12}}}}"#

@@ -397,7 +397,8 @@ impl Control {
 /// there have been none for too long.
 fn locked_minutes(worker: &Worker, parameters: &Parameters, hour: Hour) -> u64 {
     let (locks, rules) = (&worker.locks, &parameters.time_lock);
-    let is_missing = locks.missing_before(hour) > u32::from(rules.missing_hours_max);
+    let most = u32::from(rules.missing_hours_max);
+    let is_missing = most > 0 && locks.missing_before(hour) > most;
     let told = locks.hours.get(&hour).map(|hour| u64::from(hour.up()));
     told.unwrap_or(if is_missing { 0 } else { u64::from(HOUR_MINUTES) })
 }

@@ -45,7 +45,8 @@ pub struct LockRules {
     /// How many minutes of an hour must be up for the hour to count. 54 is the least io.net shows as a success.
     pub up_minutes_min: u8,
     /// For how many hours running a machine may hand over no record before its hours in blocks count for nothing. Own
-    /// choice: a day, in which an agent that cannot reach the control plane keeps what it has to hand over.
+    /// choice: a day, in which an agent that cannot reach the control plane keeps what it has to hand over. With 0 no
+    /// record is asked for.
     pub missing_hours_max: u16,
     /// For how many hours after an offence that a record shows no other slash is opened for the same offence of the
     /// same machine. Own choice: a day; hour after hour of one process is one deed.
@@ -101,7 +102,7 @@ impl LockRules {
                 61,
             ),
             ("up_minutes_min", self.up_minutes_min.into(), 1, 60),
-            ("missing_hours_max", self.missing_hours_max.into(), 1, 8_760),
+            ("missing_hours_max", self.missing_hours_max.into(), 0, 8_760),
             ("offence_again_hours", self.offence_again_hours.into(), 0, 8_760),
         ];
         let bad = fields.into_iter().find(|(_, value, min, max)| value < min || value > max);

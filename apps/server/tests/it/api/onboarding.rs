@@ -133,7 +133,18 @@ fn leave(town: &Town, head: &mut Machine, result: &str) {
     head.all_jobs(&town.client, &json!({ "failed": { "message": "not every node did its part" } }));
 }
 
-/// How the trial went for a machine, once it is over and cleared.
+/// Waits until nothing of its trial runs on a machine.
+fn cleared(town: &Town, machine: &mut Machine) {
+    eventually("an idle machine", || {
+        machine.act(&town.client);
+        let begun = town.send(Ask::post("/v1/io-worker/speed-tests").by(machine));
+        let test = begun.json()["test"].as_str()?.to_owned();
+        let end = format!("/v1/io-worker/speed-tests/{test}/end");
+        Some(town.send(Ask::post(&end).by(machine)))
+    });
+}
+
+/// How the trial went for a machine, once it is over.
 fn outcome(town: &Town, machine: &mut Machine) -> (Value, Value) {
     eventually("the end of a trial", || {
         machine.act(&town.client);
@@ -174,6 +185,7 @@ fn each_newcomer_is_judged_by_its_own_part_of_the_stress_job() {
     assert_eq!(shown, (&json!("not-block-reward-ready"), &json!("missing")));
 
     // Measured, the head is ready and on offer; the other asks for another trial.
+    cleared(&town, &mut head);
     measure(&town, &head);
     let ready = onboarding(&town, &head);
     assert_eq!(ready["stage"], "ready", "{ready}");

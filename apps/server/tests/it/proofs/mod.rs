@@ -194,7 +194,7 @@ fn who_lies_fails_and_it_is_recorded_why() {
         let (fulfilled, why) = work_rule(&town, &machine);
         assert!(!fulfilled);
         let is_bad = outcome == Outcome::Fail;
-        assert_eq!(why.contains("not valid"), is_bad, "{why}");
+        assert_eq!(why.contains("was wrong"), is_bad, "{why}");
         assert_eq!(summary(&town, &machine)["pow_jobs_failed"], u64::from(is_bad));
         ask(&town.client, &machine, &card(number), 0).expect(204);
     }

@@ -5,6 +5,7 @@
 mod attest;
 mod blocks;
 mod deaths;
+mod desk;
 mod fake;
 mod onboarding;
 mod program;

@@ -5,17 +5,13 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command};
 
 use agent::runtime::environment::Environment;
 use serde_json::Value;
 
-use crate::program::{Home, Said, iog};
-
-/// How often something that is awaited is looked at, and how often at most: ten minutes, to install Ray.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-const LOOKS_MAX: usize = 3_000;
+use crate::desk::{Desk, eventually, quiet};
+use crate::program::Said;
 
 /// Everything is asked for but proofs of work, and as quickly as rules allow.
 const RULES: &str = r#"{
@@ -27,63 +23,17 @@ const RULES: &str = r#"{
     "exempt": ["proof-of-work", "wallet", "account-wallets", "supplier-agreement", "payout-address"]
 }"#;
 
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..LOOKS_MAX {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    panic!("waited too long for: {what}");
-}
-
 /// A server, and machines that are parts of this one.
 struct Scene {
-    home: Home,
-    url: String,
-    key: String,
-    server: Child,
+    desk: Desk,
     machines: Vec<Child>,
 }
 
 impl Scene {
     fn new() -> Self {
-        let home = Home::new("onboarding");
-        let ready = home.0.join("ready");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_iog"));
-        command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(home.0.join("server"));
-        let server = quiet(command.arg("--ready-file").arg(&ready), &home.0).spawn().unwrap();
-        let address = eventually("the server", || {
-            std::fs::read_to_string(&ready).ok().filter(|it| it.contains(':'))
-        });
-        let key = std::fs::read_to_string(home.0.join("server/operator.key")).unwrap();
-        let (url, key) = (format!("http://{}", address.trim()), key.trim().to_owned());
-        let scene = Self { home, url, key, server, machines: Vec::new() };
-        scene.patch(RULES);
-        scene
-    }
-
-    fn tries(&self, arguments: &[&str]) -> Said {
-        iog(&self.home, &[("IOG_SERVER", &self.url), ("IOG_KEY", &self.key)], arguments)
-    }
-
-    /// What a command says that must go well.
-    fn says(&self, arguments: &[&str]) -> String {
-        let Said { code, out, err } = self.tries(arguments);
-        assert_eq!(code, 0, "{arguments:?}: {err}");
-        out
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let mut words = arguments.to_vec();
-        words.push("--json");
-        serde_json::from_str(&self.says(&words)).unwrap()
-    }
-
-    fn patch(&self, patch: &str) {
-        let file = self.home.0.join("patch.json");
-        std::fs::write(&file, patch).unwrap();
-        self.says(&["operator", "parameters", "set", file.to_str().unwrap()]);
+        let desk = Desk::new("onboarding");
+        desk.patch(RULES);
+        Self { desk, machines: Vec::new() }
     }
 
     /// Where Ray is, for this test and the next time it runs.
@@ -94,9 +44,9 @@ impl Scene {
     /// How a part of this machine is described on the command line.
     fn machine(&self, part: u16, runtimes: &Path) -> Vec<String> {
         let ports = format!("{}-{}", 8_000 + part * 600, 8_599 + part * 600);
-        let data = self.home.0.join(format!("m{part}"));
+        let data = self.desk.home.0.join(format!("m{part}"));
         let flags = [
-            ("--server", self.url.clone()),
+            ("--server", self.desk.url.clone()),
             ("--data", data.display().to_string()),
             ("--name", format!("m{part}")),
             ("--part", part.to_string()),
@@ -112,17 +62,17 @@ impl Scene {
 
     /// Joins with an invitation: what it said.
     fn join(&self, invite: &[&str], machine: &[String]) -> Said {
-        let issued = self.json(&[&["worker", "invite"], invite].concat());
+        let issued = self.desk.json(&[&["worker", "invite"], invite].concat());
         let token = issued["token"].as_str().unwrap();
         let mut words = vec!["worker", "join", token, "--quick"];
         words.extend(machine.iter().map(String::as_str));
-        self.tries(&words)
+        self.desk.tries(&words)
     }
 
     fn run(&mut self, machine: &[String]) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_iog"));
         command.args(["worker", "run", "--stop-nodes"]).args(machine);
-        self.machines.push(quiet(&mut command, &self.home.0).spawn().unwrap());
+        self.machines.push(quiet(&mut command, &self.desk.home.0).spawn().unwrap());
     }
 
     /// A new machine that serves: its id.
@@ -131,13 +81,13 @@ impl Scene {
         let Said { code, err, .. } = self.join(&[], &machine);
         assert_eq!(code, 0, "{err}");
         self.run(&machine);
-        let workers = self.json(&["worker", "list"]);
+        let workers = self.desk.json(&["worker", "list"]);
         let named = |worker: &&Value| worker["name"] == format!("m{part}");
         workers.as_array().unwrap().iter().find(named).unwrap()["id"].as_str().unwrap().to_owned()
     }
 
     fn status(&self, worker: &str) -> Value {
-        self.json(&["worker", "status", worker])
+        self.desk.json(&["worker", "status", worker])
     }
 }
 
@@ -151,19 +101,13 @@ impl Drop for Scene {
         for machine in &mut self.machines {
             let _ = machine.wait();
         }
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
-}
-
-fn quiet<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
-    command.env("HOME", home).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
 }
 
 /// A runtime that looks whole, and in which nothing starts.
 fn broken_runtime(scene: &Scene) -> PathBuf {
     let whole = Environment::under(&Scene::runtimes());
-    let folder = scene.home.0.join("broken");
+    let folder = scene.desk.home.0.join("broken");
     let inside = folder.join(whole.folder().file_name().unwrap());
     std::fs::create_dir_all(inside.join("bin")).unwrap();
     std::fs::write(inside.join("whole"), "").unwrap();
@@ -180,8 +124,8 @@ fn row<'a>(status: &'a Value, step: &str) -> &'a Value {
 #[test]
 fn heavy_newcomers_are_measured_and_tried_together_before_anybody_can_rent_them() {
     let mut scene = Scene::new();
-    let project = scene.json(&["projects", "create", "mine"]);
-    scene.says(&["operator", "top-up", project["id"].as_str().unwrap(), "10"]);
+    let project = scene.desk.json(&["projects", "create", "mine"]);
+    scene.desk.says(&["operator", "top-up", project["id"].as_str().unwrap(), "10"]);
     let runtimes = Scene::runtimes();
     let newcomers = [scene.comes(1, &runtimes), scene.comes(2, &runtimes)];
 
@@ -190,9 +134,9 @@ fn heavy_newcomers_are_measured_and_tried_together_before_anybody_can_rent_them(
         let status = scene.status(&newcomers[0]);
         (status["trials"][0]["machines"] == 2).then_some(())
     });
-    assert!(!scene.says(&["offers"]).contains("m1"));
+    assert!(!scene.desk.says(&["offers"]).contains("m1"));
     let rent = ["rent", "--nodes", "2", "--memory", "1GiB", "--name", "mine", "--yes"];
-    let early = scene.tries(&rent);
+    let early = scene.desk.tries(&rent);
     assert_eq!((early.code, early.err.contains("no-offer")), (10, true), "{}", early.err);
 
     // Each is measured by the control plane, and did its part.
@@ -209,11 +153,11 @@ fn heavy_newcomers_are_measured_and_tried_together_before_anybody_can_rent_them(
         let rows = status["rows"].as_array().unwrap();
         assert!(rows.iter().all(|row| row["state"] == "met"), "{status}");
     }
-    scene.says(&rent);
-    scene.says(&["end", "mine", "--wait"]);
+    scene.desk.says(&rent);
+    scene.desk.says(&["end", "mine", "--wait"]);
 
     // One that fails says why, and what to do.
-    scene.patch(r#"{"onboarding":{"trial_company_wait_minutes":0}}"#);
+    scene.desk.patch(r#"{"onboarding":{"trial_company_wait_minutes":0}}"#);
     let broken = broken_runtime(&scene);
     let third = scene.comes(3, &broken);
     let status = eventually("a trial that fails", || {
@@ -222,35 +166,35 @@ fn heavy_newcomers_are_measured_and_tried_together_before_anybody_can_rent_them(
     });
     assert_eq!(row(&status, "trial")["state"], "missing");
     assert!(row(&status, "trial")["reason"].as_str().unwrap().contains("the disk is broken"));
-    let told = scene.says(&["worker", "status", &third]);
+    let told = scene.desk.says(&["worker", "status", &third]);
     assert!(told.contains(&format!("iog worker retry {third}")), "{told}");
-    assert_eq!(scene.json(&["worker", "retry", &third])["readiness"], "pending");
+    assert_eq!(scene.desk.json(&["worker", "retry", &third])["readiness"], "pending");
 }
 
 #[test]
 fn a_machine_whose_folder_is_lost_comes_again_with_the_command_that_it_is_told() {
     let scene = Scene::new();
-    let machine = scene.machine(4, &scene.home.0.join("none"));
+    let machine = scene.machine(4, &scene.desk.home.0.join("none"));
     assert_eq!(scene.join(&[], &machine).code, 0);
-    std::fs::remove_dir_all(scene.home.0.join("m4")).unwrap();
+    std::fs::remove_dir_all(scene.desk.home.0.join("m4")).unwrap();
     let known = scene.join(&[], &machine);
     assert_eq!(known.code, 1, "{}", known.err);
     assert!(known.err.contains("iog worker invite --replace"), "{}", known.err);
-    let worker = scene.json(&["worker", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let worker = scene.desk.json(&["worker", "list"])[0]["id"].as_str().unwrap().to_owned();
     let again = scene.join(&["--replace", &worker], &machine);
     assert_eq!(again.code, 0, "{}", again.err);
     assert!(again.err.contains(&worker), "{}", again.err);
-    assert_eq!(scene.json(&["worker", "list"]).as_array().map(Vec::len), Some(1));
+    assert_eq!(scene.desk.json(&["worker", "list"]).as_array().map(Vec::len), Some(1));
 }
 
 #[test]
 fn a_machine_that_lacks_something_is_told_what_before_it_joins() {
     let scene = Scene::new();
-    scene.patch(r#"{"onboarding":{"disk_gib_min":1000000,"down_mbps_min":1}}"#);
-    let machine = scene.machine(5, &scene.home.0.join("none"));
+    scene.desk.patch(r#"{"onboarding":{"disk_gib_min":1000000,"down_mbps_min":1}}"#);
+    let machine = scene.machine(5, &scene.desk.home.0.join("none"));
     let mut words = vec!["worker", "check", "--quick"];
     words.extend(machine.iter().map(String::as_str));
-    let checked = scene.tries(&[words.as_slice(), &["--json"]].concat());
+    let checked = scene.desk.tries(&[words.as_slice(), &["--json"]].concat());
     assert_ne!(checked.code, 0);
     let report: Value = serde_json::from_str(&checked.out).unwrap();
     assert_eq!((&report["can_serve"], &report["is_of_network"]), (&false.into(), &true.into()));
@@ -266,7 +210,7 @@ fn a_machine_that_lacks_something_is_told_what_before_it_joins() {
     let mut anyway = machine.clone();
     anyway.push("--anyway".to_owned());
     assert_eq!(scene.join(&[], &anyway).code, 0);
-    let worker = scene.json(&["worker", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let worker = scene.desk.json(&["worker", "list"])[0]["id"].as_str().unwrap().to_owned();
     let status = scene.status(&worker);
     assert_eq!(row(&status, "requirements")["state"], "missing", "{status}");
 }

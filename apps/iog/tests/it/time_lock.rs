@@ -9,7 +9,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use agent::runtime::JobSpec;
 use agent::runtime::beneath::FileSeen;
@@ -20,24 +19,13 @@ use serde_json::{Value, json};
 use units::JobId;
 use worker::{JobPhase, NodeKey, NodeOrder, NodePhase, NodeSeen};
 
-use crate::program::{Home, Said, iog};
+use crate::desk::{Desk, within};
 
-/// How often something that is awaited is looked at, and how often at most: a minute.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-const LOOKS_MAX: usize = 600;
+/// How often at most something that is awaited is looked at: a minute.
+const LOOKS: usize = 300;
 
 /// Machines are open as soon as they speak, and a renter who ends a rental pays for a quarter of an hour at least.
 const RULES: &str = r#"{"fees": {"nonrefundable_minutes": 15}}"#;
-
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..LOOKS_MAX {
-        if let Some(found) = look() {
-            return found;
-        }
-        thread::sleep(LOOK_EVERY);
-    }
-    panic!("waited too long for: {what}");
-}
 
 /// Nodes that are on record in the agent's folder, and are ready at once.
 struct OnRecord {
@@ -111,10 +99,7 @@ impl Runs for OnRecord {
 
 /// A server, and a machine with one card.
 struct Scene {
-    home: Home,
-    url: String,
-    key: String,
-    server: Child,
+    desk: Desk,
     stage: Stage,
     script: Script,
     stop: Arc<AtomicBool>,
@@ -124,53 +109,23 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let home = Home::new("time-lock");
-        let server = start_server(&home.0);
-        let ready = home.0.join("ready");
-        let address = eventually("the server", || {
-            std::fs::read_to_string(&ready).ok().filter(|it| it.contains(':'))
-        });
-        let key = std::fs::read_to_string(home.0.join("server/operator.key")).unwrap();
-        let driver = home.0.join("driver");
+        let desk = Desk::new("time-lock");
+        let driver = desk.home.0.join("driver");
         std::fs::create_dir_all(&driver).unwrap();
         let card = Card::new("GPU-a", "NVIDIA GeForce RTX 4090");
         let script =
             Script { driver: "570.86.16".to_owned(), cards: vec![card], ..Script::default() };
         let stage = Stage::set(&driver, &[], &script).unwrap();
-        let (url, key) = (format!("http://{}", address.trim()), key.trim().to_owned());
         let (stop, agent, stranger) = (Arc::default(), None, None);
-        Self { home, url, key, server, stage, script, stop, agent, stranger }
-    }
-
-    fn tries(&self, arguments: &[&str]) -> Said {
-        iog(&self.home, &[("IOG_SERVER", &self.url), ("IOG_KEY", &self.key)], arguments)
-    }
-
-    /// What a command says that must go well.
-    fn says(&self, arguments: &[&str]) -> String {
-        let Said { code, out, err } = self.tries(arguments);
-        assert_eq!(code, 0, "{arguments:?}: {err}");
-        out
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let mut words = arguments.to_vec();
-        words.push("--json");
-        serde_json::from_str(&self.says(&words)).unwrap()
-    }
-
-    fn patch(&self, patch: &str) {
-        let file = self.home.0.join("patch.json");
-        std::fs::write(&file, patch).unwrap();
-        self.says(&["operator", "parameters", "set", file.to_str().unwrap()]);
+        Self { desk, stage, script, stop, agent, stranger }
     }
 
     /// The machine joins with its agent, which may stop strangers.
     fn comes(&mut self) -> String {
-        let token = self.json(&["worker", "invite"])["token"].as_str().unwrap().to_owned();
+        let token = self.desk.json(&["worker", "invite"])["token"].as_str().unwrap().to_owned();
         let config = Config {
-            data: self.home.0.join("worker"),
-            server: self.url.clone(),
+            data: self.desk.home.0.join("worker"),
+            server: self.desk.url.clone(),
             name: Some("watched".parse().unwrap()),
             part: 0,
             offers: Offers {
@@ -182,7 +137,7 @@ impl Scene {
             country: None,
             address: IpAddr::from([127, 0, 0, 1]),
             ports: 20_000..=20_999,
-            runtimes: self.home.0.join("runtimes"),
+            runtimes: self.desk.home.0.join("runtimes"),
             sandbox: Sandbox::Plain,
             stop_foreign: true,
             driver: Some(self.stage.library()),
@@ -192,7 +147,7 @@ impl Scene {
         let runs = OnRecord { data: config.data.clone(), nodes: BTreeMap::new() };
         let stop = self.stop.clone();
         self.agent = Some(thread::spawn(move || run_with(&config, Box::new(runs), &stop)));
-        let workers = self.json(&["worker", "list"]);
+        let workers = self.desk.json(&["worker", "list"]);
         workers[0]["id"].as_str().unwrap().to_owned()
     }
 
@@ -207,7 +162,7 @@ impl Scene {
     }
 
     fn node_lock(&self, rental: &str) -> Option<Value> {
-        let shown = self.json(&["rental", rental]);
+        let shown = self.desk.json(&["rental", rental]);
         shown["nodes"][0].get("time_lock").cloned()
     }
 }
@@ -222,16 +177,7 @@ impl Drop for Scene {
             let _ = stranger.kill();
             let _ = stranger.wait();
         }
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
-}
-
-fn start_server(home: &Path) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_iog"));
-    command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(home.join("server"));
-    command.arg("--ready-file").arg(home.join("ready")).env("HOME", home).stdin(Stdio::null());
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// Whether an agent here counts processes as the machine does: only then may it end any.
@@ -243,55 +189,55 @@ fn may_end_strangers() -> bool {
 #[test]
 fn a_stranger_on_a_rented_card_is_named_refunded_recorded_and_charged() {
     let mut scene = Scene::new();
-    scene.patch(control::DESK_PATCH);
-    scene.patch(RULES);
-    let project = scene.json(&["projects", "create", "mine"]);
-    scene.says(&["operator", "top-up", project["id"].as_str().unwrap(), "10"]);
+    scene.desk.patch(control::DESK_PATCH);
+    scene.desk.patch(RULES);
+    let project = scene.desk.json(&["projects", "create", "mine"]);
+    scene.desk.says(&["operator", "top-up", project["id"].as_str().unwrap(), "10"]);
     let worker = scene.comes();
-    scene.says(&["coin", "genesis"]);
-    scene.says(&["transfer", "treasury", "account", "200", "IO"]);
-    scene.says(&["stake", "add", &worker, "200"]);
-    eventually("an offer", || scene.says(&["offers"]).contains("watched").then_some(()));
+    scene.desk.says(&["coin", "genesis"]);
+    scene.desk.says(&["transfer", "treasury", "account", "200", "IO"]);
+    scene.desk.says(&["stake", "add", &worker, "200"]);
+    within(LOOKS, "an offer", || scene.desk.says(&["offers"]).contains("watched").then_some(()));
 
-    scene.says(&["rent", "--nodes", "1", "--gpus", "1", "--name", "mine", "--yes"]);
+    scene.desk.says(&["rent", "--nodes", "1", "--gpus", "1", "--name", "mine", "--yes"]);
     assert_eq!(scene.node_lock("mine"), None, "nothing is said against it");
     scene.intrude();
-    let told = eventually("a disturbance", || {
+    let told = within(LOOKS, "a disturbance", || {
         scene.node_lock("mine").filter(|lock| lock["disturbed"]["why"] == "foreign")
     });
     assert_eq!(told["refunded_minutes"], 0);
     if may_end_strangers() {
         let stranger = scene.stranger.as_mut().unwrap();
-        eventually("its end", || stranger.try_wait().unwrap());
+        within(LOOKS, "its end", || stranger.try_wait().unwrap());
     }
-    scene.says(&["end", "mine"]);
+    scene.desk.says(&["end", "mine"]);
     // The least that is paid for is not paid for with somebody else on the card.
-    let receipt = scene.json(&["rental", "mine"])["receipt"].clone();
+    let receipt = scene.desk.json(&["rental", "mine"])["receipt"].clone();
     assert_eq!(receipt["lines"][0]["minutes_charged"], 0, "{receipt}");
 
-    let rental = scene.json(&["rental", "mine"])["id"].as_str().unwrap().to_owned();
-    let record = eventually("the record", || {
-        let records = scene.json(&["proof", "lock", "list", "--rental", &rental]);
+    let rental = scene.desk.json(&["rental", "mine"])["id"].as_str().unwrap().to_owned();
+    let record = within(LOOKS, "the record", || {
+        let records = scene.desk.json(&["proof", "lock", "list", "--rental", &rental]);
         records.get(0).cloned()
     });
     assert!(record["refund_minutes"].as_u64().unwrap() >= 1, "{record}");
     assert!(record["strangers"].as_str().unwrap().starts_with("sleep (process"), "{record}");
     let slash = record["slash"].as_str().unwrap();
-    let charged = scene.json(&["slash", "show", slash]);
+    let charged = scene.desk.json(&["slash", "show", slash]);
     assert_eq!(
         (&charged["offence"], &charged["evidence"][0]["blob"]),
         (&json!("foreign-process"), &record["record"])
     );
 
-    let file = scene.home.0.join("mine.iogtimelock");
+    let file = scene.desk.home.0.join("mine.iogtimelock");
     let (id, path) = (record["record"].as_str().unwrap(), file.to_str().unwrap());
-    let shown = scene.says(&["proof", "lock", "show", id, "--out", path]);
+    let shown = scene.desk.says(&["proof", "lock", "show", id, "--out", path]);
     assert!(shown.contains("which signed for it") && shown.contains("The record holds"), "{shown}");
-    let verified = scene.says(&["proof", "lock", "verify", path]);
+    let verified = scene.desk.says(&["proof", "lock", "verify", path]);
     assert!(verified.contains("foreign-process") && verified.contains("It holds"), "{verified}");
     let mut altered = std::fs::read(&file).unwrap();
     let middle = altered.len() / 2;
     altered[middle] ^= 4;
     std::fs::write(&file, altered).unwrap();
-    assert_eq!(scene.tries(&["proof", "lock", "verify", path]).code, 10);
+    assert_eq!(scene.desk.tries(&["proof", "lock", "verify", path]).code, 10);
 }

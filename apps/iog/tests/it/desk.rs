@@ -1,0 +1,106 @@
+//! A server of a test's own, and its operator at the command line.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::program::{Home, Said, iog};
+
+/// How often something that is awaited is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often at most it is looked whether a server has started: a minute.
+const STARTED_LOOKS: usize = 300;
+
+/// What a look finds, once it finds something; looked at so many times at most.
+pub(crate) fn within<T>(looks: usize, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..looks {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    panic!("waited too long for: {what}");
+}
+
+/// What a look finds within ten minutes: so long takes a first installation of Ray.
+pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within(3_000, what, look)
+}
+
+/// A program of the test's, that says nothing here.
+pub(crate) fn quiet<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
+    command.env("HOME", home).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+}
+
+/// A server, a process that can be killed and started again, and who runs it.
+pub(crate) struct Desk {
+    pub(crate) home: Home,
+    pub(crate) url: String,
+    key: String,
+    server: Child,
+}
+
+impl Desk {
+    pub(crate) fn new(name: &str) -> Self {
+        let home = Home::new(name);
+        let server = start(&home.0, "127.0.0.1:0");
+        let ready = home.0.join("ready");
+        let address = within(STARTED_LOOKS, "the server", || {
+            std::fs::read_to_string(&ready).ok().filter(|it| it.contains(':'))
+        });
+        let key = std::fs::read_to_string(home.0.join("server/operator.key")).unwrap();
+        let (url, key) = (format!("http://{}", address.trim()), key.trim().to_owned());
+        Self { home, url, key, server }
+    }
+
+    pub(crate) fn tries(&self, arguments: &[&str]) -> Said {
+        iog(&self.home, &[("IOG_SERVER", &self.url), ("IOG_KEY", &self.key)], arguments)
+    }
+
+    /// What a command says that must go well.
+    pub(crate) fn says(&self, arguments: &[&str]) -> String {
+        let Said { code, out, err } = self.tries(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        out
+    }
+
+    /// The same as data; `--json` is added where it is not said.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let mut words = arguments.to_vec();
+        if !words.contains(&"--json") {
+            words.push("--json");
+        }
+        serde_json::from_str(&self.says(&words)).unwrap()
+    }
+
+    pub(crate) fn patch(&self, patch: &str) {
+        let file = self.home.0.join("patch.json");
+        std::fs::write(&file, patch).unwrap();
+        self.says(&["operator", "parameters", "set", file.to_str().unwrap()]);
+    }
+
+    /// The server dies, and another comes in its place.
+    pub(crate) fn revive(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+        self.server = start(&self.home.0, self.url.trim_start_matches("http://"));
+        eventually("the server again", || (self.tries(&["network"]).code == 0).then_some(()));
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn start(home: &Path, listen: &str) -> Child {
+    let ready = home.join("ready");
+    let _ = std::fs::remove_file(&ready);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_iog"));
+    command.args(["server", "--listen", listen, "--data"]).arg(home.join("server"));
+    quiet(command.arg("--ready-file").arg(ready), home).spawn().unwrap()
+}

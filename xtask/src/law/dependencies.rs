@@ -28,13 +28,18 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("load", BENCHES),
     ("market", &["units"]),
     ("merkle", &["units"]),
+    ("mesh", &["units"]),
+    ("mesh-shell", &["mesh", "units"]),
     ("proofs", &["merkle", "units"]),
     ("prover", &["merkle", "proofs", "units"]),
+    ("relay", &["trunk", "tunnel", "units", "wire"]),
     ("rewards", &["merkle", "units"]),
     ("scheduler", &["units"]),
     ("server", BRAINS_AND_WIRE),
     ("sim", BRAINS_AND_WIRE),
     ("stakes", &["units"]),
+    ("trunk", &["tunnel", "units"]),
+    ("tunnel", &["units"]),
     ("units", &[]),
     ("wire", &["units"]),
     ("worker", &["units"]),
@@ -56,7 +61,8 @@ const BRAINS_AND_WIRE: &[&str] = &[
     "worker",
 ];
 /// A supplier's machine proves and attests.
-const SUPPLY: &[&str] = &["attest", "merkle", "proofs", "prover", "units", "wire", "worker"];
+const SUPPLY: &[&str] =
+    &["attest", "merkle", "proofs", "prover", "trunk", "tunnel", "units", "wire", "worker"];
 /// Benchmarks and tests run the real shells.
 const BENCHES: &[&str] = EVERYTHING;
 const EVERYTHING: &[&str] = &[
@@ -68,10 +74,13 @@ const EVERYTHING: &[&str] = &[
     "merkle",
     "proofs",
     "prover",
+    "relay",
     "rewards",
     "scheduler",
     "server",
     "stakes",
+    "trunk",
+    "tunnel",
     "units",
     "wire",
     "worker",
@@ -92,6 +101,9 @@ const FORBIDDEN_IN_BRAINS: &[&str] = &[
     "ureq",
 ];
 
+/// What a package links and our brains never call: ring draws no key here, its ciphers are handed keys and nonces.
+const UNUSED: &[(&str, &str)] = &[("ring", "getrandom")];
+
 /// Errors without a type belong where nobody branches on them: in shells.
 const FORBIDDEN_OUTSIDE_SHELLS: &[&str] = &["anyhow"];
 
@@ -110,7 +122,7 @@ fn of_package(metadata: &Metadata, package: &Package) -> Vec<Finding> {
     };
     let is_brain = manifest.starts_with("crates/");
     let is_shell = ["apps/", "benches/", "xtask/"].iter().any(|at| manifest.starts_with(at));
-    let reached = metadata.closure(package);
+    let reached = metadata.closure(package, UNUSED);
     let mut findings = Vec::new();
     for (name, path) in &reached {
         let ours = metadata.members().any(|member| member.name == *name);
@@ -137,6 +149,17 @@ mod tests {
             &["crates/ledger", "crates/units", "tokio", "bytes"],
             &[("ledger", "units"), ("ledger", "bytes"), ("bytes", "tokio")],
             &["crates/ledger/Cargo.toml:1: a brain reaches `tokio` (ledger → bytes → tokio)"],
+        );
+    }
+
+    #[test]
+    fn a_brain_may_link_chance_that_it_never_calls() {
+        let packages = &["crates/mesh", "ring", "getrandom"];
+        check(packages, &[("mesh", "ring"), ("ring", "getrandom")], &[]);
+        check(
+            packages,
+            &[("mesh", "ring"), ("ring", "getrandom"), ("mesh", "getrandom")],
+            &["crates/mesh/Cargo.toml:1: a brain reaches `getrandom` (mesh → getrandom)"],
         );
     }
 

@@ -1,0 +1,11 @@
+//! Meets what cannot meet: machines behind NAT keep a line to a relay, and visitors come in by its doors.
+//!
+//! # Invariants
+//! - A node is its key: a line whose other end cannot sign with it is refused.
+//! - What a visitor says is carried, never read, unless a door is made to read it.
+//! - A relay knows what is connected to it and nothing else; it is empty after a restart.
+
+mod opener;
+
+pub use opener::{Entry, Opener, Refused, Visitor};
+pub use trunk::Stream;

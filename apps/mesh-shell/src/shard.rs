@@ -1,0 +1,163 @@
+//! The threads that carry packets: one per direction and shard, each with its own memory, each run to completion.
+//!
+//! Nothing is handed from thread to thread but notes for the brain, so that a packet waits for no scheduler.
+
+use std::io::IoSlice;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::SyncSender;
+
+use anyhow::Context as _;
+use mesh::{Batch, Merger, Note, PARTS_MAX, Plane, Stays, VNET_LEN};
+
+use crate::clock::Clock;
+use crate::engine::Order;
+use crate::outbox::Outbox;
+use crate::showcase::Viewer;
+use crate::tun::Tun;
+use crate::udp::UdpPort;
+
+/// The longest frame: a header, and what an IP packet may be.
+const FRAME_MAX: usize = VNET_LEN + 65_535;
+/// What one call may receive.
+const RECEIVE_MAX: usize = 65_536;
+/// How many frames are read, or receives opened, before what they gave moves on.
+const TOGETHER_MAX: usize = 64;
+
+/// What both threads of a shard need.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) tun: Arc<Tun>,
+    pub(crate) port: Arc<UdpPort>,
+    pub(crate) orders: SyncSender<Order>,
+    pub(crate) clock: Clock,
+    /// Whether the threads shall end.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+/// What the thread that carries in has for itself.
+struct Inlet {
+    buffer: Box<[u8]>,
+    merger: Merger,
+    viewer: Viewer,
+}
+
+impl Shard {
+    /// From the device to the network, until stopped.
+    ///
+    /// A frame that was waited for leaves at once; frames that are there already leave together.
+    pub(crate) fn carry_out(&self, mut viewer: Viewer) -> anyhow::Result<()> {
+        let mut frame = vec![0; FRAME_MAX].into_boxed_slice();
+        let mut outbox = Outbox::new(self.port.clone());
+        while !self.stop.load(Relaxed) {
+            let waited_for = self.read_and_put(&mut frame, true, &mut viewer, &mut outbox)?;
+            if waited_for {
+                outbox.send(self.clock.now(), &mut |note| self.note(note));
+            }
+            for _ in 0..TOGETHER_MAX {
+                if !self.read_and_put(&mut frame, false, &mut viewer, &mut outbox)? {
+                    break;
+                }
+            }
+            outbox.send(self.clock.now(), &mut |note| self.note(note));
+        }
+        Ok(())
+    }
+
+    /// Takes one frame from the device, waiting for it if `wait`. False if there was none.
+    fn read_and_put(
+        &self,
+        frame: &mut [u8],
+        wait: bool,
+        viewer: &mut Viewer,
+        outbox: &mut Outbox,
+    ) -> anyhow::Result<bool> {
+        let Some(len) = self.tun.read(frame, wait).context("read TUN device")? else {
+            return Ok(false);
+        };
+        let (frame, plane) = (&frame[..len], viewer.look());
+        match outbox.put(plane, frame, self.clock.now(), &mut |note| self.note(note)) {
+            Some(Stays::TooBig { mtu }) => self.answer_too_big(plane, frame, mtu)?,
+            Some(Stays::Unread(_) | Stays::Unknown | Stays::NoRoute | Stays::Waits(_)) | None => {}
+        }
+        Ok(true)
+    }
+
+    /// From the network to the device, until stopped.
+    ///
+    /// What was waited for is delivered at once; what is there already is merged first.
+    pub(crate) fn carry_in(&self, viewer: Viewer) -> anyhow::Result<()> {
+        let mut inlet = Inlet {
+            buffer: vec![0; 2 * RECEIVE_MAX].into_boxed_slice(),
+            merger: Merger::new(self.tun.takes_many(), self.tun.takes_udp()),
+            viewer,
+        };
+        while !self.stop.load(Relaxed) {
+            if self.receive(&mut inlet, 0, true)?.is_some() {
+                self.deliver(&mut inlet)?;
+            }
+            while self.receive_ready(&mut inlet)? && !self.stop.load(Relaxed) {
+                self.deliver(&mut inlet)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens all datagrams that are there and fit. False if there were none.
+    fn receive_ready(&self, inlet: &mut Inlet) -> anyhow::Result<bool> {
+        let mut used = 0;
+        for _ in 0..TOGETHER_MAX {
+            match self.receive(inlet, used, false)? {
+                Some(end) => used = end,
+                None => break,
+            }
+            if used > inlet.buffer.len() - RECEIVE_MAX {
+                break;
+            }
+        }
+        Ok(used > 0)
+    }
+
+    /// Opens the datagrams of one receive, which lie behind the first `used` bytes; says where they end.
+    fn receive(&self, inlet: &mut Inlet, used: usize, wait: bool) -> anyhow::Result<Option<usize>> {
+        let Inlet { buffer, merger, viewer } = inlet;
+        let received = self.port.receive(&mut buffer[used..used + RECEIVE_MAX], wait);
+        let Some(received) = received.context("receive")? else { return Ok(None) };
+        let end = used + received.len;
+        let batch = &mut Batch { buffer, at: used..end, size: received.size, from: received.from };
+        viewer.look().arrive(batch, merger, self.clock.now(), |note| self.note(note));
+        Ok(Some(end))
+    }
+
+    fn deliver(&self, inlet: &mut Inlet) -> anyhow::Result<()> {
+        let mut written = Ok(());
+        inlet.merger.finish(&mut inlet.buffer, |vnet, buffer, parts| {
+            if written.is_ok() {
+                written = self.write(vnet, buffer, parts);
+            }
+        });
+        written.context("write TUN device")
+    }
+
+    fn write(&self, vnet: &[u8], buffer: &[u8], parts: &[Range<usize>]) -> std::io::Result<()> {
+        let mut all = [IoSlice::new(&[]); PARTS_MAX + 1];
+        all[0] = IoSlice::new(vnet);
+        for (slice, part) in all[1..].iter_mut().zip(parts) {
+            *slice = IoSlice::new(&buffer[part.clone()]);
+        }
+        self.tun.write(&all[..=parts.len()])
+    }
+
+    /// Tells the sender of the device that its packet is too long.
+    fn answer_too_big(&self, plane: &Plane, frame: &[u8], mtu: usize) -> anyhow::Result<()> {
+        let Some(answer) = plane.too_big(frame, mtu) else { return Ok(()) };
+        let parts = [IoSlice::new(&[0; VNET_LEN]), IoSlice::new(&answer)];
+        self.tun.write(&parts).context("write TUN device")
+    }
+
+    /// Notes for a brain that is behind are lost; each will be said again by what caused it.
+    fn note(&self, note: Note) {
+        let _lost = self.orders.try_send(Order::Note(note));
+    }
+}

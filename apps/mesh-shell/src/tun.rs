@@ -1,0 +1,77 @@
+//! The TUN device: packets of the private network, behind the header that says what the kernel left to do.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::config::Config;
+use crate::sys::{self, Offloads};
+
+/// Long enough that a burst of the kernel's waits rather than drops.
+const QUEUE_PACKETS: u16 = 4096;
+
+/// One queue of the device.
+#[derive(Debug)]
+pub(crate) struct Tun {
+    fd: OwnedFd,
+    offloads: Offloads,
+}
+
+impl Tun {
+    /// Opens the device with as many queues as there are shards, gives it its addresses, and switches it on.
+    pub(crate) fn open(config: &Config) -> anyhow::Result<Vec<Arc<Self>>> {
+        let name = &config.interface;
+        let open_one = |_| -> anyhow::Result<Arc<Self>> {
+            let fd = sys::open_tun(name, config.shards > 1).context("open TUN device")?;
+            let wanted = if config.offloads { Offloads::TcpAndUdp } else { Offloads::None };
+            let set = [wanted, Offloads::Tcp, Offloads::None]
+                .into_iter()
+                .find(|tried| sys::set_offloads(fd.as_fd(), *tried).is_ok());
+            let offloads = set.context("set offloads of TUN device")?;
+            Ok(Arc::new(Self { fd, offloads }))
+        };
+        let queues = (0..config.shards).map(open_one).collect::<anyhow::Result<_>>()?;
+        sys::raise_interface(name, config.mtu, QUEUE_PACKETS).context("configure TUN device")?;
+        for (ip, len) in &config.addresses {
+            let set = sys::set_address(name, *ip, *len);
+            set.with_context(|| format!("give TUN device the address {ip}/{len}"))?;
+        }
+        Ok(queues)
+    }
+
+    /// Whether it takes UDP super-packets.
+    pub(crate) fn takes_udp(&self) -> bool {
+        self.offloads == Offloads::TcpAndUdp
+    }
+
+    /// Whether it takes super-packets at all.
+    pub(crate) fn takes_many(&self) -> bool {
+        self.offloads != Offloads::None
+    }
+
+    /// Reads one frame, waiting for it if `wait`. `None`: there is none now.
+    pub(crate) fn read(&self, into: &mut [u8], wait: bool) -> io::Result<Option<usize>> {
+        match sys::read(self.fd.as_fd(), into, wait) {
+            Ok(len) => Ok(Some(len)),
+            Err(error) if is_passing(&error) => Ok(None),
+            // A kernel that cannot read without waiting: then frames leave one by one.
+            Err(error) if !wait && error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes one frame from its parts. A frame that the kernel refuses is lost, as on any network.
+    pub(crate) fn write(&self, parts: &[io::IoSlice<'_>]) -> io::Result<()> {
+        match sys::write_parts(self.fd.as_fd(), parts) {
+            Err(error) if error.raw_os_error() == Some(libc::EBADFD) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// `EIO`: the device is switched off, and may be switched on again.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR | libc::EIO))
+}

@@ -1,0 +1,295 @@
+//! The brain of a node: peers, their sessions, and what must be done next. Told everything, does nothing.
+//!
+//! Four verbs: [`Mesh::on_note`], [`Mesh::wake_at`], [`Mesh::on_wake`], [`Mesh::next_effect`]. What the threads that
+//! carry packets may know is published as a [`Plane`].
+//!
+//! # Invariants
+//! - An index names one session or one question at a time, of one peer.
+//! - A refused message changes nothing but counts.
+//! - Every peer with something to do has a deadline in the agenda; one without has none.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use units::Timestamp;
+
+use crate::cookie::{Doorman, FirstCode};
+use crate::entropy::Entropy;
+use crate::key::{PrivateKey, PublicKey};
+use crate::limit::Limiter;
+use crate::link::Link;
+use crate::message::Index;
+use crate::noise::TIMESTAMP_LEN;
+use crate::peer::{Peer, PeerConfig, PeerId};
+use crate::plane::{Gate, Lane, Note, Plane};
+use crate::routes::Routes;
+use crate::session::Session;
+use crate::timing::Timing;
+
+/// How a node is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who it is.
+    pub private: PrivateKey,
+    /// When what happens.
+    pub timing: Timing,
+    /// The longest packet of the private network, in bytes.
+    pub mtu: usize,
+    /// Whether its membership record says that it opens [`crate::Suite::Fast`].
+    pub opens_fast: bool,
+    /// Which packets may travel.
+    pub gate: Gate,
+}
+
+/// What the shell must do next, in order.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Send a datagram.
+    Send { to: SocketAddr, datagram: Vec<u8> },
+    /// Show the threads a new picture.
+    Publish(Arc<Plane>),
+    /// Let frames that waited depart by the newest picture.
+    Depart { frames: Vec<Vec<u8>> },
+}
+
+/// The brain of a node.
+#[derive(Debug)]
+pub struct Mesh {
+    pub(crate) config: Config,
+    pub(crate) entropy: Entropy,
+    pub(crate) doorman: Doorman,
+    pub(crate) limiter: Limiter,
+    pub(crate) peers: BTreeMap<PeerId, Peer>,
+    pub(crate) by_key: BTreeMap<PublicKey, PeerId>,
+    pub(crate) indices: BTreeMap<Index, PeerId>,
+    pub(crate) effects: VecDeque<Effect>,
+    pub(crate) plane: Plane,
+    /// Whether the threads have not seen the picture as it is.
+    unseen: bool,
+    /// Whether peers came or went since the routes were drawn.
+    rerouted: bool,
+    agenda: BTreeSet<(Timestamp, PeerId)>,
+    deadlines: BTreeMap<PeerId, Timestamp>,
+    next_peer: u64,
+    last_stamp: (u64, u32),
+}
+
+/// What is known of a peer.
+#[derive(Clone, Debug)]
+pub struct PeerView {
+    /// Who it is.
+    pub key: PublicKey,
+    /// Where it was last heard.
+    pub endpoint: Option<SocketAddr>,
+    /// Since when the session in use exists.
+    pub session_since: Option<Timestamp>,
+    /// How much was carried.
+    pub link: Arc<Link>,
+}
+
+impl Mesh {
+    /// A node without peers. All its chance comes from `seed`.
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        let public = config.private.public();
+        let door = FirstCode::new(&public);
+        let plane = Plane { door, gate: config.gate, ..Plane::default() };
+        Self {
+            entropy: Entropy::new(seed),
+            doorman: Doorman::new(&public),
+            limiter: Limiter::default(),
+            peers: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            indices: BTreeMap::new(),
+            effects: VecDeque::new(),
+            plane,
+            unseen: true,
+            rerouted: false,
+            agenda: BTreeSet::new(),
+            deadlines: BTreeMap::new(),
+            next_peer: 1,
+            last_stamp: (0, 0),
+            config,
+        }
+    }
+
+    /// Adds a peer, or changes one: then its sessions end, and what it is told anew holds from the next on.
+    pub fn set_peer(&mut self, config: PeerConfig, now: Timestamp) -> PeerId {
+        self.remove_peer(&config.key);
+        let id = PeerId(self.next_peer);
+        self.next_peer += 1;
+        self.by_key.insert(config.key, id);
+        self.peers.insert(id, Peer::new(config));
+        self.rerouted = true;
+        self.publish_peer(id);
+        self.look(id, now);
+        id
+    }
+
+    /// Forgets a peer with its sessions.
+    pub fn remove_peer(&mut self, key: &PublicKey) {
+        let Some(id) = self.by_key.remove(key) else { return };
+        let Some(peer) = self.peers.remove(&id) else { return };
+        let asked = peer.asking.iter().map(|asking| asking.index);
+        let indices: Vec<Index> =
+            asked.chain(peer.sessions().map(|session| session.local)).collect();
+        for index in indices {
+            self.forget(index);
+        }
+        self.plane.lanes.remove(&id);
+        self.set_deadline(id, None);
+        (self.rerouted, self.unseen) = (true, true);
+    }
+
+    /// What is known of the peers.
+    pub fn peers(&self) -> impl Iterator<Item = (PeerId, PeerView)> {
+        self.peers.iter().map(|(id, peer)| {
+            let session_since = peer.current.as_ref().map(|session| session.born);
+            let link = peer.link.clone();
+            (*id, PeerView { key: peer.config.key, endpoint: peer.endpoint, session_since, link })
+        })
+    }
+
+    /// When [`Mesh::on_wake`] next has something to do.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.agenda.first().map(|(at, _)| *at)
+    }
+
+    /// Does what is due.
+    pub fn on_wake(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.agenda.first().copied()
+            && at <= now
+        {
+            self.look(id, now);
+        }
+    }
+
+    /// Takes what the threads noted.
+    pub fn on_note(&mut self, note: Note, now: Timestamp) {
+        match note {
+            Note::Handshake { from, message } => self.on_handshake(from, &message, now),
+            Note::Confirmed(index) => self.on_confirmed(index, now),
+            Note::Roamed { peer, to } => self.on_roamed(peer, to),
+            Note::Wanted { peer, frame } => self.on_wanted(peer, frame, now),
+            Note::PathMtu { peer, mtu } => self.on_path_mtu(peer, mtu),
+        }
+    }
+
+    /// What to do next. A changed picture goes first: what follows may be answered before the next effect is asked for.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        if std::mem::take(&mut self.rerouted) {
+            self.reroute();
+        }
+        if std::mem::take(&mut self.unseen) {
+            return Some(Effect::Publish(Arc::new(self.plane.clone())));
+        }
+        self.effects.pop_front()
+    }
+
+    fn on_roamed(&mut self, id: PeerId, to: SocketAddr) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.endpoint != Some(to) {
+            peer.endpoint = Some(to);
+            // What was learned about the old way says nothing about the new one.
+            peer.mtu = None;
+            self.publish_peer(id);
+        }
+    }
+
+    fn on_wanted(&mut self, id: PeerId, frame: Vec<u8>, now: Timestamp) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.current.as_ref().is_some_and(|session| !session.is_dead(now))
+            && peer.endpoint.is_some()
+        {
+            // The session came while the frame was on its way here.
+            return self.effects.push_back(Effect::Depart { frames: vec![frame] });
+        }
+        peer.wait(frame);
+        if peer.asking.is_none() {
+            self.ask(id, now, now);
+        }
+        self.look(id, now);
+    }
+
+    fn on_path_mtu(&mut self, id: PeerId, outer: usize) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let ip = if peer.endpoint.is_some_and(|to| to.is_ipv6()) { 40 } else { 20 };
+        let inner = outer.saturating_sub(ip + 8 + crate::message::DATA_OVERHEAD);
+        if inner >= crate::MTU_MIN && peer.mtu != Some(inner) {
+            peer.mtu = Some(inner);
+            self.publish_peer(id);
+        }
+    }
+
+    /// Moves a peer in the agenda.
+    pub(crate) fn set_deadline(&mut self, id: PeerId, at: Option<Timestamp>) {
+        if let Some(before) = self.deadlines.remove(&id) {
+            self.agenda.remove(&(before, id));
+        }
+        if let Some(at) = at {
+            self.deadlines.insert(id, at);
+            self.agenda.insert((at, id));
+        }
+    }
+
+    /// A name for a session or a question, not in use.
+    pub(crate) fn new_index(&mut self, id: PeerId) -> Index {
+        loop {
+            let index = self.entropy.draw_u32();
+            if let Entry::Vacant(free) = self.indices.entry(index) {
+                free.insert(id);
+                return index;
+            }
+        }
+    }
+
+    /// Frees the name of a session or a question.
+    pub(crate) fn forget(&mut self, index: Index) {
+        self.indices.remove(&index);
+        self.plane.sessions.remove(&index);
+    }
+
+    pub(crate) fn forget_sessions(&mut self, sessions: impl IntoIterator<Item = Arc<Session>>) {
+        for session in sessions {
+            self.forget(session.local);
+        }
+    }
+
+    /// The moment as initiations carry it, later than all before.
+    pub(crate) fn stamp(&mut self, now: Timestamp) -> [u8; TIMESTAMP_LEN] {
+        /// TAI64's label of the second that Unix calls 0.
+        const TAI64_BASE: u64 = (1 << 62) + 10;
+        let nanos = u32::try_from(now.millis() % 1000 * 1_000_000).expect("less than a second");
+        let told = (TAI64_BASE + now.millis() / 1000, nanos);
+        let (seconds, nanos) = self.last_stamp;
+        self.last_stamp = told.max((seconds, nanos + 1));
+        let mut out = [0; TIMESTAMP_LEN];
+        out[..8].copy_from_slice(&self.last_stamp.0.to_be_bytes());
+        out[8..].copy_from_slice(&self.last_stamp.1.to_be_bytes());
+        out
+    }
+
+    /// Draws what changed of one peer into the picture.
+    pub(crate) fn publish_peer(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get(&id) {
+            let lane: Lane = peer.lane(self.config.mtu);
+            self.plane.lanes.insert(id, Arc::new(lane));
+            self.plane
+                .sessions
+                .extend(peer.sessions().map(|session| (session.local, session.clone())));
+        }
+        self.unseen = true;
+    }
+
+    /// Of two peers that are allowed the same block, the later one has it.
+    fn reroute(&mut self) {
+        let mut routes = Routes::default();
+        for (id, peer) in &self.peers {
+            for block in &peer.config.allowed {
+                routes.insert(*block, *id);
+            }
+        }
+        self.plane.routes = Arc::new(routes);
+    }
+}

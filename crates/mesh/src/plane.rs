@@ -1,0 +1,324 @@
+//! What the threads that carry packets know: a picture of all peers, replaced whole when something changes.
+//!
+//! # Invariants
+//! - A picture never changes; sessions and links in it do, by their own rules.
+//! - A packet goes out only to the peer that owns its target, and comes in only from the peer that owns its source.
+//! - What is not understood goes neither way, unless [`Gate::Any`] says so.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::sync::Arc;
+
+use units::Timestamp;
+
+use crate::coalesce::Merger;
+use crate::cookie::FirstCode;
+use crate::inner::Inner;
+use crate::link::Link;
+use crate::message::{self, DATA_HEADER_LEN, DATA_OVERHEAD, Index, Kind};
+use crate::mtu;
+use crate::peer::PeerId;
+use crate::routes::Routes;
+use crate::segment::{Cutter, NotAFrame};
+use crate::session::Session;
+
+/// A picture of all peers.
+#[derive(Clone, Debug, Default)]
+pub struct Plane {
+    pub(crate) routes: Arc<Routes<PeerId>>,
+    pub(crate) lanes: BTreeMap<PeerId, Arc<Lane>>,
+    pub(crate) sessions: BTreeMap<Index, Arc<Session>>,
+    /// What a handshake must show before it costs the brain anything.
+    pub(crate) door: FirstCode,
+    pub(crate) gate: Gate,
+}
+
+/// How packets reach one peer.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// What is told to the brain.
+    pub link: Arc<Link>,
+    /// Where it was last heard.
+    pub endpoint: Option<SocketAddr>,
+    /// What packets are sealed by, if anything yet.
+    pub(crate) sending: Option<Arc<Session>>,
+    /// The longest packet that fits on the way, in bytes.
+    pub(crate) mtu: usize,
+}
+
+/// Which packets may travel at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// Only those whose protocol is known.
+    #[default]
+    Known,
+    /// All, as WireGuard has it.
+    Any,
+}
+
+/// Why a frame of the device does not leave.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stays {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unread(#[from] NotAFrame),
+    /// Its protocol is not known.
+    #[error("the packet's protocol is not known")]
+    Unknown,
+    /// Its target is nobody's.
+    #[error("no peer owns the packet's target")]
+    NoRoute,
+    /// Its peer has no session, or was never heard: the brain wants the frame.
+    #[error("the peer has no session yet")]
+    Waits(PeerId),
+    /// It is too long for the way; the sender should be told.
+    #[error("the packet is longer than the way to its peer allows")]
+    TooBig { mtu: usize },
+}
+
+/// A frame on its way out: cut, counted, ready to be sealed.
+#[derive(Debug)]
+pub struct Departure<'p, 'f> {
+    /// Where to.
+    pub to: SocketAddr,
+    /// Of which peer.
+    pub peer: PeerId,
+    cutter: Cutter<'f>,
+    session: &'p Session,
+    link: &'p Link,
+    first_counter: u64,
+    mtu: usize,
+}
+
+/// What the brain must know. A note may be lost: what caused it will cause it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A message of the handshake.
+    Handshake { from: SocketAddr, message: Vec<u8> },
+    /// The peer used a session for the first time.
+    Confirmed(Index),
+    /// A peer is heard from another address.
+    Roamed { peer: PeerId, to: SocketAddr },
+    /// A frame waits for a session.
+    Wanted { peer: PeerId, frame: Vec<u8> },
+    /// Packets to a peer may have this length at most, header and all, as the system says.
+    PathMtu { peer: PeerId, mtu: usize },
+}
+
+impl Plane {
+    /// Decides where a frame of the device goes.
+    #[inline]
+    pub fn depart<'f>(&self, frame: &'f [u8], now: Timestamp) -> Result<Departure<'_, 'f>, Stays> {
+        let mut cutter = Cutter::read(frame)?;
+        if self.gate == Gate::Known && !cutter.inner.transport.is_known() {
+            return Err(Stays::Unknown);
+        }
+        let peer = self.routes.owner(cutter.inner.target).ok_or(Stays::NoRoute)?;
+        let lane = self.lanes.get(&peer).ok_or(Stays::NoRoute)?;
+        if cutter.longest() > lane.mtu && !cutter.shorten(lane.mtu) {
+            return Err(Stays::TooBig { mtu: lane.mtu });
+        }
+        let (Some(session), Some(to)) = (&lane.sending, lane.endpoint) else {
+            return Err(Stays::Waits(peer));
+        };
+        let first_counter = session.reserve(cutter.count(), now).map_err(|_| Stays::Waits(peer))?;
+        Ok(Departure { to, peer, cutter, session, link: &lane.link, first_counter, mtu: lane.mtu })
+    }
+
+    /// Opens the datagrams of one batch, which are `size` long each but the last, in place; pushes what they hold, and
+    /// notes what the brain must know.
+    #[inline]
+    pub fn arrive(
+        &self,
+        batch: &mut Batch<'_>,
+        merger: &mut Merger,
+        now: Timestamp,
+        mut note: impl FnMut(Note),
+    ) {
+        let mut sorter = Sorter { plane: self, from: batch.from, now, last: None, source: None };
+        let mut at = batch.at.start;
+        while at < batch.at.end {
+            let end = (at + batch.size.max(1)).min(batch.at.end);
+            sorter.sort(batch.buffer, at..end, merger, &mut note);
+            at = end;
+        }
+        sorter.settle();
+    }
+
+    /// The answer that tells a sender of the device that its packet is too long.
+    pub fn too_big(&self, frame: &[u8], mtu: usize) -> Option<Vec<u8>> {
+        mtu::too_big(frame.get(crate::vnet::VNET_LEN..)?, mtu)
+    }
+
+    /// How packets reach a peer.
+    pub fn lane(&self, peer: PeerId) -> Option<&Lane> {
+        self.lanes.get(&peer).map(Arc::as_ref)
+    }
+}
+
+/// Datagrams that came together.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The thread's memory, which may hold earlier batches too.
+    pub buffer: &'a mut [u8],
+    /// Where in it the datagrams lie, one behind the other.
+    pub at: Range<usize>,
+    /// How long each is but the last.
+    pub size: usize,
+    /// Who sent them.
+    pub from: SocketAddr,
+}
+
+impl Departure<'_, '_> {
+    /// How many datagrams it becomes.
+    #[inline]
+    pub const fn count(&self) -> usize {
+        self.cutter.count()
+    }
+
+    /// How long each datagram is but the last, which may be shorter.
+    #[inline]
+    pub fn datagram_len(&self) -> usize {
+        DATA_OVERHEAD + self.padded(self.cutter.longest())
+    }
+
+    /// Seals the datagrams of `which` one behind the other into `out`, and says how long they are together.
+    ///
+    /// # Panics
+    /// If `out` is shorter than [`Departure::datagram_len`] for each.
+    #[inline]
+    pub fn seal(&self, which: Range<usize>, out: &mut [u8], now: Timestamp) -> usize {
+        let (packets, mut at) = (which.len(), 0);
+        for index in which {
+            let place = &mut out[at..];
+            let len = self.cutter.write(index, &mut place[DATA_HEADER_LEN..]);
+            let padded = self.padded(len);
+            place[DATA_HEADER_LEN + len..DATA_HEADER_LEN + padded].fill(0);
+            at += self.session.seal(self.first_counter + index as u64, place, padded);
+        }
+        self.link.on_sent(packets, at, true, now);
+        at
+    }
+
+    /// Packets are padded to a multiple of 16, but never beyond what the device may send.
+    #[inline]
+    fn padded(&self, len: usize) -> usize {
+        len.next_multiple_of(16).min(self.mtu).max(len)
+    }
+}
+
+/// Opens the datagrams of a batch and remembers what the last one needed: in a batch they are mostly alike.
+struct Sorter<'p> {
+    plane: &'p Plane,
+    from: SocketAddr,
+    now: Timestamp,
+    last: Option<Open<'p>>,
+    /// The last source that the last peer was allowed.
+    source: Option<IpAddr>,
+}
+
+/// A session in use, with what it opened so far.
+struct Open<'p> {
+    session: &'p Session,
+    lane: &'p Lane,
+    packets: usize,
+    bytes: usize,
+    data: bool,
+}
+
+impl<'p> Sorter<'p> {
+    #[inline]
+    fn sort(
+        &mut self,
+        bytes: &mut [u8],
+        at: Range<usize>,
+        merger: &mut Merger,
+        note: &mut impl FnMut(Note),
+    ) {
+        let (now, datagram) = (self.now, &mut bytes[at.clone()]);
+        match message::kind_of(datagram) {
+            Some(Kind::Data(_)) => {}
+            Some(Kind::Hello | Kind::Answer | Kind::Cookie) => {
+                if self.plane.door.lets_pass(datagram) {
+                    note(Note::Handshake { from: self.from, message: datagram.to_vec() });
+                }
+                return;
+            }
+            None => return,
+        }
+        let Some(open) =
+            message::read_data_header(datagram).and_then(|(index, _)| self.turn_to(index))
+        else {
+            return;
+        };
+        let Ok(plain) = open.session.open(datagram, now) else {
+            return open.lane.link.on_refused();
+        };
+        let len = plain.len();
+        (open.packets, open.bytes) = (open.packets + 1, open.bytes + at.len());
+        let (session, lane) = (open.session, open.lane);
+        if open.packets == 1 {
+            Self::announce(session, lane, self.from, note);
+        }
+        if len == 0 {
+            return;
+        }
+        let begin = at.start + DATA_HEADER_LEN;
+        let Ok(inner) = Inner::read(&bytes[begin..begin + len]) else {
+            return lane.link.on_refused();
+        };
+        if !self.may_come(session.peer, &inner) {
+            return lane.link.on_refused();
+        }
+        if let Some(open) = &mut self.last {
+            open.data = true;
+        }
+        merger.push(bytes, begin..begin + inner.len, inner);
+    }
+
+    /// Notes what a first verified packet says: the keys work, and the peer is here.
+    fn announce(session: &Session, lane: &Lane, from: SocketAddr, note: &mut impl FnMut(Note)) {
+        if !session.is_confirmed() {
+            note(Note::Confirmed(session.local));
+        }
+        if lane.endpoint != Some(from) {
+            note(Note::Roamed { peer: session.peer, to: from });
+        }
+    }
+
+    #[inline]
+    fn turn_to(&mut self, index: Index) -> Option<&mut Open<'p>> {
+        if self.last.as_ref().is_none_or(|open| open.session.local != index) {
+            self.settle();
+            let session = self.plane.sessions.get(&index)?;
+            let lane = self.plane.lanes.get(&session.peer)?;
+            self.last = Some(Open { session, lane, packets: 0, bytes: 0, data: false });
+        }
+        self.last.as_mut()
+    }
+
+    #[inline]
+    fn may_come(&mut self, peer: PeerId, inner: &Inner) -> bool {
+        if self.plane.gate == Gate::Known && !inner.transport.is_known() {
+            return false;
+        }
+        if self.source != Some(inner.source) {
+            if self.plane.routes.owner(inner.source) != Some(peer) {
+                return false;
+            }
+            self.source = Some(inner.source);
+        }
+        true
+    }
+
+    /// Tells the link what the session opened.
+    fn settle(&mut self) {
+        if let Some(open) = self.last.take()
+            && open.packets > 0
+        {
+            open.lane.link.on_heard(open.packets, open.bytes, open.data, self.now);
+        }
+        self.source = None;
+    }
+}

@@ -1,0 +1,18 @@
+//! The brain's stories and properties: two nodes in one process, a clock of their own, no network.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths here are chosen below 64 KiB, and sums are folded"
+)]
+
+mod classify;
+mod doors;
+mod gathering;
+mod narrow;
+mod pair;
+mod routing;
+mod sessions;
+mod shapes;
+mod superpackets;
+mod tables;
+mod weather;

@@ -134,6 +134,8 @@ ids! {
     JobId = "job";
     /// An API key.
     KeyId = "key";
+    /// A private network: that of one rental, or one that operators made.
+    MeshId = "msh";
     /// An offer of a share of a machine's rewards for a part of its stake.
     OfferId = "off";
     /// What is paid for together: rentals, keys, members, one balance.

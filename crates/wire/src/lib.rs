@@ -16,6 +16,7 @@ mod market;
 mod network;
 mod onboarding;
 mod page;
+pub mod paper;
 mod parameters;
 mod people;
 mod problem;

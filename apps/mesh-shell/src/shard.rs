@@ -79,7 +79,7 @@ impl Shard {
         let (frame, plane) = (&frame[..len], viewer.look());
         match outbox.put(plane, frame, self.clock.now(), &mut |note| self.note(note)) {
             Some(Stays::TooBig { mtu }) => self.answer_too_big(plane, frame, mtu)?,
-            Some(Stays::Unread(_) | Stays::Unknown | Stays::NoRoute | Stays::Waits(_)) | None => {}
+            Some(Stays::Unread(_) | Stays::Unknown | Stays::Stopped | Stays::NoRoute | Stays::Waits(_)) | None => {}
         }
         Ok(true)
     }

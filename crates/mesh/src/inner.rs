@@ -17,6 +17,9 @@ pub(crate) const UDP: u8 = 17;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 
+/// Where in a TCP header its flags are.
+pub(crate) const TCP_FLAGS_AT: usize = 13;
+
 /// A length inside a packet, as its headers carry it.
 ///
 /// # Panics

@@ -17,6 +17,7 @@ use units::Timestamp;
 
 use crate::cookie::{Doorman, FirstCode};
 use crate::entropy::Entropy;
+use crate::guard::Guard;
 use crate::key::{PrivateKey, PublicKey};
 use crate::limit::Limiter;
 use crate::link::Link;
@@ -140,6 +141,12 @@ impl Mesh {
         self.plane.lanes.remove(&id);
         self.set_deadline(id, None);
         (self.rerouted, self.unseen) = (true, true);
+    }
+
+    /// Lets a guard decide and count from here on; without one, what the routes allow may cross.
+    pub fn set_guard(&mut self, guard: Option<Arc<dyn Guard>>) {
+        self.plane.guard = guard;
+        self.unseen = true;
     }
 
     /// What is known of the peers.

@@ -152,6 +152,7 @@ impl Peer {
 
     pub(crate) fn lane(&self, mtu: usize) -> Lane {
         Lane {
+            key: self.config.key,
             link: self.link.clone(),
             endpoint: self.endpoint,
             sending: self.current.clone(),

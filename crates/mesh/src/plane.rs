@@ -14,7 +14,9 @@ use units::Timestamp;
 
 use crate::coalesce::Merger;
 use crate::cookie::FirstCode;
+use crate::guard::{Crossing, Direction, Flow, Guard, TCP_TURNS, tcp_flags};
 use crate::inner::Inner;
+use crate::key::PublicKey;
 use crate::link::Link;
 use crate::message::{self, DATA_HEADER_LEN, DATA_OVERHEAD, Index, Kind};
 use crate::mtu;
@@ -32,11 +34,14 @@ pub struct Plane {
     /// What a handshake must show before it costs the brain anything.
     pub(crate) door: FirstCode,
     pub(crate) gate: Gate,
+    pub(crate) guard: Option<Arc<dyn Guard>>,
 }
 
 /// How packets reach one peer.
 #[derive(Clone, Debug)]
 pub struct Lane {
+    /// Whose it is.
+    pub key: PublicKey,
     /// What is told to the brain.
     pub link: Arc<Link>,
     /// Where it was last heard.
@@ -69,6 +74,9 @@ pub enum Stays {
     /// Its target is nobody's.
     #[error("no peer owns the packet's target")]
     NoRoute,
+    /// The guard stops it.
+    #[error("no rule lets the packet pass")]
+    Stopped,
     /// Its peer has no session, or was never heard: the brain wants the frame.
     #[error("the peer has no session yet")]
     Waits(PeerId),
@@ -116,6 +124,10 @@ impl Plane {
         }
         let peer = self.routes.owner(cutter.inner.target).ok_or(Stays::NoRoute)?;
         let lane = self.lanes.get(&peer).ok_or(Stays::NoRoute)?;
+        let crossing = self.guard.as_ref().map(|guard| (guard, outgoing(lane, &cutter, now)));
+        if crossing.as_ref().is_some_and(|(guard, crossing)| !guard.lets_pass(crossing)) {
+            return Err(Stays::Stopped);
+        }
         if cutter.longest() > lane.mtu && !cutter.shorten(lane.mtu) {
             return Err(Stays::TooBig { mtu: lane.mtu });
         }
@@ -123,6 +135,9 @@ impl Plane {
             return Err(Stays::Waits(peer));
         };
         let first_counter = session.reserve(cutter.count(), now).map_err(|_| Stays::Waits(peer))?;
+        if let Some((guard, crossing)) = &crossing {
+            guard.on_carried(crossing, cutter.count() as u64, cutter.total() as u64);
+        }
         Ok(Departure { to, peer, cutter, session, link: &lane.link, first_counter, mtu: lane.mtu })
     }
 
@@ -136,7 +151,8 @@ impl Plane {
         now: Timestamp,
         mut note: impl FnMut(Note),
     ) {
-        let mut sorter = Sorter { plane: self, from: batch.from, now, last: None, source: None };
+        let mut sorter =
+            Sorter { plane: self, from: batch.from, now, last: None, source: None, run: None };
         let mut at = batch.at.start;
         while at < batch.at.end {
             let end = (at + batch.size.max(1)).min(batch.at.end);
@@ -155,6 +171,12 @@ impl Plane {
     pub fn lane(&self, peer: PeerId) -> Option<&Lane> {
         self.lanes.get(&peer).map(Arc::as_ref)
     }
+}
+
+/// A frame of the device, as a guard sees it.
+fn outgoing<'l>(lane: &'l Lane, cutter: &Cutter<'_>, now: Timestamp) -> Crossing<'l> {
+    let (flow, tcp_flags) = (Flow::of(&cutter.inner), cutter.tcp_flags());
+    Crossing { direction: Direction::Out, peer: &lane.key, flow, tcp_flags, now }
 }
 
 /// Datagrams that came together.
@@ -216,6 +238,15 @@ struct Sorter<'p> {
     last: Option<Open<'p>>,
     /// The last source that the last peer was allowed.
     source: Option<IpAddr>,
+    run: Option<Run<'p>>,
+}
+
+/// Packets of one flow that came one behind the other, and what the guard said to the first.
+struct Run<'p> {
+    crossing: Crossing<'p>,
+    passes: bool,
+    packets: u64,
+    bytes: u64,
 }
 
 /// A session in use, with what it opened so far.
@@ -268,7 +299,8 @@ impl<'p> Sorter<'p> {
         let Ok(inner) = Inner::read(&bytes[begin..begin + len]) else {
             return lane.link.on_refused();
         };
-        if !self.may_come(session.peer, &inner) {
+        let packet = &bytes[begin..begin + inner.len];
+        if !self.may_come(session.peer, &inner) || !self.guard_lets_pass(lane, packet, &inner) {
             return lane.link.on_refused();
         }
         if let Some(open) = &mut self.last {
@@ -312,8 +344,39 @@ impl<'p> Sorter<'p> {
         true
     }
 
-    /// Tells the link what the session opened.
+    /// Asks the guard, unless it was asked about the packet before, and counts.
+    #[inline]
+    fn guard_lets_pass(&mut self, lane: &'p Lane, packet: &[u8], inner: &Inner) -> bool {
+        let Some(guard) = &self.plane.guard else { return true };
+        let (flow, tcp_flags) = (Flow::of(inner), tcp_flags(packet, inner));
+        if let Some(run) = &mut self.run
+            && run.crossing.flow == flow
+            && (run.crossing.tcp_flags | tcp_flags) & TCP_TURNS == 0
+        {
+            (run.packets, run.bytes) = (run.packets + 1, run.bytes + inner.len as u64);
+            return run.passes;
+        }
+        self.end_run();
+        let peer = &lane.key;
+        let crossing = Crossing { direction: Direction::In, peer, flow, tcp_flags, now: self.now };
+        let passes = guard.lets_pass(&crossing);
+        self.run = Some(Run { crossing, passes, packets: 1, bytes: inner.len as u64 });
+        passes
+    }
+
+    /// Tells the guard what it let pass.
+    fn end_run(&mut self) {
+        if let (Some(guard), Some(run)) = (&self.plane.guard, self.run.take()) {
+            match run.passes {
+                true => guard.on_carried(&run.crossing, run.packets, run.bytes),
+                false => guard.on_stopped(&run.crossing, run.packets, run.bytes),
+            }
+        }
+    }
+
+    /// Tells the link what the session opened, and the guard what crossed.
     fn settle(&mut self) {
+        self.end_run();
         if let Some(open) = self.last.take()
             && open.packets > 0
         {

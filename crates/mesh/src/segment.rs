@@ -11,6 +11,7 @@
 use std::net::IpAddr;
 
 use crate::checksum::{Sum, pseudo_header};
+use crate::guard::tcp_flags;
 use crate::inner::{Inner, NotAPacket, TCP, Transport, UDP, len_u16};
 use crate::vnet::{Checksum, Cut, UnknownOffload, VNET_LEN, Vnet};
 
@@ -75,6 +76,21 @@ impl<'a> Cutter<'a> {
             Plan::Whole(_) => 1,
             Plan::Pieces { count, .. } => count,
         }
+    }
+
+    /// How long all of them are together, in bytes.
+    #[inline]
+    pub const fn total(&self) -> usize {
+        match self.plan {
+            Plan::Whole(_) => self.packet.len(),
+            Plan::Pieces { header_len, count, .. } => self.packet.len() + (count - 1) * header_len,
+        }
+    }
+
+    /// The flags of a packet of TCP, else 0.
+    #[inline]
+    pub(crate) fn tcp_flags(&self) -> u8 {
+        tcp_flags(self.packet, &self.inner)
     }
 
     /// How long the longest of them is, in bytes.

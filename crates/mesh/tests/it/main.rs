@@ -8,6 +8,7 @@
 mod classify;
 mod doors;
 mod gathering;
+mod guarding;
 mod narrow;
 mod pair;
 mod routing;

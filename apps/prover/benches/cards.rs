@@ -9,6 +9,7 @@
 
 use std::time::Instant;
 
+use proofs::matmul::Seeds;
 use proofs::{DeviceFault, Memory, Puzzle, Task};
 use prover::{Choice, devices, open};
 
@@ -59,8 +60,10 @@ fn memory(gib: u8) -> Memory {
 fn row(choice: Choice, log_n: u8, memory: &Memory) -> Result<String, DeviceFault> {
     let mut device = open(choice)?;
     // What is done for the first time has more to do than the task.
-    device.multiply(&[0; 32], log_n, 0)?;
-    let products = seconds(|| device.multiply(&SEED, log_n, 0).map(drop))?;
+    let seeds = Seeds::first([0; 32]);
+    device.multiply(&seeds, log_n, 0)?;
+    // As in all rounds of a task but its first, the right matrix is there.
+    let products = seconds(|| device.multiply(&seeds.next(&SEED), log_n, 1).map(drop))?;
     device.prepare(&[Task::Memory(*memory)])?;
     let fill = seconds(|| device.fill(&SEED, memory))?;
     let walk = seconds(|| device.walk(&SEED, memory).map(drop))?;

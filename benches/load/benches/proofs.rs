@@ -17,6 +17,7 @@ use anyhow::{Context, ensure};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use load::{Connection, Server, join_as, serve_if_asked};
+use proofs::matmul::Seeds;
 use proofs::message::{Body, Chain, Message, SMALL_BYTES_MAX};
 use proofs::session::{Channel, Prover};
 use proofs::{Device, DeviceFault, Matmul, Memory, Outcome, Puzzle, Task, matmul};
@@ -170,11 +171,11 @@ impl Device for Zeros {
         Ok(Vec::new())
     }
 
-    fn multiply(&mut self, _: &[u8; 32], _: u8, round: u16) -> Result<Vec<[u8; 32]>, DeviceFault> {
+    fn multiply(&mut self, _: &Seeds, _: u8, round: u16) -> Result<Vec<[u8; 32]>, DeviceFault> {
         Ok(self.0[usize::from(round)].clone())
     }
 
-    fn rows(&mut self, _: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+    fn rows(&mut self, _: &Seeds, log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
         Ok(vec![0; rows.len() << log_n])
     }
 

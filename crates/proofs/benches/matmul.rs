@@ -1,4 +1,5 @@
-//! How long a verifier takes for one checked round, and for its parts, beside the same as slowly as the page says it.
+//! How long a verifier takes for one checked round, for its parts, and for one row of each of many rounds, beside one
+//! round as slowly as the page says it.
 //!
 //! `cargo bench -p proofs --bench matmul [-- sizes]`; 1024 to 16384 unless named. One core, the least of some runs.
 
@@ -9,11 +10,14 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use proofs::Matmul;
-use proofs::matmul::{Round, Rows, briefs, leaf, open, plain, row_of_a};
+use proofs::matmul::{Products, Rows, leaf, open, plain, row_of_a};
 use proofs::tree::Tree;
 
 const RUNS: u32 = 5;
+/// Rows of one round.
 const ROWS: u16 = 256;
+/// Rounds, with a row each.
+const ROUNDS: u8 = 64;
 const SEED: [u8; 32] = [7; 32];
 
 fn main() {
@@ -24,15 +28,14 @@ fn main() {
     }
     println!("one checked round of {ROWS} rows, ms of one core, the least of {RUNS}\n");
     println!(
-        "| n | B written out | B made and summed | rows hashed and checked | a round | plainly | ratio |"
+        "| n | B written out | B made and summed | rows hashed and checked | a round | {ROUNDS} rounds of a row | plainly | ratio |"
     );
-    println!("|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---:|---:|---:|---:|---:|---:|---:|---:|");
     sizes.into_iter().filter(|n| n.is_power_of_two() && *n >= 256).for_each(measure);
 }
 
 fn measure(n: usize) {
-    let (one, one_opened) = opened(n, 1);
-    let (all, all_opened) = opened(n, ROWS);
+    let [one, all, rounds] = [(1, 1), (1, ROWS), (ROUNDS, 1)].map(|shape| opened(n, shape));
     let mut row = vec![0; n];
     let made = least(RUNS, || {
         for index in 0..n {
@@ -40,43 +43,48 @@ fn measure(n: usize) {
             black_box(&row);
         }
     });
-    let first = least(RUNS, || one.check(&one_opened).expect("it is the product"));
-    let checked = least(RUNS, || all.check(&all_opened).expect("it is the product"));
-    let plainly = least(1, || all.check_plainly(&all_opened).expect("it is the product"));
+    let [first, checked, rounds] = [&one, &all, &rounds].map(|(products, openings)| {
+        least(RUNS, || products.check(openings).expect("they are the products"))
+    });
+    let (products, openings) = &all;
+    let plainly = least(1, || products.check_plainly(openings).expect("they are the products"));
     println!(
-        "| {n} | {made:.1} | {first:.1} | {:.1} | {checked:.1} | {plainly:.0} | {:.0} |",
+        "| {n} | {made:.1} | {first:.1} | {:.1} | {checked:.1} | {rounds:.1} | {plainly:.0} | {:.0} |",
         checked - first,
         plainly / checked
     );
 }
 
-/// A round with honest rows in a tree of whatever else.
-fn opened(n: usize, rows: u16) -> (Round, Vec<u8>) {
+/// Rounds with honest rows, so many of each, in trees of whatever else.
+fn opened(n: usize, (rounds, rows): (u8, u16)) -> (Products, Vec<u8>) {
     let log_n = u8::try_from(n.ilog2()).expect("at most 16");
-    let task = Matmul { log_n, rounds: 1, checked: 1, rows, limit_ms: 1, answer_ms: 1 };
-    let round = |root| {
-        let rounds = briefs(&task, &SEED, &[SEED], &[root], |_| SEED).expect("it is in bounds");
-        rounds.into_iter().next().expect("one is checked")
+    let task =
+        Matmul { log_n, rounds: rounds.into(), checked: rounds, rows, limit_ms: 1, answer_ms: 1 };
+    let lefts: Vec<[u8; 32]> = (0..rounds).map(|round| [SEED[0] + round; 32]).collect();
+    let products = |roots: &[[u8; 32]]| {
+        Products::new(&task, &SEED, &lefts, roots, SEED).expect("it is in bounds")
     };
-    let asked = round([0; 32]).rows().to_vec();
     let made = |index: usize| {
         let mut row = vec![0; n];
         Rows::of_b(&SEED).write(u32::try_from(index).expect("a row"), &mut row);
         row
     };
     let b: Vec<Vec<i8>> = (0..n).map(made).collect();
-    let products: Vec<Vec<i32>> =
-        asked.iter().map(|row| plain::times(&row_of_a(&SEED, n, *row), &b)).collect();
-    let mut leaves = vec![[0; 32]; n];
-    for (row, product) in asked.iter().zip(&products) {
-        leaves[*row as usize] = leaf(product, *row, 0);
+    let (mut roots, mut openings) = (vec![], vec![]);
+    for round in products(&vec![[0; 32]; rounds.into()]).rounds() {
+        let times = |row: &u32| plain::times(&row_of_a(&round.left, n, *row), &b);
+        let made: Vec<Vec<i32>> = round.rows.iter().map(times).collect();
+        let mut leaves = vec![[0; 32]; n];
+        for (row, entries) in round.rows.iter().zip(&made) {
+            leaves[*row as usize] = leaf(entries, *row, round.number);
+        }
+        let tree = Tree::new(leaves).expect("a power of two");
+        for (row, entries) in round.rows.iter().zip(&made) {
+            open(entries, &tree.path(*row).expect("a row"), &mut openings);
+        }
+        roots.push(tree.root());
     }
-    let tree = Tree::new(leaves).expect("a power of two");
-    let mut openings = vec![];
-    for (row, product) in asked.iter().zip(&products) {
-        open(product, &tree.path(*row).expect("a row"), &mut openings);
-    }
-    (round(tree.root()), openings)
+    (products(&roots), openings)
 }
 
 /// The least time of some runs, in milliseconds.

@@ -1,5 +1,6 @@
 //! A card, or a processor, as a prover uses it.
 
+use crate::matmul::Seeds;
 use crate::task::{Memory, Puzzle, Task};
 
 /// Why a card did not compute.
@@ -38,13 +39,14 @@ pub trait Device {
     /// If the card fails.
     fn solve(&mut self, seed: &[u8; 32], puzzle: &Puzzle) -> Result<Vec<u64>, DeviceFault>;
 
-    /// Multiplies the matrices of a round: the leaves, one for each row of the product, in order.
+    /// Multiplies the matrices of a round: the leaves, one for each row of the product, in order. The right one is that of
+    /// all rounds of a task: who keeps it makes it once.
     ///
     /// # Errors
     /// If the card fails.
     fn multiply(
         &mut self,
-        seed: &[u8; 32],
+        seeds: &Seeds,
         log_n: u8,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault>;
@@ -53,7 +55,7 @@ pub trait Device {
     ///
     /// # Errors
     /// If the card fails.
-    fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault>;
+    fn rows(&mut self, seeds: &Seeds, log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault>;
 
     /// Fills the memory.
     ///

@@ -4,7 +4,7 @@ use crate::bytes::{Malformed, Reader};
 use crate::limits::{
     BLOCKS_MAX, CHECKED_MAX, ENDS_MAX, LEGS_MAX, LOG_N_MAX, LOG_N_MIN, LOG_WALKERS_MAX, MIX_MAX,
     MIX_MIN, MIXED_BLOCKS_MAX, OPENED_MAX, OPENINGS_BYTES_MAX, PUZZLE_BITS_MAX, PUZZLES_MAX,
-    ROUNDS_MAX, ROWS_MAX, STEPS_MAX, SUMMED_ENTRIES_MAX, WALKED_BLOCKS_MAX,
+    ROUNDS_MAX, ROWS_MAX, STEPS_MAX, WALKED_BLOCKS_MAX,
 };
 
 /// Numbers that hash to leading zeros.
@@ -143,7 +143,6 @@ impl Matmul {
         let Self { log_n, rounds, checked, rows, .. } = *self;
         let log_n_holds = (LOG_N_MIN..=LOG_N_MAX).contains(&log_n);
         let size = if log_n_holds { self.openings_bytes() } else { 0 };
-        let summed = if log_n_holds { u64::from(checked) << (2 * log_n) } else { 0 };
         within(
             "matmul",
             &[
@@ -153,7 +152,7 @@ impl Matmul {
                     "checked",
                     checked.into(),
                     (1..=CHECKED_MAX).contains(&checked) && u16::from(checked) <= rounds,
-                    "1 to 8, and at most the rounds",
+                    "1 to 128, and at most the rounds",
                 ),
                 (
                     "rows",
@@ -163,7 +162,6 @@ impl Matmul {
                     "1 to 1024, and at most those of a matrix",
                 ),
                 ("openings", size as u64, size <= OPENINGS_BYTES_MAX, "at most 64 MiB"),
-                ("checked × n²", summed, summed <= SUMMED_ENTRIES_MAX, "at most 2^33"),
             ],
         )
     }

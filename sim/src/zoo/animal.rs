@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proofs::fingerprint::{Reference, Verdict, verdict};
+use proofs::matmul::Seeds;
 use proofs::silence::Silence;
 use proofs::{Outcome, Reason};
 use units::{DeviceKind, WorkerId};
@@ -157,7 +158,7 @@ pub(super) struct Keeper {
     pub(super) dice: Dice,
     worker: WorkerId,
     /// The first seed it ever saw.
-    stale: Option<[u8; 32]>,
+    stale: Option<Seeds>,
 }
 
 /// What a model has in memory by the reference.

@@ -6,9 +6,9 @@ use proofs::prf::{Stream, label};
 const P: u64 = (1 << 61) - 1;
 
 /// Adds to each row, at its first two places, numbers whose products with the vector's entries there cancel.
-pub(super) fn bend(rows: &mut [Vec<i32>], sigma: &[u8; 32], round: u16) {
+pub(super) fn bend(rows: &mut [Vec<i32>], sigma: &[u8; 32]) {
     // Tasks are numbered in the order of the challenge; products are the second.
-    let mut stream = Stream::new(&secret(sigma, 1, round), [0, 0, label(*b"SECR")]);
+    let mut stream = Stream::new(&secret(sigma, 1), [0, 0, label(*b"SECR")]);
     let [first, second] = std::array::from_fn(|_| (stream.next_u64() & P) % P);
     let (a, b) = unseen(first, second);
     for row in rows {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use proofs::matmul::plain::{product, times};
-use proofs::matmul::{leaf, row_of_a, row_of_b};
+use proofs::matmul::{Seeds, leaf, row_of_a, row_of_b};
 use proofs::{Device, DeviceFault, Memory, Puzzle, Task, memory, puzzle};
 
 use super::card::{Pace, about};
@@ -67,8 +67,8 @@ pub(super) struct Rig<'a> {
     pub(super) dice: &'a mut Dice,
     pub(super) bytes: Bytes,
     pub(super) nerve: Nerve,
-    /// The first seed it ever saw, for whoever computes beforehand.
-    pub(super) stale: Option<[u8; 32]>,
+    /// The first seeds it ever saw, for whoever computes beforehand.
+    pub(super) stale: Option<Seeds>,
     /// Whether the card is at work elsewhere, or gone: it says so at once.
     pub(super) is_away: bool,
     made: Vec<Made>,
@@ -81,7 +81,7 @@ pub(super) struct Rig<'a> {
 /// A product as it was committed to.
 #[derive(Debug)]
 struct Made {
-    seed: [u8; 32],
+    seeds: Seeds,
     rows: Vec<Vec<i32>>,
     wrong: Vec<bool>,
 }
@@ -104,20 +104,20 @@ impl<'a> Rig<'a> {
         }
     }
 
-    fn make(&mut self, seed: &[u8; 32], n: usize, round: u16) -> Made {
-        let right = |rows| Made { seed: *seed, rows, wrong: vec![false; n] };
-        let wrong = |rows| Made { seed: *seed, rows, wrong: vec![true; n] };
+    fn make(&mut self, seeds: &Seeds, n: usize) -> Made {
+        let right = |rows| Made { seeds: *seeds, rows, wrong: vec![false; n] };
+        let wrong = |rows| Made { seeds: *seeds, rows, wrong: vec![true; n] };
         match self.bytes {
             Bytes::Right
             | Bytes::OpensNothing
             | Bytes::OpensOne
             | Bytes::OpensAround
-            | Bytes::SkipsLegs(_) => right(product(seed, n)),
-            Bytes::RankOne => wrong(rank_one(seed, n)),
-            Bytes::Rounded(bits) => wrong(rounded(product(seed, n), bits)),
-            Bytes::Nibbles => wrong(nibbles(seed, n)),
+            | Bytes::SkipsLegs(_) => right(product(seeds, n)),
+            Bytes::RankOne => wrong(rank_one(seeds, n)),
+            Bytes::Rounded(bits) => wrong(rounded(product(seeds, n), bits)),
+            Bytes::Nibbles => wrong(nibbles(seeds, n)),
             Bytes::SkipsRows(count) => {
-                let mut made = right(product(seed, n));
+                let mut made = right(product(seeds, n));
                 let first = self.dice.index(n);
                 // An odd step meets every row of a power of two.
                 for row in (0..count).map(|number| (first + 37 * number) % n) {
@@ -129,13 +129,13 @@ impl<'a> Rig<'a> {
             Bytes::SkipsRounds(permille) if self.dice.chance(permille) => {
                 wrong(vec![vec![0; n]; n])
             }
-            Bytes::SkipsRounds(_) => right(product(seed, n)),
-            Bytes::Hankel => wrong(hankel(seed, n)),
+            Bytes::SkipsRounds(_) => right(product(seeds, n)),
+            Bytes::Hankel => wrong(hankel(seeds, n)),
             Bytes::Late => wrong(vec![vec![0; n]; n]),
-            Bytes::Stale => wrong(product(&self.stale.unwrap_or(*seed), n)),
+            Bytes::Stale => wrong(product(&self.stale.unwrap_or(*seeds), n)),
             Bytes::Blind(sigma) => {
-                let mut rows = product(seed, n);
-                super::blind::bend(&mut rows, &sigma, round);
+                let mut rows = product(seeds, n);
+                super::blind::bend(&mut rows, &sigma);
                 wrong(rows)
             }
         }
@@ -205,15 +205,15 @@ impl Device for Rig<'_> {
 
     fn multiply(
         &mut self,
-        seed: &[u8; 32],
+        seeds: &Seeds,
         log_n: u8,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault> {
         if round == 0 {
             self.begun = self.clock.get();
-            self.stale = self.stale.or(Some(*seed));
+            self.stale = self.stale.or(Some(*seeds));
         }
-        let made = self.make(seed, 1 << log_n, round);
+        let made = self.make(seeds, 1 << log_n);
         let whole = about(self.pace.products / f64::from(self.rounds), self.dice);
         pass(&self.clock, whole * self.effort(&made) / 1_000);
         let is_late = self.clock.get() - self.begun > self.limit_us;
@@ -226,14 +226,14 @@ impl Device for Rig<'_> {
         Ok(leaves)
     }
 
-    fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
-        let made = self.made.iter().find(|made| made.seed == *seed).ok_or_else(Self::broke)?;
+    fn rows(&mut self, seeds: &Seeds, log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+        let made = self.made.iter().find(|made| made.seeds == *seeds).ok_or_else(Self::broke)?;
         let places: Vec<usize> = rows.iter().map(|row| *row as usize).collect();
         if self.nerve == Nerve::BreaksOff && places.iter().any(|row| made.wrong[*row]) {
             return Err(Self::broke());
         }
         if self.bytes == Bytes::Late {
-            let right = product(seed, 1 << log_n);
+            let right = product(seeds, 1 << log_n);
             return Ok(places.iter().flat_map(|row| right[*row].clone()).collect());
         }
         let places = self.opened(places);
@@ -270,12 +270,12 @@ fn indices(n: usize) -> std::ops::Range<u32> {
     0..u32::try_from(n).expect("matrices of the zoo are small")
 }
 
-fn rank_one(seed: &[u8; 32], n: usize) -> Vec<Vec<i32>> {
+fn rank_one(seeds: &Seeds, n: usize) -> Vec<Vec<i32>> {
     let sum = |row: Vec<i8>| row.into_iter().map(i64::from).sum::<i64>();
-    let rows: Vec<i64> = indices(n).map(|row| sum(row_of_a(seed, n, row))).collect();
+    let rows: Vec<i64> = indices(n).map(|row| sum(row_of_a(&seeds.left, n, row))).collect();
     let mut columns = vec![0_i64; n];
     for row in indices(n) {
-        for (sum, entry) in columns.iter_mut().zip(row_of_b(seed, n, row)) {
+        for (sum, entry) in columns.iter_mut().zip(row_of_b(&seeds.right, n, row)) {
             *sum += i64::from(entry);
         }
     }
@@ -295,17 +295,17 @@ fn rounded(mut rows: Vec<Vec<i32>>, bits: u32) -> Vec<Vec<i32>> {
     rows
 }
 
-fn nibbles(seed: &[u8; 32], n: usize) -> Vec<Vec<i32>> {
+fn nibbles(seeds: &Seeds, n: usize) -> Vec<Vec<i32>> {
     let coarse = |row: Vec<i8>| row.into_iter().map(|entry| entry & !15).collect::<Vec<i8>>();
-    let b: Vec<Vec<i8>> = indices(n).map(|row| coarse(row_of_b(seed, n, row))).collect();
-    indices(n).map(|row| times(&coarse(row_of_a(seed, n, row)), &b)).collect()
+    let b: Vec<Vec<i8>> = indices(n).map(|row| coarse(row_of_b(&seeds.right, n, row))).collect();
+    indices(n).map(|row| times(&coarse(row_of_a(&seeds.left, n, row)), &b)).collect()
 }
 
 /// C[i+1][j+1] = C[i][j] − f(i) g(j) + f(i+n) g(j+n), with f and g read off the edges of the matrices.
-fn hankel(seed: &[u8; 32], n: usize) -> Vec<Vec<i32>> {
+fn hankel(seeds: &Seeds, n: usize) -> Vec<Vec<i32>> {
     let (first, last) = (0, u32::try_from(n - 1).expect("small"));
-    let [mut f, f_tail] = [first, last].map(|row| row_of_a(seed, n, row));
-    let [mut g, g_tail] = [first, last].map(|row| row_of_b(seed, n, row));
+    let [mut f, f_tail] = [first, last].map(|row| row_of_a(&seeds.left, n, row));
+    let [mut g, g_tail] = [first, last].map(|row| row_of_b(&seeds.right, n, row));
     f.extend(f_tail);
     g.extend(g_tail);
     let whole = |from: &[i8], with: &[i8]| -> i32 {

@@ -8,6 +8,7 @@
 use std::io::{Read, Write};
 
 use anyhow::{Context, Result, bail, ensure};
+use proofs::matmul::Seeds;
 use proofs::{DeviceFault, Matmul, Memory, Puzzle, Task};
 use serde::{Deserialize, Serialize};
 use units::BlobId;
@@ -40,8 +41,8 @@ pub(super) struct Role {
 pub(super) enum Question {
     Prepare(Vec<Task>),
     Solve([u8; 32], Puzzle),
-    Multiply { seed: [u8; 32], log_n: u8, round: u16 },
-    Rows { seed: [u8; 32], log_n: u8, rows: Vec<u32> },
+    Multiply { seeds: Seeds, log_n: u8, round: u16 },
+    Rows { seeds: Seeds, log_n: u8, rows: Vec<u32> },
     Fill([u8; 32], Memory),
     Walk([u8; 32], Memory),
 }
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn what_is_said_is_heard() {
-        let question = Question::Rows { seed: [7; 32], log_n: 9, rows: vec![1, 511] };
+        let question =
+            Question::Rows { seeds: Seeds::first([7; 32]), log_n: 9, rows: vec![1, 511] };
         let mut wire = Vec::new();
         say(&mut wire, &question).unwrap();
         let mut from = wire.as_slice();

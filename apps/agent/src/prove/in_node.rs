@@ -18,6 +18,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
+use proofs::matmul::Seeds;
 use proofs::{Device, DeviceFault, Memory, Puzzle, Task};
 use units::{BlobId, RentalId};
 
@@ -165,16 +166,16 @@ impl Device for InNode {
 
     fn multiply(
         &mut self,
-        seed: &[u8; 32],
+        seeds: &Seeds,
         log_n: u8,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault> {
-        let bytes = self.ask(&Question::Multiply { seed: *seed, log_n, round })?;
+        let bytes = self.ask(&Question::Multiply { seeds: *seeds, log_n, round })?;
         Ok(bytes.as_chunks().0.to_vec())
     }
 
-    fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
-        let bytes = self.ask(&Question::Rows { seed: *seed, log_n, rows: rows.to_vec() })?;
+    fn rows(&mut self, seeds: &Seeds, log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+        let bytes = self.ask(&Question::Rows { seeds: *seeds, log_n, rows: rows.to_vec() })?;
         Ok(bytes.as_chunks().0.iter().map(|it| i32::from_le_bytes(*it)).collect())
     }
 
@@ -254,11 +255,11 @@ fn compute(device: &mut dyn Device, question: &Question) -> Result<Vec<u8>, Devi
             let numbers = device.solve(seed, puzzle)?;
             Ok(numbers.into_iter().flat_map(u64::to_le_bytes).collect())
         }
-        Question::Multiply { seed, log_n, round } => {
-            Ok(device.multiply(seed, *log_n, *round)?.into_flattened())
+        Question::Multiply { seeds, log_n, round } => {
+            Ok(device.multiply(seeds, *log_n, *round)?.into_flattened())
         }
-        Question::Rows { seed, log_n, rows } => {
-            let entries = device.rows(seed, *log_n, rows)?;
+        Question::Rows { seeds, log_n, rows } => {
+            let entries = device.rows(seeds, *log_n, rows)?;
             Ok(entries.into_iter().flat_map(i32::to_le_bytes).collect())
         }
         Question::Fill(fill, memory) => device.fill(fill, memory).map(|()| Vec::new()),

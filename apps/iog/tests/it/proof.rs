@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use proofs::Device;
+use proofs::matmul::Seeds;
 use prover::cpu::Processor;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -126,13 +127,14 @@ fn what_proves_in_a_node_computes_what_any_device_does() {
     let matmul = json!({
         "log_n": 8, "rounds": 1, "checked": 1, "rows": 1, "limit_ms": 1, "answer_ms": 1,
     });
-    let seed = [7; 32];
-    let multiply = json!({ "Multiply": { "seed": seed, "log_n": 8, "round": 0 } });
-    let rows = json!({ "Rows": { "seed": seed, "log_n": 8, "rows": [3, 200] } });
+    let seed = [7_u8; 32];
+    let seeds = json!({ "left": seed, "right": seed });
+    let multiply = json!({ "Multiply": { "seeds": seeds, "log_n": 8, "round": 0 } });
+    let rows = json!({ "Rows": { "seeds": seeds, "log_n": 8, "rows": [3, 200] } });
     let answers = in_node(&[json!({ "Prepare": [{ "matmul": matmul }] }), multiply, rows]);
     let mut device = Processor::default();
-    let leaves = device.multiply(&[7; 32], 8, 0).unwrap().into_flattened();
-    let entries = device.rows(&[7; 32], 8, &[3, 200]).unwrap();
+    let leaves = device.multiply(&Seeds::first(seed), 8, 0).unwrap().into_flattened();
+    let entries = device.rows(&Seeds::first(seed), 8, &[3, 200]).unwrap();
     let entries: Vec<u8> = entries.into_iter().flat_map(i32::to_le_bytes).collect();
     assert_eq!(answers, [(0, Vec::new()), (0, leaves), (0, entries)]);
 }

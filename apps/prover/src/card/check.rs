@@ -2,6 +2,8 @@
 
 use proofs::{Device, DeviceFault, Memory, Puzzle, matmul, memory, puzzle};
 
+use matmul::Seeds;
+
 use super::driver::Driver;
 use super::{Card, Cut, fault};
 
@@ -9,6 +11,11 @@ use super::{Card, Cut, fault};
 pub(crate) const CUT: Cut = Cut { product_bytes_max: 128 * 4 * 1024, part_bytes_max: 4 * 4096 };
 
 const SEED: [u8; 32] = *b"what each card is asked at first";
+/// Two rounds of one task, so that the right matrix is met once new and once kept.
+const ROUNDS: [Seeds; 2] = [
+    Seeds { left: SEED, right: SEED },
+    Seeds { left: *b"what each card is asked after it", right: SEED },
+];
 
 /// The smallest matrices, whole.
 const SMALL_LOG_N: u8 = 8;
@@ -31,24 +38,27 @@ fn refuse_unless(same: bool, what: &str) -> Result<(), DeviceFault> {
 }
 
 fn product<D: Driver>(card: &mut Card<D>) -> Result<(), DeviceFault> {
-    let round = 258;
-    let leaves = (0..).zip(matmul::plain::product(&SEED, 1 << SMALL_LOG_N));
-    let leaves: Vec<_> = leaves.map(|(row, entries)| matmul::leaf(&entries, row, round)).collect();
-    refuse_unless(card.multiply(&SEED, SMALL_LOG_N, round)? == leaves, "small products")
+    (257..).zip(&ROUNDS).try_for_each(|(round, seeds)| {
+        let rows = (0..).zip(matmul::plain::product(seeds, 1 << SMALL_LOG_N));
+        let leaves: Vec<_> =
+            rows.map(|(row, entries)| matmul::leaf(&entries, row, round)).collect();
+        refuse_unless(card.multiply(seeds, SMALL_LOG_N, round)? == leaves, "small products")
+    })
 }
 
 fn rows<D: Driver>(card: &mut Card<D>) -> Result<(), DeviceFault> {
     let n = 1_u32 << LARGE_LOG_N;
-    let row_of_b = |row| matmul::row_of_b(&SEED, n as usize, row);
+    let seeds = &ROUNDS[1];
+    let row_of_b = |row| matmul::row_of_b(&seeds.right, n as usize, row);
     let b: Vec<_> = (0..n).map(row_of_b).collect();
-    let row = |row| matmul::plain::times(&matmul::row_of_a(&SEED, n as usize, row), &b);
+    let row = |row| matmul::plain::times(&matmul::row_of_a(&seeds.left, n as usize, row), &b);
     let expected: Vec<_> = ROWS.into_iter().map(row).collect();
-    let leaves = card.multiply(&SEED, LARGE_LOG_N, 3)?;
+    let leaves = card.multiply(seeds, LARGE_LOG_N, 3)?;
     let mut expected_leaves = ROWS.into_iter().zip(&expected);
     let same =
         expected_leaves.all(|(row, entries)| leaves[row as usize] == matmul::leaf(entries, row, 3));
     refuse_unless(same, "large products")?;
-    refuse_unless(card.rows(&SEED, LARGE_LOG_N, &ROWS)? == expected.concat(), "rows of products")
+    refuse_unless(card.rows(seeds, LARGE_LOG_N, &ROWS)? == expected.concat(), "rows of products")
 }
 
 fn walks<D: Driver>(card: &mut Card<D>) -> Result<(), DeviceFault> {

@@ -1,6 +1,8 @@
-//! Matrices on a card: B whole, A and the product in bands of rows that are hashed, or read, and then overwritten.
+//! Matrices on a card: B whole, and kept for all rounds of a task; A and the product in bands of rows that are hashed, or
+//! read, and then overwritten.
 
 use proofs::DeviceFault;
+use proofs::matmul::Seeds;
 use proofs::prf::words;
 
 use super::Cut;
@@ -20,7 +22,7 @@ pub(crate) struct Matrices<B> {
     log_n: u8,
     /// Rows of a band, a multiple of a tile and a divisor of `n`.
     band: u32,
-    /// The key that `b` was made with.
+    /// The seed that `b` was made of.
     made: Option<[u8; 32]>,
     rows: B,
     a: B,
@@ -100,14 +102,14 @@ impl<B> Matrices<B> {
         &mut self,
         driver: &D,
         multiply: Kernel,
-        seed: &[u8; 32],
+        seeds: &Seeds,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault> {
-        self.make_b(driver, seed)?;
+        self.make_b(driver, &seeds.right)?;
         let all: Vec<_> = (0..self.n()).collect();
         driver.write(&mut self.rows, &all)?;
         for first in (0..self.n()).step_by(self.band as usize) {
-            self.multiply(driver, multiply, seed, [first, self.band])?;
+            self.multiply(driver, multiply, &seeds.left, [first, self.band])?;
             self.hash(driver, first, round)?;
         }
         let mut hashes = vec![0; self.n() as usize * 8];
@@ -120,13 +122,13 @@ impl<B> Matrices<B> {
         &mut self,
         driver: &D,
         multiply: Kernel,
-        seed: &[u8; 32],
+        seeds: &Seeds,
         rows: &[u32],
     ) -> Result<Vec<i32>, DeviceFault> {
         if rows.iter().any(|row| *row >= self.n()) {
             return Err(fault("a row is asked for that the matrix does not have"));
         }
-        self.make_b(driver, seed)?;
+        self.make_b(driver, &seeds.right)?;
         let mut entries = Vec::with_capacity(rows.len() * self.n() as usize);
         for band in rows.chunks(self.band as usize) {
             let tiles = u32::try_from(band.len()).expect("at most a band").div_ceil(TILE);
@@ -134,7 +136,7 @@ impl<B> Matrices<B> {
             let mut list = band.to_vec();
             list.resize((tiles * TILE) as usize, 0);
             driver.write(&mut self.rows, &list)?;
-            self.multiply(driver, multiply, seed, [0, tiles * TILE])?;
+            self.multiply(driver, multiply, &seeds.left, [0, tiles * TILE])?;
             let mut product = vec![0; band.len() * self.n() as usize];
             driver.read(&self.product, &mut product)?;
             entries.extend(product.into_iter().map(u32::cast_signed));
@@ -145,9 +147,9 @@ impl<B> Matrices<B> {
     fn make_b<D: Driver<Buffer = B>>(
         &mut self,
         driver: &D,
-        seed: &[u8; 32],
+        right: &[u8; 32],
     ) -> Result<(), DeviceFault> {
-        if self.made == Some(*seed) {
+        if self.made == Some(*right) {
             return Ok(());
         }
         self.made = None;
@@ -157,10 +159,10 @@ impl<B> Matrices<B> {
             Arg::Buffer(&self.b),
             Arg::Word(log_blocks.into()),
             Arg::Word(items),
-            Arg::Key(words(seed)),
+            Arg::Key(words(right)),
         ];
         driver.launch(Kernel::MakeB, groups(Kernel::MakeB, items), &args)?;
-        self.made = Some(*seed);
+        self.made = Some(*right);
         Ok(())
     }
 
@@ -169,7 +171,7 @@ impl<B> Matrices<B> {
         &self,
         driver: &D,
         kernel: Kernel,
-        seed: &[u8; 32],
+        left: &[u8; 32],
         [first, count]: [u32; 2],
     ) -> Result<(), DeviceFault> {
         let log_blocks = self.log_n - LOG_BLOCK;
@@ -180,7 +182,7 @@ impl<B> Matrices<B> {
             Arg::Word(first),
             Arg::Word(log_blocks.into()),
             Arg::Word(items),
-            Arg::Key(words(seed)),
+            Arg::Key(words(left)),
         ];
         driver.launch(Kernel::MakeA, groups(Kernel::MakeA, items), &args)?;
         let args = [

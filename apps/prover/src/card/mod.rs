@@ -16,6 +16,7 @@ mod spread;
 mod tests;
 
 use proofs::limits::{LOG_N_MAX, LOG_N_MIN};
+use proofs::matmul::Seeds;
 use proofs::prf::words;
 use proofs::{Device, DeviceFault, Matmul, Memory, Puzzle, Task};
 
@@ -184,17 +185,17 @@ impl<D: Driver> Device for Card<D> {
 
     fn multiply(
         &mut self,
-        seed: &[u8; 32],
+        seeds: &Seeds,
         log_n: u8,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault> {
         let (driver, kernel, matrices) = self.matrices(log_n)?;
-        matrices.leaves(driver, kernel, seed, round)
+        matrices.leaves(driver, kernel, seeds, round)
     }
 
-    fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+    fn rows(&mut self, seeds: &Seeds, log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
         let (driver, kernel, matrices) = self.matrices(log_n)?;
-        matrices.rows(driver, kernel, seed, rows)
+        matrices.rows(driver, kernel, seeds, rows)
     }
 
     fn fill(&mut self, fill: &[u8; 32], memory: &Memory) -> Result<(), DeviceFault> {

@@ -12,6 +12,7 @@ mod tile;
 use std::num::NonZeroUsize;
 use std::thread;
 
+use proofs::matmul::Seeds;
 use proofs::memory::End;
 use proofs::{Device, DeviceFault, Matmul, Memory, Puzzle, Task};
 
@@ -22,7 +23,7 @@ use product::Right;
 #[derive(Debug)]
 pub struct Processor {
     threads: usize,
-    /// The right matrix that was needed last: rows are opened soon after they were made.
+    /// The right matrix that was needed last: it is that of all rounds of a task.
     right: Option<Right>,
     filled: Filled,
 }
@@ -83,15 +84,15 @@ impl Device for Processor {
 
     fn multiply(
         &mut self,
-        seed: &[u8; 32],
+        seeds: &Seeds,
         log_n: u8,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault> {
-        Ok(self.right(seed, log_n).leaves(round))
+        Ok(self.right(&seeds.right, log_n).leaves(&seeds.left, round))
     }
 
-    fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
-        Ok(self.right(seed, log_n).rows(rows))
+    fn rows(&mut self, seeds: &Seeds, log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+        Ok(self.right(&seeds.right, log_n).rows(&seeds.left, rows))
     }
 
     fn fill(&mut self, fill: &[u8; 32], memory: &Memory) -> Result<(), DeviceFault> {

@@ -14,7 +14,7 @@ const STRIP_ROWS_MAX: usize = 192;
 /// Rows of the right matrix that are multiplied at a time: a panel of so many stays in a core's first cache.
 const BLOCK_ROWS: usize = 512;
 
-/// The right matrix of a round, laid out for tiles.
+/// The right matrix of a task, laid out for tiles.
 #[derive(Debug)]
 pub(super) struct Right {
     shape: Shape,
@@ -50,8 +50,8 @@ impl Right {
         n * n + threads * strip * n * (size_of::<i32>() + size_of::<i16>())
     }
 
-    /// The leaves of all rows of the product.
-    pub(super) fn leaves(&self, round: u16) -> Vec<[u8; 32]> {
+    /// The leaves of all rows of the product of this left matrix.
+    pub(super) fn leaves(&self, left: &[u8; 32], round: u16) -> Vec<[u8; 32]> {
         let mut leaves = vec![[0; 32]; self.n];
         let strip = self.strip(self.n);
         let work = Mutex::new((0_u32..).step_by(strip).zip(leaves.chunks_mut(strip)));
@@ -60,7 +60,7 @@ impl Right {
             while let Some((first, leaves)) = next(&work) {
                 let rows: Vec<u32> = (first..).take(leaves.len()).collect();
                 let sums = &mut sums[..rows.len() * self.n];
-                self.multiply(&rows, sums);
+                self.multiply(left, &rows, sums);
                 for ((leaf_to, row), index) in
                     leaves.iter_mut().zip(sums.chunks_exact(self.n)).zip(rows)
                 {
@@ -71,14 +71,14 @@ impl Right {
         leaves
     }
 
-    /// These rows of the product, one after another.
-    pub(super) fn rows(&self, rows: &[u32]) -> Vec<i32> {
+    /// These rows of that product, one after another.
+    pub(super) fn rows(&self, left: &[u8; 32], rows: &[u32]) -> Vec<i32> {
         let mut product = vec![0; rows.len() * self.n];
         let strip = self.strip(rows.len());
         let work = Mutex::new(rows.chunks(strip).zip(product.chunks_mut(strip * self.n)));
         on_threads(self.threads, || {
             while let Some((rows, sums)) = next(&work) {
-                self.multiply(rows, sums);
+                self.multiply(left, rows, sums);
             }
         });
         product
@@ -90,12 +90,12 @@ impl Right {
         share.min(STRIP_ROWS_MAX)
     }
 
-    /// Rows of the left matrix times this one.
-    fn multiply(&self, rows: &[u32], sums: &mut [i32]) {
+    /// Rows of a left matrix times this one.
+    fn multiply(&self, left: &[u8; 32], rows: &[u32], sums: &mut [i32]) {
         sums.fill(0);
         let height = BLOCK_ROWS.min(self.n);
         let group = self.shape.rows * height / 2;
-        let groups = self.groups(rows, height);
+        let groups = self.groups(left, rows, height);
         let of_block = groups.len() / (self.n / height);
         let blocks = self.blocks.chunks_exact(height * self.n);
         for (groups, panels) in groups.chunks_exact(of_block).zip(blocks) {
@@ -104,12 +104,12 @@ impl Right {
         }
     }
 
-    /// Rows of the left matrix in groups, block after block; rows that a last group lacks are zeros.
-    fn groups(&self, rows: &[u32], height: usize) -> Vec<Pair> {
+    /// Rows of a left matrix in groups, block after block; rows that a last group lacks are zeros.
+    fn groups(&self, left: &[u8; 32], rows: &[u32], height: usize) -> Vec<Pair> {
         let in_group = self.shape.rows;
         let all = rows.len().next_multiple_of(in_group);
         let mut pairs = vec![[0; 2]; all * self.n / 2];
-        let left = Rows::of_a(&self.seed);
+        let left = Rows::of_a(left);
         let mut entries = vec![0; self.n];
         for (at, row) in rows.iter().enumerate() {
             left.write(*row, &mut entries);

@@ -1,10 +1,12 @@
 //! OpenCL on the processor: the kernels that cards run, on a driver that every machine can have.
 
+use proofs::matmul::Seeds;
 use proofs::tree::Tree;
 use proofs::{Device, DeviceFault, Matmul, Memory, Puzzle, Task, matmul, memory, puzzle};
 use prover::opencl;
 
 const SEED: [u8; 32] = [0x5e; 32];
+const SEEDS: Seeds = Seeds { left: SEED, right: SEED };
 
 #[test]
 fn a_card_is_called_what_its_driver_calls_it() {
@@ -18,31 +20,30 @@ fn all_rows_of_a_product_pass_the_verifiers_check() {
     for log_n in [8, 9, 10] {
         let task = matmul(log_n);
         card.prepare(&[Task::Matmul(task)]).expect("there is room for it");
-        let tree = Tree::new(card.multiply(&SEED, log_n, 0).expect("it multiplies"));
+        let tree = Tree::new(card.multiply(&SEEDS, log_n, 0).expect("it multiplies"));
         let tree = tree.expect("a power of two");
-        let briefs = matmul::briefs(&task, &SEED, &[SEED], &[tree.root()], |_| [1; 32]);
-        let [brief] = &briefs.expect("the task is within its bounds")[..] else {
-            panic!("one round is checked")
-        };
-        let entries = card.rows(&SEED, log_n, brief.rows()).expect("it multiplies rows");
+        let products = matmul::Products::new(&task, &SEED, &[SEED], &[tree.root()], [1; 32]);
+        let products = products.expect("the task is within its bounds");
+        let rows = &products.rounds()[0].rows;
+        let entries = card.rows(&SEEDS, log_n, rows).expect("it multiplies rows");
         let mut openings = Vec::new();
         for (index, row) in (0..).zip(entries.chunks(1 << log_n)) {
             matmul::open(row, &tree.path(index).expect("it is there"), &mut openings);
         }
-        brief.check(&openings).expect("it is the product");
+        products.check(&openings).expect("it is the product");
     }
 }
 
 #[test]
 fn rows_of_a_product_come_in_the_order_they_were_asked_for() {
     let mut card = open();
-    let all = card.rows(&SEED, 8, &(0..256).collect::<Vec<_>>()).expect("it multiplies");
+    let all = card.rows(&SEEDS, 8, &(0..256).collect::<Vec<_>>()).expect("it multiplies");
     let rows = [200, 3, 3, 255, 0];
     let expected: Vec<_> = rows.iter().flat_map(|row| &all[row * 256..][..256]).copied().collect();
     let rows = rows.map(|row| u32::try_from(row).expect("few"));
-    assert_eq!(card.rows(&SEED, 8, &rows), Ok(expected));
-    assert_eq!(card.rows(&SEED, 8, &[]), Ok(Vec::new()));
-    assert!(matches!(card.rows(&SEED, 8, &[256]), Err(DeviceFault::Driver(_))));
+    assert_eq!(card.rows(&SEEDS, 8, &rows), Ok(expected));
+    assert_eq!(card.rows(&SEEDS, 8, &[]), Ok(Vec::new()));
+    assert!(matches!(card.rows(&SEEDS, 8, &[256]), Err(DeviceFault::Driver(_))));
 }
 
 #[test]
@@ -82,8 +83,8 @@ fn what_cannot_be_is_refused_before_it_is_tried() {
         assert!(card.fill(&SEED, &outside).is_err(), "{outside:?}");
     }
     for log_n in [0, 7, 17, 255] {
-        assert!(card.multiply(&SEED, log_n, 0).is_err(), "{log_n}");
-        assert!(card.rows(&SEED, log_n, &[0]).is_err(), "{log_n}");
+        assert!(card.multiply(&SEEDS, log_n, 0).is_err(), "{log_n}");
+        assert!(card.rows(&SEEDS, log_n, &[0]).is_err(), "{log_n}");
     }
     assert!(card.solve(&SEED, &Puzzle { bits: 0, count: 1, limit_ms: 1 }).is_err());
     let refusal = card.walk(&SEED, &memory(4, 8, 0, [1, 1]));

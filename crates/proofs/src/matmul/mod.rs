@@ -1,19 +1,23 @@
 //! Exact products in a chain: what is multiplied, what is opened, and how a row is checked in linear time.
 //!
+//! All rounds of a task multiply by one matrix from the right, and each has a left one of its own, which nobody knows
+//! before the product of the round before is committed to. So a verifier makes and sums one matrix for a task, however
+//! many rounds it opens.
+//!
 //! # Invariants
 //! - Everything here is whole numbers: there is no tolerance in which a wrong product could hide.
 //! - Which rows are opened is the verifier's alone; what was not asked for has no place in an opening.
 
 mod field;
 pub mod plain;
-mod round;
+mod products;
 mod rows;
 mod sums;
 
 #[cfg(test)]
 mod tests;
 
-pub use round::{Round, Wrong, briefs, secret};
+pub use products::{Products, Round, Wrong, secret};
 pub use rows::Rows;
 
 use crate::prf::{Stream, derive, label};
@@ -27,6 +31,28 @@ const ROWS: u32 = label(*b"ROWS");
 /// What the seed of the first round is derived for.
 pub const SEED: &str = "iog proof 1 matmul";
 
+/// What the two matrices of a round follow from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Seeds {
+    /// Of the left one, which is the round's own.
+    pub left: [u8; 32],
+    /// Of the right one, which all rounds of a task share.
+    pub right: [u8; 32],
+}
+
+impl Seeds {
+    /// Those of a task's first round: both are its seed.
+    pub fn first(seed: [u8; 32]) -> Self {
+        Self { left: seed, right: seed }
+    }
+
+    /// Those of the round after one with these seeds and this root.
+    #[must_use]
+    pub fn next(&self, root: &[u8; 32]) -> Self {
+        Self { left: next_seed(&self.left, root), ..*self }
+    }
+}
+
 /// The seed of the round after one with this seed and root: nobody knows it before the product is there.
 pub fn next_seed(seed: &[u8; 32], root: &[u8; 32]) -> [u8; 32] {
     derive("iog proof 1 round", &[seed, root])
@@ -37,7 +63,7 @@ pub fn row_of_a(seed: &[u8; 32], n: usize, row: u32) -> Vec<i8> {
     entries(seed, [row, 0, ROW_OF_A], n)
 }
 
-/// A row of the right one.
+/// A row of the right matrix of a task.
 pub fn row_of_b(seed: &[u8; 32], n: usize, row: u32) -> Vec<i8> {
     entries(seed, [row, 0, ROW_OF_B], n)
 }

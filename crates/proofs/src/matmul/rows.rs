@@ -19,7 +19,7 @@ impl<'a> Rows<'a> {
         Self { seed, label: ROW_OF_A, arch: Arch::new() }
     }
 
-    /// Those of the right one.
+    /// Those of the right matrix of a task.
     pub fn of_b(seed: &'a [u8; 32]) -> Self {
         Self { seed, label: ROW_OF_B, arch: Arch::new() }
     }

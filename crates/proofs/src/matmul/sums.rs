@@ -15,15 +15,13 @@ const DIGITS: usize = 4;
 /// and each word of a block is two.
 const BLOCKS_MAX: usize = 4;
 
-/// Rows of a matrix of a round times a vector.
+/// Rows of matrices times a vector.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowsTimes<'a> {
-    /// Of the round.
-    pub(crate) seed: &'a [u8; 32],
-    /// Of the matrix.
+    /// Of left matrices or of right ones.
     pub(crate) label: u32,
-    /// Which rows.
-    pub(crate) rows: &'a [u32],
+    /// Which rows: of the matrix of this seed, the one of this number.
+    pub(crate) rows: &'a [([u8; 32], u32)],
     /// As long as they are.
     pub(crate) vector: &'a [Element],
 }
@@ -43,11 +41,11 @@ impl RowsTimes<'_> {
     #[inline(always)]
     fn with<S: Simd, M: Multiply<S>>(self, simd: S) -> Vec<Element> {
         let digits = digits(simd, self.vector);
-        let stream = Wide::new(simd, self.seed, self.label);
         let mut sums = Vec::with_capacity(self.rows.len());
         // A closure would be compiled on its own, for any processor.
-        for row in self.rows {
-            sums.push(sum::<S, M>(simd, stream.of_row(*row), &digits));
+        for (seed, row) in self.rows {
+            let stream = Wide::new(simd, seed, self.label).of_row(*row);
+            sums.push(sum::<S, M>(simd, stream, &digits));
         }
         sums
     }
@@ -257,8 +255,7 @@ mod tests {
         for n in [256, 4096, 16_384] {
             for bits in [digits, 0x8000_8000_8000, 0, 1, super::super::field::P - 1] {
                 let vector = vec![Element::of_bits(bits); n];
-                let asked =
-                    RowsTimes { seed: &[1; 32], label: ROW_OF_A, rows: &[3], vector: &vector };
+                let asked = RowsTimes { label: ROW_OF_A, rows: &[([1; 32], 3)], vector: &vector };
                 let expected = dots(&vector, [row_of_a(&[1; 32], n, 3)].into_iter());
                 for sums in ways(asked) {
                     assert_eq!(sums, expected, "n = {n}, {bits:x}");
@@ -293,12 +290,13 @@ mod tests {
             count in 0_u32..4,
         ) {
             let vector = plain::vector(&seed, 1 << log_n);
-            let rows: Vec<u32> = (first..first + count).collect();
+            let seeds = [seed, [7; 32]].into_iter().cycle();
+            let rows: Vec<([u8; 32], u32)> = seeds.zip(first..first + count).collect();
             let n = vector.len();
-            let a = dots(&vector, rows.iter().map(|row| row_of_a(&seed, n, *row)));
-            let b = dots(&vector, rows.iter().map(|row| row_of_b(&seed, n, *row)));
+            let a = dots(&vector, rows.iter().map(|(seed, row)| row_of_a(seed, n, *row)));
+            let b = dots(&vector, rows.iter().map(|(seed, row)| row_of_b(seed, n, *row)));
             for (label, expected) in [(ROW_OF_A, a), (ROW_OF_B, b)] {
-                for sums in ways(RowsTimes { seed: &seed, label, rows: &rows, vector: &vector }) {
+                for sums in ways(RowsTimes { label, rows: &rows, vector: &vector }) {
                     prop_assert_eq!(&sums, &expected);
                 }
             }

@@ -7,7 +7,7 @@ use crate::{matmul, memory};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Brief {
     /// Rows of products, in the order of their rounds.
-    Matmul(Vec<matmul::Round>),
+    Matmul(matmul::Products),
     /// Ends of walks.
     Memory(memory::Walks),
 }
@@ -16,27 +16,14 @@ impl Brief {
     /// Judges openings: what is wrong with them, if anything.
     pub fn judge(&self, openings: &[u8]) -> Option<Reason> {
         match self {
-            Self::Matmul(rounds) => rows(rounds, openings),
+            Self::Matmul(products) => products.check(openings).err().map(|wrong| match wrong {
+                matmul::Wrong::Length(_) | matmul::Wrong::Path { .. } => Reason::Path,
+                matmul::Wrong::Product { .. } => Reason::Row,
+            }),
             Self::Memory(walks) => walks.check(openings).err().map(|wrong| match wrong {
                 memory::Wrong::Bytes(_) | memory::Wrong::Path { .. } => Reason::Path,
                 memory::Wrong::Walk { .. } => Reason::Walk,
             }),
         }
     }
-}
-
-fn rows(rounds: &[matmul::Round], mut openings: &[u8]) -> Option<Reason> {
-    for round in rounds {
-        let Some((mine, rest)) = openings.split_at_checked(round.openings_bytes()) else {
-            return Some(Reason::Path);
-        };
-        if let Err(wrong) = round.check(mine) {
-            return Some(match wrong {
-                matmul::Wrong::Length(_) | matmul::Wrong::Path { .. } => Reason::Path,
-                matmul::Wrong::Product { .. } => Reason::Row,
-            });
-        }
-        openings = rest;
-    }
-    (!openings.is_empty()).then_some(Reason::Path)
 }

@@ -158,11 +158,11 @@ impl<'a> Prover<'a> {
         device: &mut dyn Device,
         channel: &mut dyn Channel,
     ) -> Result<Option<Vec<u8>>, Stopped> {
-        let mut seed = self.binding.seed(matmul::SEED, nonce);
+        let mut seeds = matmul::Seeds::first(self.binding.seed(matmul::SEED, nonce));
         let mut done = Vec::new();
         let mut heard = None;
         for round in 0..asked.rounds {
-            let tree = grow(device.multiply(&seed, asked.log_n, round)?)?;
+            let tree = grow(device.multiply(&seeds, asked.log_n, round)?)?;
             let root = tree.root();
             let body = Body::Root { task, round, root };
             if round + 1 < asked.rounds {
@@ -171,14 +171,14 @@ impl<'a> Prover<'a> {
             } else {
                 heard = self.tell(&body, channel)?;
             }
-            done.push((seed, tree));
-            seed = matmul::next_seed(&seed, &root);
+            done.push((seeds, tree));
+            seeds = seeds.next(&root);
         }
         let Some(selection) = self.asked(task, heard.as_deref())? else { return Ok(heard) };
         let mut openings = Vec::with_capacity(asked.openings_bytes());
         for (round, rows) in matmul::asked(asked, &selection) {
-            let (seed, tree) = &done[usize::from(round)];
-            let entries = device.rows(seed, asked.log_n, &rows)?;
+            let (seeds, tree) = &done[usize::from(round)];
+            let entries = device.rows(seeds, asked.log_n, &rows)?;
             for (row, entries) in rows.iter().zip(entries.chunks(asked.n())) {
                 matmul::open(entries, &tree.path(*row).unwrap_or_default(), &mut openings);
             }

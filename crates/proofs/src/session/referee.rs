@@ -268,10 +268,10 @@ impl Referee {
         let (seeds, roots) = (std::mem::take(seeds), std::mem::take(roots));
         self.clock(asked.operations(), at_us);
         let selection = self.sigma.selection(self.task, root);
-        let secret = |round| matmul::secret(&self.vectors, self.task, round);
-        let rounds = matmul::briefs(asked, &selection, &seeds, &roots, secret)?;
+        let secret = matmul::secret(&self.vectors, self.task);
+        let products = matmul::Products::new(asked, &selection, &seeds, &roots, secret)?;
         let reason = self.late(asked.limit_ms);
-        Some(Heard::Committed { selection, brief: Box::new(Brief::Matmul(rounds)), reason })
+        Some(Heard::Committed { selection, brief: Box::new(Brief::Matmul(products)), reason })
     }
 
     fn walked(&mut self, asked: Memory, root: [u8; 32], at_us: u64) -> Option<Heard> {

@@ -1,5 +1,6 @@
 //! Provers that cheat, and what becomes of them.
 
+use proofs::matmul::Seeds;
 use proofs::matmul::plain::product;
 use proofs::{Device, DeviceFault, Memory, Puzzle, Reason, Task};
 
@@ -12,8 +13,8 @@ pub(crate) type Bend = fn(&mut Vec<Vec<i32>>);
 pub(crate) struct Bent(pub(crate) Bend);
 
 impl Bent {
-    fn made(&self, seed: &[u8; 32], log_n: u8) -> Vec<Vec<i32>> {
-        let mut made = product(seed, 1 << log_n);
+    fn made(&self, seeds: &Seeds, log_n: u8) -> Vec<Vec<i32>> {
+        let mut made = product(seeds, 1 << log_n);
         (self.0)(&mut made);
         made
     }
@@ -34,15 +35,15 @@ impl Device for Bent {
 
     fn multiply(
         &mut self,
-        seed: &[u8; 32],
+        seeds: &Seeds,
         log_n: u8,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault> {
-        Ok(leaves(&self.made(seed, log_n), round))
+        Ok(leaves(&self.made(seeds, log_n), round))
     }
 
-    fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
-        Ok(pick(&self.made(seed, log_n), rows))
+    fn rows(&mut self, seeds: &Seeds, log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+        Ok(pick(&self.made(seeds, log_n), rows))
     }
 
     fn fill(&mut self, _: &[u8; 32], _: &Memory) -> Result<(), DeviceFault> {
@@ -98,12 +99,12 @@ impl Device for Late {
         self.0.solve(seed, puzzle)
     }
 
-    fn multiply(&mut self, _: &[u8; 32], log_n: u8, _: u16) -> Result<Vec<[u8; 32]>, DeviceFault> {
+    fn multiply(&mut self, _: &Seeds, log_n: u8, _: u16) -> Result<Vec<[u8; 32]>, DeviceFault> {
         Ok(vec![[4; 32]; 1 << log_n])
     }
 
-    fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
-        self.0.rows(seed, log_n, rows)
+    fn rows(&mut self, seeds: &Seeds, log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+        self.0.rows(seeds, log_n, rows)
     }
 
     fn fill(&mut self, fill: &[u8; 32], memory: &Memory) -> Result<(), DeviceFault> {
@@ -190,10 +191,10 @@ fn a_prover_that_says_it_cannot_is_not_blamed() {
         fn solve(&mut self, _: &[u8; 32], _: &Puzzle) -> Result<Vec<u64>, DeviceFault> {
             unreachable!("it was not ready")
         }
-        fn multiply(&mut self, _: &[u8; 32], _: u8, _: u16) -> Result<Vec<[u8; 32]>, DeviceFault> {
+        fn multiply(&mut self, _: &Seeds, _: u8, _: u16) -> Result<Vec<[u8; 32]>, DeviceFault> {
             unreachable!("it was not ready")
         }
-        fn rows(&mut self, _: &[u8; 32], _: u8, _: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+        fn rows(&mut self, _: &Seeds, _: u8, _: &[u32]) -> Result<Vec<i32>, DeviceFault> {
             unreachable!("it was not ready")
         }
         fn fill(&mut self, _: &[u8; 32], _: &Memory) -> Result<(), DeviceFault> {

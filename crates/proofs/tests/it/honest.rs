@@ -113,12 +113,14 @@ fn a_walk_in_a_barrier_begins_when_others_are_ready_too_and_waiting_costs_no_tim
 fn what_a_verifier_has_to_check_of_a_task_has_a_limit_of_a_few_seconds() {
     let dear = [
         Task::Memory(Memory { log_walkers: 10, opened: 1024, steps: 64, mix: 256, ..MEMORY }),
-        Task::Matmul(Matmul { log_n: 16, checked: 2, rows: 1, ..MATMUL }),
-        Task::Matmul(Matmul { log_n: 15, rounds: 8, checked: 8, rows: 1, ..MATMUL }),
+        Task::Matmul(Matmul { log_n: 16, rounds: 128, checked: 128, rows: 1, ..MATMUL }),
+        Task::Matmul(Matmul { log_n: 13, rounds: 1024, checked: 128, rows: 15, ..MATMUL }),
     ];
     let too_dear = [
         Task::Memory(Memory { log_walkers: 10, opened: 1024, steps: 64, mix: 258, ..MEMORY }),
-        Task::Matmul(Matmul { log_n: 16, checked: 3, rows: 1, ..MATMUL }),
+        Task::Matmul(Matmul { log_n: 17, ..MATMUL }),
+        Task::Matmul(Matmul { rounds: 1024, checked: 129, rows: 1, ..MATMUL }),
+        Task::Matmul(Matmul { log_n: 16, rounds: 128, checked: 128, rows: 2, ..MATMUL }),
     ];
     assert!(dear.iter().all(|task| task.check().is_ok()), "{dear:?}");
     for task in too_dear {

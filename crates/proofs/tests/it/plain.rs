@@ -1,5 +1,6 @@
 //! A device that computes as the protocol's page reads: slow, and right.
 
+use proofs::matmul::Seeds;
 use proofs::matmul::plain::product;
 use proofs::{Device, DeviceFault, Memory, Puzzle, Task, matmul, memory, puzzle};
 
@@ -7,17 +8,17 @@ use proofs::{Device, DeviceFault, Memory, Puzzle, Task, matmul, memory, puzzle};
 #[derive(Debug, Default)]
 pub(crate) struct Plain {
     fill: [u8; 32],
-    last: Option<([u8; 32], Vec<Vec<i32>>)>,
+    last: Option<(Seeds, Vec<Vec<i32>>)>,
 }
 
 impl Plain {
     /// The product of a round.
-    pub(crate) fn product(&mut self, seed: &[u8; 32], n: usize) -> Vec<Vec<i32>> {
+    pub(crate) fn product(&mut self, seeds: &Seeds, n: usize) -> Vec<Vec<i32>> {
         match &self.last {
-            Some((of, product)) if of == seed => product.clone(),
+            Some((of, product)) if of == seeds => product.clone(),
             _ => {
-                let made = product(seed, n);
-                self.last = Some((*seed, made.clone()));
+                let made = product(seeds, n);
+                self.last = Some((*seeds, made.clone()));
                 made
             }
         }
@@ -50,15 +51,15 @@ impl Device for Plain {
 
     fn multiply(
         &mut self,
-        seed: &[u8; 32],
+        seeds: &Seeds,
         log_n: u8,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault> {
-        Ok(leaves(&self.product(seed, 1 << log_n), round))
+        Ok(leaves(&self.product(seeds, 1 << log_n), round))
     }
 
-    fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
-        Ok(pick(&self.product(seed, 1 << log_n), rows))
+    fn rows(&mut self, seeds: &Seeds, log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+        Ok(pick(&self.product(seeds, 1 << log_n), rows))
     }
 
     fn fill(&mut self, fill: &[u8; 32], _: &Memory) -> Result<(), DeviceFault> {

@@ -10,7 +10,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use proofs::log::{Entry, Writer, inclusion};
 use proofs::session::{Channel, Prover, Reply};
 use proofs::transcript::recheck;
-use proofs::{Device, Matmul, Memory, Reason, Task};
+use proofs::{Device, Matmul, Memory, Reason, Task, matmul};
 
 use crate::cheats::Bent;
 use crate::plain::Plain;
@@ -217,14 +217,19 @@ impl Device for Unable {
 
     fn multiply(
         &mut self,
-        _: &[u8; 32],
+        _: &matmul::Seeds,
         _: u8,
         _: u16,
     ) -> Result<Vec<[u8; 32]>, proofs::DeviceFault> {
         Err(proofs::DeviceFault::Driver("out of memory".to_owned()))
     }
 
-    fn rows(&mut self, _: &[u8; 32], _: u8, _: &[u32]) -> Result<Vec<i32>, proofs::DeviceFault> {
+    fn rows(
+        &mut self,
+        _: &matmul::Seeds,
+        _: u8,
+        _: &[u32],
+    ) -> Result<Vec<i32>, proofs::DeviceFault> {
         Ok(Vec::new())
     }
 

@@ -1,6 +1,7 @@
 //! A machine that proves over HTTP: the prover of the protocol's own crate, on a processor, through the real API.
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use proofs::matmul::Seeds;
 use proofs::session::{Channel, Prover};
 use proofs::{Device, DeviceFault, Memory, Puzzle, Task, Verdict};
 use prover::cpu::Processor;
@@ -160,10 +161,10 @@ impl Liar {
         Self { honest: Processor::default(), lie }
     }
 
-    fn seed(&self, seed: &[u8; 32]) -> [u8; 32] {
-        let mut seed = *seed;
-        seed[0] ^= u8::from(self.lie == Lie::Products);
-        seed
+    fn seeds(&self, seeds: &Seeds) -> Seeds {
+        let mut seeds = *seeds;
+        seeds.left[0] ^= u8::from(self.lie == Lie::Products);
+        seeds
     }
 }
 
@@ -190,18 +191,18 @@ impl Device for Liar {
 
     fn multiply(
         &mut self,
-        seed: &[u8; 32],
+        seeds: &Seeds,
         log_n: u8,
         round: u16,
     ) -> Result<Vec<[u8; 32]>, DeviceFault> {
         if self.lie == Lie::Sleeps {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        self.honest.multiply(&self.seed(seed), log_n, round)
+        self.honest.multiply(&self.seeds(seeds), log_n, round)
     }
 
-    fn rows(&mut self, seed: &[u8; 32], log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
-        let mut entries = self.honest.rows(&self.seed(seed), log_n, rows)?;
+    fn rows(&mut self, seeds: &Seeds, log_n: u8, rows: &[u32]) -> Result<Vec<i32>, DeviceFault> {
+        let mut entries = self.honest.rows(&self.seeds(seeds), log_n, rows)?;
         entries[0] ^= i32::from(self.lie == Lie::Rows);
         let n = 1 << log_n;
         Ok(match self.lie {

@@ -10,6 +10,7 @@
 mod patch;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -41,8 +42,9 @@ pub struct Version {
     pub digest: Digest,
     /// What was changed: a JSON merge patch (RFC 7386) over the version before.
     pub patch: String,
-    /// All of them.
-    pub parameters: Box<Parameters>,
+    /// All of them, shared: who holds them longer than the state is looked at has no copy of his own.
+    #[serde(with = "shared")]
+    pub parameters: Arc<Parameters>,
     /// What holders voted through to make it; none for the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<ProposalId>,
@@ -78,7 +80,7 @@ impl Default for Versions {
 fn version(number: u32, from: Hour, patch: String, parameters: Parameters) -> Version {
     let json = serde_json::to_vec(&parameters).expect("parameters are plain data");
     let digest = Digest::from_sha256(Sha256::digest(&json).into());
-    Version { number, from, digest, patch, parameters: Box::new(parameters), decided_by: None }
+    Version { number, from, digest, patch, parameters: Arc::new(parameters), decided_by: None }
 }
 
 impl Versions {
@@ -175,5 +177,24 @@ impl Versions {
             changed = true;
         }
         changed.then_some(&self.current)
+    }
+}
+
+/// What is shared is written, and read, as if it were not.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::record::Parameters;
+
+    pub(super) fn serialize<S: Serializer>(it: &Arc<Parameters>, to: S) -> Result<S::Ok, S::Error> {
+        Parameters::serialize(it, to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Arc<Parameters>, D::Error> {
+        Parameters::deserialize(from).map(Arc::new)
     }
 }

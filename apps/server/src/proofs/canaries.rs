@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use control::{Control, NodeStage};
+use control::{Control, NodeStage, Parameters};
 use market::Stage;
 use proofs::canary::{CanaryRules, barrier};
 use proofs::{Outcome, Reason, Verdict};
@@ -130,14 +130,15 @@ pub(crate) struct Canary {
     pub(crate) until: Timestamp,
     /// The machines.
     pub(crate) parts: Vec<Part>,
-    rules: CanaryRules,
+    /// What the network went by when it was asked for.
+    parameters: Arc<Parameters>,
 }
 
 /// What there is to be checked of a rental.
 #[derive(Debug)]
 pub(super) struct Wanted {
     parts: Vec<Part>,
-    rules: CanaryRules,
+    parameters: Arc<Parameters>,
 }
 
 /// The machines of a rental that runs, all of whose nodes are ready.
@@ -146,7 +147,7 @@ pub(super) fn wanted(state: &Control, id: RentalId) -> Result<Wanted, NoCanary> 
     let Stage::Running { .. } = rental.stage else {
         return Err(NoCanary::NotRunning(rental.stage.text()));
     };
-    let rules = state.parameters().proofs.canary.clone();
+    let parameters = state.shared_parameters();
     let mut parts: Vec<Part> = Vec::new();
     for (number, node) in (0_u32..).zip(&rental.nodes) {
         let is_ready = node.stage == NodeStage::Ready && node.silent_since.is_none();
@@ -161,7 +162,7 @@ pub(super) fn wanted(state: &Control, id: RentalId) -> Result<Wanted, NoCanary> 
                 }
             }
             None => {
-                let standing = standing::rented(state, node.seat.worker, &rules);
+                let standing = standing::rented(state, node.seat.worker);
                 // A node without cards on a machine that has some was not rented for them: there is nothing to show.
                 let standing = standing.filter(|it| it.kind == DeviceKind::Cpu || gpus > 0);
                 let standing = standing.ok_or(NoCanary::NoClass(number))?;
@@ -175,7 +176,7 @@ pub(super) fn wanted(state: &Control, id: RentalId) -> Result<Wanted, NoCanary> 
             }
         }
     }
-    Ok(Wanted { parts, rules })
+    Ok(Wanted { parts, parameters })
 }
 
 impl Part {
@@ -207,9 +208,13 @@ impl Part {
 }
 
 impl Canary {
+    fn rules(&self) -> &CanaryRules {
+        &self.parameters.proofs.canary
+    }
+
     /// Whether nothing more comes of it.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
-        now >= self.until || self.parts.iter().all(|part| part.is_over(&self.rules))
+        now >= self.until || self.parts.iter().all(|part| part.is_over(self.rules()))
     }
 }
 
@@ -247,7 +252,8 @@ impl Canaries {
         wanted: Wanted,
         now: Timestamp,
     ) -> Result<Canary, NoCanary> {
-        let Wanted { parts, rules } = wanted;
+        let Wanted { parts, parameters } = wanted;
+        let rules = &parameters.proofs.canary;
         let mut spent_us = BTreeMap::new();
         if let Some(kept) = self.rentals.get(&rental) {
             let last = &kept.last;
@@ -272,7 +278,7 @@ impl Canaries {
         }
         let until = now.after(MINUTE * u32::from(rules.lasts_minutes));
         let barrier = barrier(&nonce, rental);
-        let last = Canary { rental, nonce, barrier, at: now, until, parts, rules };
+        let last = Canary { rental, nonce, barrier, at: now, until, parts, parameters };
         for part in &last.parts {
             self.going.entry(part.worker).or_default().insert(rental);
         }
@@ -313,7 +319,7 @@ impl Canaries {
     ) -> bool {
         let is_due = |(rental, at): (RentalId, usize)| {
             let canary = self.of(rental)?;
-            let turn = canary.parts.get(at)?.turn(card, &canary.rules, now)?;
+            let turn = canary.parts.get(at)?.turn(card, canary.rules(), now)?;
             Some(now < canary.until && turn <= now)
         };
         self.fitting(worker, card, held).any(|fits| is_due(fits).unwrap_or(false))
@@ -323,7 +329,7 @@ impl Canaries {
     pub(super) fn forget(&mut self, now: Timestamp) {
         let today = day_of(now);
         self.rentals.retain(|_, kept| {
-            let rest = kept.last.at.after(MINUTE * u32::from(kept.last.rules.every_minutes));
+            let rest = kept.last.at.after(MINUTE * u32::from(kept.last.rules().every_minutes));
             now < kept.last.until || now < rest || kept.day == today
         });
         let rentals = &self.rentals;
@@ -399,7 +405,7 @@ impl Table {
     ) -> Option<Place> {
         let canary = self.canaries.of(rental).filter(|canary| now < canary.until)?;
         let part = canary.parts.get(at)?;
-        let turn = part.turn(&card, &canary.rules, now)?;
+        let turn = part.turn(&card, canary.rules(), now)?;
         if turn > now {
             return Some(Place::Wait(turn));
         }
@@ -462,7 +468,6 @@ impl Table {
 mod tests {
     use ed25519_dalek::SigningKey;
     use proofs::Judged;
-    use proofs::schedule::ProofRules;
     use sha2::{Digest, Sha256};
     use units::AccountId;
 
@@ -482,7 +487,8 @@ mod tests {
 
     /// One machine without cards.
     fn wanted() -> Wanted {
-        let rules = ProofRules::default();
+        let parameters = Arc::new(Parameters::default());
+        let rules = &parameters.proofs;
         let tasks = rules.classes["cpu"].canary(0, &rules.canary);
         let standing = Standing {
             owner: AccountId::from_bits(1),
@@ -493,11 +499,11 @@ mod tests {
             tasks,
             up_since: None,
             concluded: None,
-            rules: rules.clone(),
+            parameters: Arc::clone(&parameters),
         };
         let (worker, name) = (WorkerId::from_bits(3), "rack".parse().unwrap());
         let part = Part { worker, name, nodes: vec![0], cards: 1, asked: Vec::new(), standing };
-        Wanted { parts: vec![part], rules: rules.canary }
+        Wanted { parts: vec![part], parameters }
     }
 
     struct Scene {

@@ -441,11 +441,11 @@ impl Proofs {
 
     /// Draws who is called in company, says what was found of those who were, and keeps it.
     async fn keep_company(&self) {
-        let Ok(rules) = self.writer.look(|state| state.parameters().proofs.clone()).await else {
+        let Ok(parameters) = self.writer.look(control::Control::shared_parameters).await else {
             return;
         };
         let (found, kept, suspected) = self.table(|table| {
-            let found = table.company.tick(&rules, &self.calls, now());
+            let found = table.company.tick(&parameters.proofs, &self.calls, now());
             (found, table.company.kept_if_due(), table.company.suspected())
         });
         for Found { one, other, meetings, together, suspected, .. } in found {

@@ -1,11 +1,11 @@
 //! What the brain knows of a machine that asks whether it is to prove.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use control::{Control, Worker};
+use control::{Control, Parameters, Worker};
 use proofs::Task;
-use proofs::canary::CanaryRules;
-use proofs::schedule::{Class, ProofRules};
+use proofs::schedule::Class;
 use rewards::checklist::in_force;
 use rewards::rule::Rule;
 use sha2::{Digest, Sha256};
@@ -39,7 +39,8 @@ pub(super) struct Standing {
     pub(super) up_since: Option<Timestamp>,
     /// When the challenge was given that counted last.
     pub(super) concluded: Option<Timestamp>,
-    pub(super) rules: ProofRules,
+    /// What the network goes by while it is asked.
+    pub(super) parameters: Arc<Parameters>,
 }
 
 /// How a processor is named where a card is: SHA-256 of `cpu`.
@@ -71,7 +72,8 @@ pub(super) fn standing(state: &Control, id: WorkerId, now: Timestamp) -> Option<
 }
 
 /// A machine that is rented, as it is asked for its renter; nothing if it is not there, or nothing is asked of such.
-pub(super) fn rented(state: &Control, id: WorkerId, rules: &CanaryRules) -> Option<Standing> {
+pub(super) fn rented(state: &Control, id: WorkerId) -> Option<Standing> {
+    let rules = &state.parameters().proofs.canary;
     let worker = state.worker(id).filter(|worker| worker.up)?;
     of(state, worker, |class, vram_mib| class.canary(vram_mib, rules))
 }
@@ -97,7 +99,7 @@ fn of(
         tasks: tasks(class, machine.vram_mib),
         up_since: worker.uptime.since(),
         concluded: worker.checks.work.last().map(|work| work.at),
-        rules: parameters.proofs.clone(),
+        parameters: state.shared_parameters(),
     })
 }
 

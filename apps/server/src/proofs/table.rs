@@ -147,7 +147,7 @@ impl Table {
         let Asker { worker, card, standing, from } = asker;
         self.company.seen(worker, standing, from, now);
         let known = Known {
-            rules: &standing.rules,
+            rules: &standing.parameters.proofs,
             secret: desk.secret,
             worker,
             up_since: standing.up_since,
@@ -255,7 +255,7 @@ fn begin(
         // Whoever keeps to all limits is never left behind by other cards of his own machine.
         let own = standing.tasks.iter().map(spread_ms).sum();
         let own = Duration::from_millis(own);
-        let others = Duration::from_secs(standing.rules.company.hold_secs.into());
+        let others = Duration::from_secs(standing.parameters.proofs.company.hold_secs.into());
         let (sessions, hold) = group.map_or((cards, own), |group| (group.cards, others));
         company.gate(barrier, sessions, PROOF_JOIN, hold);
     }
@@ -328,7 +328,7 @@ impl Session {
         let Asker { worker, card, standing, .. } = asker;
         let sigma = Sigma(random());
         let id = sigma.session();
-        let lasts = Duration::from_secs(standing.rules.session_secs.into());
+        let lasts = Duration::from_secs(standing.parameters.proofs.session_secs.into());
         let challenge = Challenge {
             verifier: [0; 32],
             prover: standing.key,
@@ -339,7 +339,7 @@ impl Session {
             barrier,
             hour: Hour::of(at).number().into(),
             commitment: [0; 32],
-            pings: standing.rules.pings,
+            pings: standing.parameters.proofs.pings,
             tasks: standing.tasks.clone(),
         };
         let begun = Instant::now();

@@ -89,12 +89,12 @@ impl Control {
         self.see_running(hour);
         self.see_free(hour, now);
         self.see_conduct(hour, now);
-        let rules = self.parameters().pricing.clone();
+        let parameters = self.shared_parameters();
         let market = &mut self.economy.market;
         let seen = std::mem::take(&mut market.seen);
         market.rented.clear();
         market.hour = Some(Hour::of(now));
-        let moved = market.pricing.step(hour, &seen, &rules).unwrap_or_default();
+        let moved = market.pricing.step(hour, &seen, &parameters.pricing).unwrap_or_default();
         let keys: BTreeSet<PriceKey> = moved.into_iter().map(|moved| moved.key).collect();
         self.reprice(&keys);
         if !keys.is_empty() {

@@ -311,6 +311,11 @@ impl Control {
         &self.versions.current().parameters
     }
 
+    /// As [`Control::parameters`], for whoever needs them after the state has moved on.
+    pub fn shared_parameters(&self) -> Arc<Parameters> {
+        Arc::clone(&self.versions.current().parameters)
+    }
+
     /// The version of the parameters in effect.
     pub const fn version(&self) -> &Version {
         self.versions.current()

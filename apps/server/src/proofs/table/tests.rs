@@ -1,5 +1,6 @@
 //! Machines that are called in company, at a table of their own: no clock, no network.
 
+use control::Parameters;
 use proofs::message::{Body, Message};
 use proofs::schedule::ProofRules;
 use proofs::{Memory, Reason, Verdict};
@@ -65,7 +66,10 @@ impl Scene {
             tasks: vec![memory()],
             up_since: Some(Timestamp::from_millis(0)),
             concluded: Some(concluded),
-            rules: self.rules.clone(),
+            parameters: Arc::new(Parameters {
+                proofs: self.rules.clone(),
+                ..Parameters::default()
+            }),
         };
         let desk = Desk { key: &key, secret: &SECRET, salt: &|_| [0; 32] };
         let from = Some(IpAddr::from([10, 0, 0, 1]));

@@ -1,8 +1,10 @@
 //! The network and its newcomers: measured, tried together, judged; changed, set up anew, and those who would rather
 //! not wait.
 
-use control::{Actor, Command, ConnectionRecord, DESK_PATCH, Digest, Reply, TrialSaid};
-use units::{InviteId, RentalId, Tier};
+use control::{
+    Actor, Command, ConnectionRecord, Control, DESK_PATCH, Digest, Reply, TrialSaid, Worker,
+};
+use units::{InviteId, MINUTE, RentalId, Tier, Timestamp, WorkerId};
 
 use crate::broken::Step;
 use crate::habits::record;
@@ -65,7 +67,7 @@ impl World {
     fn measure(&mut self) -> Step {
         let at = self.server_clock();
         let Some(control) = &self.server.control else { return Ok(()) };
-        for worker in control.connections_due(at).into_iter().take(4) {
+        for worker in connections_due(control, at).into_iter().take(4) {
             let machine = self.machines.iter().find(|machine| machine.id == worker);
             let Some(tier) = machine.map(|machine| machine.record.tier) else { continue };
             let (down_mbps, up_mbps) = speeds(tier);
@@ -181,6 +183,22 @@ impl World {
         let control = self.server.control.iter();
         control.flat_map(|it| it.trials()).map(|it| format!("{} is not cleared", it.id)).collect()
     }
+}
+
+/// Machines that agents would have measured by now: not measured, or not lately, and not serving anybody. Who waits
+/// longest comes first.
+fn connections_due(control: &Control, at: Timestamp) -> Vec<WorkerId> {
+    // In half the time for which a measurement is good, so that it does not run out while the machine is busy.
+    let good = MINUTE * control.parameters().onboarding.connection_hours_max * 30;
+    let is_due = |worker: &Worker| {
+        let seen = worker.onboarding.connection;
+        worker.takes_part()
+            && worker.nodes.is_empty()
+            && seen.is_none_or(|seen| at >= seen.at.after(good))
+    };
+    let mut due: Vec<_> = control.workers().filter(|(_, worker)| is_due(worker)).collect();
+    due.sort_by_key(|(id, worker)| (worker.onboarding.connection.map(|seen| seen.at), *id));
+    due.into_iter().map(|(id, _)| id).collect()
 }
 
 fn desk() -> Command {

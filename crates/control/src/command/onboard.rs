@@ -274,23 +274,6 @@ impl Control {
         }
     }
 
-    /// Machines whose connection should be measured now: not measured, or not lately, and not serving anybody. Who
-    /// waits longest comes first.
-    pub fn connections_due(&self, now: Timestamp) -> Vec<WorkerId> {
-        let rules = &self.parameters().onboarding;
-        // Measured in half the time for which it is good, so that it does not run out while the machine is busy.
-        let good = units::MINUTE * rules.connection_hours_max * 30;
-        let is_due = |worker: &Worker| {
-            let seen = worker.onboarding.connection;
-            worker.takes_part()
-                && worker.nodes.is_empty()
-                && seen.is_none_or(|seen| now >= seen.at.after(good))
-        };
-        let mut due: Vec<_> = self.workers.iter().filter(|(_, worker)| is_due(worker)).collect();
-        due.sort_by_key(|(id, worker)| (worker.onboarding.connection.map(|seen| seen.at), **id));
-        due.into_iter().map(|(id, _)| *id).collect()
-    }
-
     /// The step that a machine waits for first, if it is not ready.
     pub fn onboarding_step(&self, id: WorkerId, now: Timestamp) -> Option<Step> {
         let question = self.question(id, now).filter(|question| !question.is_done())?;

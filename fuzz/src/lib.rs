@@ -4,6 +4,7 @@
 //! committed corpus.
 
 pub mod attest;
+pub mod corpus;
 pub mod mutate;
 pub mod proofs;
 pub mod wire;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use fuzz::corpus::committed;
 use fuzz::mutate::{Chance, mutated};
 use fuzz::{TARGETS, Target};
 
@@ -92,12 +93,7 @@ fn run((name, entry, folder): &Target, time: Duration, seed: u64) {
 }
 
 fn seeds(folder: &Path) -> Vec<Vec<u8>> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .expect("the folder is there")
-        .map(|file| file.expect("it is read").path())
-        .collect();
-    paths.sort();
-    let seeds: Vec<Vec<u8>> = paths.iter().filter_map(|path| std::fs::read(path).ok()).collect();
+    let seeds: Vec<Vec<u8>> = committed(folder).into_values().collect();
     assert!(!seeds.is_empty(), "nothing to begin with in {}", folder.display());
     seeds
 }

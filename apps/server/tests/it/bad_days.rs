@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::town::{Anonymous, Ask, Folder, Town, a_machine, config};
+use crate::town::{Anonymous, Ask, Folder, Town, a_machine, config, eventually};
 
 /// Why a server does not start, in full.
 fn refusal(config: &server::Config) -> String {
@@ -103,7 +103,7 @@ fn a_server_that_is_told_to_stop_ends_what_waits() {
     let waiting = std::thread::spawn(move || client.send(poll));
     let events = town.client.stream(Ask::get("/v1/events").by(&town.renter));
     let figures = || town.get(&Anonymous, "/metrics").text();
-    eventually(|| figures().contains("iog_polls_open 1"));
+    eventually("an open poll", || figures().contains("iog_polls_open 1").then_some(()));
     let server = town.take_server();
     let (done, stopped) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(server.stop().is_ok()));
@@ -153,7 +153,7 @@ fn a_client_that_stalls_does_not_keep_a_server_from_stopping() {
     // It promises bytes and sends none.
     let stalled = town.client.begin_head(&Ask::put(&blob).by(&town.renter), 1_000);
     let half = town.folder.path().join("files/half");
-    eventually(|| std::fs::read_dir(&half).unwrap().count() == 1);
+    eventually("half a file", || (std::fs::read_dir(&half).unwrap().count() == 1).then_some(()));
     town.stop();
     drop(stalled);
     town.start();
@@ -179,16 +179,4 @@ fn a_server_that_another_took_over_from_writes_no_more() {
     assert_eq!(view["available"], "6.000000");
     assert_eq!(client.send(ask).expect(200).json(), view);
     second.stop().unwrap();
-}
-
-/// Looks again and again, within a generous bound.
-#[track_caller]
-fn eventually(is_so: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("it did not come to pass")
 }

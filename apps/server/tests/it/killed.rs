@@ -14,7 +14,7 @@ use server::journal::{Journal, Options, open};
 
 use crate::cluster::Cluster;
 use crate::town::{Answer, Ask, Client, Folder, Machine, Operator, Person};
-use crate::town::{a_machine, config, open_doors, operator_of};
+use crate::town::{a_machine, config, eventually, open_doors, operator_of};
 
 /// How often the server is killed.
 const KILLS: u64 = 24;
@@ -245,7 +245,7 @@ fn all(get: &impl Fn(&str) -> Value, path: &str) -> Vec<Value> {
 fn check_the_journal(folder: &Folder, store: Option<&str>) {
     let path = folder.path().join("iog.db");
     let address = store.map_or_else(|| path.display().to_string(), str::to_owned);
-    let mut journal = eventually(|| open(&address, &Options::default()).ok());
+    let mut journal = eventually("the journal", || open(&address, &Options::default()).ok());
     let replayed = replay(&mut *journal);
     let snapshot = journal.snapshot().unwrap().expect("a server that was told to stop keeps one");
     assert_eq!(snapshot.seq, replayed.head().seq);
@@ -274,16 +274,6 @@ fn replay(journal: &mut dyn Journal) -> Control {
             state.replay(&control::Entry { seq, at_millis, previous, hash, body }).unwrap();
         }
     }
-}
-
-fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..600 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("it did not come to pass")
 }
 
 /// Where the server is at present, and what it has answered.
@@ -338,11 +328,10 @@ impl Wire {
 
     fn wait_for_answers(&self, more: u64) {
         let until = self.answers.load(Ordering::SeqCst) + more;
-        eventually(|| (self.answers.load(Ordering::SeqCst) >= until).then_some(()));
+        eventually("more answers", || (self.answers.load(Ordering::SeqCst) >= until).then_some(()));
     }
 }
 
-/// A server in a process of its own.
 /// A server in a process of its own.
 pub(crate) struct Server {
     child: Child,
@@ -352,7 +341,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(folder: &Folder, store: Option<&str>) -> Self {
         // The database may take a moment to see that the one before is gone.
-        eventually(|| Self::try_start(folder, store))
+        eventually("a server", || Self::try_start(folder, store))
     }
 
     fn try_start(folder: &Folder, store: Option<&str>) -> Option<Self> {

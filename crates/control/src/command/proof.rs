@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use proofs::log::Entry;
 use proofs::{Outcome, Reason, Task};
 use rewards::checklist::{WorkOutcome, WorkProof};
@@ -149,9 +150,8 @@ const fn offence(reason: Reason) -> Offence {
 
 /// What a transcript shows, in words: whoever doubts it checks the file with `iog proof verify`.
 fn summary(entry: &Entry, reason: Reason) -> String {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let wrong = entry.tasks.iter().position(|task| task.reason == reason).unwrap_or_default();
-    let (session, card) = (hex(&entry.session), hex(&entry.card[..8]));
+    let (session, card) = (HEXLOWER.encode(&entry.session), HEXLOWER.encode(&entry.card[..8]));
     format!("session {session}, card {card}, task {} of {}: {reason}", wrong + 1, entry.tasks.len())
 }
 

@@ -15,6 +15,7 @@ use proofs::message::Message;
 use proofs::{Matmul, Memory, Reason, Task};
 use units::{RentalId, Timestamp, WorkerId};
 
+use crate::inputs::{Inputs, committed, must_be, run};
 use crate::mutate::{Chance, mutated};
 use crate::plain::Plain;
 use crate::strangers as entry;
@@ -24,6 +25,8 @@ use crate::table::{MATMUL, MEMORY, PUZZLE, Table, prover_key};
 const CORPUS_BYTES_MAX: usize = 300 << 10;
 /// KiB by which the most memory that these tests ever have in use may grow over the corpus.
 const ROOM_MAX_KIB: u64 = 64 << 10;
+/// Inputs that are changed by chance for each entry function in an ordinary test.
+const CHANGED: usize = 100;
 type EntryFunction = (&'static str, fn(&[u8]));
 /// All of them.
 const ENTRIES: [EntryFunction; 9] = [
@@ -117,7 +120,7 @@ fn path(entry: &Entry) -> Vec<u8> {
 }
 
 /// What is right, by name.
-fn right() -> BTreeMap<String, Vec<u8>> {
+fn right() -> Inputs {
     let matmul = Task::Matmul(Matmul { rounds: 2, checked: 1, rows: 2, ..MATMUL });
     let memory = Task::Memory(Memory { opened: 2, ..MEMORY });
     let mut stopped = Table::new(&[PUZZLE]);
@@ -144,7 +147,7 @@ fn right() -> BTreeMap<String, Vec<u8>> {
 }
 
 /// The corpus: what is right, the same cut off, and the same changed by chance.
-fn made() -> BTreeMap<String, Vec<u8>> {
+fn made() -> Inputs {
     let right = right();
     let mut made = right.clone();
     for (seed, (name, bytes)) in (1..).zip(&right) {
@@ -161,52 +164,19 @@ fn made() -> BTreeMap<String, Vec<u8>> {
     made
 }
 
-fn committed() -> BTreeMap<String, Vec<u8>> {
-    let files = std::fs::read_dir(folder()).unwrap().map(|file| file.unwrap().path());
-    let named = |path: PathBuf| {
-        (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap())
-    };
-    files.map(named).collect()
-}
-
 #[test]
 fn the_corpus_is_what_its_generator_makes() {
-    let made = made();
-    if std::env::var_os("IOG_WRITE").is_some() {
-        drop(std::fs::remove_dir_all(folder()));
-        std::fs::create_dir_all(folder()).unwrap();
-        made.iter().for_each(|(name, bytes)| std::fs::write(folder().join(name), bytes).unwrap());
-    }
-    let committed = committed();
-    assert!(committed.values().map(Vec::len).sum::<usize>() <= CORPUS_BYTES_MAX);
     // Records are young: those of an older format stay what strangers may send.
-    let is_fixed = |name: &&String| !name.starts_with("record");
-    let other: Vec<&String> = made
-        .keys()
-        .filter(is_fixed)
-        .filter(|name| made.get(*name) != committed.get(*name))
-        .collect();
-    assert!(
-        other.is_empty() && made.len() == committed.len(),
-        "{other:?} differ: IOG_WRITE=1 makes it anew"
-    );
+    must_be(&folder(), &made(), CORPUS_BYTES_MAX, |name| name.starts_with("record"));
 }
 
 #[test]
 fn no_bytes_of_strangers_make_a_reader_panic_or_take_much_room() {
-    let committed = committed();
+    let committed = committed(&folder());
     let before = most_in_use_kib();
     let mut chance = Chance(2);
     for (name, entry) in ENTRIES {
-        for bytes in committed.values() {
-            entry(bytes);
-        }
-        // The corpus again, changed a little further: another hundred for each entry.
-        let all: Vec<&Vec<u8>> = committed.values().collect();
-        for _ in 0..100 {
-            let (one, other) = (all[chance.below(all.len())], all[chance.below(all.len())]);
-            entry(&mutated(one, other, &mut chance));
-        }
+        run(&committed, CHANGED, &mut chance, entry);
         let grown = most_in_use_kib() - before;
         assert!(grown <= ROOM_MAX_KIB, "{name}: {grown} KiB more");
     }

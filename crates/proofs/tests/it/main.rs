@@ -9,6 +9,10 @@ mod honest;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+#[path = "../../../../fuzz/src/corpus.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's package shares it")]
+mod inputs;
+#[cfg(test)]
 #[path = "../../../../fuzz/src/mutate.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's package shares it")]
 mod mutate;

@@ -10,6 +10,7 @@ use units::{
 };
 use wire::Time;
 
+use crate::inputs::{Inputs, committed, must_be, run};
 use crate::mutate::{Chance, mutated};
 use crate::strangers::{REQUESTS, requests};
 
@@ -137,7 +138,7 @@ fn right() -> BTreeMap<&'static str, Vec<u8>> {
 }
 
 /// The corpus: what is right, and what strangers make of it.
-fn made() -> BTreeMap<String, Vec<u8>> {
+fn made() -> Inputs {
     let right = right();
     let all: Vec<&Vec<u8>> = right.values().collect();
     let mut made = BTreeMap::new();
@@ -162,31 +163,9 @@ fn made() -> BTreeMap<String, Vec<u8>> {
     made
 }
 
-fn committed() -> BTreeMap<String, Vec<u8>> {
-    let files = std::fs::read_dir(folder()).unwrap().map(|file| file.unwrap().path());
-    let named = |path: PathBuf| {
-        (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap())
-    };
-    files.map(named).collect()
-}
-
 #[test]
 fn the_corpus_is_what_its_generator_makes() {
-    let made = made();
-    if std::env::var_os("IOG_WRITE").is_some() {
-        drop(std::fs::remove_dir_all(folder()));
-        std::fs::create_dir_all(folder()).unwrap();
-        made.iter().for_each(|(name, bytes)| std::fs::write(folder().join(name), bytes).unwrap());
-    }
-    let committed = committed();
-    assert!(committed.values().map(Vec::len).sum::<usize>() <= CORPUS_BYTES_MAX);
-    let differ: Vec<_> =
-        made.iter().filter(|(name, it)| committed.get(*name) != Some(it)).collect();
-    assert!(
-        differ.is_empty() && made.len() == committed.len(),
-        "{:?} differ: IOG_WRITE=1 makes it anew",
-        differ.iter().map(|(name, _)| name).collect::<Vec<_>>()
-    );
+    must_be(&folder(), &made(), CORPUS_BYTES_MAX, |_| false);
 }
 
 #[test]
@@ -204,14 +183,7 @@ fn every_request_has_one_in_the_corpus_that_reads_and_none_takes_a_field_too_man
 
 #[test]
 fn no_bytes_of_strangers_make_a_reader_panic() {
-    let committed = committed();
-    let all: Vec<&Vec<u8>> = committed.values().collect();
-    all.iter().for_each(|bytes| requests(bytes));
-    let mut chance = Chance(2);
-    for _ in 0..CHANGED {
-        let (one, other) = (all[chance.below(all.len())], all[chance.below(all.len())]);
-        requests(&mutated(one, other, &mut chance));
-    }
+    run(&committed(&folder()), CHANGED, &mut Chance(2), requests);
     requests("[".repeat(DEEP).as_bytes());
     requests(format!("{}1{}", r#"{"patch":"#.repeat(DEEP), "}".repeat(DEEP)).as_bytes());
 }

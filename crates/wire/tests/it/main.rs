@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+#[path = "../../../../fuzz/src/corpus.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's package shares it")]
+mod inputs;
+#[cfg(test)]
 #[path = "../../../../fuzz/src/mutate.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's package shares it")]
 mod mutate;

@@ -1,24 +1,8 @@
 //! Machines come in over HTTP: measured, tried, judged, and joined again. They are played by script, without a cluster.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use crate::town::{Ask, Machine, Town, a_machine, join_request};
-
-/// How often something that is awaited is looked at, and how often at most: a minute.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-const LOOKS_MAX: usize = 1_200;
-
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..LOOKS_MAX {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    panic!("waited too long for: {what}");
-}
+use crate::town::{Ask, Machine, Town, a_machine, eventually, join_request};
 
 /// A network in which machines come in: nothing but time is spared them.
 fn strict() -> Town {

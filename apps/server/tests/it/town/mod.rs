@@ -7,6 +7,7 @@ mod story;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use server::{Config, Running};
@@ -60,6 +61,22 @@ pub(crate) fn config(folder: &Path) -> Config {
 pub(crate) fn operator_of(folder: &Path) -> Operator {
     let token = std::fs::read_to_string(folder.join("operator.key")).unwrap().trim().to_owned();
     Operator { token }
+}
+
+/// How often something that is awaited is looked at, and how often at most: a minute.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOKS_MAX: usize = 3_000;
+
+/// What a look finds, once it finds something.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..LOOKS_MAX {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    panic!("waited too long for: {what}");
 }
 
 /// Machines of a test are open as soon as they speak. A town with a past has its own rules already.

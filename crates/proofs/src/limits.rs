@@ -34,6 +34,9 @@ pub const LEGS_MAX: u16 = 256;
 pub const ENDS_MAX: u64 = 1 << 20;
 /// Steps of a leg.
 pub const STEPS_MAX: u32 = 65_536;
+/// Parts of an opened leg: a verifier walks them side by side, in lanes of a vector that would else be empty. With four
+/// walkers opened they are as many as the widest vectors have.
+pub const LEG_PARTS: u32 = 4;
 /// Walkers that are opened.
 pub const OPENED_MAX: u16 = 1024;
 /// Blocks that a verifier makes for one task.

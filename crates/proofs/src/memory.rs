@@ -15,7 +15,7 @@ use crate::prf::{CONSTANTS, Stream, derive, label, permute, words};
 use crate::task::Memory;
 
 pub use check::{Walks, Wrong};
-pub use lanes::{Maker, ends, stroll};
+pub use lanes::{Maker, advance, ends, stations, stroll};
 
 /// Words of a block, and of a walker's state.
 pub const WORDS: usize = 1024;
@@ -85,6 +85,16 @@ impl Walker {
             }
         }
         Self { state }
+    }
+
+    /// A walker on its way: one with this state.
+    pub fn of_state(state: Block) -> Self {
+        Self { state }
+    }
+
+    /// Its state.
+    pub fn state(&self) -> &Block {
+        &self.state
     }
 
     /// The block it reads next.
@@ -159,6 +169,27 @@ pub fn leg(fill: &[u8; 32], memory: &Memory, leg: Leg) -> End {
         walker.step(&block(fill, memory.mix, walker.place(memory.blocks)));
     }
     walker.end()
+}
+
+/// The leg that is asked of a walker whose legs end there, and where it has to end.
+pub fn asked_of(
+    memory: &Memory,
+    selection: &[u8; 32],
+    walk: &[u8; 32],
+    (walker, ends): (u32, &[End]),
+) -> (Leg, End) {
+    let number = asked_leg(memory, selection, walker);
+    let before = number.checked_sub(1).and_then(|before| ends.get(before));
+    let key = before.map_or(*walk, key_after);
+    (Leg { walker, key }, ends.get(number).copied().unwrap_or([0; LANES]))
+}
+
+/// Writes what opens a walk: the ends of its legs, the nodes from its leaf to the root, and the states on the way
+/// through the leg that is asked for.
+pub fn open(ends: &[End], path: &[[u8; 32]], stations: &[Block], to: &mut Vec<u8>) {
+    to.extend(ends.as_flattened().iter().flat_map(|word| word.to_le_bytes()));
+    to.extend(path.as_flattened());
+    to.extend(stations.as_flattened().iter().flat_map(|word| word.to_le_bytes()));
 }
 
 /// The leaf of a walker in the tree that is committed to.

@@ -2,9 +2,9 @@
 
 use crate::bytes::{Malformed, Reader};
 use crate::limits::{
-    BLOCKS_MAX, CHECKED_MAX, ENDS_MAX, LEGS_MAX, LOG_N_MAX, LOG_N_MIN, LOG_WALKERS_MAX, MIX_MAX,
-    MIX_MIN, MIXED_BLOCKS_MAX, OPENED_MAX, OPENINGS_BYTES_MAX, PUZZLE_BITS_MAX, PUZZLES_MAX,
-    ROUNDS_MAX, ROWS_MAX, STEPS_MAX, WALKED_BLOCKS_MAX,
+    BLOCK_BYTES, BLOCKS_MAX, CHECKED_MAX, ENDS_MAX, LEG_PARTS, LEGS_MAX, LOG_N_MAX, LOG_N_MIN,
+    LOG_WALKERS_MAX, MIX_MAX, MIX_MIN, MIXED_BLOCKS_MAX, OPENED_MAX, OPENINGS_BYTES_MAX,
+    PUZZLE_BITS_MAX, PUZZLES_MAX, ROUNDS_MAX, ROWS_MAX, STEPS_MAX, WALKED_BLOCKS_MAX,
 };
 
 /// Numbers that hash to leading zeros.
@@ -183,10 +183,21 @@ impl Memory {
         (u64::from(self.legs) * u64::from(self.steps) * 4096) << self.log_walkers
     }
 
-    /// Bytes of what is opened: the ends of all legs, and their paths.
+    /// Steps of a part of an opened leg; the last part may have fewer.
+    pub fn part_steps(&self) -> u32 {
+        self.steps.div_ceil(LEG_PARTS).max(1)
+    }
+
+    /// States on the way through an opened leg that are told with it: one between any two parts.
+    pub fn stations(&self) -> u32 {
+        self.steps.div_ceil(self.part_steps()).saturating_sub(1)
+    }
+
+    /// Bytes of what is opened: the ends of all legs, their paths, and the states on the way through one leg of each.
     pub fn openings_bytes(&self) -> usize {
         let ends = 128 * usize::from(self.legs);
-        usize::from(self.opened) * (ends + 32 * usize::from(self.log_walkers))
+        let stations = BLOCK_BYTES * self.stations() as usize;
+        usize::from(self.opened) * (ends + 32 * usize::from(self.log_walkers) + stations)
     }
 
     fn check(&self) -> Result<(), BadTask> {

@@ -31,6 +31,7 @@ OPENED_STEPS_MAX = 65536
 MIXED_BLOCKS_MAX = 2**24
 PING_TAKEN_OFF_US_MAX = 300_000
 WALKED_LEGS_MAX = 2**20
+LEG_PARTS = 4
 
 
 class Refused(Exception):
@@ -312,7 +313,9 @@ class Task:
     def bound_memory(self):
         self.walkers = 1 << self.log_walkers
         need(self.mix % 2 == 0 and self.opened <= self.walkers, f"task {self.index} cannot be")
-        self.size = 1 + self.opened * (128 * self.legs + 32 * self.log_walkers)
+        self.part_steps = -(-self.steps // LEG_PARTS)
+        self.stations = -(-self.steps // self.part_steps) - 1
+        self.size = 1 + self.opened * (128 * self.legs + 32 * self.log_walkers + 4096 * self.stations)
         need(self.size - 1 <= OPENINGS_BYTES_MAX, f"the openings of task {self.index} are too large")
         need(self.opened * self.steps <= OPENED_STEPS_MAX, f"task {self.index} opens too many steps")
         need(self.opened * self.steps * self.mix <= MIXED_BLOCKS_MAX, f"task {self.index} is too dear to check")
@@ -459,31 +462,44 @@ def step(state, block):
     state[31] = a
 
 
-def ends_of(task, fill, legs):
-    """Where legs end, walked side by side: each begins with a key and is a walker's."""
-    states = []
-    for key, walker in legs:
-        columns = [struct.unpack("<32I", text) for text in streams(key, [(walker, l, label("WALK")) for l in LANES], 128)]
-        states.append([pack(row) for row in zip(*columns)])
-    for _ in range(task.steps):
-        numbers = [(state[31] & 0xFFFFFFFF | (state[31] >> 64 & 0xFFFFFFFF) << 32) % task.blocks for state in states]
-        for state, block in zip(states, blocks_of(fill, task.mix, numbers)):
+def begun(key, walker):
+    """The state at the beginning of a leg, which begins with a key and is a walker's."""
+    columns = [struct.unpack("<32I", text) for text in streams(key, [(walker, l, label("WALK")) for l in LANES], 128)]
+    return [pack(row) for row in zip(*columns)]
+
+
+def state_of(told):
+    words = struct.unpack("<1024I", told)
+    return [pack(words[at : at + 32]) for at in range(0, 1024, 32)]
+
+
+def advance(task, fill, states, steps):
+    """Walks from all of these states side by side, each so many steps."""
+    for done in range(max(steps)):
+        going = [state for state, count in zip(states, steps) if count > done]
+        numbers = [(state[31] & 0xFFFFFFFF | (state[31] >> 64 & 0xFFFFFFFF) << 32) % task.blocks for state in going]
+        for state, block in zip(going, blocks_of(fill, task.mix, numbers)):
             step(state, block)
-    return [struct.pack("<32I", *unpack(state[31], 32)) for state in states]
 
 
 def walks_wrong(task, fill, walk, root, selection, openings):
     """The reason, or 0: all paths before any walk."""
-    reader, legs, dues = Reader(openings), [], []
+    reader, states, steps, dues = Reader(openings), [], [], []
     for v in draw(task.opened, task.walkers, selection, 0, "WLKR"):
         ends = [reader.take(128) for _ in range(task.legs)]
         path = [reader.take(32) for _ in range(task.log_walkers)]
+        stations = [reader.take(4096) for _ in range(task.stations)]
         if not climbs(blake3(b"".join(ends) + le(4, v)), v, path, root):
             return 3
         g = int.from_bytes(stream(selection, v, 0, "LEGS", 4), "little") * task.legs >> 32
-        legs.append((ends[g - 1][:32] if g else walk, v))
-        dues.append(ends[g])
-    return 0 if ends_of(task, fill, legs) == dues else 5
+        states += [begun(ends[g - 1][:32] if g else walk, v), *map(state_of, stations)]
+        steps += [task.part_steps] * task.stations + [task.steps - task.part_steps * task.stations]
+        dues += [*map(state_of, stations), ends[g]]
+    advance(task, fill, states, steps)
+    for state, due in zip(states, dues):
+        if (struct.pack("<32I", *unpack(state[31], 32)) if isinstance(due, bytes) else state) != due:
+            return 5
+    return 0
 
 
 # The session, played again

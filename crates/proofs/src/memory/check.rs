@@ -1,7 +1,13 @@
 //! Opened walks, checked: their paths lead to the root, and they end where the verifier's own walk ends.
+//!
+//! Of a leg the prover tells some states on the way. It need not have told them before: each part of the leg is walked
+//! again, from one state to exactly the next, so that they are the walk or are refused. What they are for is that a
+//! verifier walks the parts side by side, at the price of one.
 
-use super::{End, LANES, Leg, asked, asked_leg, ends, key_after, leaf, leg};
+use super::lanes::TOGETHER;
+use super::{Block, End, LANES, Leg, WORDS, Walker, advance, asked, asked_of, block, leaf};
 use crate::bytes::{Malformed, Reader};
+use crate::limits::LEG_PARTS;
 use crate::task::Memory;
 use crate::tree::climb;
 
@@ -41,6 +47,31 @@ struct Opened<'a> {
     walker: u32,
     ends: Vec<End>,
     path: &'a [[u8; 32]],
+    stations: Vec<Block>,
+}
+
+/// A part of a leg.
+struct Part {
+    /// The walker.
+    of: u32,
+    /// Its state at the beginning, and how many steps it goes.
+    walk: (Walker, u32),
+    due: Due,
+}
+
+/// Where a part has to lead.
+enum Due {
+    State(Box<Block>),
+    End(End),
+}
+
+impl Due {
+    fn is(&self, walker: &Walker) -> bool {
+        match self {
+            Self::State(state) => *walker.state() == **state,
+            Self::End(end) => walker.end() == *end,
+        }
+    }
 }
 
 impl Walks {
@@ -67,8 +98,7 @@ impl Walks {
     }
 
     fn opening_bytes(&self) -> usize {
-        let memory = &self.memory;
-        4 * LANES * usize::from(memory.legs) + 32 * usize::from(memory.log_walkers)
+        self.memory.openings_bytes() / usize::from(self.memory.opened).max(1)
     }
 
     /// Whether these bytes open them, and they are the walks.
@@ -76,7 +106,10 @@ impl Walks {
     /// # Errors
     /// The first check that fails.
     pub fn check(&self, openings: &[u8]) -> Result<(), Wrong> {
-        self.check_by(openings, |legs| ends(&self.fill, &self.memory, legs))
+        let opened = self.read(openings)?;
+        self.check_paths(&opened)?;
+        let legs_together = TOGETHER / LEG_PARTS as usize;
+        opened.chunks(legs_together).try_for_each(|opened| self.check_legs(opened))
     }
 
     /// The same, one walk at a time.
@@ -84,57 +117,66 @@ impl Walks {
     /// # Errors
     /// The same.
     pub fn check_plainly(&self, openings: &[u8]) -> Result<(), Wrong> {
-        self.check_by(openings, |legs| {
-            legs.iter().map(|walked| leg(&self.fill, &self.memory, *walked)).collect()
-        })
-    }
-
-    /// The same in parts, each with its openings, for as many threads: all are right if each part is. The openings
-    /// must have the length of all.
-    ///
-    /// # Errors
-    /// If they do not.
-    pub fn parts<'a>(
-        &self,
-        openings: &'a [u8],
-        count: usize,
-    ) -> Result<Vec<(Self, &'a [u8])>, Malformed> {
-        let mut reader = Reader::new(openings);
-        let each = self.walkers.len().div_ceil(count.max(1)).max(1);
-        let mut parts = Vec::new();
-        for walkers in self.walkers.chunks(each) {
-            let part = Self { walkers: walkers.to_vec(), ..*self };
-            let openings = reader.take(part.openings_bytes())?;
-            parts.push((part, openings));
-        }
-        reader.end()?;
-        Ok(parts)
-    }
-
-    fn check_by(&self, openings: &[u8], ends: impl Fn(&[Leg]) -> Vec<End>) -> Result<(), Wrong> {
         let opened = self.read(openings)?;
+        self.check_paths(&opened)?;
+        match opened.iter().find(|opened| !self.is_walked(opened)) {
+            None => Ok(()),
+            Some(Opened { walker, .. }) => Err(Wrong::Walk { walker: *walker }),
+        }
+    }
+
+    fn check_paths(&self, opened: &[Opened<'_>]) -> Result<(), Wrong> {
         let leads_away = |opened: &&Opened<'_>| {
             climb(leaf(&opened.ends, opened.walker), opened.walker, opened.path) != self.root
         };
-        if let Some(Opened { walker, .. }) = opened.iter().find(leads_away) {
-            return Err(Wrong::Path { walker: *walker });
-        }
-        let asked = opened.iter().map(|opened| self.asked_of(opened));
-        let (legs, due): (Vec<Leg>, Vec<End>) = asked.unzip();
-        let wrong = legs.iter().zip(due).zip(ends(&legs)).find(|((_, due), end)| due != end);
-        match wrong {
+        match opened.iter().find(leads_away) {
             None => Ok(()),
-            Some(((leg, _), _)) => Err(Wrong::Walk { walker: leg.walker }),
+            Some(Opened { walker, .. }) => Err(Wrong::Path { walker: *walker }),
         }
+    }
+
+    /// Walks all parts of these legs side by side: each must lead to where the next begins, the last to the end.
+    fn check_legs(&self, opened: &[Opened<'_>]) -> Result<(), Wrong> {
+        let parts: Vec<Part> = opened.iter().flat_map(|opened| self.parts(opened)).collect();
+        let mut walks: Vec<_> = parts.iter().map(|part| part.walk.clone()).collect();
+        advance(&self.fill, &self.memory, &mut walks);
+        let leads = |(part, (walker, _)): &(&Part, &(Walker, u32))| part.due.is(walker);
+        match parts.iter().zip(&walks).find(|walked| !leads(walked)) {
+            None => Ok(()),
+            Some((part, _)) => Err(Wrong::Walk { walker: part.of }),
+        }
+    }
+
+    /// The parts of the leg that is asked of an opened walk.
+    fn parts(&self, opened: &Opened<'_>) -> Vec<Part> {
+        let (leg, end) = self.asked_of(opened);
+        let mut walker = Walker::new(&leg.key, leg.walker);
+        let mut left = self.memory.steps;
+        let mut parts = Vec::new();
+        for station in &opened.stations {
+            let next = Walker::of_state(*station);
+            let walk = (std::mem::replace(&mut walker, next), self.memory.part_steps());
+            left -= walk.1;
+            parts.push(Part { of: leg.walker, walk, due: Due::State(Box::new(*station)) });
+        }
+        parts.push(Part { of: leg.walker, walk: (walker, left), due: Due::End(end) });
+        parts
+    }
+
+    fn is_walked(&self, opened: &Opened<'_>) -> bool {
+        let parts = self.parts(opened);
+        parts.into_iter().all(|Part { walk: (mut walker, steps), due, .. }| {
+            for _ in 0..steps {
+                walker.step(&block(&self.fill, self.memory.mix, walker.place(self.memory.blocks)));
+            }
+            due.is(&walker)
+        })
     }
 
     /// The leg of an opened walk that is walked again, and where it has to end.
     fn asked_of(&self, opened: &Opened<'_>) -> (Leg, End) {
-        let walker = opened.walker;
-        let number = asked_leg(&self.memory, &self.selection, walker);
-        let before = number.checked_sub(1).and_then(|before| opened.ends.get(before));
-        let key = before.map_or(self.walk, key_after);
-        (Leg { walker, key }, opened.ends.get(number).copied().unwrap_or([0; LANES]))
+        let Opened { walker, ends, .. } = opened;
+        asked_of(&self.memory, &self.selection, &self.walk, (*walker, ends))
     }
 
     fn read<'a>(&self, openings: &'a [u8]) -> Result<Vec<Opened<'a>>, Malformed> {
@@ -146,7 +188,11 @@ impl Walks {
                 *word = reader.u32()?;
             }
             let path = reader.take(32 * usize::from(self.memory.log_walkers))?.as_chunks().0;
-            opened.push(Opened { walker, ends, path });
+            let mut stations = vec![[0; WORDS]; self.memory.stations() as usize];
+            for word in stations.as_flattened_mut() {
+                *word = reader.u32()?;
+            }
+            opened.push(Opened { walker, ends, path, stations });
         }
         reader.end()?;
         Ok(opened)

@@ -8,7 +8,7 @@ use super::{Block, CELL_WORDS, End, LANES, Leg, MIX_FACTOR, READ_FACTOR, WORDS, 
 use crate::task::Memory;
 
 /// Walkers that go together: as many as the widest vector has lanes; their blocks and states stay in a core's cache.
-const TOGETHER: usize = 16;
+pub(super) const TOGETHER: usize = 16;
 
 /// Lanes where vectors are narrower.
 const NARROW: usize = 8;
@@ -131,9 +131,9 @@ fn turned<const N: usize, const BITS: u32>(mut left: Row<N>, right: Row<N>) -> R
     left
 }
 
-/// Steps of many walkers, each in the block that was made for it.
+/// A step of each walker that has some left, in the block that was made for it.
 struct Steps<'a> {
-    walkers: &'a mut [Walker],
+    walks: &'a mut [(Walker, u32)],
     blocks: &'a [Block],
 }
 
@@ -142,8 +142,11 @@ impl WithSimd for Steps<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (walker, block) in self.walkers.iter_mut().zip(self.blocks) {
-            step(&mut walker.state, block);
+        for ((walker, left), block) in self.walks.iter_mut().zip(self.blocks) {
+            if *left > 0 {
+                step(&mut walker.state, block);
+                *left -= 1;
+            }
         }
     }
 }
@@ -220,22 +223,40 @@ fn mixed<const DISTANCE: usize>(line: End) -> End {
     mixed
 }
 
-/// Where these legs end, every block made anew.
-pub fn ends(fill: &[u8; 32], memory: &Memory, legs: &[Leg]) -> Vec<End> {
+/// Lets each of these walkers go so many steps, every block made anew.
+pub fn advance(fill: &[u8; 32], memory: &Memory, walks: &mut [(Walker, u32)]) {
     let maker = Maker::new(fill, memory.mix);
     let mut blocks = vec![[0; WORDS]; TOGETHER];
-    let mut ends = Vec::with_capacity(legs.len());
-    for legs in legs.chunks(TOGETHER) {
-        let mut walkers: Vec<_> =
-            legs.iter().map(|leg| Walker::new(&leg.key, leg.walker)).collect();
-        let blocks = &mut blocks[..legs.len()];
-        for _ in 0..memory.steps {
-            let places = walkers.iter().map(|walker| walker.place(memory.blocks));
+    for walks in walks.chunks_mut(TOGETHER) {
+        // Who is there already takes part in no further step; in a task of one length, none is before the last.
+        while walks.iter().any(|(_, left)| *left > 0) {
+            let blocks = &mut blocks[..walks.len()];
+            let places = walks.iter().map(|(walker, _)| walker.place(memory.blocks));
             let places: Vec<_> = places.collect();
             maker.make(&places, blocks);
-            maker.arch.dispatch(Steps { walkers: &mut walkers, blocks });
+            maker.arch.dispatch(Steps { walks, blocks });
         }
-        ends.extend(walkers.iter().map(Walker::end));
     }
-    ends
+}
+
+/// The states on the way through these legs, of each as many as are told with it.
+pub fn stations(fill: &[u8; 32], memory: &Memory, legs: &[Leg]) -> Vec<Vec<Block>> {
+    let mut walks: Vec<_> = legs.iter().map(|leg| (Walker::new(&leg.key, leg.walker), 0)).collect();
+    let mut stations = vec![Vec::new(); legs.len()];
+    for _ in 0..memory.stations() {
+        walks.iter_mut().for_each(|(_, left)| *left = memory.part_steps());
+        advance(fill, memory, &mut walks);
+        for ((walker, _), stations) in walks.iter().zip(&mut stations) {
+            stations.push(*walker.state());
+        }
+    }
+    stations
+}
+
+/// Where these legs end, every block made anew.
+pub fn ends(fill: &[u8; 32], memory: &Memory, legs: &[Leg]) -> Vec<End> {
+    let begin = |leg: &Leg| (Walker::new(&leg.key, leg.walker), memory.steps);
+    let mut walks: Vec<_> = legs.iter().map(begin).collect();
+    advance(fill, memory, &mut walks);
+    walks.iter().map(|(walker, _)| walker.end()).collect()
 }

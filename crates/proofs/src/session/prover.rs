@@ -212,13 +212,7 @@ impl<'a> Prover<'a> {
         let tree = grow(leaves.collect())?;
         let heard = self.tell(&Body::Root { task, round: 0, root: tree.root() }, channel)?;
         let Some(selection) = self.asked(task, heard.as_deref())? else { return Ok(heard) };
-        let mut openings = Vec::with_capacity(asked.openings_bytes());
-        for walker in memory::asked(asked, &selection) {
-            let ends = usize::try_from(walker).ok().and_then(|walker| walks.get(walker));
-            let words = ends.copied().unwrap_or_default().as_flattened();
-            openings.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-            openings.extend(tree.path(walker).unwrap_or_default().as_flattened());
-        }
+        let openings = open_walks(asked, &selection, (&fill, &walk), &walks, &tree);
         Ok(self.tell(&Body::Openings { task, bytes: &openings }, channel)?)
     }
 
@@ -271,6 +265,30 @@ impl<'a> Prover<'a> {
             Err(unexpected(&said, "Verdict"))
         }
     }
+}
+
+/// What is opened of walks with these seeds of filling and walking. The states on the way are made here, with blocks made
+/// anew: it is no part of what is timed, and a card is not asked again.
+fn open_walks(
+    asked: &Memory,
+    selection: &[u8; 32],
+    (fill, walk): (&[u8; 32], &[u8; 32]),
+    walks: &[&[memory::End]],
+    tree: &Tree,
+) -> Vec<u8> {
+    let of = |walker: u32| {
+        let ends = usize::try_from(walker).ok().and_then(|walker| walks.get(walker));
+        (walker, ends.copied().unwrap_or_default())
+    };
+    let opened: Vec<_> = memory::asked(asked, selection).into_iter().map(of).collect();
+    let leg = |walked: &(u32, &[memory::End])| memory::asked_of(asked, selection, walk, *walked).0;
+    let legs: Vec<_> = opened.iter().map(leg).collect();
+    let mut openings = Vec::with_capacity(asked.openings_bytes());
+    for ((walker, ends), stations) in opened.iter().zip(memory::stations(fill, asked, &legs)) {
+        let path = tree.path(*walker).unwrap_or_default();
+        memory::open(ends, &path, &stations, &mut openings);
+    }
+    openings
 }
 
 fn unexpected(said: &Body<'_>, due: &'static str) -> ProveFault {

@@ -122,7 +122,7 @@ fn path(entry: &Entry) -> Vec<u8> {
 /// What is right, by name.
 fn right() -> Inputs {
     let matmul = Task::Matmul(Matmul { rounds: 2, checked: 1, rows: 2, ..MATMUL });
-    let memory = Task::Memory(Memory { opened: 2, ..MEMORY });
+    let memory = Task::Memory(Memory { steps: 2, opened: 2, ..MEMORY });
     let mut stopped = Table::new(&[PUZZLE]);
     stopped.verifier.stop(Reason::Expired).unwrap();
     let all = played(&[PUZZLE, matmul, memory]);

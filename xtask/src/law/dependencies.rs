@@ -30,6 +30,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("merkle", &["units"]),
     ("mesh", &["units"]),
     ("mesh-shell", &["mesh", "units"]),
+    ("namespaces", &[]),
     ("proofs", &["merkle", "units"]),
     ("prover", &["merkle", "proofs", "units"]),
     ("relay", &["trunk", "tunnel", "units", "wire"]),
@@ -118,7 +119,7 @@ fn of_package(metadata: &Metadata, package: &Package) -> Vec<Finding> {
         ))];
     };
     let is_brain = manifest.starts_with("crates/");
-    let is_shell = ["apps/", "benches/", "xtask/"].iter().any(|at| manifest.starts_with(at));
+    let is_shell = ["apps/", "benches/", "e2e/", "xtask/"].iter().any(|at| manifest.starts_with(at));
     let reached = metadata.closure(package);
     let mut findings = Vec::new();
     for (name, path) in &reached {

@@ -5,7 +5,7 @@
 //!                          └───────── dedicated connection: one bulk stream ──┘
 //! ```
 //!
-//! A mux is one end of a line. It is told what came in, and says what goes out; whoever owns it moves the bytes.
+//! A [`Mux`] is one end of a line. It is told what came in, and says what goes out; whoever owns it moves the bytes.
 //!
 //! # Invariants
 //! - Bytes of a stream arrive in order and once, also when the stream moves to a connection of its own.
@@ -13,7 +13,29 @@
 //! - What a stranger's bytes make us keep is bounded by [`limits`].
 //! - Nothing here reads a clock, rolls dice, or knows a socket: times and secrets come in from outside.
 
+mod bucket;
+mod code;
+mod frame;
+mod greeting;
 pub mod limits;
+mod mux;
 mod name;
+mod placement;
+mod record;
+mod service;
+mod ticket;
+mod words;
 
+#[cfg(test)]
+mod strategies;
+
+pub use bucket::{Bucket, Rate};
+pub use code::Code;
+pub use frame::{Broken, Frame, HEAD_BYTES, Open, PAYLOAD_MAX};
+pub use greeting::{Hello, Welcome};
+pub use mux::{Event, Gone, Mux, Read, Settings, Side, StreamId};
 pub use name::{NotAServiceName, ServiceName};
+pub use placement::Placement;
+pub use record::{Reconciled, StreamRecord, Traffic};
+pub use service::{NotAWord, Proto, Served, Service, Visibility};
+pub use ticket::{Ticket, TicketId};

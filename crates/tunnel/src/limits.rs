@@ -1,4 +1,53 @@
 //! Where everything ends, and why there.
 
+use std::time::Duration;
+
 /// The longest name of a service: a label of a host name (RFC 1035, 2.3.4).
 pub const NAME_MAX: usize = 63;
+/// The longest payload of a frame: with its head and a TLS record's own byte it fits a record of 16 KiB.
+pub const PAYLOAD_MAX: usize = 16_376;
+/// The longest payload of a frame that is not data: a pass of 4 KiB and what is said beside it.
+pub const WORDS_MAX: usize = 4_608;
+/// The longest pass, as bytes.
+pub const PASS_MAX: usize = 4_096;
+/// The longest text of a refusal, the name of a policy, or of a visitor's subject.
+pub const TEXT_MAX: usize = 200;
+/// The longest host name (RFC 1035, 2.3.4).
+pub const HOST_MAX: usize = 253;
+/// Host names or ports of one service.
+pub const PLACES_MAX: usize = 16;
+/// The longest signal between two nodes.
+pub const SIGNAL_MAX: usize = 1_024;
+/// Tickets for dedicated connections in one frame.
+pub const TICKETS_MAX: usize = 16;
+
+/// What either side may send of a stream before it hears of it: most requests fit, and 10,000 such streams that
+/// nobody reads take 640 MiB.
+pub const WINDOW_FIRST: u32 = 64 << 10;
+/// What either side may send of a stream that is read as fast as it comes: 100 Mbit/s over 80 ms.
+pub const WINDOW_MAX: u32 = 1 << 20;
+/// By how much the windows of a line's streams may have grown together.
+pub const WINDOWS_GROWN_MAX: u32 = 16 << 20;
+/// What a stream holds that has not gone out. More would only wait here instead of with who writes it.
+pub const UNSENT_MAX: usize = 64 << 10;
+/// What a line holds of answers that the other side does not take. Beyond, it is flooding us.
+pub const ANSWERS_MAX: usize = 256 << 10;
+/// Streams of one line, unless its pass says less.
+pub const STREAMS_MAX: u32 = 4_096;
+/// Signals of one line that have not gone out.
+pub const SIGNALS_MAX: usize = 64;
+
+/// After this long without a word a node says one: mappings of NATs and of carriers last 30 seconds and more.
+pub const QUIET_NODE: Duration = Duration::from_secs(25);
+/// After this long without a word a relay asks: a node speaks sooner.
+pub const QUIET_RELAY: Duration = Duration::from_secs(35);
+/// An answer to a question takes no longer on any path that is of use.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a stream carries one way before a connection of its own is worth it: a move costs about as much processor time
+/// as the mux spends on this much more than a dedicated connection does.
+pub const BULK_AFTER: u64 = 256 << 10;
+
+const _: () = assert!(WINDOW_FIRST <= WINDOW_MAX && WINDOW_MAX <= WINDOWS_GROWN_MAX);
+const _: () = assert!(WORDS_MAX <= PAYLOAD_MAX && PASS_MAX + TEXT_MAX < WORDS_MAX);
+const _: () = assert!(QUIET_NODE.as_secs() + ANSWER_WITHIN.as_secs() <= QUIET_RELAY.as_secs());

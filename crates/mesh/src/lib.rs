@@ -29,12 +29,16 @@ mod message;
 mod mtu;
 mod node;
 mod noise;
+pub mod path;
 mod peer;
 mod plane;
+pub mod policy;
 mod primitive;
+pub mod relay;
 mod replay;
 mod routes;
 mod segment;
+mod search;
 mod session;
 mod suite;
 mod timing;
@@ -53,7 +57,8 @@ pub use message::{
     ANSWER_LEN, COOKIE_LEN, DATA_HEADER_LEN, DATA_OVERHEAD, HELLO_LEN, Index, Kind, kind_of,
 };
 pub use node::{Config, Effect, Mesh, PeerView};
-pub use peer::{PeerConfig, PeerId, WAITING_BYTES_MAX};
+pub use path::{CallSign, Policy, Way, WayKind, WayView};
+pub use peer::{Contact, PeerConfig, PeerId, WAITING_BYTES_MAX};
 pub use plane::{Batch, Departure, Gate, Lane, Note, Plane, Stays};
 pub use replay::{Stale, WINDOW_BITS, Window};
 pub use routes::{NotAPrefix, Prefix, Routes};

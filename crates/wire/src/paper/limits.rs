@@ -37,9 +37,9 @@ pub const POLICY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// As long as memberships: without the one, the other is worth nothing.
 pub const POLICY_VALID_MAX: Duration = MEMBERSHIP_VALID_MAX;
 /// Rules that concern one node.
-pub const POLICY_RULES_MAX: usize = 8 * 1024;
+pub const POLICY_RULES_MAX: usize = 4 * 1024;
 /// Ranges of addresses and ports in all rules of one node.
-pub const POLICY_RANGES_MAX: usize = 64 * 1024;
+pub const POLICY_RANGES_MAX: usize = 32 * 1024;
 
 /// The greatest number that every reader of JSON takes for what it is.
 pub const WHOLE_MAX: u64 = (1 << 53) - 1;

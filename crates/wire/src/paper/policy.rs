@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::kind::{Paper, Unsound, sound, whole};
 use super::limits::{POLICY_BYTES_MAX, POLICY_RANGES_MAX, POLICY_RULES_MAX, POLICY_VALID_MAX};
+use super::mesh_key::MeshKey;
 use super::node_key::NodeKey;
 use super::range::AddressRange;
 use crate::Time;
@@ -47,9 +48,9 @@ pub struct PolicyRule {
     pub remote: Vec<AddressRange>,
     /// Protocols, and ports of the one who is connected to.
     pub ports: Vec<PortRange>,
-    /// Nodes that carry it to addresses that are no member's; none where it goes straight.
+    /// Members that carry it to addresses that are no member's; none where it goes straight.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub via: Vec<NodeKey>,
+    pub via: Vec<MeshKey>,
     /// What the grant says to applications: values by the name of a capability.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = Object)]
@@ -70,9 +71,8 @@ pub enum Heading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PortRange {
-    /// The number of the protocol (RFC 5237); absent for every protocol.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<u8>,
+    /// The number of the protocol (RFC 5237).
+    pub protocol: u8,
     /// The first port; 0 where the protocol has none.
     pub first: u16,
     /// The last port, which belongs to it; 65535 where the protocol has none.
@@ -93,10 +93,10 @@ impl Paper for PolicyPaper {
     }
 
     fn check(&self) -> Result<(), Unsound> {
-        sound(self.rules.len() <= POLICY_RULES_MAX, "rules", "at most 8192")?;
+        sound(self.rules.len() <= POLICY_RULES_MAX, "rules", "at most 4096")?;
         let ranges = |rule: &PolicyRule| rule.local.len() + rule.remote.len() + rule.ports.len();
         let ranges: usize = self.rules.iter().map(ranges).sum();
-        sound(ranges <= POLICY_RANGES_MAX, "rules", "of at most 65536 ranges together")?;
+        sound(ranges <= POLICY_RANGES_MAX, "rules", "of at most 32768 ranges together")?;
         let in_order = |port: &PortRange| port.first <= port.last;
         let ports_in_order = self.rules.iter().flat_map(|rule| &rule.ports).all(in_order);
         sound(ports_in_order, "ports", "a first port and a last one that is not before it")?;

@@ -77,7 +77,7 @@ fn policy() -> PolicyPaper {
         heading: Heading::In,
         local: vec!["100.64.0.2".parse().unwrap()],
         remote: vec!["100.64.0.3-100.64.0.9".parse().unwrap(), "fd00::1".parse().unwrap()],
-        ports: vec![PortRange { protocol: Some(6), first: 8265, last: 8265 }],
+        ports: vec![PortRange { protocol: 6, first: 8265, last: 8265 }],
         via: vec![],
         app: BTreeMap::from([(
             "iog/cap/padding".to_owned(),

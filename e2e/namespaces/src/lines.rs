@@ -156,17 +156,31 @@ fn child_end(out: &mut String, parent: &Laid, wire: &Wire, at: usize) {
         say!(out, "addr add {v6}/128 dev {end} nodad");
     }
     let ways = [
-        wire.v4.map(|v4| (v4.to_string(), format!("0.0.0.0/0 via {}", parent.gateway4()))),
-        wire.v6.map(|v6| (v6.to_string(), format!("::/0 via {PARENT_LINK_LOCAL}"))),
+        wire.v4.map(|_| format!("0.0.0.0/0 via {}", parent.gateway4())),
+        wire.v6.map(|_| format!("::/0 via {PARENT_LINK_LOCAL}")),
     ];
-    for (own, way) in ways.into_iter().flatten() {
+    for way in ways.into_iter().flatten() {
         let table = TABLE_FIRST + at;
         say!(out, "route add {way} dev {end} onlink metric {table}");
         if at > 0 {
             say!(out, "route add {way} dev {end} onlink table {table}");
-            say!(out, "rule add from {own} lookup {table}");
         }
     }
+}
+
+/// What makes packets from the address of a link after the first leave there: for IPv4, and for IPv6.
+pub(crate) fn link_choice(laid: &Laid) -> [String; 2] {
+    let mut out = [String::new(), String::new()];
+    for (at, wire) in laid.uplinks.iter().enumerate().skip(1) {
+        let table = TABLE_FIRST + at;
+        if let Some(v4) = wire.v4 {
+            say!(out[0], "rule add from {v4} lookup {table}");
+        }
+        if let Some(v6) = wire.v6 {
+            say!(out[1], "rule add from {v6} lookup {table}");
+        }
+    }
+    out
 }
 
 #[cfg(test)]

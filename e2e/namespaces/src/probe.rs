@@ -108,6 +108,27 @@ pub fn seen_as(socket: &UdpSocket, reflector: SocketAddr) -> Option<SocketAddr> 
     None
 }
 
+/// How long a question and its answer take, as often as asked; `None`: one of them was not answered in time.
+pub fn round_trips(
+    socket: &UdpSocket,
+    reflector: SocketAddr,
+    count: usize,
+) -> Option<Vec<Duration>> {
+    (0..count).map(|_| round_trip(socket, reflector)).collect()
+}
+
+fn round_trip(socket: &UdpSocket, reflector: SocketAddr) -> Option<Duration> {
+    for _ in 0..ASKED_MAX {
+        let asked = Instant::now();
+        socket.send_to(b"?", reflector).ok()?;
+        let mut buffer = [0; BUFFER_BYTES];
+        if socket.recv_from(&mut buffer).is_ok_and(|(_, from)| from == reflector) {
+            return Some(asked.elapsed());
+        }
+    }
+    None
+}
+
 /// What several reflectors see of one socket; `None`: one of them did not answer.
 pub fn mapping(socket: &UdpSocket, reflectors: &[SocketAddr]) -> Option<Mapping> {
     let seen: Option<Vec<SocketAddr>> = reflectors.iter().map(|at| seen_as(socket, *at)).collect();

@@ -274,7 +274,11 @@ fn furnish(layout: &Layout, index: usize) -> anyhow::Result<()> {
             ("ipv4/ping_group_range", "0 2147483647"),
         ])?;
         for interface in layout.interfaces(index) {
-            kernel::set(&[(&format!("ipv4/conf/{interface}/rp_filter"), "0")])?;
+            kernel::set(&[
+                (&format!("ipv4/conf/{interface}/rp_filter"), "0"),
+                (&format!("ipv4/conf/{interface}/ignore_routes_with_linkdown"), "1"),
+                (&format!("ipv6/conf/{interface}/ignore_routes_with_linkdown"), "1"),
+            ])?;
         }
         if !node.families.has_v6() {
             kernel::set(&[("ipv6/conf/all/disable_ipv6", "1")])?;
@@ -290,6 +294,12 @@ fn furnish(layout: &Layout, index: usize) -> anyhow::Result<()> {
             )?;
         }
         kernel::ip(&lines::node(layout, index))?;
+        // `ip` guesses the family of a route, and not that of a rule.
+        for (family, choice) in ["-4", "-6"].into_iter().zip(lines::link_choice(node)) {
+            if !choice.is_empty() {
+                kernel::tool("ip", &[family, "-batch", "-"], &choice)?;
+            }
+        }
         if rules::has_rules(node) {
             kernel::nft(&rules::rules(node, &NodeState::default()))?;
         }

@@ -53,13 +53,11 @@ fn translation(node: &Laid, nat: Nat, rebound: u32) -> String {
     out += "  }\n  chain after { type nat hook postrouting priority srcnat; policy accept;\n";
     for wire in &node.uplinks {
         if let Some(v4) = wire.v4 {
-            line(
-                &mut out,
-                format_args!("oifname \"{}\" {}", wire.child_end, mapping(nat, v4, rebound)),
-            );
-            line(&mut out, format_args!("oifname \"{}\" masquerade", wire.child_end));
+            let how = mapping(nat, v4, rebound);
+            line(&mut out, format_args!("oifname \"{}\" {how}", wire.child_end));
         }
     }
+    line(&mut out, format_args!("oifname \"wan*\" masquerade"));
     out += "  }\n";
     if learns {
         out +=
@@ -98,7 +96,8 @@ fn mapping(nat: Nat, outer: std::net::Ipv4Addr, rebound: u32) -> String {
 }
 
 fn filter(node: &Laid, state: &NodeState) -> String {
-    let mut out = table("inet", "filter_");
+    let mut out = table("inet", "sieve");
+    blocked_chain(&mut out, &state.blocked);
     out += "  chain first { type filter hook prerouting priority raw; policy accept;\n";
     for name in &state.dead_ends {
         line(&mut out, format_args!("iifname \"{name}\" drop"));
@@ -118,13 +117,13 @@ fn filter(node: &Laid, state: &NodeState) -> String {
         line(&mut out, format_args!("icmpv6 type packet-too-big drop"));
     }
     if node.kind == Kind::Host {
-        block(&mut out, &state.blocked);
+        line(&mut out, format_args!("jump blocked"));
     }
     out += "  }\n  chain through { type filter hook forward priority filter; policy accept;\n";
     for name in &state.dead_ends {
         line(&mut out, format_args!("oifname \"{name}\" drop"));
     }
-    block(&mut out, &state.blocked);
+    line(&mut out, format_args!("jump blocked"));
     if let Some(nat) = node.nat()
         && nat.translates()
     {
@@ -140,7 +139,7 @@ fn filter(node: &Laid, state: &NodeState) -> String {
         );
     }
     if node.kind == Kind::Host {
-        block(&mut out, &state.blocked);
+        line(&mut out, format_args!("jump blocked"));
     }
     out + "  }\n}\n"
 }
@@ -157,18 +156,24 @@ fn guard(out: &mut String, nat: Nat) {
     line(out, format_args!("drop"));
 }
 
-fn block(out: &mut String, blocked: &Blocked) {
+/// Chains see what is blocked by jumping here. Ports are matched one rule each: `nft` 1.0.6 takes two that must both
+/// differ for one match of both at once.
+fn blocked_chain(out: &mut String, blocked: &Blocked) {
+    *out += "  chain blocked {\n";
     match blocked {
         Blocked::Nothing => {}
         Blocked::Udp => line(out, format_args!("meta l4proto udp drop")),
         Blocked::AllButTcp(ports) => {
-            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-            let ports = ports.join(", ");
-            line(out, format_args!("meta l4proto ipv6-icmp accept"));
-            line(out, format_args!("tcp dport != {{ {ports} }} tcp sport != {{ {ports} }} drop"));
-            line(out, format_args!("meta l4proto != tcp drop"));
+            for port in ports {
+                line(out, format_args!("tcp dport {port} return"));
+                line(out, format_args!("tcp sport {port} return"));
+            }
+            // Without it neighbors are not found.
+            line(out, format_args!("meta l4proto ipv6-icmp return"));
+            line(out, format_args!("drop"));
         }
     }
+    *out += "  }\n";
 }
 
 fn match_addresses(out: &mut String, field: &str, cuts: &[&BTreeMap<usize, Vec<IpAddr>>]) {

@@ -3,10 +3,15 @@
 //! Our own words: `Shards`, `Offloads = off`, `Fast = on` and `Faster` in `[Interface]`, `Suite = fast` in `[Peer]`.
 
 use std::net::{IpAddr, ToSocketAddrs as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use mesh::{Gate, PeerConfig, Prefix, PresharedKey, PrivateKey, PublicKey, Suite, Timing};
+use mesh::{
+    CallSign, Gate, PeerConfig, Prefix, PresharedKey, PrivateKey, PublicKey, Suite, Timing,
+};
+
+use crate::streams::Streams;
 
 /// How a node is set up.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub struct Config {
     pub offloads: bool,
     /// What the brain is told.
     pub mesh: mesh::Config,
+    /// What carries packets over connections to relays, if anything does.
+    pub streams: Option<Arc<dyn Streams>>,
     /// Who else there is.
     pub peers: Vec<PeerConfig>,
 }
@@ -81,6 +88,7 @@ impl Config {
         let mtu = node.mtu.unwrap_or(1420);
         let mesh = mesh::Config {
             private,
+            sign: CallSign::default(),
             timing: node.timing,
             mtu: mtu.into(),
             opens_fast: node.fast,
@@ -95,6 +103,7 @@ impl Config {
             shards,
             offloads,
             mesh,
+            streams: None,
             peers,
         })
     }
@@ -108,6 +117,7 @@ fn unknown_peer() -> PeerConfig {
         allowed: Vec::new(),
         keepalive_every: None,
         suite: Suite::Standard,
+        contact: None,
     }
 }
 

@@ -147,7 +147,8 @@ fn open_shards(
     let shard = |tun| {
         let port = UdpPort::open(config.port, config.shards > 1, config.offloads);
         let port = Arc::new(port.context("open UDP port")?);
-        Ok(Shard { tun, port, orders: orders.clone(), clock, stop: stop.clone() })
+        let streams = config.streams.clone();
+        Ok(Shard { tun, port, orders: orders.clone(), streams, clock, stop: stop.clone() })
     };
     tuns.into_iter().map(shard).collect()
 }
@@ -157,7 +158,6 @@ struct Brain {
     mesh: Mesh,
     showcase: Arc<Showcase>,
     viewer: Viewer,
-    port: Arc<UdpPort>,
     outbox: Outbox,
     clock: Clock,
 }
@@ -175,8 +175,8 @@ impl Brain {
         for peer in config.peers {
             mesh.set_peer(peer, clock.now());
         }
-        let (viewer, outbox) = (Viewer::new(showcase.clone()), Outbox::new(port.clone()));
-        Ok(Self { mesh, showcase, viewer, port, outbox, clock })
+        let (viewer, outbox) = (Viewer::new(showcase.clone()), Outbox::new(port, config.streams));
+        Ok(Self { mesh, showcase, viewer, outbox, clock })
     }
 
     fn think(mut self, inbox: &Receiver<Order>) {
@@ -204,9 +204,7 @@ impl Brain {
     fn act(&mut self) {
         while let Some(effect) = self.mesh.next_effect() {
             match effect {
-                Effect::Send { to, datagram } => {
-                    self.port.send(to, &datagram, datagram.len());
-                }
+                Effect::Send { to, datagram } => self.outbox.send_message(to, &datagram),
                 Effect::Publish(plane) => self.showcase.publish(plane),
                 Effect::Depart { frames } => self.depart(&frames),
             }

@@ -52,7 +52,7 @@ fn tell_status(engine: &Engine) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     for peer in engine.peers()? {
         let carried = peer.link.carried();
-        let endpoint = peer.endpoint.map_or_else(|| "-".into(), |at| at.to_string());
+        let endpoint = peer.way.map_or_else(|| "-".into(), |way| way.to_string().replace(' ', "/"));
         let since = peer.session_since.map_or(0, |since| since.millis());
         let ((sent, sent_bytes), (heard, heard_bytes)) = (carried.sent, carried.heard);
         let refused = carried.refused;

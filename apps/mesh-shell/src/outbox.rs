@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh::{Gather, Note, Plane, Stays};
+use mesh::{Departure, Gather, Note, Plane, Stays, Way};
 use units::Timestamp;
 
+use crate::streams::Streams;
 use crate::sys;
 use crate::udp::{Sent, UdpPort};
 
@@ -17,13 +18,14 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Outbox {
     gather: Gather,
     port: Arc<UdpPort>,
+    streams: Option<Arc<dyn Streams>>,
     /// When the system was last asked how long a way's packets may be.
     asked_at: Timestamp,
 }
 
 impl Outbox {
-    pub(crate) fn new(port: Arc<UdpPort>) -> Self {
-        Self { gather: Gather::default(), port, asked_at: Timestamp::default() }
+    pub(crate) fn new(port: Arc<UdpPort>, streams: Option<Arc<dyn Streams>>) -> Self {
+        Self { gather: Gather::default(), port, streams, asked_at: Timestamp::default() }
     }
 
     /// Seals a frame of the device into the box, sending what does not fit; says why the frame stays, if it does.
@@ -42,6 +44,13 @@ impl Outbox {
             }
             Err(stays) => return Some(stays),
         };
+        if departure.begins {
+            note(Note::Begun(departure.peer));
+        }
+        if !departure.copies.is_empty() {
+            self.send_copies(&departure, now, note);
+            return None;
+        }
         let mut done = 0;
         while done < departure.count() {
             let before = done;
@@ -58,6 +67,12 @@ impl Outbox {
     pub(crate) fn send(&mut self, now: Timestamp, note: &mut impl FnMut(Note)) -> bool {
         let Some(gathered) = self.gather.take() else { return false };
         let (to, peer) = (gathered.to, gathered.peer);
+        let Some(to) = to.socket() else {
+            for datagram in gathered.datagrams.chunks(gathered.size) {
+                send_stream(self.streams.as_deref(), to, datagram);
+            }
+            return true;
+        };
         let sent = self.port.send(to, gathered.datagrams, gathered.size);
         if sent == Sent::TooLong && now.since(self.asked_at) >= ASK_EVERY {
             self.asked_at = now;
@@ -66,5 +81,39 @@ impl Outbox {
             }
         }
         true
+    }
+
+    /// Sends a message of the brain.
+    pub(crate) fn send_message(&self, to: Way, message: &[u8]) {
+        let datagram = to.wrap(message);
+        match to.socket() {
+            Some(at) => {
+                self.port.send(at, &datagram, datagram.len());
+            }
+            None => send_stream(self.streams.as_deref(), to, &datagram),
+        }
+    }
+
+    /// Sends one packet several ways: sealed once, so that the receiver's window drops all copies but the first.
+    fn send_copies(
+        &mut self,
+        departure: &Departure<'_, '_>,
+        now: Timestamp,
+        note: &mut impl FnMut(Note),
+    ) {
+        // In order behind what was gathered before.
+        self.send(now, note);
+        let mut sealed = vec![0; departure.datagram_len()];
+        let len = departure.seal(0..departure.count(), &mut sealed, now);
+        let inner = &sealed[departure.to.header_len()..len];
+        for way in std::iter::once(departure.to).chain(departure.copies.iter().copied()) {
+            self.send_message(way, inner);
+        }
+    }
+}
+
+fn send_stream(streams: Option<&dyn Streams>, way: Way, datagram: &[u8]) {
+    if let (Some(streams), Way::Stream { relay, far }) = (streams, way) {
+        streams.send(relay, far, datagram);
     }
 }

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
 
 use anyhow::Context as _;
-use mesh::{Batch, Merger, Note, PARTS_MAX, Plane, Stays, VNET_LEN};
+use mesh::{Batch, Merger, Note, PARTS_MAX, Plane, Stays, VNET_LEN, Way};
 
 use crate::clock::Clock;
 use crate::engine::Order;
 use crate::outbox::Outbox;
 use crate::showcase::Viewer;
+use crate::streams::Streams;
 use crate::tun::Tun;
 use crate::udp::UdpPort;
 
@@ -31,6 +32,7 @@ pub(crate) struct Shard {
     pub(crate) tun: Arc<Tun>,
     pub(crate) port: Arc<UdpPort>,
     pub(crate) orders: SyncSender<Order>,
+    pub(crate) streams: Option<Arc<dyn Streams>>,
     pub(crate) clock: Clock,
     /// Whether the threads shall end.
     pub(crate) stop: Arc<AtomicBool>,
@@ -49,7 +51,7 @@ impl Shard {
     /// A frame that was waited for leaves at once; frames that are there already leave together.
     pub(crate) fn carry_out(&self, mut viewer: Viewer) -> anyhow::Result<()> {
         let mut frame = vec![0; FRAME_MAX].into_boxed_slice();
-        let mut outbox = Outbox::new(self.port.clone());
+        let mut outbox = Outbox::new(self.port.clone(), self.streams.clone());
         while !self.stop.load(Relaxed) {
             let waited_for = self.read_and_put(&mut frame, true, &mut viewer, &mut outbox)?;
             if waited_for {
@@ -79,7 +81,14 @@ impl Shard {
         let (frame, plane) = (&frame[..len], viewer.look());
         match outbox.put(plane, frame, self.clock.now(), &mut |note| self.note(note)) {
             Some(Stays::TooBig { mtu }) => self.answer_too_big(plane, frame, mtu)?,
-            Some(Stays::Unread(_) | Stays::Unknown | Stays::Stopped | Stays::NoRoute | Stays::Waits(_)) | None => {}
+            Some(
+                Stays::Unread(_)
+                | Stays::Unknown
+                | Stays::Stopped
+                | Stays::NoRoute
+                | Stays::Waits(_),
+            )
+            | None => {}
         }
         Ok(true)
     }
@@ -125,7 +134,8 @@ impl Shard {
         let received = self.port.receive(&mut buffer[used..used + RECEIVE_MAX], wait);
         let Some(received) = received.context("receive")? else { return Ok(None) };
         let end = used + received.len;
-        let batch = &mut Batch { buffer, at: used..end, size: received.size, from: received.from };
+        let from = Way::Direct(received.from);
+        let batch = &mut Batch { buffer, at: used..end, size: received.size, from };
         viewer.look().arrive(batch, merger, self.clock.now(), |note| self.note(note));
         Ok(Some(end))
     }

@@ -25,6 +25,12 @@ impl Entropy {
         drawn
     }
 
+    /// The next 64 bits.
+    pub(crate) fn draw_u64(&mut self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.draw();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// The next 32 bits.
     pub(crate) fn draw_u32(&mut self) -> u32 {
         let [a, b, c, d, ..] = self.draw();

@@ -53,17 +53,19 @@ pub fn merge(bytes: &[u8]) {
 /// Messages of the handshake, with the first code made right, so that more than that code is tried.
 pub fn handshake(bytes: &[u8]) {
     let now = Timestamp::from_millis(1);
-    let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let from = crate::Way::Direct(at);
     let mut mesh = Mesh::new(config(), [7; 32]);
     let peer = PrivateKey::from_bytes([2; 32]).public();
     mesh.set_peer(
         PeerConfig {
             key: peer,
             preshared: PresharedKey::default(),
-            endpoint: Some(from),
+            endpoint: Some(at),
             allowed: vec![],
             keepalive_every: None,
             suite: Suite::Standard,
+            contact: None,
         },
         now,
     );
@@ -80,6 +82,7 @@ pub fn handshake(bytes: &[u8]) {
 fn config() -> Config {
     Config {
         private: PrivateKey::from_bytes([1; 32]),
+        sign: crate::CallSign::default(),
         timing: Timing::default(),
         mtu: crate::MTU_DEFAULT,
         opens_fast: true,

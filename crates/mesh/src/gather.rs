@@ -5,10 +5,9 @@
 //! - There are at most [`DATAGRAMS_MAX`] of them, together at most [`GATHERED_BYTES_MAX`] long.
 //! - They leave in the order they were sealed.
 
-use std::net::SocketAddr;
-
 use units::Timestamp;
 
+use crate::path::Way;
 use crate::peer::PeerId;
 use crate::plane::Departure;
 
@@ -27,14 +26,14 @@ pub struct Gather {
     size: usize,
     /// Whether a shorter one was added: it must be the last.
     closed: bool,
-    to: Option<(SocketAddr, PeerId)>,
+    to: Option<(Way, PeerId)>,
 }
 
 /// Datagrams that leave together.
 #[derive(Clone, Copy, Debug)]
 pub struct Gathered<'a> {
-    /// Where to.
-    pub to: SocketAddr,
+    /// Which way.
+    pub to: Way,
     /// Of which peer.
     pub peer: PeerId,
     /// All of them, one behind the other.

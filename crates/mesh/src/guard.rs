@@ -69,6 +69,31 @@ impl Flow {
     pub const fn of(inner: &Inner) -> Self {
         Self { source: inner.source, target: inner.target, transport: inner.transport }
     }
+
+    /// A number that is the same for all packets of the flow and likely another for another flow (FNV-1a).
+    pub(crate) fn number(&self) -> u64 {
+        let bits = |ip: IpAddr| match ip {
+            IpAddr::V4(v4) => u128::from(v4.to_bits()),
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        let ports = match self.transport {
+            Transport::Tcp { source, target } => u64::from(source) << 16 | u64::from(target),
+            Transport::Udp { source, target } => {
+                1 << 32 | u64::from(source) << 16 | u64::from(target)
+            }
+            Transport::Icmp { .. } | Transport::Fragment { .. } | Transport::Other { .. } => {
+                2 << 32
+            }
+        };
+        let bytes = bits(self.source)
+            .to_le_bytes()
+            .into_iter()
+            .chain(bits(self.target).to_le_bytes())
+            .chain(ports.to_le_bytes());
+        bytes.fold(0xcbf2_9ce4_8422_2325, |number, byte| {
+            (number ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
 }
 
 /// The flags of a packet of TCP, else 0.

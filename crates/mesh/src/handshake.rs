@@ -2,7 +2,6 @@
 //!
 //! Checks run from cheap to dear: form, first code, load and cookie, sender's share, and only then the curve.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use units::Timestamp;
 use crate::message::{self, ANSWER_LEN, COOKIE_LEN, HELLO_LEN, Index, Kind};
 use crate::node::{Effect, Mesh};
 use crate::noise;
+use crate::path::Way;
 use crate::peer::{Asking, PeerId};
 use crate::session::{Session, Terms};
 use crate::suite::Suite;
@@ -20,7 +20,7 @@ const HELLO_EVERY: Duration = Duration::from_millis(20);
 
 impl Mesh {
     /// A message of the handshake came in. What does not verify has no effect.
-    pub(crate) fn on_handshake(&mut self, from: SocketAddr, message: &[u8], now: Timestamp) {
+    pub(crate) fn on_handshake(&mut self, from: Way, message: &[u8], now: Timestamp) {
         // The length names the kind; what the kind is called inside must agree.
         match message::kind_of(message) {
             Some(Kind::Hello) => {
@@ -39,34 +39,28 @@ impl Mesh {
                 let Ok(cookie) = message.try_into() else { return };
                 self.on_cookie(cookie, now);
             }
-            Some(Kind::Data(_)) | None => {}
+            Some(Kind::Data(_) | Kind::Disco | Kind::Relay | Kind::Relayed) | None => {}
         }
     }
 
     /// Whether a message is worth multiplying on the curve for.
-    fn is_admitted(
-        &mut self,
-        from: SocketAddr,
-        message: &[u8],
-        sender: Index,
-        now: Timestamp,
-    ) -> bool {
+    fn is_admitted(&mut self, from: Way, message: &[u8], sender: Index, now: Timestamp) -> bool {
         if !self.plane.door.lets_pass(message) {
             return false;
         }
         if !self.limiter.under_load(now) {
             return true;
         }
-        if self.doorman.has_cookie(message, from, now) {
-            return self.limiter.admit(from.ip(), now);
+        if self.doorman.has_cookie(message, from.sender(), now) {
+            return self.limiter.admit(from.sender().ip(), now);
         }
-        let reply = self.doorman.ask_cookie(message, sender, from, &mut self.entropy, now);
+        let reply = self.doorman.ask_cookie(message, sender, from.sender(), &mut self.entropy, now);
         self.effects.push_back(Effect::Send { to: from, datagram: reply.to_vec() });
         false
     }
 
     /// Somebody asks: answer, if it is a peer and asks for the first time.
-    fn on_hello(&mut self, from: SocketAddr, message: &[u8; HELLO_LEN], now: Timestamp) {
+    fn on_hello(&mut self, from: Way, message: &[u8; HELLO_LEN], now: Timestamp) {
         let (remote, noise) = message::read_hello(message);
         let seed = self.entropy.draw();
         let Ok(heard) = noise::hear(&self.config.private, seed, noise) else { return };
@@ -79,7 +73,7 @@ impl Mesh {
         let timestamp = heard.timestamp;
         let Ok((answer, keys)) = heard.answer(&peer.config.preshared) else { return };
         (peer.last_hello, peer.last_hello_at) = (timestamp, Some(now));
-        peer.endpoint = Some(from);
+        peer.on_heard(from, now);
         peer.link.on_heard(1, message.len(), false, now);
 
         let terms = self.terms(id, remote, false);
@@ -96,7 +90,7 @@ impl Mesh {
     }
 
     /// The peer answered: the session is ours to use, and a first packet tells the peer that it is its, too.
-    fn on_answer(&mut self, from: SocketAddr, message: &[u8; ANSWER_LEN], now: Timestamp) {
+    fn on_answer(&mut self, from: Way, message: &[u8; ANSWER_LEN], now: Timestamp) {
         let (remote, local, noise) = message::read_answer(message);
         let Some(id) = self.indices.get(&local).copied() else { return };
         let Some(peer) = self.peers.get_mut(&id) else { return };
@@ -105,7 +99,7 @@ impl Mesh {
         };
         let Ok(keys) = asking.noise.on_answer(noise) else { return };
         peer.asking = None;
-        peer.endpoint = Some(from);
+        peer.on_heard(from, now);
         peer.link.on_heard(1, message.len(), false, now);
 
         let terms = self.terms_with(id, local, remote, true);
@@ -148,7 +142,10 @@ impl Mesh {
         let seed = self.entropy.draw();
         let jitter = self.entropy.draw_u32();
         let Some(peer) = self.peers.get(&id) else { return };
-        let Some(to) = peer.endpoint else { return };
+        let ways = peer.ways_to_ask();
+        if ways.is_empty() {
+            return;
+        }
         let config = &peer.config;
         let asked =
             noise::ask(&self.config.private, &config.key, &config.preshared, seed, timestamp);
@@ -166,13 +163,15 @@ impl Mesh {
         if let Some(before) = before {
             self.forget(before.index);
         }
-        self.effects.push_back(Effect::Send { to, datagram: hello.to_vec() });
+        for to in ways {
+            self.effects.push_back(Effect::Send { to, datagram: hello.to_vec() });
+        }
     }
 
     /// Sends an empty packet, if there is a session to seal it.
     pub(crate) fn say_here(&mut self, id: PeerId, now: Timestamp) -> bool {
         let Some(peer) = self.peers.get(&id) else { return false };
-        let (Some(session), Some(to)) = (&peer.current, peer.endpoint) else { return false };
+        let (Some(session), Some(to)) = (&peer.current, peer.way()) else { return false };
         let Ok(counter) = session.reserve(1, now) else { return false };
         let mut datagram = vec![0; message::DATA_OVERHEAD];
         session.seal(counter, &mut datagram, 0);

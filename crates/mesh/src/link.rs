@@ -49,6 +49,13 @@ impl Link {
         self.sent.add(packets, bytes);
     }
 
+    /// Whether nothing was sent for a while.
+    #[inline]
+    pub(crate) fn is_quiet(&self, now: Timestamp) -> bool {
+        let sent = Timestamp::from_millis(self.sent_at.load(Relaxed));
+        now.since(sent) >= crate::path::BUSY_FOR
+    }
+
     /// Verified datagrams were heard.
     #[inline]
     pub fn on_heard(&self, packets: usize, bytes: usize, data: bool, now: Timestamp) {

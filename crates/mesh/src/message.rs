@@ -1,8 +1,14 @@
-//! What travels between nodes: four kinds of WireGuard message, and ours that looks like the fourth.
+//! What travels between nodes: four kinds of WireGuard message, one of ours that looks like the fourth, and what nodes and
+//! relays tell each other about ways.
 //!
 //! Numbers are little endian. Reading never fails in another way than `None`: what does not fit is not ours.
 
+use crate::path::Way;
+use crate::path::disco::{self, DISCO_LEN_MAX, DISCO_LEN_MIN};
+use std::net::SocketAddr;
+
 use crate::noise::{INITIATION_LEN, RESPONSE_LEN};
+use crate::relay::{BIND_LEN, BOUND, RELAYED, RELAYED_HEADER_LEN, UNBOUND, UNBOUND_LEN};
 use crate::suite::{Suite, TAG_LEN};
 
 /// A session's name at the end that gave it.
@@ -36,6 +42,12 @@ pub enum Kind {
     Cookie,
     /// A sealed packet.
     Data(Suite),
+    /// What nodes of ours tell each other about the ways between them.
+    Disco,
+    /// A relay tells that it knows us, or that it does not.
+    Relay,
+    /// Another message, handed on by a relay.
+    Relayed,
 }
 
 /// What kind of message `datagram` is, going by its first four bytes and its length.
@@ -46,6 +58,9 @@ pub fn kind_of(datagram: &[u8]) -> Option<Kind> {
         (HELLO, HELLO_LEN) => Some(Kind::Hello),
         (ANSWER, ANSWER_LEN) => Some(Kind::Answer),
         (COOKIE, COOKIE_LEN) => Some(Kind::Cookie),
+        (disco::DISCO, DISCO_LEN_MIN..=DISCO_LEN_MAX) => Some(Kind::Disco),
+        (BOUND, BIND_LEN) | (UNBOUND, UNBOUND_LEN) => Some(Kind::Relay),
+        (RELAYED, RELAYED_HEADER_LEN..) => Some(Kind::Relayed),
         (kind, DATA_OVERHEAD..) => Suite::of_message_type(kind).map(Kind::Data),
         (_, _) => None,
     }
@@ -131,4 +146,10 @@ fn index_at(message: &[u8], at: usize) -> Index {
 /// Only called with constants that lie inside a message of fixed length.
 fn array_at<const N: usize>(message: &[u8], at: usize) -> &[u8; N] {
     message[at..at + N].try_into().expect("the range is N long")
+}
+
+/// The longest packet inside, where datagrams to `to` may have `outer` bytes with the headers of IP and UDP.
+pub(crate) fn inner_mtu(outer: usize, to: &SocketAddr, way: &Way) -> usize {
+    let ip = if to.is_ipv6() { 40 } else { 20 };
+    outer.saturating_sub(ip + 8 + way.header_len() + DATA_OVERHEAD)
 }

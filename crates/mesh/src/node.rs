@@ -23,9 +23,13 @@ use crate::limit::Limiter;
 use crate::link::Link;
 use crate::message::Index;
 use crate::noise::TIMESTAMP_LEN;
+use crate::path::disco::{DiscoKeys, Tag};
+use crate::path::{CallSign, Way, WayView};
 use crate::peer::{Peer, PeerConfig, PeerId};
 use crate::plane::{Gate, Lane, Note, Plane};
+use crate::relay::Relays;
 use crate::routes::Routes;
+use crate::search::Search;
 use crate::session::Session;
 use crate::timing::Timing;
 
@@ -34,6 +38,8 @@ use crate::timing::Timing;
 pub struct Config {
     /// Who it is.
     pub private: PrivateKey,
+    /// What relays call it.
+    pub sign: CallSign,
     /// When what happens.
     pub timing: Timing,
     /// The longest packet of the private network, in bytes.
@@ -48,7 +54,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Send a datagram.
-    Send { to: SocketAddr, datagram: Vec<u8> },
+    Send { to: Way, datagram: Vec<u8> },
     /// Show the threads a new picture.
     Publish(Arc<Plane>),
     /// Let frames that waited depart by the newest picture.
@@ -65,12 +71,17 @@ pub struct Mesh {
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) by_key: BTreeMap<PublicKey, PeerId>,
     pub(crate) indices: BTreeMap<Index, PeerId>,
+    /// Who writes what on what it tells about ways.
+    pub(crate) by_tag: BTreeMap<Tag, PeerId>,
+    pub(crate) relays: Relays,
+    /// Our own addresses.
+    pub(crate) local: Vec<SocketAddr>,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) plane: Plane,
     /// Whether the threads have not seen the picture as it is.
     unseen: bool,
     /// Whether peers came or went since the routes were drawn.
-    rerouted: bool,
+    pub(crate) rerouted: bool,
     agenda: BTreeSet<(Timestamp, PeerId)>,
     deadlines: BTreeMap<PeerId, Timestamp>,
     next_peer: u64,
@@ -82,8 +93,12 @@ pub struct Mesh {
 pub struct PeerView {
     /// Who it is.
     pub key: PublicKey,
-    /// Where it was last heard.
-    pub endpoint: Option<SocketAddr>,
+    /// The way that packets to it go.
+    pub way: Option<Way>,
+    /// All ways to a node of ours.
+    pub ways: Vec<WayView>,
+    /// How often another way was chosen.
+    pub switches: u64,
     /// Since when the session in use exists.
     pub session_since: Option<Timestamp>,
     /// How much was carried.
@@ -103,6 +118,9 @@ impl Mesh {
             peers: BTreeMap::new(),
             by_key: BTreeMap::new(),
             indices: BTreeMap::new(),
+            by_tag: BTreeMap::new(),
+            relays: Relays::default(),
+            local: Vec::new(),
             effects: VecDeque::new(),
             plane,
             unseen: true,
@@ -115,16 +133,46 @@ impl Mesh {
         }
     }
 
-    /// Adds a peer, or changes one: then its sessions end, and what it is told anew holds from the next on.
+    /// Adds a peer, or changes one, whose sessions go on; what is changed about sealing holds from the next session on.
+    /// Only another preshared key, or a stock peer that turns into a node of ours, makes it begin anew.
     pub fn set_peer(&mut self, config: PeerConfig, now: Timestamp) -> PeerId {
+        let id = self.change_peer(&config).unwrap_or_else(|| self.add_peer(config));
+        self.rerouted = true;
+        self.draw_relayed(id);
+        self.publish_peer(id);
+        self.look(id, now);
+        id
+    }
+
+    fn change_peer(&mut self, config: &PeerConfig) -> Option<PeerId> {
+        let id = *self.by_key.get(&config.key)?;
+        let peer = self.peers.get_mut(&id)?;
+        let same_kind = peer.config.contact.is_some() == config.contact.is_some();
+        if peer.config.preshared != config.preshared || !same_kind {
+            return None;
+        }
+        let moved = peer.config.endpoint != config.endpoint;
+        peer.config = config.clone();
+        if moved {
+            peer.on_told();
+        }
+        Some(id)
+    }
+
+    fn add_peer(&mut self, config: PeerConfig) -> PeerId {
         self.remove_peer(&config.key);
         let id = PeerId(self.next_peer);
         self.next_peer += 1;
         self.by_key.insert(config.key, id);
-        self.peers.insert(id, Peer::new(config));
-        self.rerouted = true;
-        self.publish_peer(id);
-        self.look(id, now);
+        let keys = config.contact.as_ref();
+        let keys = keys.and_then(|_| DiscoKeys::new(&self.config.private, &config.key));
+        let mut peer = Peer::new(config);
+        if let Some(keys) = keys {
+            self.by_tag.insert(keys.tag(), id);
+            peer.search = Some(Search::new(keys));
+            peer.on_told();
+        }
+        self.peers.insert(id, peer);
         id
     }
 
@@ -137,6 +185,9 @@ impl Mesh {
             asked.chain(peer.sessions().map(|session| session.local)).collect();
         for index in indices {
             self.forget(index);
+        }
+        if let Some(search) = &peer.search {
+            self.by_tag.remove(&search.keys.tag());
         }
         self.plane.lanes.remove(&id);
         self.set_deadline(id, None);
@@ -154,17 +205,31 @@ impl Mesh {
         self.peers.iter().map(|(id, peer)| {
             let session_since = peer.current.as_ref().map(|session| session.born);
             let link = peer.link.clone();
-            (*id, PeerView { key: peer.config.key, endpoint: peer.endpoint, session_since, link })
+            let search = peer.search.as_ref();
+            let view = PeerView {
+                key: peer.config.key,
+                way: peer.way(),
+                ways: search.map(|search| search.ways.views()).unwrap_or_default(),
+                switches: search.map_or(0, |search| search.ways.switches),
+                session_since,
+                link,
+            };
+            (*id, view)
         })
     }
 
     /// When [`Mesh::on_wake`] next has something to do.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.agenda.first().map(|(at, _)| *at)
+        let peers = self.agenda.first().map(|(at, _)| *at);
+        [peers, self.relays.wake_at()].into_iter().flatten().min()
     }
 
     /// Does what is due.
     pub fn on_wake(&mut self, now: Timestamp) {
+        for (at, question) in self.relays.on_wake(self.config.sign, now) {
+            let (to, datagram) = (Way::Direct(at), question.to_vec());
+            self.effects.push_back(Effect::Send { to, datagram });
+        }
         while let Some((at, id)) = self.agenda.first().copied()
             && at <= now
         {
@@ -177,7 +242,10 @@ impl Mesh {
         match note {
             Note::Handshake { from, message } => self.on_handshake(from, &message, now),
             Note::Confirmed(index) => self.on_confirmed(index, now),
-            Note::Roamed { peer, to } => self.on_roamed(peer, to),
+            Note::Roamed { peer, to } => self.on_roamed(peer, to, now),
+            Note::Begun(peer) => self.on_begun(peer, now),
+            Note::Disco { from, message } => self.on_disco(from, &message, now),
+            Note::Relay { from, message } => self.on_relay(from, &message, now),
             Note::Wanted { peer, frame } => self.on_wanted(peer, frame, now),
             Note::PathMtu { peer, mtu } => self.on_path_mtu(peer, mtu),
         }
@@ -194,25 +262,35 @@ impl Mesh {
         self.effects.pop_front()
     }
 
-    fn on_roamed(&mut self, id: PeerId, to: SocketAddr) {
+    fn on_roamed(&mut self, id: PeerId, to: Way, now: Timestamp) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        if peer.endpoint != Some(to) {
-            peer.endpoint = Some(to);
-            // What was learned about the old way says nothing about the new one.
-            peer.mtu = None;
-            self.publish_peer(id);
+        let first = peer.way().is_none();
+        if peer.on_heard(to, now) {
+            self.on_way_changed(id, first, now);
+        }
+        self.look(id, now);
+        self.publish_peer(id);
+    }
+
+    fn on_begun(&mut self, id: PeerId, now: Timestamp) {
+        if let Some(search) = self.peers.get_mut(&id).and_then(|peer| peer.search.as_mut()) {
+            search.on_wanted(now);
+            self.look(id, now);
         }
     }
 
     fn on_wanted(&mut self, id: PeerId, frame: Vec<u8>, now: Timestamp) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if peer.current.as_ref().is_some_and(|session| !session.is_dead(now))
-            && peer.endpoint.is_some()
+            && peer.way().is_some()
         {
             // The session came while the frame was on its way here.
             return self.effects.push_back(Effect::Depart { frames: vec![frame] });
         }
         peer.wait(frame);
+        if let Some(search) = &mut peer.search {
+            search.on_wanted(now);
+        }
         if peer.asking.is_none() {
             self.ask(id, now, now);
         }
@@ -221,8 +299,8 @@ impl Mesh {
 
     fn on_path_mtu(&mut self, id: PeerId, outer: usize) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let ip = if peer.endpoint.is_some_and(|to| to.is_ipv6()) { 40 } else { 20 };
-        let inner = outer.saturating_sub(ip + 8 + crate::message::DATA_OVERHEAD);
+        let Some((way, to)) = peer.way().and_then(|way| Some((way, way.socket()?))) else { return };
+        let inner = crate::message::inner_mtu(outer, &to, &way);
         if inner >= crate::MTU_MIN && peer.mtu != Some(inner) {
             peer.mtu = Some(inner);
             self.publish_peer(id);
@@ -298,5 +376,7 @@ impl Mesh {
             }
         }
         self.plane.routes = Arc::new(routes);
+        self.plane.tags = Arc::new(self.by_tag.keys().copied().collect());
+        self.plane.relays = Arc::new(self.relays.ports().collect());
     }
 }

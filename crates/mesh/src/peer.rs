@@ -18,15 +18,20 @@ use units::Timestamp;
 use crate::cookie::Stamp;
 use crate::key::{PresharedKey, PublicKey};
 use crate::link::Link;
-use crate::message::Index;
+use crate::message::{self, Index};
 use crate::noise::{Asked, TIMESTAMP_LEN};
+use crate::path::{CallSign, Policy, Way};
 use crate::plane::Lane;
 use crate::routes::Prefix;
+use crate::search::Search;
 use crate::session::Session;
 use crate::suite::Suite;
 
 /// How many bytes of frames wait for a session, per peer: one super-packet and some.
 pub const WAITING_BYTES_MAX: usize = 128 * 1024;
+
+/// What every way carries that is nothing special, in bytes: relays are reached over the Internet.
+const ETHERNET_MTU: usize = 1500;
 
 /// A peer's number, given once and never again: what is on its way to a removed peer reaches nobody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,12 +52,28 @@ pub struct PeerConfig {
     pub keepalive_every: Option<Duration>,
     /// The best suite that its membership record says it opens.
     pub suite: Suite,
+    /// How it is found, if it is a node of ours: a stock peer knows nothing of ways.
+    pub contact: Option<Contact>,
+}
+
+/// How a node of ours is found, by its membership record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// What relays call it.
+    pub sign: CallSign,
+    /// Call signs of relays that it can be reached through.
+    pub relays: Vec<CallSign>,
+    /// How ways to it are used.
+    pub policy: Policy,
 }
 
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) config: PeerConfig,
-    pub(crate) endpoint: Option<SocketAddr>,
+    /// Where a stock peer was last heard.
+    endpoint: Option<Way>,
+    /// The ways to a node of ours.
+    pub(crate) search: Option<Search>,
     pub(crate) link: Arc<Link>,
     pub(crate) stamp: Stamp,
     pub(crate) current: Option<Arc<Session>>,
@@ -80,7 +101,8 @@ pub(crate) struct Asking {
 impl Peer {
     pub(crate) fn new(config: PeerConfig) -> Self {
         Self {
-            endpoint: config.endpoint,
+            endpoint: config.endpoint.map(Way::Direct),
+            search: None,
             link: Arc::default(),
             stamp: Stamp::new(&config.key),
             current: None,
@@ -94,6 +116,41 @@ impl Peer {
             mtu: None,
             config,
         }
+    }
+
+    /// The way that packets to it go.
+    pub(crate) fn way(&self) -> Option<Way> {
+        match &self.search {
+            Some(search) => search.ways.active(),
+            None => self.endpoint,
+        }
+    }
+
+    /// The ways that what must reach it goes, be it that none is known to work.
+    pub(crate) fn ways_to_ask(&self) -> Vec<Way> {
+        match &self.search {
+            Some(search) => search.ways.to_ask(),
+            None => self.endpoint.into_iter().collect(),
+        }
+    }
+
+    /// Where it is was told from outside.
+    pub(crate) fn on_told(&mut self) {
+        let told = self.config.endpoint.map(Way::Direct);
+        match &mut self.search {
+            Some(search) => told.into_iter().for_each(|way| search.ways.add(way)),
+            None => self.endpoint = told.or(self.endpoint),
+        }
+    }
+
+    /// It was heard by something that nobody can tell twice. True if packets to it go another way from here on.
+    pub(crate) fn on_heard(&mut self, way: Way, now: Timestamp) -> bool {
+        let before = self.way();
+        match &mut self.search {
+            Some(search) => search.ways.on_heard(way, now),
+            None => self.endpoint = Some(way),
+        }
+        self.way() != before
     }
 
     /// Takes the session that we asked for, and gives back those it pushed out.
@@ -154,9 +211,33 @@ impl Peer {
         Lane {
             key: self.config.key,
             link: self.link.clone(),
-            endpoint: self.endpoint,
+            ways: self.carrying(),
+            known: self.search.as_ref().map(|search| search.ways.known()),
+            policy: self.policy(),
             sending: self.current.clone(),
-            mtu: self.mtu.map_or(mtu, |known| known.min(mtu)),
+            mtu: self.mtu(mtu),
         }
+    }
+
+    fn policy(&self) -> Policy {
+        self.config.contact.as_ref().map_or_else(Policy::default, |contact| contact.policy)
+    }
+
+    fn carrying(&self) -> Vec<Way> {
+        match &self.search {
+            Some(search) => search.ways.carrying(self.policy()),
+            None => self.endpoint.into_iter().collect(),
+        }
+    }
+
+    /// The longest inner packet, which must fit every way that carries.
+    fn mtu(&self, mtu: usize) -> usize {
+        let relayed = |way: &Way| match way {
+            Way::Relayed { relay, .. } => Some(message::inner_mtu(ETHERNET_MTU, relay, way)),
+            Way::Direct(_) | Way::Stream { .. } => None,
+        };
+        let ways = self.carrying();
+        let known = self.mtu.into_iter().chain(ways.iter().filter_map(relayed));
+        known.fold(mtu, usize::min)
     }
 }

@@ -5,7 +5,7 @@
 //! - A packet goes out only to the peer that owns its target, and comes in only from the peer that owns its source.
 //! - What is not understood goes neither way, unless [`Gate::Any`] says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,7 +20,10 @@ use crate::key::PublicKey;
 use crate::link::Link;
 use crate::message::{self, DATA_HEADER_LEN, DATA_OVERHEAD, Index, Kind};
 use crate::mtu;
+use crate::path::disco::{self, Tag};
+use crate::path::{BROADCAST_LEN_MAX, Policy, Way};
 use crate::peer::PeerId;
+use crate::relay::{self, RELAYED_HEADER_LEN};
 use crate::routes::Routes;
 use crate::segment::{Cutter, NotAFrame};
 use crate::session::Session;
@@ -34,6 +37,10 @@ pub struct Plane {
     /// What a handshake must show before it costs the brain anything.
     pub(crate) door: FirstCode,
     pub(crate) gate: Gate,
+    /// What nodes of ours write on what they tell about ways.
+    pub(crate) tags: Arc<BTreeSet<Tag>>,
+    /// Where relays' ports are.
+    pub(crate) relays: Arc<BTreeSet<SocketAddr>>,
     pub(crate) guard: Option<Arc<dyn Guard>>,
 }
 
@@ -44,8 +51,12 @@ pub struct Lane {
     pub key: PublicKey,
     /// What is told to the brain.
     pub link: Arc<Link>,
-    /// Where it was last heard.
-    pub endpoint: Option<SocketAddr>,
+    /// The ways that carry, best first.
+    pub ways: Vec<Way>,
+    /// How they are used.
+    pub policy: Policy,
+    /// The ways that the brain knows already, of a node of ours.
+    pub(crate) known: Option<Vec<Way>>,
     /// What packets are sealed by, if anything yet.
     pub(crate) sending: Option<Arc<Session>>,
     /// The longest packet that fits on the way, in bytes.
@@ -88,10 +99,14 @@ pub enum Stays {
 /// A frame on its way out: cut, counted, ready to be sealed.
 #[derive(Debug)]
 pub struct Departure<'p, 'f> {
-    /// Where to.
-    pub to: SocketAddr,
+    /// Which way.
+    pub to: Way,
     /// Of which peer.
     pub peer: PeerId,
+    /// Which ways copies go.
+    pub copies: &'p [Way],
+    /// Whether nothing was sent to the peer lately: then the brain should know that something is.
+    pub begins: bool,
     cutter: Cutter<'f>,
     session: &'p Session,
     link: &'p Link,
@@ -103,11 +118,17 @@ pub struct Departure<'p, 'f> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// A message of the handshake.
-    Handshake { from: SocketAddr, message: Vec<u8> },
+    Handshake { from: Way, message: Vec<u8> },
+    /// A message about ways.
+    Disco { from: Way, message: Vec<u8> },
+    /// A relay's port says something.
+    Relay { from: SocketAddr, message: Vec<u8> },
     /// The peer used a session for the first time.
     Confirmed(Index),
-    /// A peer is heard from another address.
-    Roamed { peer: PeerId, to: SocketAddr },
+    /// A peer is heard another way.
+    Roamed { peer: PeerId, to: Way },
+    /// Something is sent to a peer after a while.
+    Begun(PeerId),
     /// A frame waits for a session.
     Wanted { peer: PeerId, frame: Vec<u8> },
     /// Packets to a peer may have this length at most, header and all, as the system says.
@@ -131,14 +152,17 @@ impl Plane {
         if cutter.longest() > lane.mtu && !cutter.shorten(lane.mtu) {
             return Err(Stays::TooBig { mtu: lane.mtu });
         }
-        let (Some(session), Some(to)) = (&lane.sending, lane.endpoint) else {
+        let (Some(session), Some(to)) = (&lane.sending, lane.way_of(&cutter.inner)) else {
             return Err(Stays::Waits(peer));
         };
         let first_counter = session.reserve(cutter.count(), now).map_err(|_| Stays::Waits(peer))?;
         if let Some((guard, crossing)) = &crossing {
             guard.on_carried(crossing, cutter.count() as u64, cutter.total() as u64);
         }
-        Ok(Departure { to, peer, cutter, session, link: &lane.link, first_counter, mtu: lane.mtu })
+        let begins = lane.known.is_some() && lane.link.is_quiet(now);
+        let copies = lane.copies(&cutter);
+        let (link, mtu) = (&lane.link, lane.mtu);
+        Ok(Departure { to, peer, copies, begins, cutter, session, link, first_counter, mtu })
     }
 
     /// Opens the datagrams of one batch, which are `size` long each but the last, in place; pushes what they hold, and
@@ -151,8 +175,10 @@ impl Plane {
         now: Timestamp,
         mut note: impl FnMut(Note),
     ) {
+        let from_relay = batch.from.socket().is_some_and(|at| self.relays.contains(&at));
+        let from = batch.from;
         let mut sorter =
-            Sorter { plane: self, from: batch.from, now, last: None, source: None, run: None };
+            Sorter { plane: self, from, from_relay, now, last: None, source: None, run: None };
         let mut at = batch.at.start;
         while at < batch.at.end {
             let end = (at + batch.size.max(1)).min(batch.at.end);
@@ -188,8 +214,34 @@ pub struct Batch<'a> {
     pub at: Range<usize>,
     /// How long each is but the last.
     pub size: usize,
-    /// Who sent them.
-    pub from: SocketAddr,
+    /// Which way they came.
+    pub from: Way,
+}
+
+impl Lane {
+    /// The way that a packet goes: each flow one.
+    #[inline]
+    fn way_of(&self, inner: &Inner) -> Option<Way> {
+        match (self.policy, self.ways.as_slice()) {
+            (Policy::BalanceFlow, ways @ [_, _, ..]) => {
+                let which = Flow::of(inner).number() % ways.len() as u64;
+                ways.get(usize::try_from(which).unwrap_or_default()).copied()
+            }
+            (Policy::BalanceFlow | Policy::ActiveBackup | Policy::Broadcast, ways) => {
+                ways.first().copied()
+            }
+        }
+    }
+
+    /// The ways that copies of a short packet go.
+    #[inline]
+    fn copies(&self, cutter: &Cutter<'_>) -> &[Way] {
+        let short = cutter.count() == 1 && cutter.longest() <= BROADCAST_LEN_MAX;
+        match self.policy {
+            Policy::Broadcast if short => self.ways.get(1..).unwrap_or_default(),
+            Policy::Broadcast | Policy::ActiveBackup | Policy::BalanceFlow => &[],
+        }
+    }
 }
 
 impl Departure<'_, '_> {
@@ -202,7 +254,7 @@ impl Departure<'_, '_> {
     /// How long each datagram is but the last, which may be shorter.
     #[inline]
     pub fn datagram_len(&self) -> usize {
-        DATA_OVERHEAD + self.padded(self.cutter.longest())
+        self.to.header_len() + DATA_OVERHEAD + self.padded(self.cutter.longest())
     }
 
     /// Seals the datagrams of `which` one behind the other into `out`, and says how long they are together.
@@ -213,6 +265,7 @@ impl Departure<'_, '_> {
     pub fn seal(&self, which: Range<usize>, out: &mut [u8], now: Timestamp) -> usize {
         let (packets, mut at) = (which.len(), 0);
         for index in which {
+            at += write_way(self.to, &mut out[at..]);
             let place = &mut out[at..];
             let len = self.cutter.write(index, &mut place[DATA_HEADER_LEN..]);
             let padded = self.padded(len);
@@ -230,10 +283,24 @@ impl Departure<'_, '_> {
     }
 }
 
+/// Writes what stands before a datagram on its way, and says how long that is.
+#[inline]
+pub(crate) fn write_way(way: Way, out: &mut [u8]) -> usize {
+    match (way, out.first_chunk_mut::<RELAYED_HEADER_LEN>()) {
+        (Way::Relayed { far, .. }, Some(header)) => {
+            relay::write_relayed_header(header, far);
+            RELAYED_HEADER_LEN
+        }
+        (Way::Direct(_) | Way::Stream { .. } | Way::Relayed { .. }, _) => 0,
+    }
+}
+
 /// Opens the datagrams of a batch and remembers what the last one needed: in a batch they are mostly alike.
 struct Sorter<'p> {
     plane: &'p Plane,
-    from: SocketAddr,
+    from: Way,
+    /// Whether they came from a relay's port.
+    from_relay: bool,
     now: Timestamp,
     last: Option<Open<'p>>,
     /// The last source that the last peer was allowed.
@@ -267,16 +334,10 @@ impl<'p> Sorter<'p> {
         merger: &mut Merger,
         note: &mut impl FnMut(Note),
     ) {
+        let Some((from, at)) = self.unwrap(bytes, at) else { return };
         let (now, datagram) = (self.now, &mut bytes[at.clone()]);
-        match message::kind_of(datagram) {
-            Some(Kind::Data(_)) => {}
-            Some(Kind::Hello | Kind::Answer | Kind::Cookie) => {
-                if self.plane.door.lets_pass(datagram) {
-                    note(Note::Handshake { from: self.from, message: datagram.to_vec() });
-                }
-                return;
-            }
-            None => return,
+        if !matches!(message::kind_of(datagram), Some(Kind::Data(_))) {
+            return self.sort_message(from, datagram, note);
         }
         let Some(open) =
             message::read_data_header(datagram).and_then(|(index, _)| self.turn_to(index))
@@ -290,7 +351,7 @@ impl<'p> Sorter<'p> {
         (open.packets, open.bytes) = (open.packets + 1, open.bytes + at.len());
         let (session, lane) = (open.session, open.lane);
         if open.packets == 1 {
-            Self::announce(session, lane, self.from, note);
+            Self::announce(session, lane, from, note);
         }
         if len == 0 {
             return;
@@ -309,12 +370,52 @@ impl<'p> Sorter<'p> {
         merger.push(bytes, begin..begin + inner.len, inner);
     }
 
+    /// Takes what a relay wrote off a datagram: which way it came, and where it lies.
+    #[inline]
+    fn unwrap(&self, bytes: &[u8], at: Range<usize>) -> Option<(Way, Range<usize>)> {
+        let datagram = &bytes[at.clone()];
+        match (relay::read_relayed(datagram), self.from) {
+            (None, from) => Some((from, at)),
+            (Some((far, _)), Way::Direct(relay)) if self.from_relay => {
+                Some((Way::Relayed { relay, far }, at.start + RELAYED_HEADER_LEN..at.end))
+            }
+            (Some(_), _) => None,
+        }
+    }
+
+    /// What is no packet is the brain's, if there is hope that it is true.
+    fn sort_message(&self, from: Way, message: &[u8], note: &mut impl FnMut(Note)) {
+        match message::kind_of(message) {
+            Some(Kind::Hello | Kind::Answer | Kind::Cookie) => {
+                if self.plane.door.lets_pass(message) {
+                    note(Note::Handshake { from, message: message.to_vec() });
+                }
+            }
+            Some(Kind::Disco) => {
+                if disco::tag_of(message).is_some_and(|tag| self.plane.tags.contains(&tag)) {
+                    note(Note::Disco { from, message: message.to_vec() });
+                }
+            }
+            Some(Kind::Relay) => {
+                if let (true, Way::Direct(from)) = (self.from_relay, from) {
+                    note(Note::Relay { from, message: message.to_vec() });
+                }
+            }
+            // A relay does not hand on what was handed on.
+            Some(Kind::Relayed | Kind::Data(_)) | None => {}
+        }
+    }
+
     /// Notes what a first verified packet says: the keys work, and the peer is here.
-    fn announce(session: &Session, lane: &Lane, from: SocketAddr, note: &mut impl FnMut(Note)) {
+    fn announce(session: &Session, lane: &Lane, from: Way, note: &mut impl FnMut(Note)) {
         if !session.is_confirmed() {
             note(Note::Confirmed(session.local));
         }
-        if lane.endpoint != Some(from) {
+        let is_news = match &lane.known {
+            Some(known) => !known.contains(&from),
+            None => lane.ways.first() != Some(&from),
+        };
+        if is_news {
             note(Note::Roamed { peer: session.peer, to: from });
         }
     }

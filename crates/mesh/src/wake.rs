@@ -34,6 +34,7 @@ impl Mesh {
             self.forget_sessions(dead);
             self.publish_peer(id);
         }
+        self.look_for_ways(id, now);
         let Some(peer) = self.peers.get(&id) else { return };
         match due(peer, &self.config.timing, now) {
             Some(Due::Ask { began }) => self.ask(id, began, now),
@@ -65,7 +66,7 @@ fn due(peer: &Peer, timing: &Timing, now: Timestamp) -> Option<Due> {
         let again = now >= asking.again_at;
         return again.then_some(if over { Due::GiveUp } else { Due::Ask { began: asking.began } });
     }
-    if peer.endpoint.is_some() && wants_session(peer, timing, now) {
+    if peer.way().is_some() && wants_session(peer, timing, now) {
         return Some(Due::Ask { began: now });
     }
     let owed = peer.link.owed_since().is_some_and(|since| now >= since.after(timing.keepalive));
@@ -103,10 +104,11 @@ fn look_at(peer: &Peer, timing: &Timing, now: Timestamp) -> Option<Timestamp> {
     let asking = peer.asking.as_ref().map(|asking| asking.again_at);
     let session = peer.sessions().next().map(|_| now.after(timing.look_every));
     // Without an endpoint there is nobody to speak to, whatever is due.
-    let reachable = peer.endpoint.is_some() && peer.asking.is_none();
+    let reachable = peer.way().is_some() && peer.asking.is_none();
     let soon = now.after(timing.look_every);
     let periodic = periodic_at(peer).filter(|_| reachable).map(|at| at.max(soon));
     let owed = peer.link.owed_since().map(|since| since.after(timing.keepalive));
     let owed = owed.filter(|at| *at > now && peer.current.is_some());
-    [asking, session, periodic, owed].into_iter().flatten().min()
+    let ways = peer.search.as_ref().and_then(|search| search.wake_at(peer.mood(now)));
+    [asking, session, periodic, owed, ways].into_iter().flatten().min()
 }

@@ -16,4 +16,7 @@ mod sessions;
 mod shapes;
 mod superpackets;
 mod tables;
+mod ways;
+mod warden;
 mod weather;
+mod world;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh::{
-    Batch, Config, Effect, Gate, MTU_DEFAULT, Merger, Mesh, Note, PeerConfig, Plane, PresharedKey,
-    PrivateKey, Stays, Suite, Timing, VNET_LEN,
+    Batch, CallSign, Config, Effect, Gate, MTU_DEFAULT, Merger, Mesh, Note, PeerConfig, Plane,
+    PresharedKey, PrivateKey, Stays, Suite, Timing, VNET_LEN, Way,
 };
 use units::Timestamp;
 
@@ -126,7 +126,8 @@ impl Node {
         let mut merger = Merger::new(true, true);
         let mut notes = Vec::new();
         let len = datagram.len();
-        let batch = &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from };
+        let batch =
+            &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from: Way::Direct(from) };
         self.plane.arrive(batch, &mut merger, now, |note| notes.push(note));
         merger.finish(&mut datagram, |_, buffer, parts| {
             let packet = parts.iter().flat_map(|part| &buffer[part.clone()]).copied().collect();
@@ -146,7 +147,7 @@ impl Node {
     fn act(&mut self, now: Timestamp) {
         while let Some(effect) = self.mesh.next_effect() {
             match effect {
-                Effect::Send { to, datagram } => self.wire.push_back((to, datagram)),
+                Effect::Send { to, datagram } => self.wire.push_back((straight(to), datagram)),
                 Effect::Publish(plane) => self.plane = plane,
                 Effect::Depart { frames } => {
                     for frame in frames {
@@ -164,13 +165,18 @@ impl Node {
                     let mut out = vec![0; departure.datagram_len()];
                     let len = departure.seal(index..index + 1, &mut out, now);
                     out.truncate(len);
-                    self.wire.push_back((departure.to, out));
+                    self.wire.push_back((straight(departure.to), out));
                 }
             }
             Err(Stays::Waits(peer)) => self.mesh.on_note(Note::Wanted { peer, frame }, now),
             Err(stays) => panic!("the packet stays: {stays}"),
         }
     }
+}
+
+/// Stock peers know no other ways.
+fn straight(way: Way) -> SocketAddr {
+    way.socket().expect("a way of UDP")
 }
 
 /// A UDP packet over IPv4 without checksum.
@@ -197,6 +203,7 @@ fn private(number: u8) -> PrivateKey {
 fn node(number: u8, end: End) -> Node {
     let config = Config {
         private: private(number),
+        sign: CallSign::default(),
         timing: Timing::default(),
         mtu: MTU_DEFAULT,
         opens_fast: end.opens_fast,
@@ -225,5 +232,6 @@ fn peer(
         allowed: vec![format!("10.0.0.{number}/32").parse().expect("a block")],
         keepalive_every,
         suite: if end.opens_fast { Suite::Fast } else { Suite::Standard },
+        contact: None,
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mesh::{
-    Config, Effect, Gate, MTU_DEFAULT, Mesh, PeerConfig, PeerId, Plane, PresharedKey, PrivateKey,
-    Stays, Suite, Timing, VNET_LEN,
+    CallSign, Config, Effect, Gate, MTU_DEFAULT, Mesh, PeerConfig, PeerId, Plane, PresharedKey,
+    PrivateKey, Stays, Suite, Timing, VNET_LEN,
 };
 
 use crate::pair::{START, udp};
@@ -14,6 +14,7 @@ fn peer(number: u8, allowed: &[&str]) -> PeerConfig {
         key: PrivateKey::from_bytes([number; 32]).public(),
         preshared: PresharedKey::default(),
         endpoint: None,
+        contact: None,
         allowed: allowed.iter().map(|block| block.parse().expect("a block")).collect(),
         keepalive_every: None,
         suite: Suite::Standard,
@@ -22,6 +23,7 @@ fn peer(number: u8, allowed: &[&str]) -> PeerConfig {
 
 fn node(gate: Gate) -> Mesh {
     let config = Config {
+        sign: CallSign::default(),
         private: PrivateKey::from_bytes([1; 32]),
         timing: Timing::default(),
         mtu: MTU_DEFAULT,
@@ -73,9 +75,10 @@ fn what_a_peer_owned_is_nobodys_once_it_is_gone() {
 }
 
 #[test]
-fn a_peer_that_comes_again_is_another() {
+fn a_peer_that_goes_and_comes_again_is_another() {
     let mut mesh = node(Gate::Known);
     let first = mesh.set_peer(peer(2, &["10.0.0.0/24"]), START);
+    mesh.remove_peer(&PrivateKey::from_bytes([2; 32]).public());
     let second = mesh.set_peer(peer(2, &["10.0.0.0/24"]), START);
     assert_ne!(first, second);
     assert_eq!(fate(&newest(&mut mesh), &packet(2, 17)), Stays::Waits(second));

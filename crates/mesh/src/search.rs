@@ -1,0 +1,256 @@
+//! How a node of ours is found: what the brain does with pings, their answers, calls, and what relays tell.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use units::Timestamp;
+
+use crate::entropy::Entropy;
+use crate::node::{Effect, Mesh};
+use crate::path::disco::{self, Disco, DiscoKeys};
+use crate::path::{
+    AWAKE_FOR, BUSY_FOR, CALL_EVERY_MAX, CALL_EVERY_MIN, CALLED_FOR, CALLED_MAX, LOCAL_MAX, Mood,
+    PONGS_PER_SECOND, Way, Ways,
+};
+use crate::peer::{Peer, PeerId};
+use crate::relay::{RelayConfig, RelayView};
+
+/// What is known of the ways to one peer, and of the search for more.
+#[derive(Debug)]
+pub(crate) struct Search {
+    pub(crate) keys: DiscoKeys,
+    pub(crate) ways: Ways,
+    /// When a frame last waited for it, or a first one left.
+    wanted_at: Option<Timestamp>,
+    /// When it last called.
+    called_at: Option<Timestamp>,
+    /// When to call next, and how far apart calls are.
+    call_at: Timestamp,
+    call_gap: std::time::Duration,
+    /// Pings answered in the second that began at the moment.
+    pongs: (Timestamp, u32),
+}
+
+impl Search {
+    pub(crate) fn new(keys: DiscoKeys) -> Self {
+        Self {
+            keys,
+            ways: Ways::default(),
+            wanted_at: None,
+            called_at: None,
+            call_at: Timestamp::default(),
+            call_gap: CALL_EVERY_MIN,
+            pongs: (Timestamp::default(), 0),
+        }
+    }
+
+    /// Somebody here wants to talk to the peer.
+    pub(crate) fn on_wanted(&mut self, now: Timestamp) {
+        let lately = self.wanted_at.is_some_and(|at| now.since(at) < AWAKE_FOR);
+        if !lately {
+            (self.call_at, self.call_gap) = (now, CALL_EVERY_MIN);
+        }
+        self.wanted_at = Some(now);
+    }
+
+    fn may_answer(&mut self, now: Timestamp) -> bool {
+        let (since, answered) = &mut self.pongs;
+        if now.since(*since) >= BUSY_FOR {
+            (*since, *answered) = (now, 0);
+        }
+        *answered += 1;
+        *answered <= PONGS_PER_SECOND
+    }
+
+    fn call_due(&self, mood: Mood) -> Option<Timestamp> {
+        (mood != Mood::Asleep && !self.ways.is_direct()).then_some(self.call_at)
+    }
+
+    /// When there is next something to do.
+    pub(crate) fn wake_at(&self, mood: Mood) -> Option<Timestamp> {
+        [self.ways.wake_at(mood), self.call_due(mood)].into_iter().flatten().min()
+    }
+
+    fn seal(&self, message: &Disco, chance: &mut Entropy) -> Vec<u8> {
+        let mut nonce = [0; 24];
+        nonce.copy_from_slice(&chance.draw()[..24]);
+        self.keys.seal(message, nonce)
+    }
+}
+
+impl Peer {
+    /// How much its ways matter.
+    pub(crate) fn mood(&self, now: Timestamp) -> Mood {
+        let within = |at: Option<Timestamp>, span| at.is_some_and(|at| now.since(at) < span);
+        let (wanted, called) = self
+            .search
+            .as_ref()
+            .map_or((None, None), |search| (search.wanted_at, search.called_at));
+        let sent = self.link.sent_at().max(wanted);
+        let awake = self.config.keepalive_every.is_some()
+            || within(sent.max(self.link.heard_at()), AWAKE_FOR)
+            || within(called, CALLED_FOR);
+        match (within(sent, BUSY_FOR), awake) {
+            (true, _) => Mood::Busy,
+            (false, true) => Mood::Idle,
+            (false, false) => Mood::Asleep,
+        }
+    }
+}
+
+impl Mesh {
+    /// Our own addresses with the port that peers reach us at: of interfaces, and mapped at routers.
+    pub fn set_local(&mut self, mut local: Vec<SocketAddr>, now: Timestamp) {
+        local.truncate(LOCAL_MAX);
+        if self.local != local {
+            self.local = local;
+            self.call_all(now);
+        }
+    }
+
+    /// The relays that let us in, ours and those of peers. What changes for the rest changes nothing for the others.
+    pub fn set_relays(&mut self, relays: Vec<RelayConfig>, now: Timestamp) {
+        self.relays.set(relays);
+        self.rerouted = true;
+        let ids: Vec<PeerId> = self.peers.keys().copied().collect();
+        for id in ids {
+            self.draw_relayed(id);
+            self.look(id, now);
+        }
+        self.on_wake(now);
+    }
+
+    /// What is known of relays' ports.
+    pub fn relays(&self) -> impl Iterator<Item = RelayView> {
+        self.relays.views()
+    }
+
+    /// The addresses that calls name: our own, and where relays see us.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let all: BTreeSet<_> = self.relays.seen().filter(|at| !self.local.contains(at)).collect();
+        self.local.iter().copied().chain(all).take(CALLED_MAX).collect()
+    }
+
+    /// Ways over the relays that both ends know.
+    pub(crate) fn draw_relayed(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let (Some(search), Some(contact)) = (&mut peer.search, &peer.config.contact) else {
+            return;
+        };
+        let mut ways = BTreeSet::new();
+        let shared = |relay: &&RelayConfig| contact.relays.contains(&relay.sign);
+        for relay in self.relays.configs().iter().filter(shared) {
+            let far = contact.sign;
+            ways.extend(relay.ports.iter().map(|at| Way::Relayed { relay: *at, far }));
+            ways.extend(relay.stream.then_some(Way::Stream { relay: relay.sign, far }));
+        }
+        search.ways.set_relayed(&ways);
+        self.publish_peer(id);
+    }
+
+    /// A message about ways came in. What does not verify has no effect.
+    pub(crate) fn on_disco(&mut self, from: Way, message: &[u8], now: Timestamp) {
+        let id = disco::tag_of(message).and_then(|tag| self.by_tag.get(&tag)).copied();
+        let Some((id, peer)) = id.and_then(|id| Some((id, self.peers.get_mut(&id)?))) else {
+            return;
+        };
+        let Some(search) = &mut peer.search else { return };
+        let known = search.ways.count();
+        match search.keys.open(message) {
+            Some(Disco::Ping { id }) => {
+                search.ways.add(from);
+                if search.may_answer(now) {
+                    let pong = Disco::Pong { id, seen: from.sender() };
+                    let datagram = search.seal(&pong, &mut self.entropy);
+                    self.effects.push_back(Effect::Send { to: from, datagram });
+                }
+            }
+            Some(Disco::Pong { id, .. }) => search.ways.on_pong(from, id, now),
+            Some(Disco::Call { at, answer }) => {
+                at.into_iter().for_each(|at| search.ways.add(Way::Direct(at)));
+                search.called_at = Some(now);
+                if answer {
+                    search.call_at = now;
+                }
+            }
+            None => return,
+        }
+        let learned = search.ways.count() != known;
+        self.look(id, now);
+        if learned {
+            self.publish_peer(id);
+        }
+    }
+
+    /// A relay's port said something.
+    pub(crate) fn on_relay(&mut self, from: SocketAddr, message: &[u8], now: Timestamp) {
+        if message.first() == Some(&crate::relay::UNBOUND) {
+            self.relays.doubt(from, now);
+        } else if self.relays.on_bound(from, message, now) {
+            self.call_all(now);
+        }
+    }
+
+    /// Does what is due for the ways to a peer.
+    pub(crate) fn look_for_ways(&mut self, id: PeerId, now: Timestamp) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let mood = peer.mood(now);
+        let Some(search) = &mut peer.search else { return };
+        let before = search.ways.active();
+        for (to, id) in search.ways.pings(mood, now, &mut self.entropy) {
+            let datagram = search.seal(&Disco::Ping { id }, &mut self.entropy);
+            self.effects.push_back(Effect::Send { to, datagram });
+        }
+        if mood != Mood::Asleep {
+            search.ways.relays_in_doubt().for_each(|relay| self.relays.doubt(relay, now));
+        }
+        let changed = search.ways.choose(now);
+        let calls = search.call_due(mood).is_some_and(|at| now >= at);
+        if calls {
+            self.call(id, now);
+        }
+        if changed {
+            self.on_way_changed(id, before.is_none(), now);
+        }
+    }
+
+    /// Packets to the peer go another way.
+    pub(crate) fn on_way_changed(&mut self, id: PeerId, first: bool, now: Timestamp) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        // What was learned about the old way says nothing about the new one.
+        peer.mtu = None;
+        let began = peer.asking.as_ref().map(|asking| asking.began);
+        self.publish_peer(id);
+        if let Some(began) = began.filter(|_| first) {
+            // What was asked before there was a way was most likely not heard.
+            self.ask(id, began, now);
+        }
+    }
+
+    /// Tells the peer where we may be reached.
+    fn call(&mut self, id: PeerId, now: Timestamp) {
+        let at = self.addresses();
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(search) = &mut peer.search else { return };
+        let answer = search.called_at.is_none_or(|at| now.since(at) >= CALLED_FOR);
+        let call = Disco::Call { at, answer };
+        for to in search.ways.over_relays() {
+            let datagram = search.seal(&call, &mut self.entropy);
+            self.effects.push_back(Effect::Send { to, datagram });
+        }
+        search.call_at = now.after(search.call_gap);
+        search.call_gap = (search.call_gap * 2).min(CALL_EVERY_MAX);
+    }
+
+    /// Our addresses changed: peers that are awake should know.
+    fn call_all(&mut self, now: Timestamp) {
+        let awake = |(id, peer): (&PeerId, &Peer)| {
+            (peer.search.is_some() && peer.mood(now) != Mood::Asleep).then_some(*id)
+        };
+        let ids: Vec<PeerId> = self.peers.iter().filter_map(awake).collect();
+        for id in ids {
+            self.call(id, now);
+            self.look(id, now);
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! Nodes behind NATs of every kind, relays, and an Internet between them that delays, loses and is cut: a virtual clock
+//! and chance from a seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh::relay::{Allowance, Forwarder, RelayConfig, Ticket, read_relayed, write_relayed_header};
+use mesh::{
+    Batch, CallSign, Config, Contact, Effect, Gate, MTU_DEFAULT, Merger, Mesh, Note, PeerConfig,
+    PeerView, Plane, Policy, PresharedKey, PrivateKey, Stays, Suite, Timing, VNET_LEN, Way,
+};
+use units::{MeshId, Timestamp};
+
+use crate::pair::{START, udp};
+
+const PORT: u16 = 7000;
+/// How long NATs remember: the least that is common.
+const MAPPING_LIFE: Duration = Duration::from_secs(30);
+
+/// How a node is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Net {
+    /// With an address of its own.
+    Open,
+    /// Behind a NAT with one port per inner port, which lets in whoever writes there.
+    FullCone,
+    /// Behind a NAT with one port per inner port, which lets in who was written to.
+    Easy,
+    /// Behind a NAT with a port per target, which lets in who was written to.
+    Symmetric,
+    /// Where nothing of UDP passes.
+    Blocked,
+}
+
+/// The whole network.
+pub(crate) struct World {
+    pub(crate) nodes: Vec<Node>,
+    relays: Vec<(SocketAddr, Forwarder)>,
+    flights: BTreeMap<(Timestamp, u64), Flight>,
+    pub(crate) now: Timestamp,
+    chance: u64,
+    count: u64,
+    /// Of a thousand datagrams, how many are lost.
+    pub(crate) loss_permille: u64,
+    /// Pairs of addresses between which nothing passes, either way.
+    cuts: BTreeSet<(IpAddr, IpAddr)>,
+    /// Datagrams carried in all, and those of pings.
+    pub(crate) carried: u64,
+}
+
+struct Flight {
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+/// A node and its NAT.
+pub(crate) struct Node {
+    pub(crate) mesh: Mesh,
+    plane: Arc<Plane>,
+    net: Net,
+    number: u8,
+    mappings: Vec<Mapping>,
+    next_port: u16,
+    /// When packets came, and from whom.
+    pub(crate) delivered: Vec<(Timestamp, Ipv4Addr)>,
+}
+
+struct Mapping {
+    port: u16,
+    target: Option<SocketAddr>,
+    written_to: BTreeSet<SocketAddr>,
+    used_at: Timestamp,
+}
+
+impl World {
+    /// These nodes, each a peer of all others, and so many relays that all of them know.
+    pub(crate) fn new(nets: &[Net], relays: usize, seed: u64) -> Self {
+        let nodes = (1..).zip(nets).map(|(number, net)| node(number, *net)).collect();
+        let relay = |number: u8| SocketAddr::from((Ipv4Addr::new(198, 51, 100, number), 3478));
+        let relays = (1..=u8::try_from(relays).expect("few relays"))
+            .map(|number| (relay(number), Forwarder::default()))
+            .collect();
+        let mut world = Self {
+            nodes,
+            relays,
+            flights: BTreeMap::new(),
+            now: START,
+            chance: seed | 1,
+            count: 0,
+            loss_permille: 0,
+            cuts: BTreeSet::new(),
+            carried: 0,
+        };
+        world.introduce(Policy::ActiveBackup);
+        world
+    }
+
+    /// Tells every node of the others, of the relays and of its own addresses.
+    pub(crate) fn introduce(&mut self, policy: Policy) {
+        let signs: Vec<CallSign> = (1..).zip(&self.relays).map(|(n, _)| relay_sign(n)).collect();
+        let numbers: Vec<u8> = self.nodes.iter().map(|node| node.number).collect();
+        for node in &mut self.nodes {
+            let ticket = Ticket::from_bytes([node.number; 32]);
+            let allowance =
+                Allowance { meshes: [MeshId::from_bits(1)].into(), bytes_per_second: 10_000_000 };
+            for (_, forwarder) in &mut self.relays {
+                let sign = node_sign(node.number);
+                assert!(forwarder.admit(sign, ticket.clone(), allowance.clone(), self.now));
+            }
+            let config = |(n, (at, _)): (u8, &(SocketAddr, Forwarder))| RelayConfig {
+                sign: relay_sign(n),
+                ports: vec![*at],
+                ticket: ticket.clone(),
+                stream: node.net == Net::Blocked,
+            };
+            let relays = (1..).zip(&self.relays).map(config).collect();
+            node.mesh.set_local(vec![node.inside()], self.now);
+            node.mesh.set_relays(relays, self.now);
+            for number in numbers.iter().filter(|number| **number != node.number) {
+                node.mesh.set_peer(peer(*number, &signs, policy), self.now);
+            }
+        }
+        self.act();
+    }
+
+    /// A node sends a short packet to another.
+    pub(crate) fn send(&mut self, from: usize, to: usize) {
+        let packet = udp(self.nodes[from].ip(), self.nodes[to].ip(), b"text");
+        self.depart(from, [&[0; VNET_LEN], &packet[..]].concat());
+        self.act();
+    }
+
+    /// Lets time pass, with whatever is due in it.
+    pub(crate) fn pass(&mut self, span: Duration) {
+        let end = self.now.after(span);
+        loop {
+            let wakes = self.nodes.iter().filter_map(|node| node.mesh.wake_at());
+            let lands = self.flights.keys().next().map(|(at, _)| *at);
+            let Some(at) = wakes.chain(lands).min().filter(|at| *at <= end) else { break };
+            self.now = at.max(self.now);
+            while let Some(entry) = self.flights.first_entry()
+                && entry.key().0 <= self.now
+            {
+                let flight = entry.remove();
+                self.land(flight);
+            }
+            for node in &mut self.nodes {
+                node.mesh.on_wake(self.now);
+            }
+            self.act();
+        }
+        self.now = end;
+        self.relays.iter_mut().for_each(|(_, forwarder)| forwarder.on_wake(end));
+    }
+
+    /// Every pair of `pairs` talks, both ways, `every` so often, for `span`.
+    pub(crate) fn talk(&mut self, pairs: &[(usize, usize)], every: Duration, span: Duration) {
+        let end = self.now.after(span);
+        while self.now < end {
+            for (a, b) in pairs {
+                self.send(*a, *b);
+                self.send(*b, *a);
+            }
+            self.pass(every);
+        }
+    }
+
+    /// Nothing passes between two nodes directly.
+    pub(crate) fn cut(&mut self, a: usize, b: usize) {
+        let ends = (self.nodes[a].outside(), self.nodes[b].outside());
+        self.cuts.extend([ends, (ends.1, ends.0)]);
+    }
+
+    /// A relay is gone.
+    pub(crate) fn cut_relay(&mut self, relay: usize) {
+        let at = self.relays[relay].0.ip();
+        for node in &self.nodes {
+            self.cuts.extend([(node.outside(), at), (at, node.outside())]);
+        }
+    }
+
+    /// All that was cut is whole.
+    pub(crate) fn heal(&mut self) {
+        self.cuts.clear();
+    }
+
+    /// A node's NAT forgets everything: the next packets come from other ports.
+    pub(crate) fn rebind(&mut self, node: usize) {
+        self.nodes[node].mappings.clear();
+    }
+
+    /// What `a` knows of `b`.
+    pub(crate) fn view(&self, a: usize, b: usize) -> PeerView {
+        let key = private(self.nodes[b].number).public();
+        let mut views = self.nodes[a].mesh.peers().map(|(_, view)| view);
+        views.find(|view| view.key == key).expect("everybody knows everybody")
+    }
+
+    /// The longest time in which nothing came to `a` from `b`, from `since` until now.
+    pub(crate) fn longest_silence(&self, a: usize, b: usize, since: Timestamp) -> Duration {
+        let from = self.nodes[b].ip();
+        let came = self.nodes[a].delivered.iter();
+        let came = came.filter(|(at, ip)| *ip == from && *at >= since).map(|(at, _)| *at);
+        let all: Vec<Timestamp> =
+            std::iter::once(since).chain(came).chain(std::iter::once(self.now)).collect();
+        all.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap_or_default()
+    }
+
+    fn draw(&mut self, below: u64) -> u64 {
+        // xorshift64*: enough for weather.
+        self.chance ^= self.chance >> 12;
+        self.chance ^= self.chance << 25;
+        self.chance ^= self.chance >> 27;
+        (self.chance.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % below
+    }
+
+    fn act(&mut self) {
+        for index in 0..self.nodes.len() {
+            while let Some(effect) = self.nodes[index].mesh.next_effect() {
+                match effect {
+                    Effect::Send { to, datagram } => self.launch(index, to, &to.wrap(&datagram)),
+                    Effect::Publish(plane) => self.nodes[index].plane = plane,
+                    Effect::Depart { frames } => {
+                        frames.into_iter().for_each(|frame| self.depart(index, frame));
+                    }
+                }
+            }
+        }
+    }
+
+    fn depart(&mut self, index: usize, frame: Vec<u8>) {
+        let plane = self.nodes[index].plane.clone();
+        let note = match plane.depart(&frame, self.now) {
+            Ok(departure) => {
+                let mut out = vec![0; departure.datagram_len()];
+                let len = departure.seal(0..departure.count(), &mut out, self.now);
+                let inner = &out[departure.to.header_len()..len];
+                for way in std::iter::once(&departure.to).chain(departure.copies) {
+                    self.launch(index, *way, &way.wrap(inner));
+                }
+                departure.begins.then_some(Note::Begun(departure.peer))
+            }
+            Err(Stays::Waits(peer)) => Some(Note::Wanted { peer, frame }),
+            Err(stays) => panic!("the packet stays: {stays}"),
+        };
+        if let Some(note) = note {
+            self.nodes[index].mesh.on_note(note, self.now);
+        }
+    }
+
+    fn launch(&mut self, index: usize, way: Way, bytes: &[u8]) {
+        if let Way::Stream { relay, far } = way {
+            return self.launch_stream(index, relay, far, bytes);
+        }
+        let to = way.socket().expect("not a stream");
+        if self.nodes[index].net != Net::Blocked {
+            let from = self.nodes[index].translate(to, self.now);
+            self.fly(from, to, bytes.to_vec());
+        }
+    }
+
+    /// Over connections nothing is lost; the far end hears which relay it came over.
+    fn launch_stream(&mut self, index: usize, relay: CallSign, far: CallSign, bytes: &[u8]) {
+        let far = self.nodes.iter().position(|node| node_sign(node.number) == far);
+        if let Some(far) = far.filter(|far| self.nodes[*far].net == Net::Blocked || true) {
+            let from = Way::Stream { relay, far: node_sign(self.nodes[index].number) };
+            self.receive(far, from, bytes.to_vec());
+        }
+    }
+
+    fn fly(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        self.carried += 1;
+        let lost = self.draw(1000) < self.loss_permille;
+        if lost || self.cuts.contains(&(from.ip(), to.ip())) {
+            return;
+        }
+        self.count += 1;
+        let delay = Duration::from_millis(8 + self.draw(5));
+        self.flights.insert((self.now.after(delay), self.count), Flight { from, to, bytes });
+    }
+
+    fn land(&mut self, flight: Flight) {
+        let Flight { from, to, bytes } = flight;
+        if let Some(relay) = self.relays.iter().position(|(at, _)| *at == to) {
+            return self.land_at_relay(relay, from, &bytes);
+        }
+        let now = self.now;
+        if let Some(index) = self.nodes.iter_mut().position(|node| node.lets_in(from, to, now)) {
+            self.receive(index, Way::Direct(from), bytes);
+        }
+    }
+
+    fn land_at_relay(&mut self, relay: usize, from: SocketAddr, bytes: &[u8]) {
+        let (at, forwarder) = &mut self.relays[relay];
+        let at = *at;
+        let answer = match read_relayed(bytes) {
+            None => forwarder.on_bind(from, bytes, self.now).map(|answer| (from, answer.to_vec())),
+            Some((to, inner)) => {
+                match forwarder.forward(from, to, (1, bytes.len() as u64), self.now) {
+                    Ok(forwarded) => {
+                        let mut header = [0; 12];
+                        write_relayed_header(&mut header, forwarded.sender);
+                        Some((forwarded.to, [&header, inner].concat()))
+                    }
+                    Err(mesh::relay::NotForwarded::UnknownSender) => {
+                        Some((from, Forwarder::unbound(to).to_vec()))
+                    }
+                    Err(_) => None,
+                }
+            }
+        };
+        if let Some((to, bytes)) = answer {
+            self.fly(at, to, bytes);
+        }
+    }
+
+    fn receive(&mut self, index: usize, from: Way, mut bytes: Vec<u8>) {
+        let (now, node) = (self.now, &mut self.nodes[index]);
+        let mut merger = Merger::new(true, true);
+        let mut notes = Vec::new();
+        let len = bytes.len();
+        let batch = &mut Batch { buffer: &mut bytes, at: 0..len, size: len, from };
+        node.plane.arrive(batch, &mut merger, now, |note| notes.push(note));
+        merger.finish(&mut bytes, |_, buffer, parts| {
+            let packet = &buffer[parts[0].clone()];
+            let source = Ipv4Addr::new(packet[12], packet[13], packet[14], packet[15]);
+            node.delivered.push((now, source));
+        });
+        for note in notes {
+            node.mesh.on_note(note, now);
+        }
+        self.act();
+    }
+}
+
+impl Node {
+    pub(crate) fn ip(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, 0, 0, self.number)
+    }
+
+    /// Its address as it knows it.
+    fn inside(&self) -> SocketAddr {
+        let ip = match self.net {
+            Net::Open | Net::Blocked => Ipv4Addr::new(203, 0, 113, self.number),
+            Net::FullCone | Net::Easy | Net::Symmetric => Ipv4Addr::new(192, 168, self.number, 2),
+        };
+        (ip, PORT).into()
+    }
+
+    /// Its address as others see it.
+    fn outside(&self) -> IpAddr {
+        Ipv4Addr::new(203, 0, 113, self.number).into()
+    }
+
+    fn translate(&mut self, to: SocketAddr, now: Timestamp) -> SocketAddr {
+        if self.net == Net::Open {
+            return self.inside();
+        }
+        let target = (self.net == Net::Symmetric).then_some(to);
+        self.mappings.retain(|mapping| now.since(mapping.used_at) < MAPPING_LIFE);
+        if !self.mappings.iter().any(|mapping| mapping.target == target) {
+            self.next_port += 1;
+            let written_to = BTreeSet::new();
+            let port = self.next_port;
+            self.mappings.push(Mapping { port, target, written_to, used_at: now });
+        }
+        let found = self.mappings.iter_mut().find(|mapping| mapping.target == target);
+        let mapping = found.expect("it was made");
+        mapping.written_to.insert(to);
+        mapping.used_at = now;
+        let port = mapping.port;
+        (self.outside(), port).into()
+    }
+
+    fn lets_in(&mut self, from: SocketAddr, to: SocketAddr, now: Timestamp) -> bool {
+        match self.net {
+            Net::Open => to == self.inside(),
+            Net::Blocked => false,
+            Net::FullCone | Net::Easy | Net::Symmetric => {
+                to.ip() == self.outside()
+                    && self.mappings.iter_mut().any(|mapping| {
+                        let fresh = now.since(mapping.used_at) < MAPPING_LIFE;
+                        let known = self.net == Net::FullCone || mapping.written_to.contains(&from);
+                        let passes = fresh && mapping.port == to.port() && known;
+                        if passes {
+                            mapping.used_at = now;
+                        }
+                        passes
+                    })
+            }
+        }
+    }
+}
+
+fn private(number: u8) -> PrivateKey {
+    PrivateKey::from_bytes([number; 32])
+}
+
+fn node_sign(number: u8) -> CallSign {
+    CallSign::of_node(&[number; 32])
+}
+
+fn relay_sign(number: u8) -> CallSign {
+    CallSign::of_node(&[200 + number; 32])
+}
+
+fn node(number: u8, net: Net) -> Node {
+    let config = Config {
+        private: private(number),
+        sign: node_sign(number),
+        timing: Timing::default(),
+        mtu: MTU_DEFAULT,
+        opens_fast: true,
+        gate: Gate::Known,
+    };
+    Node {
+        mesh: Mesh::new(config, [number + 100; 32]),
+        plane: Arc::default(),
+        net,
+        number,
+        mappings: Vec::new(),
+        next_port: 40_000,
+        delivered: Vec::new(),
+    }
+}
+
+fn peer(number: u8, relays: &[CallSign], policy: Policy) -> PeerConfig {
+    PeerConfig {
+        key: private(number).public(),
+        preshared: PresharedKey::default(),
+        endpoint: None,
+        allowed: vec![format!("10.0.0.{number}/32").parse().expect("a block")],
+        keepalive_every: None,
+        suite: Suite::Fast,
+        contact: Some(Contact { sign: node_sign(number), relays: relays.to_vec(), policy }),
+    }
+}

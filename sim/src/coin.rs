@@ -51,7 +51,9 @@ impl World {
     /// The coin's beginning; that it has one already is no reason not to try.
     pub(crate) fn genesis(&mut self) {
         let months = ["2024-07", "2025-06", "2025-07", "2030-01"];
-        let month = self.dice.pick(&months).expect("four");
+        // Who works for hours on end is to be paid for some of them.
+        let among = if self.plan.novelties.toil { &months[..2] } else { &months[..] };
+        let month = self.dice.pick(among).expect("some");
         let first_month = month.parse().expect("a month is well formed");
         self.ask(Actor::Operator, Command::Genesis { first_month }, Purpose::Other);
     }

@@ -2,6 +2,9 @@
 
 use crate::dice::Dice;
 
+/// How long hours of work go on at least, in seconds: for a dozen of them.
+const TOIL_SECONDS: u64 = 1_200;
+
 /// What can go wrong all at once; what messages suffer is the weather's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -74,6 +77,8 @@ pub(crate) struct Novelties {
     pub(crate) leaps: bool,
     /// Whether proofs of work are asked for, and a verifier seals what comes of them.
     pub(crate) proofs: bool,
+    /// Whether hour after hour passes in which machines are asked to prove themselves, and are paid for it.
+    pub(crate) toil: bool,
     /// Whether nodes are disturbed, and records of time-lock handed over.
     pub(crate) locks: bool,
     /// Whether the operator takes versions of the parameters back.
@@ -98,6 +103,7 @@ impl Novelties {
         let rush = spot && dice.chance(300);
         let newcomers = dice.chance(400);
         let locks = dice.chance(450);
+        let toil = proofs && dice.chance(600);
         Self {
             spot,
             rush,
@@ -106,6 +112,7 @@ impl Novelties {
             seasons,
             leaps,
             proofs,
+            toil,
             locks,
             second_thoughts,
             newcomers,
@@ -170,6 +177,9 @@ impl Plan {
             novelties: Novelties::default(),
         };
         plan.novelties = Novelties::draw(other, plan.coin);
+        if plan.novelties.toil {
+            plan.weather_seconds = plan.weather_seconds.max(TOIL_SECONDS);
+        }
         plan
     }
 
@@ -198,5 +208,8 @@ impl Plan {
         self.lost == 0
             && !(self.cuts || self.agent_crashes || self.machine_crashes || self.clock_jumps)
             && !(self.nodes_fail || self.liars || self.novelties.leaps)
+            // A supplier who sets a machine up anew starts it from nothing.
+            && !self.novelties.toil
+            && !self.novelties.newcomers
     }
 }

@@ -4,14 +4,20 @@
 //! # Invariants
 //! - Whoever is what he says and proves it is never charged, and never listed as less.
 
-use control::{Actor, Command, FingerprintRecord, SealedRecord};
+use control::{Actor, Command, FingerprintRecord, Purse, SealedRecord};
 use proofs::log::Entry;
 use proofs::{Judged, Matmul, Memory, Puzzle, Reason, Task};
-use units::{BlobId, Hour, RentalId, SlashId, Timestamp, WorkerId};
+use units::{Asset, BlobId, Coins, Hour, Money, RentalId, SlashId, Timestamp, WorkerId};
 
 use crate::broken::{Invariant, Step, must};
+use crate::limits::LEAPT_MAX;
 use crate::people::Purpose;
 use crate::world::{Due, World};
+
+/// Smallest units in one coin.
+const COIN: u64 = 100_000_000;
+/// What an owner stakes on a machine that is to be paid: more than any needs where a unit needs one coin.
+const STAKE_COINS: u64 = 400;
 
 /// Everything that a task can come to, what is good as often as all else.
 const REASONS: [Reason; 20] = [
@@ -129,6 +135,52 @@ impl World {
         self.agenda.at(self.now.after(later), Due::Verdicts);
         self.attest_perhaps()?;
         let machine = self.dice.index(self.machines.len());
+        self.challenge(machine)
+    }
+
+    /// An hour of work: every machine is asked to prove itself early and late in it, and then the next one begins.
+    pub(crate) fn toil(&mut self) -> Step {
+        if !self.raining || self.server.ahead > LEAPT_MAX {
+            return Ok(());
+        }
+        let later = self.dice.seconds(15, 50);
+        self.agenda.at(self.now.after(later), Due::Toil);
+        for machine in 0..self.machines.len() {
+            if self.machines[machine].joined && self.dice.chance(900) {
+                self.stake_for_work(machine);
+                self.challenge(machine)?;
+            }
+        }
+        // Who has spoken for less than a minute of an hour is not paid for it.
+        if self.dice.chance(350) {
+            let rest = Hour::of(self.server_clock()).end().since(self.server_clock());
+            let leap = rest + self.dice.millis(50_000, 1_200_000);
+            self.server.ahead += i64::try_from(leap.as_millis()).expect("little more than an hour");
+            self.trace.line(self.now, "clock", || "the next hour begins".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The owner of a machine that would be paid is lent what it takes, and puts it at stake.
+    fn stake_for_work(&mut self, machine: usize) {
+        let machine = &self.machines[machine];
+        let (worker, account) = (machine.id, self.people.suppliers[machine.supplier]);
+        let coins = Coins::from_units(STAKE_COINS * COIN);
+        let at_stake = self.server.control.as_ref().map(|it| {
+            let stakes = &it.economy().stakes;
+            stakes.have(worker, self.server_clock())
+        });
+        if at_stake.is_some_and(|there| there >= coins) {
+            return;
+        }
+        let (from, to) = (Purse::Treasury, Purse::Account(account));
+        let lent = Command::Transfer { from, to, money: Money::new(Asset::Io, coins.units()) };
+        self.ask(Actor::Operator, lent, Purpose::Other);
+        self.ask(Actor::Account(account), Command::Stake { worker, coins }, Purpose::Other);
+    }
+
+    /// All cards of a machine come to a verdict.
+    fn challenge(&mut self, machine: usize) -> Step {
         let (worker, gpus) = (self.machines[machine].id, self.machines[machine].record.offers.gpus);
         let cards = gpus.max(1);
         let is_wild = Nature::of(worker) == Nature::Wild;

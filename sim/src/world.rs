@@ -57,6 +57,7 @@ pub(crate) enum Due {
     Assembly,
     Programs,
     Verdicts,
+    Toil,
     /// Somebody comes onto a rented card, or goes.
     Disturbance,
     /// A machine hands a record of time-lock over.
@@ -177,6 +178,7 @@ impl World {
             Due::Assembly => self.assemble(),
             Due::Programs => self.run_programs(),
             Due::Verdicts => self.verify()?,
+            Due::Toil => self.toil()?,
             Due::Disturbance => self.disturb(),
             Due::Records => self.hand_over()?,
             Due::Newcomers => self.welcome()?,
@@ -243,7 +245,7 @@ impl World {
             if self.dice.chance(700) {
                 self.genesis();
             }
-            if self.dice.chance(600) {
+            if self.dice.chance(600) && !self.plan.novelties.toil {
                 self.begin_easily();
             }
         }
@@ -269,6 +271,9 @@ impl World {
         }
         if self.plan.novelties.proofs {
             self.ask_for_proofs();
+        }
+        if self.plan.novelties.toil {
+            self.agenda.at(self.now.after(seconds(60)), Due::Toil);
         }
         if self.plan.coin {
             self.agenda.at(self.now.after(seconds(10)), Due::Verdicts);

@@ -36,7 +36,8 @@ pub(super) struct NodeTime {
     floor: u64,
     /// Minutes that went back after the settlement.
     refunded: u128,
-    /// At the settlement: whole minutes that count, and those that are missing to the least.
+    /// At the settlement: whole minutes that count, and those that are missing to the least, which may be more than
+    /// was booked.
     settled: Option<(u128, u128)>,
     /// The last record: how many came before, its hash, when it ended, and whether its span did.
     head: Option<Head>,

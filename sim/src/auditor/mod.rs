@@ -11,6 +11,7 @@ mod brake;
 mod burns;
 mod coin;
 mod conduct;
+mod hired;
 mod hours;
 mod locks;
 mod motions;
@@ -39,6 +40,7 @@ use crate::auditor::brake::Brakes;
 use crate::auditor::burns::Burns;
 use crate::auditor::coin::Worth;
 use crate::auditor::conduct::Weeks;
+use crate::auditor::hired::Hired;
 use crate::auditor::locks::Locks;
 use crate::auditor::motions::Motions;
 use crate::auditor::newcomers::Newcomers;
@@ -77,6 +79,7 @@ struct Belief {
     locks: Locks,
     newcomers: Newcomers,
     weeks: Weeks,
+    hired: Hired,
     owners: BTreeMap<ProjectId, AccountId>,
     /// What a coin is worth.
     worth: Option<Worth>,

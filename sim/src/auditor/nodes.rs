@@ -2,7 +2,7 @@
 
 use control::{Command, DisturbedRecord, Node, NodeStage, Rental};
 use market::Stage;
-use units::{Timestamp, WorkerId};
+use units::{AccountId, Timestamp, WorkerId};
 
 use super::hours::Hours;
 use super::locks::NodeTime;
@@ -11,16 +11,27 @@ use super::locks::NodeTime;
 #[derive(Clone, Debug)]
 pub(super) struct NodeView {
     pub(super) worker: WorkerId,
+    pub(super) supplier: AccountId,
     pub(super) stage: NodeStage,
     pub(super) since: Option<Timestamp>,
     pub(super) hours: Hours,
     pub(super) time: NodeTime,
+    /// From when until when it served, since that was asked for last.
+    served: Vec<(Timestamp, Timestamp)>,
 }
 
 impl NodeView {
     pub(super) fn new(node: &Node) -> Self {
         let (hours, time) = (Hours::default(), NodeTime::default());
-        Self { worker: node.seat.worker, stage: node.stage, since: None, hours, time }
+        Self {
+            worker: node.seat.worker,
+            supplier: node.supplier,
+            stage: node.stage,
+            since: None,
+            hours,
+            time,
+            served: Vec::new(),
+        }
     }
 
     /// When its machine was last heard, if this entry says that it has fallen silent.
@@ -41,9 +52,15 @@ impl NodeView {
     /// It serves until then.
     fn stop(&mut self, until: Timestamp) {
         let Some(since) = self.since.take() else { return };
+        self.served.push((since, until));
         let told = self.hours.told();
         self.time.served(since, if since < told { until.max(told) } else { until });
         self.hours.add(since, until);
+    }
+
+    /// From when until when it has served since that was asked for last.
+    pub(super) fn take_served(&mut self) -> Vec<(Timestamp, Timestamp)> {
+        std::mem::take(&mut self.served)
     }
 
     /// It says whether it is its renter's alone, while the rental runs or comes up. When it serves again, if it does.

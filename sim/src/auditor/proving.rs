@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::{Control, SealedRecord, Worker};
-use market::Stage;
 use proofs::{Outcome, Reason};
 use rewards::checklist::in_force;
 use rewards::rule::Rule;
@@ -312,13 +311,14 @@ impl Belief {
     /// it.
     pub(super) fn is_nominated_by_proofs(&mut self, control: &Control, hour: Hour) -> Step {
         let number = self.rules.number_at(hour);
+        let before = Hour::from_number(hour.number().saturating_sub(1));
         for (id, worker) in control.workers() {
             let Some(nominated) = worker.nominated.filter(|it| it.hour == hour) else { continue };
             let none = Proven::default();
             let proven = self.verdicts.of.get(&id).unwrap_or(&none);
             let (proved, may_be_excused) = proven.has_proved(proven.as_begins(hour));
             let excused = self.is_excused_at(worker, number, self.at)
-                || (may_be_excused && was_hired(control, worker, hour));
+                || (may_be_excused && (self.was_hired(id, before) || self.was_hired(id, hour)));
             let misses = self.rules.asks_for_work(number) && !proved && !excused;
             self.tale.silent += u64::from(misses && proven.is_silent());
             let says = nominated.missing.has(Rule::ProofOfWork);
@@ -339,20 +339,4 @@ impl Belief {
         let of_worker = |it| self.is_excused_at(it, of.1, of.0.start());
         control.worker(id).is_some_and(of_worker)
     }
-}
-
-/// Whether a machine serves a stranger in an hour, or did in the one before.
-fn was_hired(control: &Control, worker: &Worker, hour: Hour) -> bool {
-    let before = Hour::from_number(hour.number().saturating_sub(1));
-    let counted = [before, hour].iter().any(|of| worker.hired.millis_in(*of, None, of.end()) > 0);
-    let serves = worker.nodes.iter().any(|(id, index)| {
-        let Some(rental) = control.rental(*id) else { return false };
-        let node = usize::try_from(*index).ok().and_then(|index| rental.nodes.get(index));
-        let since = node.and_then(|node| node.meter.since());
-        let is_own = |project: &control::Project| project.members.contains_key(&worker.owner);
-        let stranger = control.project(rental.project).is_none_or(|project| !is_own(project));
-        let runs = matches!(rental.stage, Stage::Running { .. });
-        runs && stranger && since.is_some_and(|since| since < hour.end())
-    });
-    counted || serves
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use control::{Actor, Body, Command, Control, Node, NodeStage, Rental};
 use ledger::Holder;
 use market::{Ending, Stage, Terms};
-use units::{AccountId, HOUR, RentalId, Timestamp};
+use units::{AccountId, HOUR, ProjectId, RentalId, Timestamp};
 
 use super::Belief;
 use super::hours::Hours;
@@ -22,6 +22,7 @@ type Minutes = (AccountId, u128);
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) stage: Stage,
+    pub(super) project: ProjectId,
     /// What is set aside for it, in the smallest unit of what it is paid in.
     pub(super) held: u64,
     /// Whether that lies in its escrow.
@@ -54,6 +55,7 @@ impl View {
         let nodes = rental.nodes.iter().map(NodeView::new).collect();
         Self {
             stage: rental.stage,
+            project: rental.project,
             held: 0,
             escrowed: false,
             paid_out: BTreeMap::new(),
@@ -72,6 +74,12 @@ impl View {
         self.refunds_due > 0
     }
 
+    /// Its nodes, while it runs.
+    pub(super) fn serving(&self) -> impl Iterator<Item = &NodeView> {
+        let runs = matches!(self.stage, Stage::Running { .. });
+        self.nodes.iter().filter(move |_| runs)
+    }
+
     pub(super) fn times(&self) -> impl Iterator<Item = &NodeTime> {
         self.nodes.iter().map(|node| &node.time)
     }
@@ -88,13 +96,14 @@ impl View {
 
     /// It is settled: for each node, whole minutes that were certain and that records have taken since.
     fn end(&mut self, rental: &Rental, at: Timestamp, ran: Option<Duration>) -> Vec<u128> {
-        let charged = self.minutes(rental, at, ran);
         let booked = u128::from(self.terms.hours) * 60;
-        let nodes = self.nodes.iter_mut().zip(charged);
-        let owed = nodes.map(|(seen, (_, charged))| {
+        let least = u128::from(self.terms.minimum_minutes);
+        let nodes = self.nodes.iter_mut().zip(&rental.nodes);
+        let owed = nodes.map(|(seen, node)| {
             let minutes = (u128::from(seen.served_by(at)) / 60_000).min(booked);
+            let missed = missed(seen, node, least, ran);
             let served = seen.hours.counted();
-            seen.time.end(minutes, charged - minutes, served, &seen.hours)
+            seen.time.end(minutes, missed, served, &seen.hours)
         });
         owed.collect()
     }
@@ -103,22 +112,22 @@ impl View {
     /// minimum.
     fn minutes(&self, rental: &Rental, at: Timestamp, ran: Option<Duration>) -> Vec<Minutes> {
         let booked = u128::from(self.terms.hours) * 60;
+        let least = u128::from(self.terms.minimum_minutes);
         let of = |(seen, node): (&NodeView, &Node)| {
-            let mut minutes = (u128::from(seen.served_by(at)) / 60_000).min(booked);
-            let stood = node.stage == NodeStage::Ready
-                && node.silent_since.is_none()
-                && !seen.time.disturbed;
-            if let Some(ran) = ran.filter(|_| stood) {
-                let least = u128::from(self.terms.minimum_minutes);
-                let ran = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
-                let counted = u128::from(seen.hours.counts_from(ran)) / 60_000;
-                let missed = least.saturating_sub(counted);
-                minutes = (minutes + missed).min(booked);
-            }
-            (node.supplier, minutes)
+            let minutes = (u128::from(seen.served_by(at)) / 60_000).min(booked);
+            (node.supplier, (minutes + missed(seen, node, least, ran)).min(booked))
         };
         self.nodes.iter().zip(&rental.nodes).map(of).collect()
     }
+}
+
+/// Minutes that a node which stood to the end is short of the least, if a renter ended a rental that `ran` so long.
+fn missed(seen: &NodeView, node: &Node, least: u128, ran: Option<Duration>) -> u128 {
+    let stood =
+        node.stage == NodeStage::Ready && node.silent_since.is_none() && !seen.time.disturbed;
+    let Some(ran) = ran.filter(|_| stood) else { return 0 };
+    let ran = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
+    least.saturating_sub(u128::from(seen.hours.counts_from(ran)) / 60_000)
 }
 
 const fn holds_money(stage: Stage) -> bool {
@@ -223,6 +232,10 @@ impl Belief {
             let disturbed = disturbed.filter(|_| is_heard);
             let said = Said { command: &body.command, ran, disturbed };
             seen.meter(rental, node, said, at);
+            let is_own = self.owners.get(&rental.project) == Some(&seen.supplier);
+            for (since, until) in seen.take_served().into_iter().filter(|_| !is_own) {
+                self.hired.served(seen.worker, since, until);
+            }
         }
         Ok(())
     }

@@ -89,6 +89,7 @@ impl Belief {
             }
             Command::Retire { worker } => {
                 self.verdicts.of.remove(worker);
+                self.hired.forget(*worker);
                 Ok(())
             }
             _ => Ok(()),
@@ -134,8 +135,12 @@ impl Belief {
         let none = Proven::default();
         let proven = self.verdicts.of.get(&worker).unwrap_or(&none);
         let (is_good, may_be_hired) = proven.of_hour(hour);
-        let excused = self.is_excused_in(control, worker, (hour, version))
-            || (row.device.hired && may_be_hired);
+        let hired = self.was_hired(worker, hour);
+        must(row.device.hired == hired, Invariant::Proofs, || {
+            format!("{worker} was hired in {hour}: {hired}, and {} is said", row.device.hired)
+        })?;
+        let excused =
+            self.is_excused_in(control, worker, (hour, version)) || (hired && may_be_hired);
         let expected = match (asked, excused, is_good) {
             (false, _, _) => Proof::NotAsked,
             (true, true, _) => Proof::Exempt,

@@ -12,6 +12,9 @@ const TABLES: &[(&str, &str)] = &[("crates/control/src/command/dispatch.rs", "di
 const TABLE_LINES_MAX: usize = 2 * FUNCTION_LINES_MAX;
 /// More than this is a struct that has no name yet. `self` is not counted.
 const PARAMETERS_MAX: usize = 5;
+/// Functions that another's trait declares: how many parameters they have is not for us to say.
+const DECLARED_ELSEWHERE: &[(&str, &str)] =
+    &[("apps/relay/src/door/ssh.rs", "channel_open_direct_tcpip")];
 /// A file is one idea.
 const FILE_LINES_MAX: usize = 500;
 /// Two files fit side by side.
@@ -43,7 +46,8 @@ fn of_functions(file: &File) -> Vec<Finding> {
                 format!("`{}` has {} lines; at most {max}", function.name, function.lines);
             findings.push(Finding::new(&file.path, function.line, message));
         }
-        if function.parameters > PARAMETERS_MAX {
+        let is_ours = !DECLARED_ELSEWHERE.contains(&(file.path.as_str(), function.name.as_str()));
+        if is_ours && function.parameters > PARAMETERS_MAX {
             let message = format!(
                 "`{}` has {} parameters; at most {PARAMETERS_MAX}",
                 function.name, function.parameters

@@ -1,0 +1,61 @@
+//! A leased TCP port: every connection to it is one stream to its service.
+
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream};
+use tunnel::ServiceName;
+
+use super::admission::Offered;
+use super::alive::keep_alive;
+use super::carried::Activity;
+use super::house::{Ends, House};
+use super::limits::ACCEPT_PAUSE;
+use super::metrics::Turned;
+use crate::opener::{Entry, Opener};
+
+/// Accepts connections until it is aborted.
+pub(crate) async fn serve<O: Opener>(
+    house: Arc<House<O>>,
+    listener: TcpListener,
+    served: (ServiceName, Offered),
+) {
+    let served = Arc::new(served);
+    loop {
+        let Ok((connection, visitor)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let places = match house.enter(visitor) {
+            Ok(places) => places,
+            Err(why) => {
+                house.metrics.turned(why);
+                continue;
+            }
+        };
+        let (house, served) = (Arc::clone(&house), Arc::clone(&served));
+        tokio::spawn(async move {
+            connect(&house, connection, &served).await;
+            drop(places);
+        });
+    }
+}
+
+async fn connect<O: Opener>(
+    house: &House<O>,
+    connection: TcpStream,
+    (service, offered): &(ServiceName, Offered),
+) {
+    let (Ok(visitor), Ok(local)) = (connection.peer_addr(), connection.local_addr()) else {
+        return;
+    };
+    keep_alive(&connection);
+    let activity = Activity::new();
+    let entry = (Ends { visitor, local }, Entry::Tcp);
+    // A refusal has no words on a raw port: the connection is closed.
+    let Ok(stream) = house.open((service, offered), entry, "", &activity).await else {
+        return;
+    };
+    if stream.carry_tcp(connection, house.limits.quiet_time).await {
+        house.metrics.turned(Turned::Quiet);
+    }
+}

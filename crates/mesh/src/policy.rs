@@ -11,24 +11,34 @@
 //! - Each decision names the grant that allowed it.
 
 mod compile;
+mod flow;
 mod hujson;
 mod place;
 mod ports;
 mod range;
+mod report;
 mod selector;
 mod source;
+mod stopped;
+mod store;
 mod tables;
 mod trial;
+mod warden;
 
 pub use compile::{Compiled, Rule, Step};
+pub use flow::{ANSWERED_IDLE_MAX, Count, TCP_EDGE_MAX, TCP_IDLE_MAX, UNANSWERED_IDLE_MAX};
 pub use hujson::DEPTH_MAX;
 pub use place::{Place, Problem, Wrong};
 pub use ports::{Ports, protocol_name};
 pub use range::{NotARange, Range};
+pub use report::{FlowReport, Why};
 pub use selector::{Member, Selector, Words};
 pub use source::{FILE_BYTES_MAX, GRANTS_MAX, Grant, Policy, TESTS_MAX, Target, Test};
+pub use stopped::{STOPPED_EVERY, STOPPED_MAX};
+pub use store::WAYS;
 pub use tables::{Allowed, Question, Tables};
 pub use trial::{Explanation, Failure};
+pub use warden::{REPORT_EVERY, Warden, WardenCounts};
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use wire::{Machine, Requirements, RequirementsView, SpeedView};
 
 use crate::config::Config;
 use crate::identity::Identity;
+use crate::join::NotJoined;
 use crate::link::{Http, Trouble};
 use crate::machine;
 use crate::measure::disk::{self, DiskSpeed};
@@ -62,6 +63,14 @@ impl Finding {
         Self { what, verdict, found, needed, hint }
     }
 
+    /// One that could not be had, with the hint of the fault, or with this one where it has none.
+    fn failed(what: &'static str, fault: &anyhow::Error, hint: &str) -> Self {
+        let text = format!("could not {fault:#}");
+        let told = text.strip_suffix(')').and_then(|text| text.rsplit_once(" (hint: "));
+        let (found, hint) = told.unwrap_or((&text, hint));
+        Self::new(what, Verdict::Bad, found).hint(hint)
+    }
+
     fn needed(self, needed: impl Into<String>) -> Self {
         Self { needed: needed.into(), ..self }
     }
@@ -85,7 +94,7 @@ pub enum Depth {
 }
 
 /// What was found.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Report {
     /// What the machine has.
     pub hardware: Hardware,
@@ -95,6 +104,8 @@ pub struct Report {
     pub requirements: Requirements,
     /// Whether a network said that it asks for this; else it is what networks ask for by default.
     pub is_of_network: bool,
+    /// Why the network did not answer, if it was asked and did not.
+    pub silent: Option<NotJoined>,
     /// How fast it is connected, if that was measured.
     pub line: Option<SpeedView>,
     /// Everything that was looked at.
@@ -119,7 +130,7 @@ enum Network {
     /// None is known.
     Unknown,
     /// It did not answer, for this reason.
-    Silent(String),
+    Silent(Trouble),
     /// It does not say what it asks for: it is older than this program.
     Mute,
     /// It answered, and by its clock this one is so many milliseconds ahead.
@@ -135,8 +146,11 @@ impl Network {
                 let ahead = clock_ahead(said.now.0.millis(), asked.elapsed());
                 Self::Said(Box::new(said), ahead)
             }
-            Err(Trouble::Refused(refusal)) if refusal.status == 404 => Self::Mute,
-            Err(trouble) => Self::Silent(trouble.to_string()),
+            // A control plane says so with a code; anything else at this address is none.
+            Err(Trouble::Refused(refusal)) if refusal.status == 404 && !refusal.code.is_empty() => {
+                Self::Mute
+            }
+            Err(trouble) => Self::Silent(trouble),
         }
     }
 
@@ -149,7 +163,7 @@ impl Network {
 }
 
 /// By how much this machine's clock is ahead of one that said `theirs` in the middle of a question that took so long.
-fn clock_ahead(theirs: u64, took: Duration) -> i64 {
+pub(crate) fn clock_ahead(theirs: u64, took: Duration) -> i64 {
     let ours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let middle = ours.saturating_sub(took / 2).as_millis();
     let signed = |millis: u128| i64::try_from(millis).unwrap_or(i64::MAX);
@@ -172,7 +186,7 @@ pub fn check(config: &Config, depth: Depth) -> Report {
         Ok(Some(known)) if config.server.is_empty() => known.server,
         Ok(_) | Err(_) => config.server.clone(),
     };
-    let http = (!server.is_empty()).then(|| Http::new(&server));
+    let http = (config.checked_server().is_ok() && !server.is_empty()).then(|| Http::new(&server));
     let network = Network::ask(http.as_ref());
     let requirements = network.requirements();
     let machine = machine::offered(&hardware, config);
@@ -188,14 +202,14 @@ pub fn check(config: &Config, depth: Depth) -> Report {
         compare::disk_size(&hardware, &requirements),
     ];
     findings.extend(compare::disk_speed(&speed, &requirements));
-    findings.push(compare::graphics(&hardware, probe::cuda(), &requirements));
+    findings.push(compare::graphics(&hardware, probe::cuda(), config.offers, &requirements));
     findings.push(around::offer(&machine));
-    findings.push(around::network(&network, &server));
+    findings.push(around::network(config, &network, &server));
     findings.extend(compare::clock(&network, &requirements));
     findings.extend(compare::line(&line, &requirements));
     findings.extend([
         around::identity(config),
-        around::ports(config),
+        around::place(config),
         around::sandbox(config),
         around::environment(config),
     ]);
@@ -204,6 +218,10 @@ pub fn check(config: &Config, depth: Depth) -> Report {
         machine: machine.ok(),
         requirements,
         is_of_network: matches!(network, Network::Said(..)),
+        silent: match network {
+            Network::Silent(trouble) => Some(NotJoined::of(&server, trouble)),
+            Network::Unknown | Network::Mute | Network::Said(..) => None,
+        },
         line: match line {
             Measured::As(line) => Some(line),
             Measured::Not | Measured::Failed(_) => None,

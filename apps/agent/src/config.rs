@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use units::{Country, Name};
 
+use crate::link::is_address;
 use crate::runtime::ports::BLOCK;
 use crate::runtime::sandbox::Choice;
 
@@ -66,11 +67,33 @@ impl Config {
 
     /// Refuses what can never work.
     pub(crate) fn checked(&self) -> Result<()> {
+        self.checked_server()?;
+        self.checked_place()
+    }
+
+    /// Refuses a server that is none. Where it is not named, the machine knows it.
+    pub(crate) fn checked_server(&self) -> Result<()> {
+        ensure!(
+            self.server.is_empty() || is_address(&self.server),
+            "use the server `{}`: it is no http(s) address (hint: write it as in --server https://iog.example)",
+            self.server
+        );
+        Ok(())
+    }
+
+    /// Refuses an address and ports at which no node is reached.
+    pub(crate) fn checked_place(&self) -> Result<()> {
         ensure!(
             self.nodes_max() > 0,
             "use ports {}-{}: a node takes {BLOCK} (hint: name a longer range)",
             self.ports.start(),
             self.ports.end()
+        );
+        ensure!(
+            !self.address.is_unspecified() && !self.address.is_multicast(),
+            "be reached at {}: that is no machine's address \
+             (hint: say --address with the one by which others reach this machine)",
+            self.address
         );
         Ok(())
     }
@@ -95,6 +118,24 @@ mod tests {
             stop_foreign: false,
             driver: None,
             reports: None,
+        }
+    }
+
+    #[test]
+    fn a_server_has_an_address_and_a_machine_has_one_of_its_own() {
+        let told = |server: &str, address: [u8; 4]| {
+            let mut config = with_ports(20_000..=20_399);
+            (config.server, config.address) = (server.to_owned(), IpAddr::from(address));
+            config.checked().map_err(|fault| fault.to_string())
+        };
+        for good in ["", "http://127.0.0.1:4870", "https://iog.example/"] {
+            assert_eq!(told(good, [192, 0, 2, 7]), Ok(()));
+        }
+        for wrong in ["iog.example", "ftp://iog.example", "http://", "https://a b", "http:/x"] {
+            assert!(told(wrong, [192, 0, 2, 7]).unwrap_err().contains("http(s)"), "{wrong}");
+        }
+        for wrong in [[0, 0, 0, 0], [224, 0, 0, 1]] {
+            assert!(told("", wrong).unwrap_err().contains("--address"), "{wrong:?}");
         }
     }
 

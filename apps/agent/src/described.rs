@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 
 use crate::backoff::Backoff;
 use crate::config::Config;
+use crate::identity::Identity;
 use crate::limits::HARDWARE_LOOK_EVERY;
 use crate::link::{Link, Trouble};
 use crate::machine::{self, Described};
@@ -39,6 +40,8 @@ pub(crate) fn start(
 
 fn keep_true(link: &Link, config: &Config, first: Option<Described>, quit: &Quit) {
     let (mut news, mut backoff) = (first, Backoff::default());
+    look_at_clock(link);
+    let mut has_folder = true;
     loop {
         let wait = match &news {
             None => HARDWARE_LOOK_EVERY,
@@ -48,6 +51,7 @@ fn keep_true(link: &Link, config: &Config, first: Option<Described>, quit: &Quit
             return;
         }
         let seen = look(config);
+        has_folder = look_at_folder(&config.data, has_folder);
         // What was told is no news any more.
         news = match (news.take(), seen) {
             (_, None) => None,
@@ -55,6 +59,34 @@ fn keep_true(link: &Link, config: &Config, first: Option<Described>, quit: &Quit
             (_, Some(seen)) => steady(config, &seen, quit),
         };
     }
+}
+
+/// Says once if this machine's clock is not the network's.
+fn look_at_clock(link: &Link) {
+    let Ok((ahead, most)) = link.clock_ahead() else { return };
+    if ahead.unsigned_abs() > most {
+        tracing::warn!(
+            ahead_ms = ahead,
+            "the clock of this machine is not the network's: what it records may be refused; set it with \
+             `timedatectl set-ntp true`"
+        );
+    }
+}
+
+/// Whether the machine's own folder is there; says once if it is gone, and once when it is back.
+fn look_at_folder(data: &Path, was_there: bool) -> bool {
+    let is_there = Identity::is_in(data);
+    let data = data.display();
+    match (was_there, is_there) {
+        (true, false) => tracing::error!(
+            %data,
+            "the folder of this machine is gone, and its key with it: restore it while the agent runs, or have its \
+             owner run `iog worker invite --replace`"
+        ),
+        (false, true) => tracing::info!(%data, "the folder of this machine is back"),
+        (true, true) | (false, false) => {}
+    }
+    is_there
 }
 
 /// What is news at the moment.

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -84,14 +84,25 @@ impl Identity {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(fault) => return Err(fault).with_context(|| format!("read {}", path.display())),
+            Err(fault) => {
+                let hint = "run the agent as the owner of its folder, or name another with --data";
+                bail!("read {}: {fault} (hint: {hint})", path.display())
+            }
         };
         let understood: Result<Written, _> = serde_json::from_str(&text);
         // The error of the parser might quote the key.
-        let Ok(Written { worker, server, name, key }) = understood else {
-            bail!("understand {}: it is damaged", path.display())
+        let whole = understood.ok().and_then(|written| {
+            let Written { worker, server, name, key } = written;
+            Some(Self { worker, server, name, key: Key::from_hex(&key).ok()? })
+        });
+        let Some(identity) = whole else {
+            bail!(
+                "understand {}: it is damaged (hint: restore it from a copy; without one remove it, and join again \
+                 with a token of `iog worker invite --replace wkr_…`)",
+                path.display()
+            )
         };
-        Ok(Some(Self { worker, server, name, key: Key::from_hex(&key)? }))
+        Ok(Some(identity))
     }
 
     /// Who this folder's machine is, which must have joined.
@@ -99,10 +110,23 @@ impl Identity {
         let known = Self::read(data)?;
         known.with_context(|| {
             format!(
-                "find this machine's identity in {}: it has not joined (hint: `iog worker join`)",
+                "find this machine's identity in {}: it has not joined \
+                 (hint: `iog worker join TOKEN --server URL --data {}`, or name its own folder with --data)",
+                data.display(),
                 data.display()
             )
         })
+    }
+
+    /// Whether this folder says who its machine is.
+    pub(crate) fn is_in(data: &Path) -> bool {
+        data.join(IDENTITY).exists()
+    }
+
+    /// Whether others than its owner may read the key of this folder's machine.
+    pub(crate) fn is_open_to_others(data: &Path) -> bool {
+        let about = fs::metadata(data.join(IDENTITY));
+        about.is_ok_and(|about| about.permissions().mode() & 0o077 != 0)
     }
 
     /// Writes it down, and forgets that it was joining.
@@ -153,7 +177,6 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
 mod tests {
     use super::*;
     use crate::runtime::scratch::Scratch;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn an_identity_reads_back_as_written_is_its_owners_alone_and_is_never_overwritten() {
@@ -173,7 +196,7 @@ mod tests {
         assert_eq!((read.worker, &read.name), (identity.worker, &identity.name));
         assert_eq!(read.key.public(), identity.key.public());
         let mode = fs::metadata(data.join(IDENTITY)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!((mode & 0o777, Identity::is_open_to_others(data)), (0o600, false));
         assert!(identity.write(data).is_err(), "there is one");
         assert!(!data.join(JOINING).exists());
     }
@@ -184,5 +207,6 @@ mod tests {
         fs::write(scratch.path().join(IDENTITY), r#"{"key":"5ec2e7","worker":7}"#).unwrap();
         let fault = format!("{:#}", Identity::of(scratch.path()).unwrap_err());
         assert!(fault.contains("damaged") && !fault.contains("5ec2e7"), "{fault}");
+        assert!(fault.contains("--replace"), "{fault}");
     }
 }

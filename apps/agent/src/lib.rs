@@ -41,8 +41,8 @@ mod words;
 
 pub use check::{Depth, Finding, Report, Verdict, check};
 pub use config::{Config, Offers};
-pub use join::join;
+pub use join::{NotJoined, join, may_join};
 pub use prove::prove_in_node;
-pub use run::{run, run_with, stop_nodes};
+pub use run::{may_run, run, run_with, stop_nodes};
 pub use runs::{Preparation, Runs};
 pub use runtime::sandbox::Choice as Sandbox;

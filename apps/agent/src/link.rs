@@ -7,7 +7,7 @@
 
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,7 @@ use wire::{
 use worker::Seen;
 
 use crate::board::Disturbed;
+use crate::check::clock_ahead;
 use crate::identity::Key;
 use crate::limits::{
     ANSWER_BYTES_MAX, ANSWER_PATIENCE, CONNECT_PATIENCE, PROBLEM_BYTES_MAX, PROOF_PATIENCE,
@@ -58,9 +59,16 @@ pub(crate) struct Refusal {
     pub(crate) hint: Option<String>,
 }
 
+impl Refusal {
+    /// The kind of problem, as its pages are called; the HTTP status where none was named.
+    pub(crate) fn code_or_status(&self) -> String {
+        if self.code.is_empty() { self.status.to_string() } else { self.code.clone() }
+    }
+}
+
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({} {})", self.detail, self.status, self.code)?;
+        write!(f, "{} ({})", self.detail, self.code_or_status())?;
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " (hint: {hint})"))
     }
 }
@@ -207,6 +215,13 @@ impl Http {
         let signed = SessionRequest { worker, challenge, signature };
         self.post("/v1/worker/session", None, &signed)
     }
+}
+
+/// Whether this is where a control plane can be: `http://` or `https://`, and a host.
+pub(crate) fn is_address(base: &str) -> bool {
+    let Ok(uri) = base.parse::<ureq::http::Uri>() else { return false };
+    let is_known = matches!(uri.scheme_str(), Some("http" | "https"));
+    is_known && uri.host().is_some_and(|host| !host.is_empty())
 }
 
 /// Whether this URL's host is this machine, so that no proxy is asked.
@@ -358,6 +373,14 @@ impl Link {
         self.within(|pass| line::measure(&self.http, Some(&pass.token)))
     }
 
+    /// By how many milliseconds this machine's clock is ahead of the network's, and how many are let pass.
+    pub(crate) fn clock_ahead(&self) -> Result<(i64, u64), Trouble> {
+        let asked = Instant::now();
+        let said = self.http.requirements()?;
+        let ahead = clock_ahead(said.now.0.millis(), asked.elapsed());
+        Ok((ahead, said.requirements.clock_off_ms))
+    }
+
     /// Which machine this is.
     pub(crate) fn worker(&self) -> WorkerId {
         self.worker
@@ -490,7 +513,7 @@ mod tests {
         };
         assert_eq!(
             Trouble::Refused(refusal).to_string(),
-            "get the control plane's consent: the invitation is not known (404 invite-unknown) \
+            "get the control plane's consent: the invitation is not known (invite-unknown) \
              (hint: ask for a new one)"
         );
     }

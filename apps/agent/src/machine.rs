@@ -91,6 +91,12 @@ fn resources(hardware: &Hardware, gpus: usize, offers: &Offers) -> Result<Resour
         has.memory_mib
     );
     ensure!(
+        offered.disk_mib <= has.disk_mib.max(hardware.disk_mib),
+        "offer {} MiB of disk: this machine has {} MiB there (hint: offer less)",
+        offered.disk_mib,
+        hardware.disk_mib
+    );
+    ensure!(
         offered.vcpus > 0 && offered.memory_mib > 0 && offered.disk_mib > 0,
         "offer {} vCPUs, {} MiB of memory and {} MiB of disk: nothing runs on that (hint: name what is on offer)",
         offered.vcpus,
@@ -168,6 +174,7 @@ mod tests {
             kernel: "k".to_owned(),
             links: Vec::new(),
             gpus,
+            gpu_trouble: None,
             fingerprint: [0; 32],
         }
     }
@@ -197,8 +204,9 @@ mod tests {
 
     #[test]
     fn more_than_there_is_and_nothing_cannot_be_offered() {
-        for vcpus in [9, 0] {
-            let offers = Offers { vcpus: Some(vcpus), ..Offers::default() };
+        let vcpus = |vcpus| Offers { vcpus: Some(vcpus), ..Offers::default() };
+        let disk = Offers { disk_mib: Some(200_001), ..Offers::default() };
+        for offers in [vcpus(9), vcpus(0), disk] {
             let fault = resources(&hardware(Vec::new()), 0, &offers).unwrap_err().to_string();
             assert!(fault.contains("hint"), "{fault}");
         }

@@ -29,12 +29,25 @@ use crate::runtime::sandbox::Choice;
 use crate::watch::Proving;
 use crate::{attest, described, lock, machine, probe, prove, watch, words};
 
+/// Whether an agent told this can start: what it is told holds together, its machine has joined, and has something to
+/// offer. Nothing is changed.
+///
+/// # Errors
+/// The first that does not hold, with what to do.
+pub fn may_run(config: &Config) -> Result<()> {
+    config.checked()?;
+    Identity::of(&config.data)?;
+    machine::offered(&probe::look(&config.data, config.driver.as_deref()), config).map(drop)
+}
+
 /// Serves the control plane until `stop` is set. Nodes stay; the next agent of this folder finds them again.
 ///
 /// # Errors
 /// If the agent cannot start: the folder is in use, its machine has not joined, no sandbox works. An agent that
 /// runs keeps running whatever the control plane, the network or a cluster does.
 pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
+    // Before anything is made: what is named may be the wrong folder.
+    Identity::of(&config.data)?;
     let _lock = lock::take(&config.data)?;
     let name = Identity::of(&config.data)?.name;
     let runs = ray(config, &name)?;
@@ -104,6 +117,10 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
         if config.server.is_empty() { identity.server.clone() } else { config.server.clone() };
     if is_in_the_open(&server) {
         tracing::warn!(server, "what is said to this server can be read on the way; use https");
+    }
+    if Identity::is_open_to_others(&config.data) {
+        let file = config.data.join("identity.json");
+        tracing::warn!(file = %file.display(), "other users of this machine may read its key: chmod 600");
     }
     let hardware = probe::look(&config.data, config.driver.as_deref());
     let offers = machine::offered(&hardware, config)?.offers;

@@ -11,8 +11,8 @@ pub(crate) enum Exit {
     Fault,
     /// The command line or the configuration is wrong. Saying it again cannot help.
     Usage,
-    /// The network understood and said no. Saying it again helps only if something changes: the order, the balance,
-    /// the machines on offer.
+    /// The network understood and said no, or what was checked here does not do: a proof, this machine. Saying it again
+    /// helps only if something changes: the order, the balance, the machines on offer.
     Refused,
     /// Nobody answered, or the server is too busy. Saying it again may help.
     Unavailable,
@@ -25,7 +25,8 @@ Exit codes
    0  ok           it was done
    1  fault        something broke: here, on the server, or in the job that was asked for
    2  usage        the command line or the configuration is wrong
-  10  refused      the network said no; saying it again helps only if something changes
+  10  refused      the network said no, or what was checked here does not do; saying it again helps only if
+                   something changes
   11  unavailable  nobody answered, or the server is too busy; saying it again may help
 
 Errors go to standard error: a line `error: …`, and where something can be done, a line `hint: …`.";

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use agent::NotJoined;
 use wire::{FieldProblem, Problem};
 
 use crate::exit::Exit;
@@ -58,6 +59,13 @@ impl Failure {
     /// Something that does not do, with what to do about it.
     pub(crate) fn refused(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Refused { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    /// A wrong command line or configuration, as a shell tells it.
+    #[expect(clippy::needless_pass_by_value, reason = "it is used as `map_err(Failure::told)`")]
+    pub(crate) fn told(fault: anyhow::Error) -> Self {
+        let (what, hint) = split_hint(&format!("{fault:#}"));
+        Self::Usage { what, hint }
     }
 
     /// The code that the program ends with.
@@ -134,8 +142,12 @@ impl Failure {
                 None
             }
             Self::Answered(problem) => problem.hint.clone().or_else(|| {
-                let login = "log in again with a key that is valid: `iog login --server URL`";
-                (problem.status == 401).then(|| login.to_owned())
+                let hint = match problem.status {
+                    401 => "log in again with a key that is valid: `iog login --server URL`",
+                    404 => "is it the right id? What is not yours is not shown",
+                    _ => return None,
+                };
+                Some(hint.to_owned())
             }),
             Self::Unreachable { .. } => {
                 Some("is the server running, and is the address right? See `iog login`".to_owned())
@@ -145,17 +157,30 @@ impl Failure {
     }
 }
 
-/// A fault's text and the hint that shells write at its end, as in `do this: why (hint: do that)`.
+/// A fault's text and the hint that shells write into it, as in `do this: why (hint: do that)`, or in the context of
+/// another, as in `do this (hint: do that): why`.
 fn split_hint(text: &str) -> (String, Option<String>) {
-    let parts = text.strip_suffix(')').and_then(|text| text.rsplit_once(" (hint: "));
-    match parts {
-        Some((what, hint)) => (what.to_owned(), Some(hint.to_owned())),
-        None => (text.to_owned(), None),
+    let Some((what, rest)) = text.rsplit_once(" (hint: ") else { return (text.to_owned(), None) };
+    match (rest.strip_suffix(')'), rest.split_once("): ")) {
+        (Some(hint), _) => (what.to_owned(), Some(hint.to_owned())),
+        (None, Some((hint, why))) => (format!("{what}: {why}"), Some(hint.to_owned())),
+        (None, None) => (text.to_owned(), None),
     }
 }
 
 fn line(screen: Screen, label: &str, ink: Ink, text: &str) -> String {
     format!("{} {text}", screen.paint(ink, &format!("{label}:")))
+}
+
+impl From<NotJoined> for Failure {
+    fn from(why: NotJoined) -> Self {
+        match why {
+            NotJoined::Told(fault) => Self::told(fault),
+            NotJoined::Unreachable { server, why } => Self::Unreachable { server, why },
+            NotJoined::Refused { what, hint } => Self::Refused { what, hint },
+            NotJoined::Broken(fault) => Self::Fault(fault),
+        }
+    }
 }
 
 impl From<anyhow::Error> for Failure {
@@ -224,11 +249,17 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_at_the_end_of_a_fault_gets_its_own_line() {
+    fn the_hint_of_a_fault_gets_its_own_line() {
         let failure = Failure::Fault(anyhow::anyhow!("use ports 1-2: too few (hint: name more)"));
         assert_snapshot!(failure.text(Screen::PLAIN), @r"
         error: use ports 1-2: too few
         hint: name more
+        ");
+        let cause = anyhow::anyhow!("there is no bwrap");
+        let failure = Failure::Fault(cause.context("run nodes (hint: install it (or not))"));
+        assert_snapshot!(failure.text(Screen::PLAIN), @r"
+        error: run nodes: there is no bwrap
+        hint: install it (or not)
         ");
     }
 

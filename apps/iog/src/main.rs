@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod exit;
 mod failure;
+mod file;
 mod package;
 mod receipt;
 mod role;

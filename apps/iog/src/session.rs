@@ -125,7 +125,8 @@ impl Session {
         let newest = found.clone().next();
         let live = found.find(|rental| rental.state != "ended");
         live.or(newest).map(|rental| rental.id).ok_or_else(|| {
-            Failure::usage(format!("there is no rental `{name}`"), "`iog rentals --all` lists them")
+            let what = format!("there is no rental `{name}`");
+            Failure::refused(what, "`iog rentals --all` lists them")
         })
     }
 }

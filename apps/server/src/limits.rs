@@ -14,6 +14,9 @@ pub const SNAPSHOT_EVERY: u64 = 20_000;
 /// Bytes of one JSON request.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
+/// Hours for which an invitation can be good: a month, in which a machine that was ordered arrives.
+pub const INVITE_HOURS_MAX: u32 = 720;
+
 /// Bytes of one job's working folder, zipped.
 pub const BLOB_BYTES_MAX: u64 = 256 << 20;
 

@@ -19,7 +19,7 @@ pub struct InviteRequest {
     /// Whose machine it will be; by default, the one who asks. Operator only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
-    /// Hours in which it can be used; 24 if absent.
+    /// Hours in which it can be used, at most 720; 24 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_hours: Option<u32>,
     /// The machine that comes again, with a new key, under the name it has; a new machine if absent.

@@ -1,8 +1,9 @@
 //! What stands around a machine's hardware: its offer, its network, its identity, its ports, what its nodes run in.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use wire::Machine;
 
+use super::compare::gib;
 use super::{Finding, Network, Verdict};
 use crate::config::Config;
 use crate::identity::Identity;
@@ -16,20 +17,18 @@ use crate::runtime::sandbox::{Choice, Kind};
 pub(super) fn offer(offered: &Result<Machine>) -> Finding {
     match offered {
         Ok(machine) => Finding::new("offer", Verdict::Good, told(machine)),
-        Err(fault) => Finding::new("offer", Verdict::Bad, format!("could not {fault:#}")),
+        Err(fault) => Finding::failed("offer", fault, "name what is on offer"),
     }
 }
 
 fn told(machine: &Machine) -> String {
     let offers = &machine.offers;
     let cards = match &machine.gpu_model {
-        Some(model) => format!("{} × {model} ({} MiB each), ", offers.gpus, machine.vram_mib),
+        Some(model) => format!("{} × {model} ({} each), ", offers.gpus, gib(machine.vram_mib)),
         None => String::new(),
     };
-    format!(
-        "{cards}{} vCPUs, {} MiB of memory, {} MiB of disk",
-        offers.vcpus, offers.memory_mib, offers.disk_mib
-    )
+    let (memory, disk) = (gib(offers.memory_mib), gib(offers.disk_mib));
+    format!("{cards}{} vCPUs, {memory} of memory, {disk} of disk", offers.vcpus)
 }
 
 /// What runs the machine; a look at it is how a report begins.
@@ -38,15 +37,21 @@ pub(super) fn system(hardware: &Hardware) -> Finding {
     Finding::new("system", Verdict::Good, text)
 }
 
-pub(super) fn network(network: &Network, server: &str) -> Finding {
+pub(super) fn network(config: &Config, network: &Network, server: &str) -> Finding {
+    if let Err(fault) = config.checked_server() {
+        return Finding::failed("network", &fault, "check the address");
+    }
     match network {
         Network::Unknown => {
             let text = "none is known: compared with what networks ask for by default";
             Finding::new("network", Verdict::Fair, text)
                 .hint("name one with --server URL: then the line and the clock are looked at")
         }
-        Network::Silent(why) => Finding::new("network", Verdict::Bad, format!("could not {why}"))
-            .hint("check the address, and that the firewall lets this machine call out"),
+        Network::Silent(trouble) => Finding::failed(
+            "network",
+            &anyhow!("{trouble}"),
+            "check the address, and that the firewall lets this machine call out",
+        ),
         Network::Mute => {
             let text = format!("{server} does not say what it asks for");
             Finding::new("network", Verdict::Good, text)
@@ -61,18 +66,22 @@ pub(super) fn network(network: &Network, server: &str) -> Finding {
 
 pub(super) fn identity(config: &Config) -> Finding {
     match Identity::read(&config.data) {
+        Ok(Some(_)) if Identity::is_open_to_others(&config.data) => {
+            let text = "other users of this machine may read its key";
+            let file = config.data.join("identity.json");
+            Finding::new("identity", Verdict::Fair, text)
+                .hint(format!("`chmod 600 {}`", file.display()))
+        }
         Ok(Some(known)) => {
             let text = format!("{} ({}) at {}", known.name, known.worker, known.server);
             Finding::new("identity", Verdict::Good, text)
         }
         Ok(None) => Finding::new("identity", Verdict::Good, "has not joined a network"),
-        Err(fault) => Finding::new("identity", Verdict::Bad, format!("could not {fault:#}")).hint(
-            "restore the data folder, or have its owner run `iog worker invite --replace wkr_…`",
-        ),
+        Err(fault) => Finding::failed("identity", &fault, "name the machine's folder with --data"),
     }
 }
 
-pub(super) fn ports(config: &Config) -> Finding {
+pub(super) fn place(config: &Config) -> Finding {
     let text = format!(
         "{}-{} at {}: enough for {} nodes",
         config.ports.start(),
@@ -80,8 +89,8 @@ pub(super) fn ports(config: &Config) -> Finding {
         config.address,
         config.nodes_max()
     );
-    match config.checked() {
-        Err(fault) => Finding::new("ports", Verdict::Bad, format!("could not {fault:#}")),
+    match config.checked_place() {
+        Err(fault) => Finding::failed("ports", &fault, "name a longer range"),
         Ok(()) if config.address.is_loopback() => Finding::new("ports", Verdict::Fair, text)
             .hint("only this machine reaches them: say --address, where others reach it"),
         Ok(()) => Finding::new("ports", Verdict::Good, text),
@@ -91,7 +100,12 @@ pub(super) fn ports(config: &Config) -> Finding {
 pub(super) fn sandbox(config: &Config) -> Finding {
     // In a folder of its own: an agent may be starting nodes in the other.
     let was_there = config.data.exists();
-    let apart = Config { data: config.data.join("check"), ..config.clone() };
+    let data = config.data.join("check");
+    let apart = Config { runtimes: data.join("runtimes"), data, ..config.clone() };
+    if let Err(fault) = std::fs::create_dir_all(&apart.data) {
+        let fault = anyhow!("write in the folder {}: {fault}", config.data.display());
+        return Finding::failed("sandbox", &fault, "name a folder of yours with --data");
+    }
     let ray = machine::host_name().and_then(|name| runs::ray(&apart, &name));
     let _ = std::fs::remove_dir_all(&apart.data);
     if !was_there {
@@ -116,8 +130,9 @@ pub(super) fn sandbox(config: &Config) -> Finding {
             finding(Verdict::Fair, "bubblewrap does not work here: nodes see this machine")
                 .hint("install bubblewrap")
         }
-        Err(fault) => finding(Verdict::Bad, &format!("could not {fault:#}"))
-            .hint("install bubblewrap, or choose `auto` or `plain`"),
+        Err(fault) => {
+            Finding::failed("sandbox", &fault, "install bubblewrap, or choose `auto` or `plain`")
+        }
     }
 }
 
@@ -132,7 +147,10 @@ pub(super) fn environment(config: &Config) -> Finding {
             );
             Finding::new("runtime", Verdict::Good, text)
         }
-        Err(fault) => Finding::new("runtime", Verdict::Bad, format!("could not {fault:#}"))
-            .hint("install Python: `apt-get install python3 python3-venv`"),
+        Err(fault) => Finding::failed(
+            "runtime",
+            &fault,
+            "install Python: `apt-get install python3 python3-venv`",
+        ),
     }
 }

@@ -4,6 +4,7 @@ use units::Tier;
 use wire::{Requirements, SpeedView};
 
 use super::{Finding, Measured, Network, Verdict};
+use crate::config::Offers;
 use crate::measure::disk::DiskSpeed;
 use crate::probe::{Gpu, Hardware};
 
@@ -27,7 +28,7 @@ fn graded(has: u64, needed: u64, recommended: u64) -> Verdict {
 }
 
 /// A size in gibibytes with one decimal, rounded down.
-fn gib(mib: u64) -> String {
+pub(super) fn gib(mib: u64) -> String {
     match (mib / 1024, mib % 1024 * 10 / 1024) {
         (whole, 0) => format!("{whole} GiB"),
         (whole, tenths) => format!("{whole}.{tenths} GiB"),
@@ -102,14 +103,30 @@ fn version(text: &str) -> (u32, u32) {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
+/// What to do about a driver that does not answer.
+const MEND_DRIVER: &str = "see what `nvidia-smi` says, install the driver or restart the machine after its update; \
+                           or keep the cards with --no-gpus";
+
 pub(super) fn graphics(
     hardware: &Hardware,
     cuda: Option<(u32, u32)>,
+    offers: Offers,
     needed: &Requirements,
 ) -> Finding {
-    let (Some(first), count) = (hardware.gpus.first(), hardware.gpus.len()) else {
-        let text = "no NVIDIA card answers: the processor is on offer";
+    let count = hardware.gpus.len();
+    if offers.no_gpus {
+        let text = format!("kept, as was said ({count} found): the processor is on offer");
         return Finding::new("graphics", Verdict::Good, text);
+    }
+    let trouble = hardware.gpu_trouble.as_deref();
+    let Some(first) = hardware.gpus.first() else {
+        let text = "no NVIDIA card answers: the processor is on offer";
+        return match trouble {
+            None => Finding::new("graphics", Verdict::Good, text),
+            Some(why) => {
+                Finding::new("graphics", Verdict::Fair, format!("{text}; {why}")).hint(MEND_DRIVER)
+            }
+        };
     };
     let about = |card: &Gpu| format!("{} with {}", card.name, gib(card.memory_mib));
     let alike = hardware.gpus.iter().all(|card| card.name == first.name);
@@ -119,7 +136,8 @@ pub(super) fn graphics(
     };
     let cuda_text =
         cuda.map_or_else(String::new, |(major, minor)| format!(", CUDA {major}.{minor}"));
-    let text = format!("{cards}; driver {}{cuda_text}", first.driver);
+    let trouble_text = trouble.map_or_else(String::new, |why| format!("; {why}"));
+    let text = format!("{cards}; driver {}{cuda_text}{trouble_text}", first.driver);
     let most = usize::try_from(needed.gpus_max).unwrap_or(usize::MAX);
     let asks = format!("at most {} cards of one model, CUDA {}", needed.gpus_max, needed.cuda);
     let (verdict, hint) = match cuda {
@@ -127,8 +145,12 @@ pub(super) fn graphics(
         Some(found) if found < version(&needed.cuda) => {
             (Verdict::Bad, "install a newer driver: it brings the CUDA that it supports")
         }
+        _ if trouble.is_some() => (Verdict::Fair, "mend it: only cards before it are offered"),
         _ if !alike => (Verdict::Fair, "only cards like the first are offered"),
-        Some(_) | None => (Verdict::Good, ""),
+        None => {
+            (Verdict::Fair, "the driver does not say which CUDA it serves: install a newer one")
+        }
+        Some(_) => (Verdict::Good, ""),
     };
     Finding::new("graphics", verdict, text).needed(asks).hint(hint)
 }
@@ -139,7 +161,8 @@ pub(super) fn clock(network: &Network, needed: &Requirements) -> Option<Finding>
     let side = if *ahead < 0 { "behind" } else { "ahead of" };
     let text = match off {
         0..1_000 => format!("{off} ms {side} the network's"),
-        1_000.. => format!("{} s {side} the network's", off / 1_000),
+        1_000..3_600_000 => format!("{} s {side} the network's", off / 1_000),
+        3_600_000.. => format!("{} hours {side} the network's", off / 3_600_000),
     };
     Some(
         Finding::new("clock", enough(off <= needed.clock_off_ms), text)
@@ -244,6 +267,7 @@ mod tests {
         check(-12, Verdict::Good, "12 ms behind the network's");
         check(2_000, Verdict::Good, "2 s ahead of the network's");
         check(-61_500, Verdict::Bad, "61 s behind the network's");
+        check(86_400_000, Verdict::Bad, "24 hours ahead of the network's");
     }
 
     #[test]
@@ -259,14 +283,21 @@ mod tests {
         let check = |names: &[&str], cuda, verdict| {
             let gpus = (0..).zip(names).map(|(index, name)| card(index, name)).collect();
             let hardware = Hardware { gpus, ..crate::probe::look("/".as_ref(), None) };
-            let finding = graphics(&hardware, cuda, &Requirements::default());
+            let needed = Requirements::default();
+            let finding = graphics(&hardware, cuda, Offers::default(), &needed);
             assert_eq!(finding.verdict, verdict, "{}", finding.found);
+            assert_eq!(finding.hint.is_empty(), verdict == Verdict::Good);
+            let kept = Offers { no_gpus: true, ..Offers::default() };
+            assert_eq!(graphics(&hardware, cuda, kept, &needed).verdict, Verdict::Good);
+            let hardware = Hardware { gpu_trouble: Some("it is lost".to_owned()), ..hardware };
+            let finding = graphics(&hardware, cuda, Offers::default(), &needed);
+            assert!(finding.verdict != Verdict::Good && finding.found.contains("it is lost"));
         };
         check(&[], None, Verdict::Good);
         check(&["A"; 8], Some((12, 2)), Verdict::Good);
         check(&["A"; 9], Some((12, 2)), Verdict::Bad);
         check(&["A"], Some((11, 7)), Verdict::Bad);
-        check(&["A"], None, Verdict::Good);
+        check(&["A"], None, Verdict::Fair);
         check(&["A", "B"], Some((12, 2)), Verdict::Fair);
     }
 

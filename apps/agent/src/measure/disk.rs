@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
@@ -33,11 +33,11 @@ pub(crate) struct DiskSpeed {
 /// If the disk does not take the file, or does not give it back as it was.
 pub(crate) fn measure(folder: &Path) -> Result<DiskSpeed> {
     std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    let file = TestFile(folder.join(format!("speed-{}.test", std::process::id())));
+    let path = folder.join(format!("speed-{}.test", std::process::id()));
     let mut block = Block::of_chance()?;
-    let direct = open(&file.0, true).and_then(|mut opened| opened.write_all(block.bytes()));
+    let direct = open(&path, true).and_then(|mut opened| opened.write_all(block.bytes()));
     let direct = direct.is_ok();
-    let mut opened = open(&file.0, direct).context("write a test file")?;
+    let mut opened = open(&path, direct).context("write a test file")?;
     let (written, write) = write(&mut opened, &block).context("write a test file")?;
     // What the kernel still has of it is not what the disk gives.
     let _ = fadvise(&opened, 0, None, Advice::DontNeed);
@@ -45,21 +45,16 @@ pub(crate) fn measure(folder: &Path) -> Result<DiskSpeed> {
     Ok(DiskSpeed { write, read, direct })
 }
 
-/// A file that goes with its name.
-struct TestFile(PathBuf);
-
-impl Drop for TestFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
+/// A file without a name, which is gone with whoever holds it, however they end.
 fn open(path: &Path, direct: bool) -> io::Result<File> {
     let flags = if direct { OFlags::DIRECT } else { OFlags::empty() };
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(true);
-    options.custom_flags(flags).open(path)
+    let opened = options.custom_flags(flags).open(path);
+    // One that was made although it does not open like this goes, too.
+    let _ = std::fs::remove_file(path);
+    opened
 }
 
 /// A block of bytes that no disk can make shorter.

@@ -46,7 +46,8 @@ fn keep_measured(link: &Link, data: &Path, board: &Board, quit: &Quit) {
                 let SpeedView { down_mbps, up_mbps, ping_ms, tier, .. } = speed;
                 tracing::info!(down_mbps, up_mbps, ping_ms, %tier, "the control plane has measured the line");
                 note(data, &speed);
-                due_in(&speed, SystemTime::now())
+                // By no clock: this machine's may be days ahead of the one that measured.
+                every(&speed)
             }
             // Others are measured, or the machine serves: both pass.
             Err(Trouble::Weather(why)) => {
@@ -63,11 +64,14 @@ fn keep_measured(link: &Link, data: &Path, board: &Board, quit: &Quit) {
 
 /// How long until it is measured again: a day, and less for one that is too slow for a tier, whose owner may mend it.
 fn due_in(known: &SpeedView, now: SystemTime) -> Duration {
-    let every =
-        if known.tier == units::Tier::None { LINE_SLOW_AGAIN_AFTER } else { LINE_AGAIN_AFTER };
+    let every = every(known);
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(known.at.0.millis());
     // A clock that was set back does not put it off for years.
     every.saturating_sub(now.duration_since(at).unwrap_or_default()).min(every)
+}
+
+fn every(known: &SpeedView) -> Duration {
+    if known.tier == units::Tier::None { LINE_SLOW_AGAIN_AFTER } else { LINE_AGAIN_AFTER }
 }
 
 /// What was measured last; `None` if that is not known.

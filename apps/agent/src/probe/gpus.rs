@@ -135,7 +135,7 @@ fn is_over(fault: &NvmlError) -> bool {
 
 impl Gpus for Driver {
     fn list(&mut self) -> Vec<Gpu> {
-        self.ask("cards", "", list).unwrap_or_default()
+        self.ask("cards", "", list).unwrap_or_default().0
     }
 
     fn sample(&mut self, uuid: &str) -> Option<Pulse> {
@@ -217,16 +217,52 @@ pub fn gpus(library: Option<&Path>) -> Vec<Gpu> {
     Driver::at(library.map(Path::to_owned)).list()
 }
 
-fn list(nvml: &Nvml) -> Result<Vec<Gpu>, NvmlError> {
+/// The same, and what is wrong where there is a card or a driver that does not answer.
+pub(super) fn gpus_and_trouble(library: Option<&Path>) -> (Vec<Gpu>, Option<String>) {
+    let mut driver = Driver::at(library.map(Path::to_owned));
+    match driver.nvml().and_then(list) {
+        Ok((cards, silent)) => (cards, silent.into_iter().next()),
+        // A machine without the library has no cards, unless one is plugged in.
+        Err(NvmlError::LibloadingError(fault)) if is_missing(&fault.to_string()) => {
+            let text = "a card of NVIDIA's is plugged in, and its driver is not installed";
+            (Vec::new(), is_plugged_in().then(|| text.to_owned()))
+        }
+        Err(fault) => (Vec::new(), Some(format!("the driver does not answer: {fault}"))),
+    }
+}
+
+/// Whether the loader says that there is no such library.
+fn is_missing(fault: &str) -> bool {
+    fault.contains("No such file")
+}
+
+/// Whether a display controller of NVIDIA's is on the bus.
+fn is_plugged_in() -> bool {
+    let devices = std::fs::read_dir("/sys/bus/pci/devices").into_iter().flatten().flatten();
+    let mut devices = devices.map(|device| device.path());
+    devices.any(|device| {
+        let says = |name: &str, beginning: &str| {
+            let text = std::fs::read_to_string(device.join(name));
+            text.is_ok_and(|text| text.starts_with(beginning))
+        };
+        says("vendor", "0x10de") && says("class", "0x03")
+    })
+}
+
+/// The cards that answer, and what those say that do not.
+fn list(nvml: &Nvml) -> Result<(Vec<Gpu>, Vec<String>), NvmlError> {
     let driver = nvml.sys_driver_version()?;
-    let mut cards = Vec::new();
+    let (mut cards, mut silent) = (Vec::new(), Vec::new());
     for index in 0..nvml.device_count()? {
         match card(nvml, index, &driver) {
             Ok(card) => cards.push(card),
-            Err(fault) => tracing::warn!(index, %fault, "a graphics card does not answer"),
+            Err(fault) => {
+                tracing::warn!(index, %fault, "a graphics card does not answer");
+                silent.push(format!("card {index} does not answer: {fault}"));
+            }
         }
     }
-    Ok(cards)
+    Ok((cards, silent))
 }
 
 fn card(nvml: &Nvml, index: u32, driver: &str) -> Result<Gpu, NvmlError> {

@@ -13,6 +13,7 @@ use rustix::fs::StatVfs;
 use sha2::{Digest, Sha256};
 use units::Resources;
 
+use gpus::gpus_and_trouble;
 pub use gpus::{Driver, Gpu, Gpus, LIBRARY, Occupant, Pulse, cuda, gpus};
 
 /// Bytes in the unit that memory and disk are told in.
@@ -48,6 +49,8 @@ pub struct Hardware {
     pub links: Vec<Link>,
     /// Graphics cards that a driver answers for.
     pub gpus: Vec<Gpu>,
+    /// What is wrong where there is a graphics card, or a driver, that does not answer.
+    pub gpu_trouble: Option<String>,
     /// Says "the same machine" without saying which: a hash of things that stay.
     pub fingerprint: [u8; 32],
 }
@@ -78,7 +81,7 @@ fn read(path: impl AsRef<Path>) -> String {
 /// not among the system's.
 pub fn look(data_dir: &Path, driver: Option<&Path>) -> Hardware {
     let cpu_model = text::cpu_model(&read("/proc/cpuinfo")).unwrap_or_else(|| "unknown".to_owned());
-    let gpus = gpus(driver);
+    let (gpus, gpu_trouble) = gpus_and_trouble(driver);
     let identity = Identity {
         machine: read("/etc/machine-id").trim().to_owned(),
         board: read("/sys/class/dmi/id/board_serial").trim().to_owned(),
@@ -96,6 +99,7 @@ pub fn look(data_dir: &Path, driver: Option<&Path>) -> Hardware {
         links: links(),
         fingerprint: identity.fingerprint(),
         gpus,
+        gpu_trouble,
     }
 }
 

@@ -17,7 +17,8 @@ use wire::{Beat, JoinRequest, NodeWanted, Wanted};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const WORKER: WorkerId = WorkerId::from_bits(5);
-pub(crate) const TOKEN: &str = "iogi_a-good-one";
+pub(crate) const TOKEN: &str = "inv_0000000000000000000000000a_\
+    5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
 
 /// What the control plane knows and does.
 #[derive(Default)]

@@ -42,7 +42,7 @@ pub(super) fn show(session: &Session, report: &Report) -> Result<(), Failure> {
     if report.can_serve() {
         return Ok(());
     }
-    Err(Failure::ended("this machine cannot serve", "the lines that start with `bad` say why"))
+    Err(Failure::refused("this machine cannot serve", "the lines that start with `bad` say why"))
 }
 
 /// Looks at the machine, and refuses to join with it as it is, with every reason.
@@ -58,22 +58,29 @@ pub(super) fn before_joining(
     if !open.is_empty() {
         screen.note(text(&open, screen).trim_end());
     }
+    if let Some(why) = report.silent {
+        return Err(why.into());
+    }
+    if report.machine.is_none() {
+        let hint = "see `offer` above: what is named must be there, and none of it nothing";
+        return Err(Failure::usage("this machine cannot offer that", hint));
+    }
     // What a network does not say it does not ask for.
     if report.can_serve() || !report.is_of_network {
         return Ok(());
     }
     match (anyway, report.may_join_without()) {
         (true, true) => Ok(()),
-        (true, false) => Err(Failure::ended(
+        (true, false) => Err(Failure::refused(
             "this network takes no machine that lacks something",
             "mend what is `bad` above, and join again",
         )),
-        (false, true) => Err(Failure::ended(
-            "this machine lacks what the network asks for",
+        (false, true) => Err(Failure::refused(
+            "this machine cannot serve like this",
             "mend what is `bad` above; or join with --anyway, and mend it before it takes rentals",
         )),
-        (false, false) => Err(Failure::ended(
-            "this machine lacks what the network asks for",
+        (false, false) => Err(Failure::refused(
+            "this machine cannot serve like this",
             "mend what is `bad` above, and join again",
         )),
     }

@@ -1,6 +1,6 @@
 //! `iog worker join`, `run` and `check`: this machine as a supplier's.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +15,11 @@ use crate::failure::Failure;
 use crate::role::{Ties, checked};
 use crate::session::Session;
 use crate::size::Mebibytes;
+
+/// Where nodes are reached unless another place is named: from this machine alone.
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Ports that nodes use unless others are named.
+const PORTS: RangeInclusive<u16> = 20_000..=29_999;
 
 /// What a machine does for itself.
 #[derive(Debug, clap::Subcommand)]
@@ -139,26 +144,50 @@ impl MachineArgs {
     }
 }
 
+impl MachineArgs {
+    /// What was said of the machine, to be said again: what is not would be offered whole.
+    fn words(&self) -> String {
+        let said = [
+            ("--data", Some(self.data.display().to_string())),
+            ("--part", Some(self.part).filter(|part| *part > 0).map(|part| part.to_string())),
+            ("--vcpus", self.vcpus.map(|vcpus| vcpus.to_string())),
+            ("--memory", self.memory.map(|size| size.to_string())),
+            ("--disk", self.disk.map(|size| size.to_string())),
+            ("--no-gpus", self.no_gpus.then(String::new)),
+            ("--country", self.country.map(|country| country.to_string())),
+            ("--address", Some(self.address).filter(|it| *it != ADDRESS).map(|it| it.to_string())),
+            ("--ports", Some(&self.ports).filter(|it| **it != PORTS).map(ports_text)),
+            ("--runtimes", self.runtimes.as_ref().map(|folder| folder.display().to_string())),
+            ("--sandbox", sandbox_text(self.sandbox).map(str::to_owned)),
+            ("--stop-foreign", self.stop_foreign.then(String::new)),
+        ];
+        let said = said.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
+        said.map(|(flag, value)| match value.as_str() {
+            "" => format!(" {flag}"),
+            value if value.contains(char::is_whitespace) => format!(" {flag} '{value}'"),
+            value => format!(" {flag} {value}"),
+        })
+        .collect()
+    }
+}
+
 impl Verb {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Join { token, quick, anyway, machine, ties } => {
                 let _held = ties.bind()?;
-                let Some(server) = session.server() else {
-                    return Err(Failure::usage("which network?", "say --server URL"));
-                };
-                let config = machine.config(Some(server));
+                let config = machine.config(session.server());
+                agent::may_join(&config, token)?;
                 checked::before_joining(&config, depth(*quick), *anyway, session.screen)?;
                 let worker = agent::join(&config, token)?;
                 session.screen.note(&format!("This machine joined as {worker}."));
-                session
-                    .screen
-                    .note(&format!("Serve with: iog worker run --data {}", machine.data.display()));
+                session.screen.note(&format!("Serve with: iog worker run{}", machine.words()));
                 Ok(())
             }
             Self::Run { stop_nodes, machine, ties } => {
                 let _held = ties.bind()?;
                 let config = machine.config(session.named_server());
+                agent::may_run(&config).map_err(Failure::told)?;
                 let ran = served(&config);
                 if *stop_nodes {
                     agent::stop_nodes(&config)?;
@@ -194,6 +223,19 @@ pub(crate) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     if from == 0 || from > to { Err(wrong()) } else { Ok(from..=to) }
 }
 
+fn ports_text(ports: &RangeInclusive<u16>) -> String {
+    format!("{}-{}", ports.start(), ports.end())
+}
+
+/// How a sandbox is named; nothing for the one that is taken anyway.
+const fn sandbox_text(sandbox: Sandbox) -> Option<&'static str> {
+    match sandbox {
+        Sandbox::Auto => None,
+        Sandbox::Bubblewrap => Some("bubblewrap"),
+        Sandbox::Plain => Some("plain"),
+    }
+}
+
 fn sandbox(text: &str) -> Result<Sandbox, String> {
     match text {
         "auto" => Ok(Sandbox::Auto),
@@ -206,6 +248,24 @@ fn sandbox(text: &str) -> Result<Sandbox, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_said_of_a_machine_when_it_joined_is_what_it_serves_with() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            machine: MachineArgs,
+        }
+        let words = |line: &str| {
+            <Line as clap::Parser>::parse_from(format!("iog {line}").split_whitespace())
+                .machine
+                .words()
+        };
+        assert_eq!(words(""), " --data iog-worker");
+        let all = " --data w --part 2 --vcpus 4 --memory 16GiB --disk 100GiB --no-gpus --country DE \
+                   --address 192.0.2.7 --ports 20000-20999 --runtimes r --sandbox plain --stop-foreign";
+        assert_eq!(words(all), all);
+    }
 
     #[test]
     fn a_range_of_ports_has_two_ends() {

@@ -83,6 +83,7 @@ mod tests {
             kernel: String::new(),
             links: Vec::new(),
             gpus: Vec::new(),
+            gpu_trouble: None,
             fingerprint: [0; 32],
         }
     }

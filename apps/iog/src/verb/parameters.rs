@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
@@ -11,6 +11,7 @@ use wire::{ParametersPatch, ParametersView, PricesView, VersionView, WholeVersio
 
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::file;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
 use crate::show::{count, percent, usd};
@@ -104,13 +105,13 @@ impl Args {
     }
 }
 
-fn text_of(file: &PathBuf) -> Result<String, Failure> {
-    if file.as_os_str() == "-" {
+fn text_of(path: &Path) -> Result<String, Failure> {
+    if path.as_os_str() == "-" {
         let mut text = String::new();
         std::io::stdin().lock().read_to_string(&mut text).context("read standard input")?;
         return Ok(text);
     }
-    Ok(std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?)
+    file::read_text(path)
 }
 
 /// Changes the parameters and shows the version that this made.

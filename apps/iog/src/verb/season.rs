@@ -1,14 +1,14 @@
 //! `iog season`: reward programs, who is ahead, and their planning.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use serde_json::Value;
 use units::{Name, SeasonId};
 use wire::{RankView, SeasonIssued, SeasonView};
 
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::file;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
 use crate::show::{coins, count, moment};
@@ -98,8 +98,8 @@ impl Args {
     }
 }
 
-fn open(client: &Client, plan: &PathBuf) -> Result<SeasonIssued, Failure> {
-    let text = std::fs::read_to_string(plan).with_context(|| format!("read {}", plan.display()))?;
+fn open(client: &Client, plan: &Path) -> Result<SeasonIssued, Failure> {
+    let text = file::read_text(plan)?;
     let plan: Value = serde_json::from_str(&text)
         .map_err(|why| Failure::usage(format!("the plan is no JSON: {why}"), "see /docs"))?;
     client.post(SEASONS, &plan)

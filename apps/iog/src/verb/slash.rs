@@ -12,6 +12,7 @@ use wire::{
 
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::file;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
 use crate::show::{coins, count, moment, percent};
@@ -192,9 +193,12 @@ impl ChargeArgs {
     }
 }
 
+/// The longest file that is handed in: what a server takes.
+const BLOB_BYTES_MAX: u64 = 256 << 20;
+
 /// Puts a file on the server: its SHA-256.
-fn put(client: &Client, file: &Path) -> Result<BlobId, Failure> {
-    let bytes = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
+fn put(client: &Client, path: &Path) -> Result<BlobId, Failure> {
+    let bytes = file::read(path, BLOB_BYTES_MAX)?;
     let sha256 = HEXLOWER.encode(&Sha256::digest(&bytes));
     client.put_bytes(&format!("/v1/blobs/{sha256}"), bytes)?;
     Ok(sha256.parse().context("name the file")?)

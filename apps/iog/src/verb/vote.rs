@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use units::{AccountId, Coins, ProposalId, SlashId};
 use wire::{
     BallotRequest, BallotView, BrakeRequest, BrakeView, BrakesView, DelegateRequest, PowerView,
@@ -11,6 +10,7 @@ use wire::{
 
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::file;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
 use crate::show::{coins, moment, percent};
@@ -176,10 +176,8 @@ impl ProposeArgs {
             (None, Some(_)) => "appeal-jury",
             (None, None) => "text",
         };
-        let patch = self.patch.as_ref().map(|file| {
-            let text = std::fs::read_to_string(file);
-            let text = text.with_context(|| format!("read {}", file.display()))?;
-            serde_json::from_str(&text).map_err(|why| {
+        let patch = self.patch.as_ref().map(|path| {
+            serde_json::from_str(&file::read_text(path)?).map_err(|why| {
                 Failure::usage(format!("the patch is no JSON object: {why}"), "see --help")
             })
         });

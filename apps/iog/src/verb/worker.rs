@@ -29,8 +29,8 @@ Examples:
   iog worker invite --hours 1 --json | jq -r .token
   iog worker invite --replace wkr_…")]
     Invite {
-        /// Hours in which it can be used.
-        #[arg(long, value_name = "N")]
+        /// Hours in which it can be used, 1 to 720; 24 unless named.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=720))]
         hours: Option<u32>,
         /// Whose machine it will be; for the operator.
         #[arg(long, value_name = "ID")]

@@ -350,9 +350,11 @@ fn what_makers_publish_is_imported_only_if_they_signed_it_and_it_is_fresh() {
     write(&home.0.join("altered.swidtag"), altered.as_bytes());
     refused(run(&[&at[..], &["altered.swidtag"]].concat()), "not signed by the key");
     refused(run(&[&at[..], &[intel]].concat()), "not as Intel signed it");
-    write(&home.0.join("images.json"), br#"{"images":[{"name":"one","snp":[],"tdx":[]}]}"#);
+    let images = json!({ "images": [{ "name": "one", "snp": ["5e".repeat(48)] }] });
+    write(&home.0.join("images.json"), images.to_string().as_bytes());
     assert_eq!(run(&["--data", "data", "images.json"]).code, 0);
-    refused(run(&["--data", "data", "data/network.key"]), "name a chain");
+    write(&home.0.join("list.crl"), &[0x30, 0]);
+    refused(run(&["--data", "data", "list.crl"]), "name a chain");
     let chain = sample("hopperCertChain.txt");
     let clear = run(&["--data", "data", "--chain", chain.to_str().unwrap(), "--assume-clear"]);
     assert_eq!(clear.code, 0, "{}", clear.err);

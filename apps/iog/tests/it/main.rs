@@ -7,6 +7,7 @@ mod blocks;
 mod deaths;
 mod desk;
 mod fake;
+mod mistakes;
 mod onboarding;
 mod program;
 mod proof;

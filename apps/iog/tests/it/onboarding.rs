@@ -178,7 +178,7 @@ fn a_machine_whose_folder_is_lost_comes_again_with_the_command_that_it_is_told()
     assert_eq!(scene.join(&[], &machine).code, 0);
     std::fs::remove_dir_all(scene.desk.home.0.join("m4")).unwrap();
     let known = scene.join(&[], &machine);
-    assert_eq!(known.code, 1, "{}", known.err);
+    assert_eq!(known.code, 10, "{}", known.err);
     assert!(known.err.contains("iog worker invite --replace"), "{}", known.err);
     let worker = scene.desk.json(&["worker", "list"])[0]["id"].as_str().unwrap().to_owned();
     let again = scene.join(&["--replace", &worker], &machine);

@@ -110,7 +110,9 @@ fn renew_at(at: Timestamp, until: Timestamp) -> Timestamp {
 }
 
 fn none_stands() -> Refused {
-    Refused::not_found("attestation that stands of this machine")
+    let detail = "nothing that this machine attested stands";
+    Refused::new("not-found", StatusCode::NOT_FOUND, detail)
+        .hint("it is shown while it stands: for a day at most, and only of machines whose chips can attest")
 }
 
 /// What a machine's attestation came to, and who rents it, by account.

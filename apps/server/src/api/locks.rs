@@ -16,7 +16,7 @@ use wire::{DeviceProofOfTimeLock, LockInLog, LockKept, LockView, Page, Problem};
 use super::door::{Caller, Machine, Stranger};
 use super::extract::{PageQuery, Path, Query, items};
 use super::problem::Refused;
-use super::proofs_log::{Hashes, newest, torn};
+use super::proofs_log::{Hashes, known_or_has, newest, torn};
 use super::rentals::found;
 use super::uploads::send;
 use crate::app::Shared;
@@ -110,7 +110,9 @@ async fn potl(
     Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<Page<DeviceProofOfTimeLock>>, Refused> {
     let owner = id.to_string();
-    Ok(axum::Json(page(&app, LOCK_HOUR_ROWS, owner, query, lock_hour).await?))
+    let page = page(&app, LOCK_HOUR_ROWS, owner, query, lock_hour).await?;
+    known_or_has(&app, id, &page)?;
+    Ok(axum::Json(page))
 }
 
 /// A rental's records of time-lock, newest first

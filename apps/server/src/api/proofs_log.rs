@@ -104,7 +104,15 @@ async fn pow(
     let shown = &rows[..rows.len().min(limit)];
     let next = shown.last().filter(|_| more).map(|(id, _)| id.clone());
     let read = |(_, body): &(String, Vec<u8>)| Some(views::proof(&views::proof_row(body)?));
-    Ok(axum::Json(Page { items: shown.iter().filter_map(read).collect(), next }))
+    let page = Page { items: shown.iter().filter_map(read).collect(), next };
+    known_or_has(&app, id, &page)?;
+    Ok(axum::Json(page))
+}
+
+/// Refuses a machine that never was. One that has left is shown with what it did.
+pub(super) fn known_or_has<T>(app: &Shared, id: WorkerId, page: &Page<T>) -> Result<(), Refused> {
+    let has = !page.items.is_empty() || app.news.worker(id).is_some();
+    if has { Ok(()) } else { Err(Refused::not_found("machine")) }
 }
 
 /// What a machine's proofs came to

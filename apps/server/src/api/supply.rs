@@ -14,6 +14,7 @@ use super::people::listed;
 use super::problem::Refused;
 use crate::app::Shared;
 use crate::clock::{fresh_bits, now};
+use crate::limits::INVITE_HOURS_MAX;
 use crate::secrets::{Secret, sha256};
 use crate::views;
 
@@ -49,6 +50,10 @@ async fn invite(
     told: Told<InviteRequest>,
 ) -> Result<(StatusCode, axum::Json<InviteIssued>), Refused> {
     caller.may_write()?;
+    if let Some(hours) = told.body.valid_hours.filter(|it| *it > INVITE_HOURS_MAX) {
+        let why = format!("at most {INVITE_HOURS_MAX}, not {hours}");
+        return Err(Refused::field("valid_hours", why));
+    }
     let invite = InviteId::from_bits(fresh_bits());
     let hour = std::time::Duration::from_secs(3600);
     let valid = told.body.valid_hours.map_or(INVITE_VALID, |hours| hour * hours);

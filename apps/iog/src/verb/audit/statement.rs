@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use control::Parameters;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -13,6 +12,7 @@ use units::{Coins, Hour};
 
 use super::wrong;
 use crate::failure::Failure;
+use crate::file;
 
 /// What a signed statement begins with.
 const FIRST_LINE: &str = "iog statement 1";
@@ -52,8 +52,8 @@ pub(super) struct Figures {
     previous_checked: bool,
 }
 
-pub(super) fn text_of(file: &Path) -> Result<String, Failure> {
-    Ok(std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?)
+pub(super) fn text_of(path: &Path) -> Result<String, Failure> {
+    file::read_text(path)
 }
 
 /// Whether a text was signed with a key.

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use control::Parameters;
 use rewards::block::{GroupName, Grouping};
 use serde::Serialize;
@@ -14,6 +13,7 @@ use super::models::model;
 use super::score::tier;
 use super::{Answer, coins, lines};
 use crate::failure::Failure;
+use crate::file;
 
 /// Hours of a day and of thirty days.
 const DAY_HOURS: u32 = 24;
@@ -116,17 +116,16 @@ impl Args {
         if let (Some(base), Some(from)) = (self.group_base, self.hour) {
             return Ok(Beside { base, from });
         }
-        let Some(file) = &self.network else {
+        let Some(path) = &self.network else {
             return Err(Failure::usage(
                 "beside what?",
                 "say --group-base and --hour, or --network",
             ));
         };
-        let what = || file.display().to_string();
-        let text = std::fs::read_to_string(file).with_context(what)?;
+        let text = file::read_text(path)?;
         let beside = beside_in(&text, group).ok_or_else(|| {
             let hint = "`iog blocks HOUR --json` writes one";
-            Failure::usage(format!("{}: not a block that is closed", what()), hint)
+            Failure::usage(format!("{}: not a block that is closed", path.display()), hint)
         })?;
         Ok(Beside { from: self.hour.unwrap_or(beside.from), ..beside })
     }

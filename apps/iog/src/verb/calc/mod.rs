@@ -22,6 +22,7 @@ use serde_json::Value;
 use units::Coins;
 
 use crate::failure::Failure;
+use crate::file;
 use crate::screen::Screen;
 
 /// Work out what coins, scores, stakes, earnings and prices come to; needs no server.
@@ -87,13 +88,12 @@ fn data(json: bool, answer: &impl Answer) -> Result<String, Failure> {
 }
 
 /// The parameters in a file, alone or as a server's answer holds them; without a file those a network begins with.
-pub(crate) fn parameters(file: Option<&Path>) -> Result<Parameters, Failure> {
-    let Some(file) = file else { return Ok(Parameters::default()) };
-    let what = || file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(what)?;
+pub(crate) fn parameters(path: Option<&Path>) -> Result<Parameters, Failure> {
+    let Some(path) = path else { return Ok(Parameters::default()) };
+    let text = file::read_text(path)?;
     parameters_in(&text).map_err(|why| {
         let hint = "`iog operator parameters show --json` writes one";
-        Failure::usage(format!("{}: {why}", what()), hint)
+        Failure::usage(format!("{}: {why}", path.display()), hint)
     })
 }
 

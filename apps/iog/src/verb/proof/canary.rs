@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use data_encoding::HEXLOWER;
 use proofs::transcript::recheck;
 use units::RentalId;
@@ -17,9 +17,10 @@ use wire::{
     CanariesView, CanaryCard, CanaryRequest, CanaryView, NetworkKey, ProofView, RentalView,
 };
 
-use super::check;
+use super::check::{self, Kind};
 use crate::client::{Client, escaped};
 use crate::failure::Failure;
+use crate::file::{self, Output};
 use crate::screen::Screen;
 use crate::session::{Named, Session};
 use crate::show::moment;
@@ -66,6 +67,8 @@ impl Args {
             return session.show(&told, |told| all(told, screen));
         }
         let nonce = self.nonce()?;
+        // Before it is asked: a check takes time of cards, and cannot be had again at once.
+        self.out.as_deref().map(file::make_folder).transpose()?;
         let request = CanaryRequest { nonce: Some(HEXLOWER.encode(&nonce)) };
         let asked: CanaryView = client.post(&format!("/v1/rentals/{id}/canary"), &request)?;
         if !self.watch {
@@ -167,18 +170,13 @@ impl Args {
 }
 
 fn fetched(client: &Client, session: &str) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
     let path = format!("/v1/proofs/{}/transcript", escaped(session));
-    std::io::Read::read_to_end(&mut client.stream(&path)?, &mut bytes)
-        .context("fetch a transcript")?;
-    Ok(bytes)
+    check::fetched(client.stream(&path)?, Kind::Transcript)
 }
 
 fn write(folder: &Path, session: &str, bytes: &[u8]) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    let file = folder.join(format!("{session}.iogproof"));
-    std::fs::write(&file, bytes).with_context(|| format!("write {}", file.display()))?;
-    Ok(())
+    // It is the server that says what the session is called.
+    Output::at(&folder.join(format!("{}.iogproof", escaped(session))))?.write(bytes)
 }
 
 /// What follows from it.

@@ -1,15 +1,19 @@
 //! `iog proof verify`: a transcript, re-checked here, trusting nobody.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use data_encoding::HEXLOWER;
+use proofs::limits::TRANSCRIPT_BYTES_MAX;
+use proofs::lock::limits::RECORD_BYTES_MAX;
 use proofs::transcript::{Report, recheck};
 use serde::Serialize;
 
 use super::make::hex;
 use super::show::{self, Figures};
 use crate::failure::Failure;
+use crate::file;
 use crate::screen::Screen;
 
 pub(super) const EXAMPLES: &str = "\
@@ -51,8 +55,7 @@ impl Args {
     pub(super) fn run(&self, screen: Screen, json: bool) -> Result<(), Failure> {
         let wanted = self.key.as_deref().map(|text| bytes("--key", text)).transpose()?;
         let nonce = self.nonce.as_deref().map(|text| bytes("--nonce", text)).transpose()?;
-        let whole =
-            std::fs::read(&self.file).with_context(|| format!("read {}", self.file.display()))?;
+        let whole = read(&self.file, Kind::Transcript)?;
         // First with the verifier's own vectors, which decide what its verdict had to be; then with fresh ones, which
         // nobody could know before.
         let mut fresh = [0; 32];
@@ -81,6 +84,58 @@ impl Args {
     }
 }
 
+/// What a file of proofs can be, by what it begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The messages of a session.
+    Transcript,
+    /// A record of time-lock.
+    Record,
+}
+
+impl Kind {
+    /// What each begins with, how long it can be, what it is called, and what checks it.
+    const fn about(self) -> (&'static [u8], usize, &'static str, &'static str) {
+        match self {
+            Self::Transcript => {
+                (b"IOGP", TRANSCRIPT_BYTES_MAX, "transcript of a proof", "iog proof verify")
+            }
+            Self::Record => {
+                (b"IOGT", RECORD_BYTES_MAX, "record of time-lock", "iog proof lock verify")
+            }
+        }
+    }
+}
+
+/// Reads a file that must be of this kind. What is empty may be one that was cut off.
+pub(super) fn read(file: &Path, wanted: Kind) -> Result<Vec<u8>, Failure> {
+    let (_, _, name, _) = wanted.about();
+    // As much as the longest kind has: what is too long for its own says so when it is checked.
+    let bytes = file::read(file, u64::try_from(TRANSCRIPT_BYTES_MAX).unwrap_or(u64::MAX))?;
+    let found = [Kind::Transcript, Kind::Record].into_iter().find(|kind| {
+        let (beginning, ..) = kind.about();
+        bytes.starts_with(beginning)
+    });
+    if found == Some(wanted) || bytes.is_empty() {
+        return Ok(bytes);
+    }
+    let hint = match found.map(Kind::about) {
+        Some((_, _, name, verb)) => format!("it is a {name}: `{verb} {}`", file.display()),
+        None => "is it the right file?".to_owned(),
+    };
+    Err(Failure::refused(format!("{} is no {name}", file.display()), hint))
+}
+
+/// What a server sends of this kind: no more of it than can be one.
+pub(super) fn fetched(body: impl Read, kind: Kind) -> Result<Vec<u8>, Failure> {
+    let (_, bytes_max, name, _) = kind.about();
+    let (mut bytes, most) = (Vec::new(), u64::try_from(bytes_max).unwrap_or(u64::MAX));
+    body.take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("fetch the {name}"))?;
+    Ok(bytes)
+}
+
 pub(super) fn broken(flaw: &proofs::transcript::Flaw) -> Failure {
     let hint = "it was altered, cut off, or made by somebody who did not keep to the protocol";
     Failure::refused(format!("the transcript does not hold: {flaw}"), hint)
@@ -90,7 +145,10 @@ pub(super) fn broken(flaw: &proofs::transcript::Flaw) -> Failure {
 pub(super) fn bytes(flag: &str, text: &str) -> Result<[u8; 32], Failure> {
     let bytes = HEXLOWER.decode(text.to_lowercase().as_bytes()).ok();
     let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    let hint = "write 64 hexadecimal digits; a network shows its key at /v1/network/key";
+    let hint = match flag {
+        "--nonce" => "write the 64 hexadecimal digits that `iog proof canary` showed",
+        _ => "write 64 hexadecimal digits",
+    };
     bytes.ok_or_else(|| Failure::usage(format!("{flag} has not 32 bytes"), hint))
 }
 

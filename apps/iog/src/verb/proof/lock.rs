@@ -6,7 +6,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use data_encoding::HEXLOWER;
 use proofs::lock::{Action, Ceilings, End, LockRules, Report, Span, decide, verify};
 use proofs::log::LockEntry;
@@ -15,18 +14,19 @@ use sha2::{Digest, Sha256};
 use units::{BlobId, Hour, RentalId, Timestamp, WorkerId};
 use wire::{DeviceProofOfTimeLock, LockInLog, LockView, Time};
 
-use super::check::bytes;
+use super::check::{Kind, bytes, fetched, read};
 use super::make::hex;
 use super::public::{head, lied};
 use crate::failure::Failure;
+use crate::file::Output;
 use crate::screen::Screen;
-use crate::session::Session;
+use crate::session::{Named, Session};
 use crate::show::{count, moment};
 use crate::table::Table;
 
 const LIST_EXAMPLES: &str = "\
 Examples:
-  iog proof lock list --rental rnt_…
+  iog proof lock list --rental training
   iog proof lock list --worker wkr_… --json
 
 A rental's records are for the members of its project, a machine's for its owner. How many minutes each hour of a
@@ -71,10 +71,11 @@ enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
 struct ListArgs {
-    /// The rental.
-    #[arg(long, required_unless_present = "worker", conflicts_with = "worker")]
-    rental: Option<RentalId>,
+    /// The rental: its id, or its name.
+    #[arg(long)]
+    rental: Option<Named<RentalId>>,
     /// The machine.
     #[arg(long)]
     worker: Option<WorkerId>,
@@ -128,12 +129,15 @@ impl Args {
 
 impl ListArgs {
     fn run(&self, session: &Session) -> Result<(), Failure> {
-        let path = match (self.rental, self.worker) {
-            (Some(rental), _) => format!("/v1/rentals/{rental}/time-lock"),
+        let client = session.client()?;
+        let path = match (&self.rental, self.worker) {
+            (Some(rental), _) => {
+                format!("/v1/rentals/{}/time-lock", session.rental(&client, rental)?)
+            }
             (None, Some(worker)) => format!("/v1/workers/{worker}/time-lock"),
             (None, None) => unreachable!("the parser asks for one of them"),
         };
-        let records: Vec<LockView> = session.client()?.pages(&path)?;
+        let records: Vec<LockView> = client.pages(&path)?;
         let nothing = "no records yet: a machine hands one over as each hour and each rental ends";
         session.list(&records, nothing, |records| listed(records, session.screen))
     }
@@ -189,19 +193,18 @@ impl HoursArgs {
 impl ShowArgs {
     fn run(&self, session: &Session) -> Result<(), Failure> {
         let client = session.client()?;
+        let out = self.out.as_deref().map(Output::at).transpose()?;
         let path = format!("/v1/time-lock/{}", self.record);
         let found: LockInLog = client.get(&path)?;
         let entry = included(&found)?;
-        if let Some(out) = &self.out {
-            let mut bytes = Vec::new();
-            let mut body = client.stream(&format!("{path}/record"))?;
-            std::io::Read::read_to_end(&mut body, &mut bytes).context("fetch the record")?;
+        if let Some(out) = out {
+            let bytes = fetched(client.stream(&format!("{path}/record"))?, Kind::Record)?;
             let report = checked(&bytes, 20, 30)?;
             let id = BlobId::from_sha256(Sha256::digest(&bytes).into());
             if id != entry.record || report.hash != entry.hash || report.worker != entry.worker {
                 return Err(lied("the record is not the one in the log"));
             }
-            std::fs::write(out, &bytes).with_context(|| format!("write {}", out.display()))?;
+            out.write(&bytes)?;
         }
         let fetched = self.out.as_ref();
         session.show(&found, |found| {
@@ -307,12 +310,11 @@ struct Stranger {
 impl VerifyArgs {
     fn run(&self, screen: Screen, json: bool) -> Result<(), Failure> {
         let wanted = self.key.as_deref().map(|text| bytes("--key", text)).transpose()?;
-        let whole =
-            std::fs::read(&self.file).with_context(|| format!("read {}", self.file.display()))?;
+        let whole = read(&self.file, Kind::Record)?;
         let report = checked(&whole, self.gpu_max, self.cpu_max)?;
         if wanted.is_some_and(|wanted| wanted != report.machine) {
             let what = format!("another machine signed it: {}", hex(&report.machine));
-            return Err(Failure::refused(what, "a machine's key is in `iog worker show`"));
+            return Err(Failure::refused(what, "a machine's key is the `prover` of its proofs"));
         }
         let id = BlobId::from_sha256(Sha256::digest(&whole).into());
         let verified = verified(&report, id);

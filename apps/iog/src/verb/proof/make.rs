@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
+use proofs::limits::BLOCKS_MAX;
 use proofs::message::Challenge;
 use proofs::session::{Channel, Prover, Reply, Sigma, Verifier};
-use proofs::{Device, Matmul, Memory, Puzzle, Task, Verdict};
+use proofs::{BadTask, Device, Matmul, Memory, Puzzle, Task, Verdict};
 use prover::Choice;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -16,6 +17,7 @@ use units::WorkerId;
 
 use super::show::{self, Figures};
 use crate::failure::Failure;
+use crate::file::Output;
 use crate::screen::{Ink, Screen};
 use crate::table::Table;
 
@@ -75,6 +77,7 @@ struct Made<'a> {
 impl Args {
     pub(super) fn run(&self, screen: Screen, json: bool) -> Result<(), Failure> {
         let tasks = self.tasks()?;
+        let out = Output::at(&self.out)?;
         let choice = self.device.or_else(|| prover::devices().first().map(|found| found.choice));
         let choice = choice.unwrap_or(Choice::Cpu);
         let opened = prover::open(choice);
@@ -85,8 +88,7 @@ impl Args {
         let name = device.name();
         screen.note(&format!("proving on {name} ({choice}) …"));
         let (verdict, bytes, checked) = play(&tasks, device.as_mut())?;
-        std::fs::write(&self.out, &bytes)
-            .with_context(|| format!("write the transcript to {}", self.out.display()))?;
+        out.write(&bytes)?;
         let figures = show::figures(&tasks, &verdict);
         let verify_seconds = checked.as_secs_f64();
         if json {
@@ -113,7 +115,7 @@ impl Args {
     fn tasks(&self) -> Result<Vec<Task>, Failure> {
         let wrong = |what: String| Failure::usage(what, "see `iog proof prove --help`");
         if !self.n.is_power_of_two() {
-            return Err(wrong(format!("--n {} is no power of two", self.n)));
+            return Err(wrong(self.wrong_n()));
         }
         let log_n = u8::try_from(self.n.ilog2()).unwrap_or(u8::MAX);
         let mut tasks = Vec::new();
@@ -131,7 +133,7 @@ impl Args {
         }));
         if self.memory_mib > 0 {
             tasks.push(Task::Memory(Memory {
-                blocks: self.memory_mib * BLOCKS_PER_MIB,
+                blocks: self.memory_mib.saturating_mul(BLOCKS_PER_MIB),
                 mix: MIX,
                 log_walkers: 12,
                 legs: 8,
@@ -143,9 +145,29 @@ impl Args {
             }));
         }
         for task in &tasks {
-            task.check().map_err(|bad| wrong(bad.to_string()))?;
+            task.check().map_err(|bad| wrong(self.in_flags(&bad)))?;
         }
         Ok(tasks)
+    }
+
+    fn wrong_n(&self) -> String {
+        format!("--n {} is no power of two from 256 to 65536", self.n)
+    }
+
+    /// What is wrong with a task, in the words of the flag that made it so.
+    fn in_flags(&self, bad: &BadTask) -> String {
+        let BadTask { value, must, .. } = bad;
+        match (bad.task, bad.field) {
+            ("matmul", "log_n") => self.wrong_n(),
+            ("matmul", field) => format!("--{field} {value}: it must be {must}"),
+            ("puzzle", "bits") => format!("--puzzle-bits {value}: it must be 0 to 48"),
+            ("memory", "blocks") => format!(
+                "--memory-mib {}: it must be at most {}",
+                self.memory_mib,
+                BLOCKS_MAX / BLOCKS_PER_MIB
+            ),
+            _ => bad.to_string(),
+        }
     }
 }
 

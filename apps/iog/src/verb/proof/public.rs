@@ -3,7 +3,7 @@
 //! # Invariants
 //! - What a server says of its log is shown only if its own key and the log's own hashes bear it out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use data_encoding::HEXLOWER;
@@ -16,9 +16,11 @@ use wire::{
     ProofTask, ProofView,
 };
 
-use super::{check, show};
+use super::check::{self, Kind};
+use super::show;
 use crate::client::escaped;
 use crate::failure::Failure;
+use crate::file::{self, Output};
 use crate::screen::Screen;
 use crate::session::Session;
 use crate::show::{count, moment};
@@ -156,15 +158,15 @@ fn whole_part(rate: f64) -> u64 {
 impl ShowArgs {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
         let client = session.client()?;
+        let out = self.out.as_deref().map(Output::at).transpose()?;
         let path = format!("/v1/proofs/{}", escaped(&self.session));
         let found: ProofInLog = client.get(&path)?;
         let entry = included(&found)?;
         // Only the owner of the machine is told.
         let mine: Option<ProofOwner> = client.get(&format!("{path}/owner")).ok();
-        if let Some(out) = &self.out {
-            let mut bytes = Vec::new();
-            let mut body = client.stream(&format!("{path}/transcript"))?;
-            std::io::Read::read_to_end(&mut body, &mut bytes).context("fetch the transcript")?;
+        if let Some(out) = out {
+            let body = client.stream(&format!("{path}/transcript"))?;
+            let bytes = check::fetched(body, Kind::Transcript)?;
             let report = recheck(&bytes, None).map_err(|flaw| check::broken(&flaw))?;
             let again = Entry::of(&bytes, entry.sealed_ms).ok();
             if report.session != entry.session || again.as_ref() != Some(&entry) {
@@ -174,7 +176,7 @@ impl ShowArgs {
             {
                 return Err(lied("the transcript has another owner than the server says"));
             }
-            std::fs::write(out, &bytes).with_context(|| format!("write {}", out.display()))?;
+            out.write(&bytes)?;
         }
         let fetched = self.out.as_ref();
         let path = format!("/v1/proofs/devices/{}/fingerprint", found.proof.worker);
@@ -286,11 +288,15 @@ fn rate(task: &ProofTask) -> String {
 impl LogArgs {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
         let client = session.client()?;
+        let keep = match &self.keep {
+            Some(file) => Some((kept(file)?, Output::at(file)?)),
+            None => None,
+        };
         let told: LogHead = client.get("/v1/proofs/log")?;
         let now = head(&told)?;
         let mut since = None;
-        if let Some(keep) = &self.keep {
-            if let Some(before) = kept(keep)? {
+        if let Some((before, keep)) = keep {
+            if let Some(before) = before {
                 if before.public_key != told.public_key {
                     return Err(lied("the log is signed by another key than before"));
                 }
@@ -308,7 +314,7 @@ impl LogArgs {
                 since = Some(before.size);
             }
             let text = serde_json::to_string_pretty(&told).context("write JSON")?;
-            std::fs::write(keep, text).with_context(|| format!("write {}", keep.display()))?;
+            keep.write(text.as_bytes())?;
         }
         session.show(&told, |told| {
             let mut text = format!(
@@ -327,15 +333,13 @@ impl LogArgs {
 }
 
 /// What was seen of the log before.
-fn kept(file: &PathBuf) -> Result<Option<LogHead>, Failure> {
-    match std::fs::read(file) {
-        Ok(bytes) => {
-            let head = serde_json::from_slice(&bytes);
-            let hint = "it was not written by `iog proof log --keep`; name another file";
-            let what = || Failure::usage(format!("{} is no head of a log", file.display()), hint);
-            head.map(Some).map_err(|_| what())
-        }
-        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(fault) => Err(Failure::Fault(anyhow::Error::from(fault).context("read what was seen"))),
+fn kept(path: &Path) -> Result<Option<LogHead>, Failure> {
+    if !path.exists() {
+        return Ok(None);
     }
+    let head = serde_json::from_slice(&file::read(path, file::TEXT_BYTES_MAX)?);
+    head.map(Some).map_err(|_| {
+        let hint = "it was not written by `iog proof log --keep`; name another file";
+        Failure::usage(format!("{} is no head of a log", path.display()), hint)
+    })
 }

@@ -22,8 +22,9 @@ use wire::Time;
 
 use super::verify::{moment_of, now};
 use crate::failure::Failure;
+use crate::file;
 use crate::screen::Screen;
-use crate::show::moment;
+use crate::show::{count, moment};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -37,6 +38,13 @@ Files are known by what they are:
   NVIDIA's lists        of revoked certificates, DER or PEM; --chain says who may have made them
   Intel's data          JSON on a family of platforms, with all signatures
   images                JSON: docs/guides/attest.md";
+
+/// The longest file that is imported: ten times what makers publish.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+/// What a sequence of ASN.1 begins with.
+const SEQUENCE: u8 = 0x30;
+/// What a list in PEM begins with.
+const PEM: &str = "-----BEGIN X509 CRL-----";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -70,6 +78,7 @@ struct Folder {
     now: Timestamp,
     /// What was imported, in words.
     done: Vec<String>,
+    has_manifests: bool,
     has_lists: bool,
     has_images: bool,
 }
@@ -90,12 +99,16 @@ impl Args {
         let now = self.at.map_or_else(now, |Time(at)| at);
         let mut folder = Folder::open(&out, &key, now)?;
         if let Some(chain) = &self.chain {
-            folder.know(chain)?;
+            let bytes = file::read(chain, FILE_BYTES_MAX)?;
+            folder.know(&bytes).map_err(|why| {
+                let what = format!("{} is not believed: {why:#}", chain.display());
+                Failure::refused(what, "`iog proof attest get` fetches a card's chain")
+            })?;
         }
-        for file in &self.files {
-            let bytes = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
-            folder.import(file, &bytes).map_err(|why| {
-                let what = format!("{} is not imported: {why:#}", file.display());
+        for path in &self.files {
+            let bytes = file::read(path, FILE_BYTES_MAX)?;
+            folder.import(path, &bytes).map_err(|why| {
+                let what = format!("{} is not imported: {why:#}", path.display());
                 Failure::refused(what, "nothing was written; leave the file out, or fetch it anew")
             })?;
         }
@@ -111,14 +124,19 @@ impl Args {
         screen.data(&folder.state())
     }
 
-    fn key(&self) -> Result<SigningKey> {
+    fn key(&self) -> Result<SigningKey, Failure> {
         let path = self.data.join("network.key");
-        let context =
-            || format!("read the network's key {}; has the server started?", path.display());
-        let text = std::fs::read_to_string(&path).with_context(context)?;
+        let text = std::fs::read_to_string(&path).map_err(|fault| {
+            let what = format!("the network's key {} cannot be read: {fault}", path.display());
+            let hint = "--data is the server's data folder; the key is there once it has started";
+            Failure::usage(what, hint)
+        })?;
         let bytes = HEXLOWER.decode(text.trim().as_bytes()).ok();
         let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        Ok(SigningKey::from_bytes(&bytes.context("understand the network's key")?))
+        bytes.map(|bytes| SigningKey::from_bytes(&bytes)).ok_or_else(|| {
+            let what = format!("{} is no key of a network", path.display());
+            Failure::usage(what, "--data is the server's data folder: restore the key there")
+        })
     }
 }
 
@@ -135,16 +153,16 @@ impl Folder {
             issuers: Vec::new(),
             now,
             done: Vec::new(),
+            has_manifests: false,
             has_lists: false,
             has_images: false,
         })
     }
 
     /// Takes issuers from a chain that holds.
-    fn know(&mut self, file: &Path) -> Result<()> {
-        let pem = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
-        let chain = chain::parse(&pem).with_context(|| format!("understand {}", file.display()))?;
-        chain.verify(self.now).with_context(|| format!("believe {}", file.display()))?;
+    fn know(&mut self, pem: &[u8]) -> Result<()> {
+        let chain = chain::parse(pem)?;
+        chain.verify(self.now)?;
         // The leaf issues nothing, and the chip keeps no list.
         self.issuers.extend(chain.certificates().iter().skip(2).cloned());
         Ok(())
@@ -161,6 +179,11 @@ impl Folder {
                 false => self.family(bytes),
             };
         }
+        // A list is a sequence of ASN.1, or PEM.
+        ensure!(
+            bytes.first() == Some(&SEQUENCE) || text.starts_with(PEM),
+            "tell what it is: it is neither a manifest, nor a list, nor Intel's data, nor images"
+        );
         self.list(&der_of(text, bytes)?)
     }
 
@@ -180,6 +203,7 @@ impl Folder {
                         manifest.measurements.len()
                     ));
                     self.add(manifest);
+                    self.has_manifests = true;
                     return Ok(());
                 }
                 Err(bad) => why = Some(bad),
@@ -237,19 +261,28 @@ impl Folder {
     fn images_of(&mut self, bytes: &[u8]) -> Result<()> {
         let file: ImagesFile = serde_json::from_slice(bytes).context("understand the images")?;
         let ImagesFile { images, snp_firmware_min } = file;
-        self.done.push(format!("{} images are admitted, and no others", images.len()));
+        if let Some(empty) = images.iter().find(|it| it.tdx.is_empty() && it.snp.is_empty()) {
+            bail!("admit the image `{}`: it has no measurements, of `tdx` or `snp`", empty.name);
+        }
+        let many = count(images.len() as u64, "image");
+        self.done.push(format!("admitted: {many}, and no others"));
         self.images = Images { issued_at: self.now, images, snp_firmware_min };
         self.has_images = true;
         Ok(())
     }
 
     fn write(&mut self, out: &Path, key: &SigningKey) -> Result<()> {
-        self.references.issued_at = self.now;
+        // What is not imported anew does not become newer.
+        if self.has_manifests {
+            self.references.issued_at = self.now;
+        }
         if self.has_lists {
             self.revocations.fetched_at = self.now;
         }
         std::fs::create_dir_all(out.join("intel")).context("make the folder")?;
-        keep(out, "references", &self.references.sign(key))?;
+        if !self.references.manifests.is_empty() {
+            keep(out, "references", &self.references.sign(key))?;
+        }
         if !self.revocations.issuers.is_empty() {
             keep(out, "revocations", &self.revocations.sign(key))?;
         }
@@ -262,7 +295,10 @@ impl Folder {
     /// What is there, and until when it is good.
     fn state(&self) -> String {
         let rules = Rules::default();
-        let good = |from: Timestamp, days: u16| {
+        let good = |many: usize, from: Timestamp, days: u16| {
+            if many == 0 {
+                return "none was imported yet".to_owned();
+            }
             let until = from.after(DAY * u32::from(days));
             let said = moment(Time(until));
             if until < self.now {
@@ -274,9 +310,17 @@ impl Folder {
         let mut text = format!(
             "references   {} manifests, {}\nrevocations  of {} issuers, {}\nimages       {}\n",
             self.references.manifests.len(),
-            good(self.references.issued_at, rules.reference_days_max),
+            good(
+                self.references.manifests.len(),
+                self.references.issued_at,
+                rules.reference_days_max
+            ),
             self.revocations.issuers.len(),
-            good(self.revocations.fetched_at, rules.revocation_days_max),
+            good(
+                self.revocations.issuers.len(),
+                self.revocations.fetched_at,
+                rules.revocation_days_max
+            ),
             self.images.images.len(),
         );
         for (name, bytes) in &self.intel {
@@ -305,7 +349,7 @@ fn first_parts(name: &str) -> String {
 
 /// The DER of a list, which may come as PEM.
 fn der_of(text: &str, bytes: &[u8]) -> Result<Vec<u8>> {
-    let Some(body) = text.strip_prefix("-----BEGIN X509 CRL-----") else {
+    let Some(body) = text.strip_prefix(PEM) else {
         return Ok(bytes.to_vec());
     };
     let body = body.split("-----END").next().unwrap_or_default();

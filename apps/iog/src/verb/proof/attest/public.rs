@@ -28,7 +28,7 @@ Examples:
 For who rents the machine, its owner, and the operator.";
 
 /// The longest evidence: that of sixteen cards and a processor.
-const EVIDENCE_BYTES_MAX: u64 = 1 << 20;
+pub(super) const EVIDENCE_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
 use attest::shown::{Attestation, Known, Shown};
 use attest::{Roots, Rules};
 use data_encoding::HEXLOWER;
@@ -13,8 +12,10 @@ use server::attestation::{Data, extra_roots, files};
 use units::Timestamp;
 use wire::Time;
 
+use super::public::EVIDENCE_BYTES_MAX;
 use super::{EVIDENCE, NETWORK_KEY};
 use crate::failure::Failure;
+use crate::file;
 use crate::screen::{Ink, Screen};
 use crate::show::moment;
 use crate::table::Table;
@@ -67,10 +68,15 @@ struct Guest {
 impl Args {
     pub(super) fn run(&self, screen: Screen, json: bool) -> Result<(), Failure> {
         let (file, folder) = self.places();
-        let bytes = std::fs::read(&file).with_context(|| format!("read {}", file.display()))?;
+        let hint =
+            "`iog proof attest get WORKER FOLDER` fetches evidence, and all it takes to check it";
+        if self.evidence.is_dir() && !file.exists() {
+            let what = format!("there is no evidence in the folder {}", self.evidence.display());
+            return Err(Failure::usage(what, hint));
+        }
+        let bytes = file::read(&file, EVIDENCE_BYTES_MAX)?;
         let shown: Shown = serde_json::from_slice(&bytes).map_err(|why| {
-            let what = format!("the evidence does not read: {why}");
-            Failure::refused(what, "it is what `iog proof attest get` fetches")
+            Failure::refused(format!("{} is no evidence: {why}", file.display()), hint)
         })?;
         let (key, is_pinned) = self.key(&folder)?;
         let data = Data::of(&files(&folder)?, &[key]);
@@ -118,15 +124,19 @@ impl Args {
     /// The network's key, and whether it was named.
     fn key(&self, folder: &Path) -> Result<(VerifyingKey, bool), Failure> {
         let hint = "a network shows its key at /v1/network/key: name it with --key";
-        let text = match &self.key {
-            Some(text) => text.clone(),
-            None => std::fs::read_to_string(folder.join(NETWORK_KEY))
-                .map_err(|_| Failure::usage("the network's key is not known", hint))?,
+        let path = folder.join(NETWORK_KEY);
+        let (text, place) = match &self.key {
+            Some(text) => (text.clone(), "--key".to_owned()),
+            None => (
+                std::fs::read_to_string(&path)
+                    .map_err(|_| Failure::usage("the network's key is not known", hint))?,
+                path.display().to_string(),
+            ),
         };
         let bytes = HEXLOWER.decode(text.trim().to_lowercase().as_bytes()).ok();
         let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let key = bytes.and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
-        let key = key.ok_or_else(|| Failure::usage("--key is no public key", hint))?;
+        let key = key.ok_or_else(|| Failure::usage(format!("{place} is no public key"), hint))?;
         Ok((key, self.key.is_some()))
     }
 }

@@ -36,6 +36,7 @@ mod quit;
 mod run;
 mod runs;
 pub mod runtime;
+pub mod tunnel;
 pub mod watch;
 mod words;
 

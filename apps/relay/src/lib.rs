@@ -5,7 +5,20 @@
 //! - What a visitor says is carried, never read, unless a door is made to read it.
 //! - A relay knows what is connected to it and nothing else; it is empty after a restart.
 
+pub mod door;
+mod gate;
+mod limits;
+mod member;
+mod nodes;
 mod opener;
+mod place;
+mod records;
+mod registry;
 
+pub use gate::{Gate, Turned};
+pub use nodes::Nodes;
 pub use opener::{Entry, Opener, Refused, Visitor};
+pub use place::{NoDoors, Placed, Places, Placing};
+pub use records::{Records, ToLog};
+pub use registry::Registry;
 pub use trunk::Stream;

@@ -9,6 +9,8 @@
 
 use std::net::SocketAddr;
 
+use units::RentalId;
+
 use crate::code::Code;
 use crate::greeting::{Hello, Welcome};
 use crate::limits::{
@@ -85,7 +87,7 @@ pub struct Open {
 /// One frame, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// A node's greeting.
+    /// A node's greeting; later, a pass that takes the place of the one it showed.
     Hello(Hello),
     /// A relay's greeting.
     Welcome(Welcome),
@@ -147,6 +149,13 @@ pub enum Frame<'a> {
         /// The packet, sealed from end to end.
         body: Vec<u8>,
     },
+    /// A relay does not let the node in, or no longer.
+    Turned {
+        /// Why.
+        code: Code,
+        /// Why, in words.
+        why: String,
+    },
     /// What a stream came to, as the node saw it.
     Record {
         /// What it carried.
@@ -179,6 +188,9 @@ pub(crate) mod kind {
     pub(crate) const SERVED: u8 = 18;
     pub(crate) const REFUSED: u8 = 19;
     pub(crate) const WITHDRAW: u8 = 20;
+    pub(crate) const TURNED: u8 = 21;
+    /// The last that is known here.
+    pub(crate) const LAST: u8 = TURNED;
 }
 
 /// What stands before a payload.
@@ -204,7 +216,8 @@ impl Head {
 
     /// Whether a frame may be as long as that.
     pub(crate) fn check(self) -> Result<(), Broken> {
-        let most = if self.kind == kind::DATA { PAYLOAD_MAX } else { WORDS_MAX };
+        let is_long = matches!(self.kind, kind::DATA | kind::HELLO);
+        let most = if is_long { PAYLOAD_MAX } else { WORDS_MAX };
         match usize::from(self.length) <= most {
             true => Ok(()),
             false => Err(Broken::TooLong { kind: self.kind, bytes: self.length }),
@@ -222,6 +235,7 @@ impl<'a> Frame<'a> {
             Self::Served(_) => kind::SERVED,
             Self::Refused { .. } => kind::REFUSED,
             Self::Withdraw(_) => kind::WITHDRAW,
+            Self::Turned { .. } => kind::TURNED,
             Self::Open(_) => kind::OPEN,
             Self::Accept => kind::ACCEPT,
             Self::Data(_) => kind::DATA,
@@ -275,6 +289,10 @@ impl<'a> Frame<'a> {
                 out.text(why);
             }
             Self::Withdraw(name) => out.text(name.as_str()),
+            Self::Turned { code, why } => {
+                out.u16(code.number());
+                out.text(why);
+            }
             Self::Open(open) => write_open(open, out),
             Self::Accept | Self::Finish => {}
             Self::Data(bytes) => out.raw(bytes),
@@ -335,6 +353,7 @@ impl<'a> Frame<'a> {
                 why: from.text(TEXT_MAX)?,
             },
             kind::WITHDRAW => Self::Withdraw(from.name()?),
+            kind::TURNED => Self::Turned { code: Code::of(from.u16()?), why: from.text(TEXT_MAX)? },
             kind::OPEN => Self::Open(read_open(from)?),
             kind::ACCEPT => Self::Accept,
             kind::DATA => Self::Data(from.rest()),
@@ -377,6 +396,8 @@ fn write_service(service: &Service, out: &mut Writer<'_>) {
     out.u8(u8::from(service.is_plain_allowed));
     out.u16(service.port_wished);
     out.text(&service.policy);
+    // Ids begin at 1.
+    out.u128(service.rental.map_or(0, RentalId::bits));
 }
 
 fn read_service(from: &mut Reader<'_>) -> Option<Service> {
@@ -387,6 +408,7 @@ fn read_service(from: &mut Reader<'_>) -> Option<Service> {
         is_plain_allowed: from.truth()?,
         port_wished: from.u16()?,
         policy: from.text(TEXT_MAX)?,
+        rental: Some(from.u128()?).filter(|bits| *bits != 0).map(RentalId::from_bits),
     })
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 pub const NAME_MAX: usize = 63;
 /// The longest payload of a frame: with its head and a TLS record's own byte it fits a record of 16 KiB.
 pub const PAYLOAD_MAX: usize = 16_376;
-/// The longest payload of a frame that is not data: a pass of 4 KiB and what is said beside it.
+/// The longest payload of a frame that is neither data nor a greeting.
 pub const WORDS_MAX: usize = 4_608;
-/// The longest pass, as bytes.
-pub const PASS_MAX: usize = 4_096;
+/// The longest pass, as bytes: one of 12 KiB, and its seal.
+pub const PASS_MAX: usize = 12_544;
 /// The longest text of a refusal, the name of a policy, or of a visitor's subject.
 pub const TEXT_MAX: usize = 200;
 /// The longest host name (RFC 1035, 2.3.4).
@@ -49,5 +49,5 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub const BULK_AFTER: u64 = 256 << 10;
 
 const _: () = assert!(WINDOW_FIRST <= WINDOW_MAX && WINDOW_MAX <= WINDOWS_GROWN_MAX);
-const _: () = assert!(WORDS_MAX <= PAYLOAD_MAX && PASS_MAX + TEXT_MAX < WORDS_MAX);
+const _: () = assert!(WORDS_MAX <= PAYLOAD_MAX && PASS_MAX + TEXT_MAX < PAYLOAD_MAX);
 const _: () = assert!(QUIET_NODE.as_secs() + ANSWER_WITHIN.as_secs() <= QUIET_RELAY.as_secs());

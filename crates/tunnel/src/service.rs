@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use units::RentalId;
+
 use crate::name::ServiceName;
 
 /// What a service's visitors speak: decides by which doors they come.
@@ -144,6 +146,8 @@ pub struct Service {
     pub port_wished: u16,
     /// The policy that names who may visit; empty for none.
     pub policy: String,
+    /// The rental that it belongs to; none for what its node publishes in its account's name.
+    pub rental: Option<RentalId>,
 }
 
 /// Where a relay put a service.

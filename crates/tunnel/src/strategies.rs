@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
-use units::Timestamp;
+use units::{RentalId, Timestamp};
 
 use crate::code::Code;
 use crate::frame::{Frame, Open};
@@ -31,16 +31,18 @@ fn proto() -> impl Strategy<Value = Proto> {
 
 fn service() -> impl Strategy<Value = Service> {
     let visibility = prop::sample::select(Visibility::ALL.to_vec());
-    (name(), proto(), visibility, any::<bool>(), any::<u16>(), "[a-z]{0,20}").prop_map(
-        |(name, proto, visibility, is_plain_allowed, port_wished, policy)| Service {
-            name,
-            proto,
-            visibility,
-            is_plain_allowed,
-            port_wished,
-            policy,
-        },
-    )
+    (name(), proto(), visibility, any::<bool>(), any::<u16>(), "[a-z]{0,20}", any::<u128>())
+        .prop_map(|(name, proto, visibility, is_plain_allowed, port_wished, policy, bits)| {
+            Service {
+                name,
+                proto,
+                visibility,
+                is_plain_allowed,
+                port_wished,
+                policy,
+                rental: Some(bits).filter(|bits| *bits > 9).map(RentalId::from_bits),
+                }
+        })
 }
 
 fn served() -> impl Strategy<Value = Served> {
@@ -90,6 +92,7 @@ pub(crate) fn frame() -> impl Strategy<Value = Frame<'static>> {
             why
         }),
         name().prop_map(Frame::Withdraw),
+        (code(), "[a-z ]{0,20}").prop_map(|(code, why)| Frame::Turned { code, why }),
     ];
     let streams = prop_oneof![
         open().prop_map(Frame::Open),

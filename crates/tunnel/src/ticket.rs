@@ -4,7 +4,8 @@ use std::fmt;
 
 /// What a dedicated connection says first, so that the relay knows whose it is.
 ///
-/// It is told over the line, used once, and on a connection without TLS it is all that proves anything: 16 bytes to find it by, and 16 that prove it.
+/// It is told over the line, used once, and on a connection without TLS it is all that proves anything: 16 bytes to
+/// find it by, and 16 that prove it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ticket([u8; Self::BYTES]);
 

@@ -39,6 +39,10 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    pub(crate) fn u128(&mut self) -> Option<u128> {
+        self.array().map(u128::from_le_bytes)
+    }
+
     pub(crate) fn truth(&mut self) -> Option<bool> {
         match self.u8()? {
             0 => Some(false),
@@ -99,6 +103,10 @@ impl Writer<'_> {
     }
 
     pub(crate) fn u64(&mut self, number: u64) {
+        self.raw(&number.to_le_bytes());
+    }
+
+    pub(crate) fn u128(&mut self, number: u128) {
         self.raw(&number.to_le_bytes());
     }
 

@@ -39,7 +39,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("server", BRAINS_AND_WIRE),
     ("sim", BRAINS_AND_WIRE),
     ("stakes", &["units"]),
-    ("trunk", &["tunnel", "units"]),
+    ("trunk", &["tunnel", "units", "wire"]),
     ("tunnel", &["units"]),
     ("units", &[]),
     ("wire", &["units"]),

@@ -97,7 +97,7 @@ impl Mux {
     fn on_head(&mut self, head: Head) -> Result<Parser, Broken> {
         head.check()?;
         let length = usize::from(head.length);
-        if head.kind > kind::WITHDRAW && head.flags & MAY_SKIP != 0 {
+        if head.kind > kind::LAST && head.flags & MAY_SKIP != 0 {
             return Ok(if length == 0 { Parser::Start } else { Parser::InSkipped(length) });
         }
         self.is_in_turn(head.kind)?;
@@ -125,15 +125,23 @@ impl Mux {
             matches!(kind, kind::HELLO | kind::SERVE | kind::WITHDRAW | kind::MOVED | kind::RECORD);
         let of_relay = matches!(
             kind,
-            kind::WELCOME | kind::SERVED | kind::REFUSED | kind::MOVE | kind::SPARE | kind::DRAIN
+            kind::WELCOME
+                | kind::SERVED
+                | kind::REFUSED
+                | kind::MOVE
+                | kind::SPARE
+                | kind::DRAIN
+                | kind::TURNED
         );
-        let (is_theirs_not, greeting) = match self.settings.side {
-            Side::Node => (of_node, kind::WELCOME),
-            Side::Relay => (of_relay, kind::HELLO),
+        let is_in_turn = match (self.settings.side, self.is_greeted) {
+            (Side::Node, false) => matches!(kind, kind::WELCOME | kind::TURNED),
+            (Side::Node, true) => !of_node && kind != kind::WELCOME,
+            (Side::Relay, false) => kind == kind::HELLO,
+            (Side::Relay, true) => !of_relay,
         };
-        match is_theirs_not || self.is_greeted == (kind == greeting) {
-            true => Err(Broken::OutOfTurn(kind)),
-            false => Ok(()),
+        match is_in_turn {
+            true => Ok(()),
+            false => Err(Broken::OutOfTurn(kind)),
         }
     }
 
@@ -162,6 +170,7 @@ impl Mux {
             Frame::Served(served) => Event::Served(served),
             Frame::Refused { name, code, why } => Event::Refused(name, code, why),
             Frame::Withdraw(name) => Event::Withdraw(name),
+            Frame::Turned { code, why } => Event::Turned(code, why),
             Frame::Spare { is_plain, tickets } => Event::Spare(is_plain, tickets),
             Frame::Drain(seconds) => Event::Drain(seconds),
             Frame::Signal { peer, body } => Event::Signal(peer, body),

@@ -64,7 +64,7 @@ impl StreamId {
 /// What came in, in order. All of it is taken after each call that returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A node says who it is.
+    /// A node says who it is, or shows a new pass.
     Hello(Hello),
     /// The relay let us in.
     Welcome(Welcome),
@@ -88,6 +88,8 @@ pub enum Event {
     Closed(StreamId, Code),
     /// The relay wants connections of their own, one for each ticket.
     Spare(bool, Vec<Ticket>),
+    /// The relay does not let us in, or no longer.
+    Turned(Code, String),
     /// The relay goes away in so many seconds.
     Drain(u32),
     /// A signal for, or from, the node of this key.

@@ -405,7 +405,7 @@ fn what_breaks_a_line() {
     check(&[(Frame::Open(open()), 3), (Frame::Open(open()), 1)], Broken::NotItsNumber(1));
     check(&[(Frame::Open(open()), 0)], Broken::NotItsNumber(0));
     check(&[(Frame::Open(open()), 1), (Frame::Accept, 1)], Broken::OutOfTurn(3));
-    check(&[(Frame::Hello(Hello { version: 1, pass: Vec::new() }), 0)], Broken::OutOfTurn(0));
+    check(&[(welcome(), 0)], Broken::OutOfTurn(17));
     check(&[(Frame::Drain(1), 0)], Broken::OutOfTurn(13));
     let moved = Frame::Moved(TicketId::from_bytes([1; 16]));
     check(&[(Frame::Open(open()), 1), (moved, 1)], Broken::OutOfTurn(11));

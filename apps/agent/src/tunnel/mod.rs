@@ -1,0 +1,166 @@
+//! Lines to relays: what runs here is reached from outside though nothing outside can dial this machine.
+//!
+//! ```text
+//!   relays, pass, exposed ──► Tunnels ──► a slot for each of two relays ──► a line ──► streams ──► programs here
+//! ```
+//!
+//! # Invariants
+//! - Only programs that are exposed are dialed, and only at the address that was said.
+//! - Two lines never go to one relay; a relay that goes away is replaced before its line ends.
+//! - A line that breaks takes its streams with it and no others.
+
+mod datagrams;
+mod line;
+mod proxy_header;
+mod slot;
+mod streams;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result};
+use ed25519_dalek::SigningKey;
+use tokio::sync::watch;
+use tunnel::{Served, Service, ServiceName};
+use wire::paper::NodeKey;
+
+use slot::Slot;
+
+/// Lines that are kept: when one relay dies, the other is connected already.
+const LINES: usize = 2;
+/// Threads that carry bytes. What runs here is for renters; two are enough for what a line's network carries.
+const THREADS: usize = 2;
+
+/// A relay, and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayAt {
+    /// Its key.
+    pub key: NodeKey,
+    /// Its address.
+    pub address: SocketAddr,
+}
+
+/// A program here that is reached through relays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposed {
+    /// As what.
+    pub service: Service,
+    /// Where it listens on this machine.
+    pub target: SocketAddr,
+    /// Whether it wants to hear who comes before the first byte (PROXY protocol, version 2).
+    pub wants_proxy_header: bool,
+}
+
+/// How one line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineState {
+    /// To which relay.
+    pub relay: RelayAt,
+    /// Where this machine is, seen from the relay.
+    pub observed: SocketAddr,
+    /// Whether the relay goes away.
+    pub is_draining: bool,
+    /// Where services are found, or why they were refused.
+    pub services: BTreeMap<ServiceName, Result<Served, String>>,
+}
+
+/// The lines of this machine. They end when it is dropped.
+#[derive(Debug)]
+pub struct Tunnels {
+    relays: watch::Sender<Vec<RelayAt>>,
+    pass: watch::Sender<Vec<u8>>,
+    exposed: watch::Sender<Vec<Exposed>>,
+    lines: watch::Receiver<BTreeMap<u64, LineState>>,
+    quit: Option<watch::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What all slots share.
+#[derive(Clone)]
+pub(crate) struct Common {
+    key: SigningKey,
+    relays: watch::Receiver<Vec<RelayAt>>,
+    pass: watch::Receiver<Vec<u8>>,
+    exposed: watch::Receiver<Vec<Exposed>>,
+    lines: Arc<watch::Sender<BTreeMap<u64, LineState>>>,
+    /// Which relay each slot has.
+    taken: Arc<Mutex<[Option<NodeKey>; LINES]>>,
+}
+
+impl Common {
+    fn taken(&self) -> MutexGuard<'_, [Option<NodeKey>; LINES]> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tunnels {
+    /// Starts, with this key of the machine. Nothing is dialed before there are relays and a pass.
+    ///
+    /// # Errors
+    /// If no thread can be had.
+    pub fn start(key: SigningKey) -> Result<Self> {
+        let (relays, relays_heard) = watch::channel(Vec::new());
+        let (pass, pass_heard) = watch::channel(Vec::new());
+        let (exposed, exposed_heard) = watch::channel(Vec::new());
+        let (lines, lines_heard) = watch::channel(BTreeMap::new());
+        let (quit, mut quit_heard) = watch::channel(());
+        let common = Common {
+            key,
+            relays: relays_heard,
+            pass: pass_heard,
+            exposed: exposed_heard,
+            lines: Arc::new(lines),
+            taken: Arc::default(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("tunnels")
+            .enable_all()
+            .build()
+            .context("start the threads of tunnels")?;
+        let work = move || {
+            runtime.block_on(async {
+                for number in 0..LINES {
+                    tokio::spawn(Slot::new(number, common.clone()).keep());
+                }
+                // An error says that it was dropped.
+                let _ = quit_heard.changed().await;
+            });
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new().name("tunnels".to_owned()).spawn(work);
+        let thread = Some(thread.context("start the thread of tunnels")?);
+        Ok(Self { relays, pass, exposed, lines: lines_heard, quit: Some(quit), thread })
+    }
+
+    /// These are the relays, the best first.
+    pub fn set_relays(&self, relays: Vec<RelayAt>) {
+        self.relays.send_if_modified(|known| std::mem::replace(known, relays) != *known);
+    }
+
+    /// This is the pass to show.
+    pub fn set_pass(&self, pass: Vec<u8>) {
+        self.pass.send_if_modified(|known| std::mem::replace(known, pass) != *known);
+    }
+
+    /// These programs are exposed, and no others.
+    pub fn set_exposed(&self, exposed: Vec<Exposed>) {
+        self.exposed.send_if_modified(|known| std::mem::replace(known, exposed) != *known);
+    }
+
+    /// How the lines are, in the order in which they began.
+    pub fn lines(&self) -> Vec<LineState> {
+        self.lines.borrow().values().cloned().collect()
+    }
+}
+
+impl Drop for Tunnels {
+    fn drop(&mut self) {
+        drop(self.quit.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! One of the lines that are kept: which relay it goes to, and when it is dialed again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+use trunk::Dial;
+use wire::paper::NodeKey;
+
+use super::line::{Ended, Running};
+use super::{Common, RelayAt};
+use crate::backoff::Backoff;
+
+/// A relay that goes away is not dialed again so soon: a new one may start in its place.
+const AFTER_DRAIN: Duration = Duration::from_secs(10);
+/// A line that lasted this long was good: what comes after it is not a repeated failure.
+const GOOD_AFTER: Duration = Duration::from_secs(60);
+
+/// One of the lines that are kept.
+pub(crate) struct Slot {
+    number: usize,
+    common: Common,
+    backoff: Backoff,
+    /// Relays that are not dialed before then.
+    shunned: BTreeMap<NodeKey, Instant>,
+}
+
+impl Slot {
+    pub(crate) fn new(number: usize, common: Common) -> Self {
+        Self { number, common, backoff: Backoff::default(), shunned: BTreeMap::new() }
+    }
+
+    /// Keeps a line for ever.
+    pub(crate) async fn keep(mut self) {
+        loop {
+            let Some(relay) = self.choose() else {
+                if self.wait_for_news().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            self.hold(relay).await;
+            self.common.taken()[self.number] = None;
+        }
+    }
+
+    /// The best relay that no other slot has, and that did not just fail; or the one that failed longest ago.
+    fn choose(&mut self) -> Option<RelayAt> {
+        if self.common.pass.borrow().is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        self.shunned.retain(|_, until| *until > now);
+        let mut taken = self.common.taken();
+        let relays = self.common.relays.borrow();
+        let is_free = |relay: &&RelayAt| !taken.contains(&Some(relay.key));
+        let until = |relay: &&RelayAt| self.shunned.get(&relay.key).copied();
+        let relay = relays.iter().filter(is_free).min_by_key(until).copied()?;
+        taken[self.number] = Some(relay.key);
+        Some(relay)
+    }
+
+    /// Waits for other relays, or a pass, or for a while.
+    async fn wait_for_news(&mut self) -> Result<(), tokio::sync::watch::error::RecvError> {
+        tokio::select! {
+            news = self.common.relays.changed() => news,
+            news = self.common.pass.changed() => news,
+            () = sleep(AFTER_DRAIN) => Ok(()),
+        }
+    }
+
+    /// Holds a line to this relay until it ends or the relay goes away.
+    async fn hold(&mut self, relay: RelayAt) {
+        if let Some(until) = self.shunned.get(&relay.key) {
+            tokio::time::sleep_until(*until).await;
+        }
+        let begun = Instant::now();
+        let dial = Dial { key: self.common.key.clone(), relay: relay.key, address: relay.address };
+        let mut common = self.common.clone();
+        let pass = common.pass.borrow_and_update().clone();
+        let ended = match dial.line(pass).await {
+            Ok(dialed) => {
+                tracing::info!(relay = %relay.address, observed = %dialed.welcome.observed, "a line to a relay is up");
+                let (leaving, left) = oneshot::channel();
+                let running = Running::new(dial, dialed, common, leaving);
+                // A line whose relay goes away is served to its end, beside the one that takes its place.
+                tokio::spawn(running.serve(relay));
+                left.await.unwrap_or(Ended::Broke)
+            }
+            Err(fault) => {
+                tracing::debug!(relay = %relay.address, fault = format!("{fault:#}"), "a relay was not reached");
+                Ended::Broke
+            }
+        };
+        let wait = match ended {
+            Ended::Draining => AFTER_DRAIN,
+            Ended::Broke => {
+                if begun.elapsed() > GOOD_AFTER {
+                    self.backoff.reset();
+                }
+                self.backoff.next()
+            }
+        };
+        self.shunned.insert(relay.key, Instant::now() + wait);
+    }
+}

@@ -1,0 +1,203 @@
+//! Moves bytes between a connection and a line's mux, and hands its owner what is about no stream.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::io::ReadBuf;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tunnel::{Broken, Event, Mux, Settings};
+
+use crate::clock::now;
+use crate::line::{Line, Shared};
+use crate::stream::Carrier;
+
+/// What goes out at a time: four records of TLS, and one system call.
+const BATCH: usize = 64 << 10;
+/// What is read at a time.
+const PIECE: usize = 32 << 10;
+/// Reads before others have their turn.
+const READS_MAX: usize = 16;
+
+/// Why a line is over.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The other side closed it.
+    #[error("the other side closed the line")]
+    Closed,
+    /// The other side broke the protocol, or says nothing.
+    #[error("the other side broke the protocol: {0}")]
+    Broken(#[from] Broken),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Drives a line. It does nothing unless [`Driver::next`] is awaited, and the line ends with it.
+pub struct Driver<C> {
+    connection: C,
+    shared: Arc<Shared>,
+    out: Vec<u8>,
+    gone: usize,
+    is_to_flush: bool,
+    alarm: Pin<Box<Sleep>>,
+    news: VecDeque<Event>,
+    wakes: Vec<Waker>,
+}
+
+impl<C: Carrier> Driver<C> {
+    /// A line over this connection, and what drives it.
+    pub fn new(connection: C, settings: Settings) -> (Line, Self) {
+        let shared = Arc::new(Shared::new(Mux::new(settings, now())));
+        let driver = Self {
+            connection,
+            shared: shared.clone(),
+            out: Vec::new(),
+            gone: 0,
+            is_to_flush: false,
+            alarm: Box::pin(sleep_until(Instant::now())),
+            news: VecDeque::new(),
+            wakes: Vec::new(),
+        };
+        (Line(shared), driver)
+    }
+
+    /// Drives the line until there is something for its owner. May be dropped and called again.
+    ///
+    /// # Errors
+    /// When the line is over.
+    pub async fn next(&mut self) -> Result<Event, Fault> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Drives the line until all that was said has gone out.
+    ///
+    /// # Errors
+    /// When the line is over.
+    pub async fn flush(&mut self) -> Result<(), Fault> {
+        poll_fn(|cx| self.poll_out(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Fault>> {
+        for _ in 0..READS_MAX {
+            if let Some(event) = self.news.pop_front() {
+                return Poll::Ready(Ok(event));
+            }
+            if let Poll::Ready(Err(fault)) = self.poll_out(cx) {
+                return Poll::Ready(Err(fault));
+            }
+            if self.poll_in(cx)?.is_pending() && self.news.is_empty() {
+                return self.poll_alarm(cx);
+            }
+        }
+        // There is more to read, but others are to have their turn.
+        cx.waker().wake_by_ref();
+        match self.news.pop_front() {
+            Some(event) => Poll::Ready(Ok(event)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Writes until nothing is left to say.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        loop {
+            if self.gone == self.out.len() {
+                self.refill(cx.waker());
+            }
+            if self.out.is_empty() {
+                if self.is_to_flush {
+                    ready!(Pin::new(&mut self.connection).poll_flush(cx))?;
+                    self.is_to_flush = false;
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let rest = &self.out[self.gone..];
+            let many = ready!(Pin::new(&mut self.connection).poll_write(cx, rest))?;
+            if many == 0 {
+                return Poll::Ready(Err(Fault::Closed));
+            }
+            self.gone += many;
+            self.is_to_flush = true;
+        }
+    }
+
+    /// Takes from the mux what goes out next.
+    fn refill(&mut self, waker: &Waker) {
+        self.out.clear();
+        self.gone = 0;
+        let mut state = self.shared.lock();
+        state.mux.fill(&mut self.out, BATCH);
+        while let Some(event) = state.mux.next_event() {
+            self.news.extend(state.route(event, &mut self.wakes));
+        }
+        if self.out.is_empty() {
+            // A line that says nothing takes no room.
+            self.out = Vec::new();
+            match &mut state.driver {
+                Some(driver) => driver.clone_from(waker),
+                driver @ None => *driver = Some(waker.clone()),
+            }
+        }
+        drop(state);
+        self.wakes.drain(..).for_each(Waker::wake);
+    }
+
+    /// Reads once.
+    fn poll_in(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Fault> {
+        let mut piece = [MaybeUninit::uninit(); PIECE];
+        let mut piece = ReadBuf::uninit(&mut piece);
+        match Pin::new(&mut self.connection).poll_read(cx, &mut piece) {
+            Poll::Pending => return Ok(Poll::Pending),
+            Poll::Ready(read) => read?,
+        }
+        if piece.filled().is_empty() {
+            return Err(Fault::Closed);
+        }
+        let mut state = self.shared.lock();
+        let result = state.mux.on_bytes(piece.filled(), now());
+        while let Some(event) = state.mux.next_event() {
+            self.news.extend(state.route(event, &mut self.wakes));
+        }
+        drop(state);
+        self.wakes.drain(..).for_each(Waker::wake);
+        result?;
+        Ok(Poll::Ready(()))
+    }
+
+    /// Asks after a quiet line, in time.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Fault>> {
+        loop {
+            ready!(self.alarm.as_mut().poll(cx));
+            let mut state = self.shared.lock();
+            let time = now();
+            state.mux.on_wake(time)?;
+            let is_to_say = state.mux.has_output();
+            let wait = state.mux.wake_at().since(time).max(Duration::from_millis(1));
+            drop(state);
+            self.shared.spares.prune(time);
+            self.alarm.as_mut().reset(Instant::now() + wait);
+            if is_to_say && let Poll::Ready(Err(fault)) = self.poll_out(cx) {
+                return Poll::Ready(Err(fault));
+            }
+        }
+    }
+}
+
+impl<C> Drop for Driver<C> {
+    fn drop(&mut self) {
+        let wakes = self.shared.lock().end();
+        wakes.into_iter().for_each(Waker::wake);
+        self.shared.spares.close();
+    }
+}
+
+impl<C> std::fmt::Debug for Driver<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Driver")
+    }
+}

@@ -15,12 +15,16 @@ use rustix::thread::LinkNameSpaceType;
 
 /// Where `ip netns` keeps names.
 const NETNS_FOLDER: &str = "/run/netns";
+/// Where `ip netns exec` finds files that stand for those in `/etc`.
+const CONFIG_FOLDER: &str = "/etc/netns";
 /// What every namespace's name begins with; the process's id follows.
 pub(crate) const MARK: &str = "iog-";
 /// No tool takes a second by itself; a machine under load may take many.
 const TOOL_SECONDS_MAX: Duration = Duration::from_secs(30);
 /// The end of any wait here for something that a network does by itself.
 pub const NETWORK_SECONDS_MAX: Duration = Duration::from_secs(20);
+/// How often the kernel is asked again where it tells nobody.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Programs that must be there, and which package of Debian's brings each.
 const TOOLS: [(&str, &str); 4] =
     [("ip", "iproute2"), ("nft", "nftables"), ("conntrack", "conntrack"), ("ethtool", "ethtool")];
@@ -83,6 +87,10 @@ fn path(netns: &str) -> PathBuf {
     Path::new(NETNS_FOLDER).join(netns)
 }
 
+pub(crate) fn config_folder(netns: &str) -> PathBuf {
+    Path::new(CONFIG_FOLDER).join(netns)
+}
+
 /// Lines for `ip`, in the calling thread's namespace. Stops at the first that fails.
 pub(crate) fn ip(lines: &str) -> anyhow::Result<()> {
     tool("ip", &["-batch", "-"], lines)
@@ -142,6 +150,25 @@ pub(crate) fn wait(
     }
 }
 
+/// Until an interface of the calling thread's namespace is in use by the kernel, or no longer.
+pub(crate) fn until_running(interface: &str, running: bool) -> anyhow::Result<()> {
+    let end = Instant::now() + NETWORK_SECONDS_MAX;
+    while is_running(interface)? != running {
+        if Instant::now() >= end {
+            bail!("{interface} did not change within {} s", NETWORK_SECONDS_MAX.as_secs());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
+}
+
+fn is_running(interface: &str) -> anyhow::Result<bool> {
+    let mut all = nix::ifaddrs::getifaddrs().context("list interfaces")?;
+    let entry = all.find(|entry| entry.interface_name == interface);
+    let entry = entry.with_context(|| format!("there is no interface {interface}"))?;
+    Ok(entry.flags.contains(nix::net::if_::InterfaceFlags::IFF_RUNNING))
+}
+
 /// Removes namespaces, and ends what runs in them.
 pub(crate) fn remove(names: &[String]) {
     end_all_inside(names);
@@ -151,6 +178,9 @@ pub(crate) fn remove(names: &[String]) {
     }
     // Forced: one that is gone must not keep the others.
     let _ = tool("ip", &["-force", "-batch", "-"], &lines);
+    for name in names {
+        let _ = fs::remove_dir_all(config_folder(name));
+    }
 }
 
 /// Removes what processes that are gone have left behind, by the ids in the names, and what has names that begin with

@@ -6,7 +6,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::plan::{Families, INTERNET, Kind, Nat, Node, Plan};
+use crate::plan::{INTERNET, Kind, Nat, Node, Plan};
 use crate::weather::Weather;
 
 /// The internet's own addresses: a network set aside for documents (RFC 5737), which no machine really has.
@@ -28,7 +28,9 @@ pub(crate) struct Layout {
 pub(crate) struct Laid {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    pub(crate) families: Families,
+    /// What it has of its own wish and by those above it.
+    pub(crate) v4: bool,
+    pub(crate) v6: bool,
     pub(crate) netns: String,
     /// The first address of what is behind a router.
     pub(crate) lan4: Ipv4Addr,
@@ -82,7 +84,8 @@ impl Layout {
         let mut nodes = vec![Laid {
             name: INTERNET.to_owned(),
             kind: Kind::Router(Nat::None),
-            families: plan.families,
+            v4: plan.families.has_v4(),
+            v6: plan.families.has_v6(),
             netns: format!("{prefix}-{INTERNET}"),
             lan4: INTERNET_V4,
             lan6: 0,
@@ -171,7 +174,7 @@ impl Layout {
 
 fn lay(plan: &Plan, prefix: &str, node: &Node, before: &[Laid]) -> Laid {
     let index = before.len();
-    let families = node.families.unwrap_or(plan.families);
+    let wanted = node.families.unwrap_or(plan.families);
     let mut uplinks: Vec<Wire> = Vec::new();
     let first_number: usize = before.iter().map(|node| node.uplinks.len()).sum();
     for (at, uplink) in node.uplinks.iter().enumerate() {
@@ -187,8 +190,8 @@ fn lay(plan: &Plan, prefix: &str, node: &Node, before: &[Laid]) -> Laid {
             number,
             child_end: format!("{}{at}", if node.kind == Kind::Host { "eth" } else { "wan" }),
             parent_end: format!("to{number}"),
-            v4: (plan.families.has_v4() && families.has_v4()).then(|| in_lan4(above.lan4, place)),
-            v6: (plan.families.has_v6() && families.has_v6()).then(|| in_lan6(above.lan6, place)),
+            v4: (above.v4 && wanted.has_v4()).then(|| in_lan4(above.lan4, place)),
+            v6: (above.v6 && wanted.has_v6()).then(|| in_lan6(above.lan6, place)),
             mtu: uplink.mtu,
             weather: uplink.weather,
         });
@@ -196,7 +199,8 @@ fn lay(plan: &Plan, prefix: &str, node: &Node, before: &[Laid]) -> Laid {
     Laid {
         name: node.name.clone(),
         kind: node.kind,
-        families,
+        v4: uplinks.iter().any(|wire| wire.v4.is_some()),
+        v6: uplinks.iter().any(|wire| wire.v6.is_some()),
         netns: format!("{prefix}-{}", node.name),
         lan4: node.lan.unwrap_or_else(|| own_lan4(node.kind, index)),
         lan6: u16::try_from(index).expect("a checked plan has few nodes"),

@@ -27,8 +27,11 @@
 //! - It knows none of our packages: whoever tests with it builds it alone.
 //!
 //! # Absent
-//! Broadcast and multicast: every link has two ends. NAT64. Reordering: a link delays, and keeps the order.
+//! Broadcast and multicast: every link has two ends. NAT64. Reordering: a link delays, and keeps the order. Hairpins:
+//! two behind one router reach each other by their own addresses, not by the router's.
 
+mod capture;
+mod chance;
 mod kernel;
 mod layout;
 mod lines;
@@ -40,12 +43,15 @@ pub mod probe;
 mod rig;
 mod rules;
 mod state;
+mod storm;
 mod weather;
 
+pub use capture::Capture;
 pub use kernel::NETWORK_SECONDS_MAX;
 pub use peer::Peer;
 pub use place::Place;
 pub use plan::{Families, Nat, Node, Plan, PlanRefused};
 pub use rig::{Link, Rig, rig_or_skip};
 pub use state::Blocked;
+pub use storm::{Event, Storm};
 pub use weather::{Counts, Pump, Weather};

@@ -14,6 +14,11 @@ const MIDDLE_MTU: u16 = 65_535;
 /// Tables and metrics of the links after the first begin here.
 const TABLE_FIRST: usize = 100;
 
+/// Indices are unlike those of the other end: where both are the same, the kernel takes an interface for one without a
+/// peer, and is in no hurry to say that there is a carrier. No network has so many interfaces of its own before these.
+const INDEX_FIRST: usize = 1000;
+const ENDS_OF_A_LINK: usize = 4;
+
 macro_rules! say {
     ($out:expr, $($text:tt)*) => {
         writeln!($out, $($text)*).expect("text grows")
@@ -28,27 +33,28 @@ pub(crate) fn skeleton(layout: &Layout) -> String {
     }
     let weather = layout.weather_netns();
     for (child, wire) in layout.wires() {
-        let Wire { child_end, parent_end, .. } = wire;
-        let child = &layout.nodes[child].netns;
-        let parent = &layout.nodes[wire.parent].netns;
+        let child = (wire.child_end.as_str(), layout.nodes[child].netns.as_str());
+        let parent = (wire.parent_end.as_str(), layout.nodes[wire.parent].netns.as_str());
+        let first = INDEX_FIRST + wire.number * ENDS_OF_A_LINK;
         if wire.weather.is_some() {
             let (up, down) = wire.middle();
-            say!(
-                out,
-                "link add name {child_end} netns {child} type veth peer name {up} netns {weather}"
-            );
-            say!(
-                out,
-                "link add name {down} netns {weather} type veth peer name {parent_end} netns {parent}"
-            );
+            pair(&mut out, first, child, (&up, &weather));
+            pair(&mut out, first + 2, (&down, &weather), parent);
         } else {
-            say!(
-                out,
-                "link add name {child_end} netns {child} type veth peer name {parent_end} netns {parent}"
-            );
+            pair(&mut out, first, child, parent);
         }
     }
     out
+}
+
+/// Two ends of one cable, each an interface's name and its namespace.
+fn pair(out: &mut String, index: usize, one: (&str, &str), other: (&str, &str)) {
+    let ((one, at), (other, there)) = (one, other);
+    say!(
+        out,
+        "link add name {one} index {index} netns {at} type veth peer name {other} index {} netns {there}",
+        index + 1
+    );
 }
 
 /// The middles of all links with weather.
@@ -68,8 +74,10 @@ pub(crate) fn node(layout: &Layout, index: usize) -> String {
     let laid = &layout.nodes[index];
     let mut out = String::from("link set dev lo up\n");
     if laid.nat().is_some() {
-        say!(out, "addr add {}/32 dev lo", laid.gateway4());
-        if laid.families.has_v6() {
+        if laid.v4 {
+            say!(out, "addr add {}/32 dev lo", laid.gateway4());
+        }
+        if laid.v6 {
             say!(out, "addr add {}/128 dev lo nodad", laid.gateway6());
         }
     }
@@ -114,7 +122,7 @@ fn networks_below(out: &mut String, layout: &Layout, child: usize, wire: &Wire) 
         if let (Some(via), true) = (wire.v4, is_open(layout, index, child)) {
             say!(out, "route add {}/24 via {via} dev {}", router.lan4, wire.parent_end);
         }
-        if let (Some(via), true) = (wire.v6, router.families.has_v6()) {
+        if let (Some(via), true) = (wire.v6, router.v6) {
             say!(out, "route add {}/64 via {via} dev {}", network6(router), wire.parent_end);
         }
     }

@@ -26,6 +26,18 @@ pub fn plan(one: Nat, other: Nat) -> Plan {
     Plan::v4(nodes(one, other))
 }
 
+/// Two relays, and so many ends, `peer-0` and on, each behind a router of its own, `nat-0` and on. Kinds take turns, so
+/// that most pairs meet directly and some never do.
+pub fn crowd(ends: usize) -> Vec<Node> {
+    let mut nodes = vec![Node::host(RELAYS[0]), Node::host(RELAYS[1])];
+    for end in 0..ends {
+        let router = format!("nat-{end}");
+        nodes.push(Node::router(&router, Nat::ALL[end % Nat::ALL.len()]));
+        nodes.push(Node::host(&format!("peer-{end}")).behind(&router));
+    }
+    nodes
+}
+
 /// Every two kinds, once.
 pub fn pairs() -> impl Iterator<Item = (Nat, Nat)> {
     let after = |at: usize| Nat::ALL.into_iter().skip(at);

@@ -80,6 +80,27 @@ impl Peer {
         ended.with_context(|| format!("{} did not end within {within:?}", self.name))
     }
 
+    /// How long its threads have run on processors so far; those that have ended do not count.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let mut nanos = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid())).context("list threads")? {
+            let path = task.context("list threads")?.path().join("schedstat");
+            // A thread may end in between.
+            let said = fs::read_to_string(path).unwrap_or_default();
+            nanos += said.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
+    /// Memory of its own that is in use, in KiB.
+    pub fn resident_kib(&self) -> anyhow::Result<u64> {
+        let said =
+            fs::read_to_string(format!("/proc/{}/status", self.pid())).context("read a status")?;
+        let line = said.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.context("the process has ended")
+    }
+
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }

@@ -66,6 +66,14 @@ impl Place<'_> {
         self.start(&name, command)
     }
 
+    /// A command for a program that shall see the place's own `/sys` and names' server as well, to be given to
+    /// [`Place::start`], [`Place::spawn`] or anybody else. It becomes the program: its process is the program's.
+    pub fn exec(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", self.netns()]).arg(program);
+        command
+    }
+
     pub fn name(&self) -> &str {
         &self.laid.name
     }

@@ -26,6 +26,8 @@ const BUFFER_BYTES: usize = 2048;
 #[derive(Debug)]
 pub struct Reflector {
     address: SocketAddr,
+    /// The thread's own, to wake it by a word to itself.
+    socket: UdpSocket,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -38,8 +40,9 @@ impl Reflector {
         let address = socket.local_addr().context("ask a socket for its address")?;
         let over = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&over);
-        let thread = std::thread::spawn(move || reflect(&socket, &ends));
-        Ok(Reflector { address, over, thread: Some(thread) })
+        let shared = socket.try_clone().context("share a socket")?;
+        let thread = std::thread::spawn(move || reflect(&shared, &ends));
+        Ok(Reflector { address, socket, over, thread: Some(thread) })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -50,6 +53,8 @@ impl Reflector {
 impl Drop for Reflector {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Release);
+        // Where even its own words do not arrive, its patience ends.
+        let _ = self.socket.send_to(b"", self.address);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -59,7 +64,7 @@ impl Drop for Reflector {
 fn reflect(socket: &UdpSocket, over: &AtomicBool) {
     let mut buffer = [0; BUFFER_BYTES];
     while !over.load(Ordering::Acquire) {
-        if let Ok((_, from)) = socket.recv_from(&mut buffer) {
+        if let Ok((1.., from)) = socket.recv_from(&mut buffer) {
             let _ = socket.send_to(from.to_string().as_bytes(), from);
         }
     }

@@ -86,7 +86,15 @@ impl Rig {
                 .collect();
             builders.into_iter().try_for_each(|builder| builder.join().expect("it does not panic"))
         })?;
-        self.start_weather()
+        self.start_weather()?;
+        (0..self.layout.nodes.len()).try_for_each(|at| self.settle(at))
+    }
+
+    /// Until the kernel has noticed that the links of a node are up: before, its routes do not count.
+    fn settle(&self, index: usize) -> anyhow::Result<()> {
+        let interfaces = self.layout.interfaces(index);
+        let settle = || interfaces.iter().try_for_each(|name| kernel::until_running(name, true));
+        inside(&self.layout.nodes[index].netns, settle)
     }
 
     fn start_weather(&mut self) -> anyhow::Result<()> {
@@ -211,6 +219,26 @@ impl Rig {
         link.set_mtu(bytes.unwrap_or(link.wire.mtu))
     }
 
+    /// The nearest router that translates for a node.
+    pub(crate) fn translator_of(&self, name: &str) -> Option<String> {
+        let mut at = self.index(name);
+        while let Some(wire) = self.layout.nodes[at].uplinks.first() {
+            at = wire.parent;
+            if self.layout.nodes[at].nat().is_some_and(Nat::translates) {
+                return Some(self.layout.nodes[at].name.clone());
+            }
+        }
+        None
+    }
+
+    /// Where programs of a node that are started by [`Place::exec`] ask for names.
+    pub fn name_server(&self, node: &str, address: std::net::IpAddr) -> anyhow::Result<()> {
+        let folder = kernel::config_folder(&self.at(node).laid.netns);
+        fs::create_dir_all(&folder).context("create a folder for a resolver")?;
+        fs::write(folder.join("resolv.conf"), format!("nameserver {address}\n"))
+            .context("write a resolver")
+    }
+
     /// A path for a file that is removed with the rig, and stays when the test fails.
     pub fn new_file(&self, name: &str) -> anyhow::Result<PathBuf> {
         let taken = |path: &PathBuf| path.exists();
@@ -280,7 +308,7 @@ fn furnish(layout: &Layout, index: usize) -> anyhow::Result<()> {
                 (&format!("ipv6/conf/{interface}/ignore_routes_with_linkdown"), "1"),
             ])?;
         }
-        if !node.families.has_v6() {
+        if !node.v6 {
             kernel::set(&[("ipv6/conf/all/disable_ipv6", "1")])?;
         }
         if node.nat().is_some() {
@@ -361,7 +389,8 @@ impl Link<'_> {
     pub fn down(&self) -> anyhow::Result<()> {
         self.set_middle("down")?;
         let line = format!("link set dev {} down\n", self.wire.parent_end);
-        inside(self.parent_netns(), || kernel::ip(&line))
+        inside(self.parent_netns(), || kernel::ip(&line))?;
+        self.settle(false)
     }
 
     /// The cable is in again.
@@ -372,7 +401,14 @@ impl Link<'_> {
         inside(self.parent_netns(), || {
             let _ = kernel::tool("ip", &["-force", "-batch", "-"], &lines);
             Ok(())
-        })
+        })?;
+        self.settle(true)
+    }
+
+    /// Until the child has noticed whether there is a carrier: the kernel tells routes of it up to a second later.
+    fn settle(&self, has_carrier: bool) -> anyhow::Result<()> {
+        let child = &self.rig.layout.nodes[self.child].netns;
+        inside(child, || kernel::until_running(&self.wire.child_end, has_carrier))
     }
 
     /// Swallows everything, though both sides see it up; [`Link::mend`] ends that.

@@ -117,7 +117,8 @@ fn filter(node: &Laid, state: &NodeState) -> String {
         line(&mut out, format_args!("icmpv6 type packet-too-big drop"));
     }
     if node.kind == Kind::Host {
-        line(&mut out, format_args!("jump blocked"));
+        // Its own tunnels and its loopback are its own affair.
+        line(&mut out, format_args!("oifname \"eth*\" jump blocked"));
     }
     out += "  }\n  chain through { type filter hook forward priority filter; policy accept;\n";
     for name in &state.dead_ends {
@@ -139,7 +140,7 @@ fn filter(node: &Laid, state: &NodeState) -> String {
         );
     }
     if node.kind == Kind::Host {
-        line(&mut out, format_args!("jump blocked"));
+        line(&mut out, format_args!("iifname \"eth*\" jump blocked"));
     }
     out + "  }\n}\n"
 }

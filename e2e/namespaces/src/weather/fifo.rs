@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::chance::Chance;
 use crate::weather::Weather;
 
 /// Enough for a second of 500 Mbit/s under way; more is lost, as with any full buffer.
@@ -35,7 +36,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub(super) struct Fifo {
     weather: Weather,
-    chance: u64,
+    chance: Chance,
     waiting: VecDeque<(u64, Vec<u8>)>,
     waiting_bytes: usize,
     /// When the line has sent all that it was given, at its rate.
@@ -48,7 +49,7 @@ impl Fifo {
     pub(super) fn new(weather: Weather, seed: u64) -> Self {
         Fifo {
             weather,
-            chance: seed,
+            chance: Chance::new(seed),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             line_free_at: 0,
@@ -67,7 +68,7 @@ impl Fifo {
         self.counts.came += 1;
         self.counts.came_bytes += packet.len() as u64;
         // Drawn for each packet whatever the weather, so that changing it moves nobody else's fate.
-        let lost = self.draw() % BASIS_POINTS < u64::from(self.weather.loss_bp);
+        let lost = self.chance.draw() % BASIS_POINTS < u64::from(self.weather.loss_bp);
         let jitter = self.jitter();
         if lost {
             self.counts.lost += 1;
@@ -120,17 +121,8 @@ impl Fifo {
     fn jitter(&mut self) -> i64 {
         let most =
             i64::try_from(nanos(self.weather.jitter)).unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
-        let drawn = self.draw() % (2 * most.unsigned_abs() + 1);
+        let drawn = self.chance.draw() % (2 * most.unsigned_abs() + 1);
         drawn.cast_signed() - most
-    }
-
-    /// `SplitMix64` (Steele, Lea, Flood 2014): enough chance for weather.
-    fn draw(&mut self) -> u64 {
-        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.chance;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

@@ -3,11 +3,13 @@
 
 mod fifo;
 mod pump;
+mod socket;
 
 use std::time::Duration;
 
 pub use fifo::Counts;
 pub use pump::Pump;
+pub(crate) use socket::packet_socket;
 
 /// What a link does to packets in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

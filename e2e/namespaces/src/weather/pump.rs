@@ -5,27 +5,25 @@
 //! - It sees each frame once: a socket is not told what it sent itself.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::Weather;
 use super::fifo::{Counts, Fifo};
+use super::socket::packet_socket;
 
 /// The longest frame a veth carries whole.
 const FRAME_BYTES_MAX: usize = 65_535 + 64;
 /// After so many frames from one side the other has its turn.
 const FRAMES_IN_A_ROW: usize = 64;
-/// A burst of a fast sender fits while the thread waits for a processor.
-const SOCKET_BUFFER_BYTES: usize = 16 << 20;
 /// Nothing needs waking so seldom; it bounds a wait that nothing ends.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -96,25 +94,6 @@ impl Drop for Pump {
             let _ = thread.join();
         }
     }
-}
-
-/// A socket for all frames of one interface of this namespace.
-fn packet_socket(interface: &str) -> anyhow::Result<OwnedFd> {
-    let all = nix::ifaddrs::getifaddrs().context("list interfaces")?;
-    let links = all.filter(|entry| entry.interface_name == interface);
-    let address: LinkAddr = links
-        .filter_map(|entry| entry.address?.as_link_addr().copied())
-        .next()
-        .with_context(|| format!("there is no interface {interface}"))?;
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket =
-        nix::sys::socket::socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)
-            .context("open a packet socket")?;
-    nix::sys::socket::bind(socket.as_raw_fd(), &address)
-        .with_context(|| format!("bind to {interface}"))?;
-    rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, SOCKET_BUFFER_BYTES)
-        .context("enlarge a receive buffer")?;
-    Ok(socket)
 }
 
 fn carry(shared: &Shared, ends: &[OwnedFd; 2]) {

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use namespaces::{Nat, Node, Plan, rig_or_skip};
+
+use crate::eventually;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -48,14 +50,6 @@ fn said_of_processes_in(netns: &str) -> Vec<u8> {
     Command::new("ip").args(["netns", "pids", netns]).output().unwrap().stdout
 }
 
-fn eventually(holds: impl Fn() -> bool) {
-    let end = Instant::now() + SOON;
-    while !holds() {
-        assert!(Instant::now() < end, "it never came true");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn what_a_program_says_is_kept_and_its_end_is_seen() {
     let Some(rig) = rig_or_skip(&Plan::v4([Node::host("a")])) else { return };
@@ -79,6 +73,19 @@ fn what_a_program_says_is_kept_and_its_end_is_seen() {
     let mut other = a.peer("sh", &["-c", "echo other"]).unwrap();
     assert_eq!(other.wait(SOON).unwrap().code(), Some(0));
     assert!(peer.log().contains("ready") && other.log() == "other\n");
+}
+
+#[test]
+fn a_program_sees_its_own_interfaces_and_server_of_names() {
+    let Some(rig) = rig_or_skip(&Plan::v4([Node::host("a")])) else { return };
+    let a = rig.at("a");
+    rig.name_server("a", a.v4().into()).unwrap();
+    let mut command = a.exec("sh");
+    command.args(["-c", "ls /sys/class/net; cat /etc/resolv.conf; exec sleep 100"]);
+    let mut peer = a.start("look", command).unwrap();
+    peer.line_with(&format!("nameserver {}", a.v4()), SOON).unwrap();
+    assert!(peer.log().starts_with("eth0\nlo\n"), "{}", peer.log());
+    assert!(peer.resident_kib().unwrap() > 0 && peer.cpu().unwrap() > Duration::ZERO);
 }
 
 #[test]

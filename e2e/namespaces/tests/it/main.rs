@@ -1,14 +1,17 @@
 //! The rig shown on itself: each kind of network does what it is said to do.
+#![expect(clippy::unwrap_used, reason = "a test's own steps fail by panicking")]
 
+mod capture;
 mod changes;
 mod life;
 mod nat;
 mod paths;
+mod storm;
 mod weather;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use namespaces::probe::{self, Reflector};
 use namespaces::{NETWORK_SECONDS_MAX, Place, Rig};
@@ -25,7 +28,7 @@ fn carries_tcp(from: &Place<'_>, to: &Place<'_>, address: IpAddr, port: u16) -> 
     let echo = std::thread::spawn(move || echo_once(&listener));
     let sent = from.run(|| {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
-        there_and_back(stream).ok()
+        there_and_back(&stream).ok()
     });
     if sent.is_none() {
         // Lets the listener go.
@@ -42,7 +45,7 @@ fn echo_once(listener: &TcpListener) {
     let _ = std::io::copy(&mut copy, &mut stream);
 }
 
-fn there_and_back(stream: TcpStream) -> std::io::Result<usize> {
+fn there_and_back(mut stream: &TcpStream) -> std::io::Result<usize> {
     stream.set_read_timeout(Some(NETWORK_SECONDS_MAX))?;
     stream.set_write_timeout(Some(NETWORK_SECONDS_MAX))?;
     let mut writer = stream.try_clone()?;
@@ -51,7 +54,7 @@ fn there_and_back(stream: TcpStream) -> std::io::Result<usize> {
         writer.shutdown(std::net::Shutdown::Write).and(sent)
     });
     let mut back = Vec::new();
-    (&stream).read_to_end(&mut back)?;
+    stream.read_to_end(&mut back)?;
     sender.join().expect("it does not panic")?;
     Ok(back.len())
 }
@@ -71,11 +74,29 @@ fn answers(socket: &UdpSocket, reflector: &Reflector) -> bool {
 
 /// Whether one datagram of that length arrives.
 fn arrives(from: &Place<'_>, to: &Place<'_>, bytes: usize) -> bool {
+    comes(from, to, bytes, NETWORK_SECONDS_MAX)
+}
+
+/// Whether it does not.
+fn vanishes(from: &Place<'_>, to: &Place<'_>, bytes: usize) -> bool {
+    !comes(from, to, bytes, SILENCE)
+}
+
+fn comes(from: &Place<'_>, to: &Place<'_>, bytes: usize, within: Duration) -> bool {
     let listener = probe::bind(to, SocketAddr::new(to.addresses()[0], 0)).unwrap();
-    listener.set_read_timeout(Some(SILENCE)).unwrap();
+    listener.set_read_timeout(Some(within)).unwrap();
     let target = listener.local_addr().unwrap();
     let socket = probe::bind_like(from, target).unwrap();
     let sent = socket.send_to(&vec![1; bytes], target);
     let mut buffer = [0; 65_535];
     sent.is_ok() && listener.recv(&mut buffer).is_ok_and(|length| length == bytes)
+}
+
+/// Looks until it is so.
+fn eventually(holds: impl Fn() -> bool) {
+    let end = Instant::now() + NETWORK_SECONDS_MAX;
+    while !holds() {
+        assert!(Instant::now() < end, "it never came true");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

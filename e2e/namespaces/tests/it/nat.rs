@@ -6,7 +6,7 @@ use namespaces::matrix::{self, ENDS, RELAYS, ROUTERS};
 use namespaces::probe::{self, Mapping, Reflector};
 use namespaces::{Nat, Node, Plan, rig_or_skip};
 
-use crate::{answers, arrives, asked, carries_tcp};
+use crate::{answers, asked, carries_tcp, vanishes};
 
 #[test]
 fn directly_meet_those_who_can() {
@@ -51,7 +51,7 @@ fn strangers_come_in_where_the_kind_says_so() {
     }
 }
 
-/// Whether a socket that was never written to can write to `inner`, seen as `outer`.
+/// Whether a socket that was never written to can write to `inner`, seen as `outer`: asked until it is so, or a while.
 fn reaches(
     rig: &namespaces::Rig,
     from: &str,
@@ -59,9 +59,11 @@ fn reaches(
     outer: SocketAddr,
 ) -> bool {
     let stranger = probe::bind_like(&rig.at(from), outer).unwrap();
-    stranger.send_to(b"stranger", outer).unwrap();
     let mut buffer = [0; 100];
-    inner.recv(&mut buffer).is_ok_and(|length| &buffer[..length] == b"stranger")
+    (0..3).any(|_| {
+        stranger.send_to(b"stranger", outer).unwrap();
+        inner.recv(&mut buffer).is_ok_and(|length| &buffer[..length] == b"stranger")
+    })
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn tcp_goes_out_of_every_kind_and_into_none() {
         let relay = rig.at(RELAYS[0]);
         assert!(carries_tcp(&rig.at("a"), &relay, relay.v4().into(), 0), "{nat:?}");
         if nat != Nat::None {
-            assert!(!arrives(&relay, &rig.at("a"), 100), "{nat:?} shows a private address");
+            assert!(vanishes(&relay, &rig.at("a"), 100), "{nat:?} shows a private address");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use namespaces::probe;
 use namespaces::{Node, Plan, Rig, Weather, rig_or_skip};
 
-use crate::{asked, carries_tcp, there_and_back};
+use crate::{asked, carries_tcp, eventually, there_and_back};
 
 #[test]
 fn a_delay_shows_twice_in_a_round_trip() {
@@ -81,7 +81,7 @@ fn a_dead_link_carries_nothing_and_then_again() {
     let stream = a.run(|| std::net::TcpStream::connect(address)).unwrap();
     let echo = std::thread::spawn(move || crate::echo_once(&listener));
     rig.link("a").weather(Weather::DEAD);
-    let transfer = std::thread::spawn(move || there_and_back(stream).unwrap());
+    let transfer = std::thread::spawn(move || there_and_back(&stream).unwrap());
     eventually(|| rig.link("a").counts()[0].lost > 2);
     rig.link("a").weather(Weather::CLEAR);
     assert_eq!(transfer.join().unwrap(), crate::BULK_BYTES);
@@ -90,12 +90,4 @@ fn a_dead_link_carries_nothing_and_then_again() {
 
 fn rig(weather: Weather) -> Option<Rig> {
     rig_or_skip(&Plan::both([Node::host("a").weather(weather), Node::host("b")]))
-}
-
-fn eventually(holds: impl Fn() -> bool) {
-    let end = Instant::now() + namespaces::NETWORK_SECONDS_MAX;
-    while !holds() {
-        assert!(Instant::now() < end, "it never came true");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -6,6 +6,7 @@
 //! Absent on purpose: rules. What a request means is decided by `control`.
 
 mod attestation;
+pub mod audit;
 mod blocks;
 mod canary;
 mod coin;

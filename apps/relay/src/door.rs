@@ -34,12 +34,10 @@ mod opening;
 mod pool;
 mod ports;
 mod requests;
-mod rewound;
 mod seats;
 mod secret_file;
 mod ssh;
 mod tcp_port;
-mod tenant;
 mod tls;
 mod udp_port;
 
@@ -65,7 +63,6 @@ pub use self::pool::NoPort;
 use self::ports::Ports;
 pub use self::ports::{Lease, NoLease, PortRanges};
 use self::seats::Seats;
-use self::tenant::Tenants;
 use crate::opener::Opener;
 
 /// How the doors of a relay are set up.
@@ -141,7 +138,6 @@ impl<O: Opener> Doors<O> {
             domain: config.domain,
             metrics,
             cookies: Cookies::new(config.cookie_key),
-            tenants: Tenants::default(),
             addresses: Seats::new(limits.connections_per_address),
             all: Seats::new(limits.connections),
             limits,

@@ -12,7 +12,7 @@ pub struct Offered {
     pub visibility: Visibility,
     /// The policy that names who may visit; empty for none.
     pub policy: String,
-    /// For whose account it counts: limits hold for all services of a tenant together.
+    /// The account that it is served for.
     pub tenant: String,
 }
 

@@ -1,6 +1,6 @@
-//! Bytes between a visitor and a service: counted, paced by the tenant's rate, and ended when nothing moves.
+//! Bytes between a visitor and a service: counted, and ended when nothing moves.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,12 +11,11 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use trunk::Stream;
 
 use super::limits::CHUNK_BYTES;
 use super::metrics::OpenStream;
-use super::tenant::Tenant;
 
 /// When bytes last moved on a connection. Clones tell each other.
 #[derive(Clone, Debug)]
@@ -49,10 +48,9 @@ impl Activity {
     }
 }
 
-/// What the bytes of a stream are counted into and paced by.
+/// What the bytes of a stream are counted into.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    pub(crate) tenant: Arc<Tenant>,
     pub(crate) activity: Activity,
     pub(crate) to_service: Counter,
     pub(crate) to_visitor: Counter,
@@ -69,8 +67,8 @@ pub(crate) struct Opened {
 impl Opened {
     /// The stream, metered.
     pub(crate) fn metered(self) -> Metered<Stream> {
-        let Meter { tenant, activity, to_service, to_visitor, open } = self.meter;
-        Metered::new(self.stream, (to_visitor, to_service), tenant, activity, open)
+        let Meter { activity, to_service, to_visitor, open } = self.meter;
+        Metered { inner: self.stream, read: to_visitor, written: to_service, activity, _open: open }
     }
 
     /// Writes to the service, and counts it.
@@ -96,78 +94,46 @@ impl Opened {
     where
         V: AsyncRead + AsyncWrite + Unpin,
     {
-        let Meter { tenant, activity, to_service, to_visitor, open } = self.meter;
-        let visitor =
-            Metered::new(visitor, (to_service, to_visitor), tenant, activity.clone(), open);
+        let Meter { activity, to_service, to_visitor, open } = self.meter;
+        let quiet = activity.quiet_for(quiet);
+        let activity = activity.clone();
+        let visitor = Metered {
+            inner: visitor,
+            read: to_service,
+            written: to_visitor,
+            activity,
+            _open: open,
+        };
         tokio::select! {
             // What broke, broke: who was on either end sees it for themselves.
             _ = trunk::carry(visitor, self.stream) => false,
-            () = activity.quiet_for(quiet) => true,
+            () = quiet => true,
         }
     }
 
-    /// As [`Opened::carry`], for a bare connection: where nobody paces it, it goes by the shortest way there is, and
-    /// the kernel looks whether the visitor still lives.
-    pub(crate) async fn carry_tcp(self, visitor: TcpStream, quiet: Duration) -> bool {
-        if self.meter.tenant.is_paced() {
-            return self.carry(visitor, quiet).await;
-        }
+    /// As [`Opened::carry`], for a bare connection: it goes by the shortest way there is, and the system looks whether
+    /// the visitor still lives.
+    pub(crate) async fn carry_tcp(self, visitor: TcpStream) {
         let carried = trunk::carry_tcp(visitor, self.stream).await;
         self.meter.to_service.inc_by(carried.sent);
         self.meter.to_visitor.inc_by(carried.received);
-        false
     }
 }
 
-/// A connection or stream whose bytes are counted and paced.
+/// A connection or stream whose bytes are counted.
 #[derive(Debug)]
 pub(crate) struct Metered<S> {
     inner: S,
     read: Counter,
     written: Counter,
-    tenant: Arc<Tenant>,
     activity: Activity,
-    read_pause: Pause,
-    write_pause: Pause,
     _open: OpenStream,
 }
 
-/// A pause before the next bytes, when there is one.
-#[derive(Debug, Default)]
-struct Pause(Option<Pin<Box<Sleep>>>);
-
-impl Pause {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(pause) = &mut self.0 {
-            ready!(pause.as_mut().poll(cx));
-            self.0 = None;
-        }
-        Poll::Ready(())
-    }
-
-    fn set(&mut self, pause: Duration) {
-        if !pause.is_zero() {
-            self.0 = Some(Box::pin(sleep(pause)));
-        }
-    }
-}
-
 impl<S> Metered<S> {
-    fn new(
-        inner: S,
-        (read, written): (Counter, Counter),
-        tenant: Arc<Tenant>,
-        activity: Activity,
-        open: OpenStream,
-    ) -> Self {
-        let (read_pause, write_pause) = (Pause::default(), Pause::default());
-        Self { inner, read, written, tenant, activity, read_pause, write_pause, _open: open }
-    }
-
-    fn moved(&self, bytes: usize, counter: &Counter) -> Duration {
+    fn moved(&self, bytes: usize, counter: &Counter) {
         counter.inc_by(u64::try_from(bytes).expect("a length fits"));
         self.activity.touch();
-        self.tenant.carried(bytes)
     }
 }
 
@@ -177,11 +143,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.read_pause.poll(cx));
         let before = into.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, into))?;
-        let pause = self.moved(into.filled().len() - before, &self.read);
-        self.read_pause.set(pause);
+        self.moved(into.filled().len() - before, &self.read);
         Poll::Ready(Ok(()))
     }
 }
@@ -192,10 +156,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.write_pause.poll(cx));
         let some = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
-        let pause = self.moved(some, &self.written);
-        self.write_pause.set(pause);
+        self.moved(some, &self.written);
         Poll::Ready(Ok(some))
     }
 

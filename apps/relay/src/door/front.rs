@@ -10,7 +10,6 @@ use tokio_rustls::TlsAcceptor;
 use trunk::Peeked;
 use tunnel::{Proto, ServiceName, Visibility};
 
-use super::admission::Offered;
 use super::alive::keep_alive;
 use super::carried::Activity;
 use super::host::service_of;
@@ -115,7 +114,7 @@ impl<O: Opener> Front<O> {
 
     async fn serve_tls(&self, connection: Peeked, name: Option<String>, ends: Ends) {
         if let Some(passed) = name.as_deref().and_then(|name| self.passed_through(name)) {
-            return self.pass_through(connection, passed, ends).await;
+            return self.pass_through(connection, &passed, ends).await;
         }
         let accepting = TlsAcceptor::from(Arc::clone(&self.tls)).accept(connection);
         match timeout(self.house.limits.opening_time, accepting).await {
@@ -127,31 +126,23 @@ impl<O: Opener> Front<O> {
 
     /// The service of this host, when it ends TLS itself. Who comes there cannot be asked who they are, so it must be
     /// public.
-    fn passed_through(&self, host: &str) -> Option<(ServiceName, Offered)> {
+    fn passed_through(&self, host: &str) -> Option<ServiceName> {
         let service = service_of(host, &self.house.domain)?;
         let offered = self.house.directory.offered(&service)?;
         let is_passed = offered.proto == Proto::Tls && offered.visibility == Visibility::Public;
-        is_passed.then_some((service, offered))
+        is_passed.then_some(service)
     }
 
-    async fn pass_through(
-        &self,
-        connection: Peeked,
-        (service, offered): (ServiceName, Offered),
-        ends: Ends,
-    ) {
+    async fn pass_through(&self, connection: Peeked, service: &ServiceName, ends: Ends) {
         let activity = Activity::new();
         let entry = (ends, Entry::Passthrough);
         // A refusal could only be said inside TLS, which is not ours here.
-        let Ok(mut opened) = self.house.open((&service, &offered), entry, "", &activity).await
-        else {
+        let Ok(mut opened) = self.house.open(service, entry, "", &activity).await else {
             return;
         };
         let (connection, read) = connection.into_parts();
-        if opened.write_all(&read).await.is_ok()
-            && opened.carry_tcp(connection, self.house.limits.quiet_time).await
-        {
-            self.house.metrics.turned(Turned::Quiet);
+        if opened.write_all(&read).await.is_ok() {
+            opened.carry_tcp(connection).await;
         }
     }
 }

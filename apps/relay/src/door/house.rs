@@ -6,12 +6,11 @@ use std::sync::Arc;
 use tunnel::ServiceName;
 
 use super::access::Cookies;
-use super::admission::{Admission, Directory, Offered};
+use super::admission::{Admission, Directory};
 use super::carried::{Activity, Meter, Opened};
 use super::limits::DoorLimits;
 use super::metrics::{Direction, DoorMetrics, Turned};
 use super::seats::{Seat, Seats, neighborhood};
-use super::tenant::Tenants;
 use crate::opener::{Entry, Opener, Refused, Visitor};
 
 /// Everything that the doors of one relay share.
@@ -23,7 +22,6 @@ pub(crate) struct House<O> {
     pub(crate) limits: DoorLimits,
     pub(crate) metrics: DoorMetrics,
     pub(crate) cookies: Cookies,
-    pub(crate) tenants: Tenants,
     pub(crate) addresses: Seats<IpAddr>,
     pub(crate) all: Seats<()>,
 }
@@ -50,18 +48,14 @@ impl<O: Opener> House<O> {
         Ok(Places { _address: address, _all: all })
     }
 
-    /// Opens a stream that is counted and paced.
+    /// Opens a stream that is counted.
     pub(crate) async fn open(
         &self,
-        (service, offered): (&ServiceName, &Offered),
+        service: &ServiceName,
         (ends, entry): (Ends, Entry),
         subject: &str,
         activity: &Activity,
     ) -> Result<Opened, Refused> {
-        let Some(tenant) = self.tenants.enter(&offered.tenant, &self.limits) else {
-            self.metrics.turned(Turned::Tenant);
-            return Err(Refused::Limit("connections of its tenant"));
-        };
         let visitor = Visitor {
             address: ends.visitor,
             local: ends.local,
@@ -70,7 +64,6 @@ impl<O: Opener> House<O> {
         };
         let stream = self.opener.open(service, &visitor).await?;
         let meter = Meter {
-            tenant,
             activity: activity.clone(),
             to_service: self.metrics.bytes(entry, Direction::ToService),
             to_visitor: self.metrics.bytes(entry, Direction::ToVisitor),

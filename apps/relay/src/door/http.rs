@@ -13,7 +13,6 @@ use tokio::time::timeout;
 use tunnel::{Proto, ServiceName};
 
 use super::access::{Asked, COOKIE, Entrance, enter};
-use super::admission::Offered;
 use super::answer::{Answer, Form, Status};
 use super::carried::{Activity, Opened, read_more};
 use super::clock::now;
@@ -23,7 +22,6 @@ use super::house::{Ends, House};
 use super::limits::{LINGER_BYTES, LINGER_TIME};
 use super::metrics::Turned;
 use super::requests::{NoHead, Requests};
-use super::rewound::Rewound;
 use crate::opener::{Entry, Opener};
 
 /// What comes next on a connection.
@@ -40,7 +38,6 @@ enum Turn {
 struct Visit {
     head: Head,
     service: ServiceName,
-    offered: Offered,
     subject: String,
     authorization_is_ours: bool,
 }
@@ -83,8 +80,8 @@ async fn serve_requests<O: Opener, C>(
             }
             Turn::Visit(visit) => {
                 let form = form_of(&visit.head);
-                let (service, entry) = ((&visit.service, &visit.offered), (ends, Entry::Https));
-                match house.open(service, entry, &visit.subject, activity).await {
+                let entry = (ends, Entry::Https);
+                match house.open(&visit.service, entry, &visit.subject, activity).await {
                     Err(refused) => Turn::Say(Answer::of_refused(&refused, &visit.head.host), form),
                     Ok(stream) if visit.head.is_upgrade => {
                         go_on_as_something_else(house, (requests, write), stream, &visit, ends)
@@ -134,7 +131,7 @@ fn look_at_head<O>(house: &House<O>, mut head: Head) -> Turn {
         Err(answer) => Turn::Say(answer, form),
         Ok(Entrance { subject, target, authorization_is_ours }) => {
             head.target = target;
-            Turn::Visit(Box::new(Visit { head, service, offered, subject, authorization_is_ours }))
+            Turn::Visit(Box::new(Visit { head, service, subject, authorization_is_ours }))
         }
     }
 }
@@ -294,19 +291,18 @@ async fn go_on_as_something_else<O: Opener, R, W>(
     if write.write_all(&first).await.is_err() || write.flush().await.is_err() {
         return;
     }
-    if first.starts_with(SWITCHING) {
-        let (ahead, read) = requests.into_parts();
-        let visitor = Rewound::new(ahead, tokio::io::join(read, write));
-        if stream.carry(visitor, house.limits.quiet_time).await {
-            house.metrics.turned(Turned::Quiet);
+    let (mut from_service, to_service) = tokio::io::split(stream.metered());
+    let asking = async {
+        match first.starts_with(SWITCHING) {
+            true => requests.pass_all(to_service).await,
+            // It stays HTTP. Where this answer ends is not known here, so the connection has no further request.
+            false => requests.stirs().await,
         }
-        return;
-    }
-    // It stays HTTP. Where this answer ends is not known here, so the connection has no further request.
-    let mut stream = stream.metered();
+    };
     tokio::select! {
-        _ = answer(&mut stream, &mut write) => {}
-        () = requests.stirs() => {}
+        // Once the service has said all, nobody listens to the visitor.
+        _ = answer(&mut from_service, &mut write) => {}
+        () = asking => {}
     }
     let _ = write.shutdown().await;
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// What one relay allows its visitors. The defaults suit a relay of two cores.
+/// What one relay allows its visitors, whoever they are and wherever they go. What the services of an account may carry
+/// stands in its pass. The defaults suit a relay of two cores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoorLimits {
     /// From the first moment of a connection to the end of its handshake, TLS or SSH. A phone on a bad line needs three
@@ -20,10 +21,6 @@ pub struct DoorLimits {
     pub connections: usize,
     /// Connections at once from one address; of IPv6, from one /64.
     pub connections_per_address: usize,
-    /// Connections at once to the services of one tenant.
-    pub connections_per_tenant: usize,
-    /// Bytes a second, both ways together, of one tenant; none means no bound.
-    pub tenant_bytes_per_second: Option<u64>,
     /// Channels of one SSH connection at once.
     pub ssh_channels: usize,
     /// Visitors (address and port) of one leased UDP port at once.
@@ -45,8 +42,6 @@ impl Default for DoorLimits {
             quiet_time: Duration::from_hours(1),
             connections: 20_000,
             connections_per_address: 256,
-            connections_per_tenant: 4_096,
-            tenant_bytes_per_second: None,
             ssh_channels: 16,
             udp_flows: 1_024,
             udp_quiet_time: Duration::from_mins(2),

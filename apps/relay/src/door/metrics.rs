@@ -43,8 +43,6 @@ pub(crate) enum Turned {
     Full,
     /// Too many come from this address.
     Address,
-    /// Too much is open at this tenant's services.
-    Tenant,
     /// Nothing came in time.
     Silent,
     /// It is of no protocol that is spoken here.
@@ -60,7 +58,6 @@ impl Turned {
         match self {
             Self::Full => "full",
             Self::Address => "address",
-            Self::Tenant => "tenant",
             Self::Silent => "silent",
             Self::NotUnderstood => "not-understood",
             Self::Handshake => "handshake",

@@ -135,7 +135,7 @@ impl<O: Opener> Ports<O> {
             let mut held = half.lock().unwrap_or_else(PoisonError::into_inner);
             held.pool.lease(port, service.clone());
             self.house.metrics.ports_leased(entry, held.pool.leased());
-            let serving = Some(self.serve(socket, service, offered));
+            let serving = Some(self.serve(socket, service));
             let (half, metrics) = (Arc::clone(half), self.house.metrics.clone());
             return Ok(Lease { port, entry, half, metrics, serving });
         }
@@ -152,11 +152,11 @@ impl<O: Opener> Ports<O> {
         }
     }
 
-    fn serve(&self, socket: Socket, service: &ServiceName, offered: &Offered) -> JoinHandle<()> {
-        let (house, served) = (Arc::clone(&self.house), (service.clone(), offered.clone()));
+    fn serve(&self, socket: Socket, service: &ServiceName) -> JoinHandle<()> {
+        let (house, service) = (Arc::clone(&self.house), service.clone());
         match socket {
-            Socket::Tcp(listener) => tokio::spawn(tcp_port::serve(house, listener, served)),
-            Socket::Udp(socket) => tokio::spawn(udp_port::serve(house, socket, served)),
+            Socket::Tcp(listener) => tokio::spawn(tcp_port::serve(house, listener, service)),
+            Socket::Udp(socket) => tokio::spawn(udp_port::serve(house, socket, service)),
         }
     }
 }

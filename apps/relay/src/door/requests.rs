@@ -110,9 +110,23 @@ impl<R: AsyncRead + Unpin> Requests<R> {
         }
     }
 
-    /// What was read and not used, and where more comes from.
-    pub(crate) fn into_parts(self) -> (Vec<u8>, R) {
-        (self.ahead, self.from)
+    /// Passes on whatever comes. When the visitor has said all, so has this, and waits to be dropped; it ends when
+    /// either side broke.
+    pub(crate) async fn pass_all<W: AsyncWrite + Unpin>(&mut self, mut to: W) {
+        loop {
+            if to.write_all(&self.ahead).await.is_err() || to.flush().await.is_err() {
+                return;
+            }
+            self.ahead = Vec::new();
+            match self.read().await {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                Err(_) => return,
+            }
+        }
+        if to.shutdown().await.is_ok() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Reads and throws away, so that the visitor's side is not cut off before it has read the answer.

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tunnel::{Proto, ServiceName, Visibility};
 
-use super::admission::{Admitted, Offered};
+use super::admission::Admitted;
 use super::carried::Activity;
 use super::clock::now;
 use super::cut::Cut;
@@ -165,7 +165,7 @@ impl<O: Opener> Jump<O> {
     }
 
     /// The service that a visitor named, or why they may not go there.
-    fn found(&self, host: &str) -> Result<(ServiceName, Offered), ChannelOpenFailure> {
+    fn found(&self, host: &str) -> Result<ServiceName, ChannelOpenFailure> {
         let offered = |name: ServiceName| Some((self.house.directory.offered(&name)?, name));
         let named = service_at(host, &self.house.domain);
         // Who names a machine means its SSH.
@@ -180,7 +180,7 @@ impl<O: Opener> Jump<O> {
         let may = |who: &Admitted| self.house.admission.may_visit(who, &service, &offered, now());
         let is_in = offered.visibility == Visibility::Public || self.who.as_ref().is_some_and(may);
         match is_in {
-            true => Ok((service, offered)),
+            true => Ok(service),
             false => Err(ChannelOpenFailure::AdministrativelyProhibited),
         }
     }
@@ -310,7 +310,7 @@ impl<O: Opener> Handler for Jump<O> {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         };
-        let (service, offered) = match self.found(host) {
+        let service = match self.found(host) {
             Ok(found) => found,
             Err(failure) => {
                 reply.reject(failure).await;
@@ -321,7 +321,7 @@ impl<O: Opener> Handler for Jump<O> {
         tokio::spawn(async move {
             let activity = Activity::new();
             let entry = (ends, Entry::Ssh);
-            match house.open((&service, &offered), entry, &who.subject, &activity).await {
+            match house.open(&service, entry, &who.subject, &activity).await {
                 Err(refused) => reply.reject(failure_of(&refused)).await,
                 Ok(stream) => {
                     reply.accept().await;

@@ -5,21 +5,19 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tunnel::ServiceName;
 
-use super::admission::Offered;
 use super::alive::keep_alive;
 use super::carried::Activity;
 use super::house::{Ends, House};
 use super::limits::ACCEPT_PAUSE;
-use super::metrics::Turned;
 use crate::opener::{Entry, Opener};
 
 /// Accepts connections until it is aborted.
 pub(crate) async fn serve<O: Opener>(
     house: Arc<House<O>>,
     listener: TcpListener,
-    served: (ServiceName, Offered),
+    service: ServiceName,
 ) {
-    let served = Arc::new(served);
+    let service = Arc::new(service);
     loop {
         let Ok((connection, visitor)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -32,19 +30,15 @@ pub(crate) async fn serve<O: Opener>(
                 continue;
             }
         };
-        let (house, served) = (Arc::clone(&house), Arc::clone(&served));
+        let (house, service) = (Arc::clone(&house), Arc::clone(&service));
         tokio::spawn(async move {
-            connect(&house, connection, &served).await;
+            connect(&house, connection, &service).await;
             drop(places);
         });
     }
 }
 
-async fn connect<O: Opener>(
-    house: &House<O>,
-    connection: TcpStream,
-    (service, offered): &(ServiceName, Offered),
-) {
+async fn connect<O: Opener>(house: &House<O>, connection: TcpStream, service: &ServiceName) {
     let (Ok(visitor), Ok(local)) = (connection.peer_addr(), connection.local_addr()) else {
         return;
     };
@@ -52,10 +46,7 @@ async fn connect<O: Opener>(
     let activity = Activity::new();
     let entry = (Ends { visitor, local }, Entry::Tcp);
     // A refusal has no words on a raw port: the connection is closed.
-    let Ok(stream) = house.open((service, offered), entry, "", &activity).await else {
-        return;
-    };
-    if stream.carry_tcp(connection, house.limits.quiet_time).await {
-        house.metrics.turned(Turned::Quiet);
+    if let Ok(stream) = house.open(service, entry, "", &activity).await {
+        stream.carry_tcp(connection).await;
     }
 }

@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tunnel::ServiceName;
 
-use super::admission::Offered;
 use super::carried::Activity;
 use super::house::{Ends, House, Places};
 use super::limits::{ACCEPT_PAUSE, DATAGRAMS_WAITING};
@@ -25,12 +24,12 @@ const DATAGRAM_BYTES: usize = 65_527;
 pub(crate) async fn serve<O: Opener>(
     house: Arc<House<O>>,
     socket: UdpSocket,
-    served: (ServiceName, Offered),
+    service: ServiceName,
 ) {
     let mut port = Port {
         house,
         socket: Arc::new(socket),
-        served: Arc::new(served),
+        service: Arc::new(service),
         flows: BTreeMap::new(),
         running: JoinSet::new(),
     };
@@ -54,7 +53,7 @@ pub(crate) async fn serve<O: Opener>(
 struct Port<O> {
     house: Arc<House<O>>,
     socket: Arc<UdpSocket>,
-    served: Arc<(ServiceName, Offered)>,
+    service: Arc<ServiceName>,
     flows: BTreeMap<SocketAddr, mpsc::Sender<Vec<u8>>>,
     running: JoinSet<SocketAddr>,
 }
@@ -88,7 +87,7 @@ impl<O: Opener> Port<O> {
         let flow = Flow {
             house: Arc::clone(&self.house),
             socket: Arc::clone(&self.socket),
-            served: Arc::clone(&self.served),
+            service: Arc::clone(&self.service),
             ends: Ends { visitor, local },
         };
         self.running.spawn(flow.run(datagrams, places));
@@ -100,7 +99,7 @@ impl<O: Opener> Port<O> {
 struct Flow<O> {
     house: Arc<House<O>>,
     socket: Arc<UdpSocket>,
-    served: Arc<(ServiceName, Offered)>,
+    service: Arc<ServiceName>,
     ends: Ends,
 }
 
@@ -108,9 +107,8 @@ impl<O: Opener> Flow<O> {
     /// Carries datagrams until the stream ends or nothing came for long. Tells whose flow it was.
     async fn run(self, datagrams: mpsc::Receiver<Vec<u8>>, places: Places) -> SocketAddr {
         let activity = Activity::new();
-        let (service, offered) = &*self.served;
         let entry = (self.ends, Entry::Udp);
-        if let Ok(stream) = self.house.open((service, offered), entry, "", &activity).await {
+        if let Ok(stream) = self.house.open(&self.service, entry, "", &activity).await {
             let (from_service, to_service) = tokio::io::split(stream.metered());
             tokio::select! {
                 _ = to_stream(datagrams, to_service) => {}

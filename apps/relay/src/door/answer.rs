@@ -166,7 +166,7 @@ impl Answer {
             Status::Unauthorized,
             "unauthorized",
             what.replace("{host}", host),
-            "Open the link that `iog tunnel open` printed or that the console shows. A program sends \
+            "Open the link that came with the service, with its token in it. A program sends \
              `Authorization: Bearer <token>`.",
         )
         .with("WWW-Authenticate", format!("Bearer realm=\"{host}\""))

@@ -102,6 +102,8 @@ pub(crate) enum Verb {
     Projects(verb::projects::Args),
     /// Follow what changes, as it changes.
     Events(verb::events::Args),
+    /// Private networks: their policies, and records of who talked to whom.
+    Net(verb::net::Args),
     /// Show the network as a whole.
     Network(verb::network::Args),
     /// Offer this machine, and look after machines you offer.
@@ -120,6 +122,8 @@ pub(crate) enum Verb {
     Proof(verb::proof::Args),
     /// Run a control plane.
     Server(role::server::Args),
+    /// Run a relay: machines that nobody can dial are reached through it.
+    Relay(role::relay::Args),
     /// Run a network: for its operator.
     Operator(verb::operator::Args),
     /// Write completions for a shell.

@@ -41,7 +41,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn unread(path: &Path, fault: &std::io::Error) -> Failure {
+/// Why a file could not be read.
+pub(crate) fn unread(path: &Path, fault: &std::io::Error) -> Failure {
     let (name, is) = (path.display(), |kind| fault.kind() == kind);
     if is(ErrorKind::NotFound) || is(ErrorKind::NotADirectory) {
         return Failure::usage(format!("there is no file {name}"), "is the name right?");

@@ -63,10 +63,12 @@ fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failu
     match &cli.verb {
         Verb::Up(args) => args.run(screen, cli.json),
         Verb::Server(args) => args.run(screen),
+        Verb::Relay(args) => args.run(screen),
         Verb::Completions(args) => args.run(screen),
         Verb::Calc(args) => args.run(screen, cli.json),
         Verb::Proof(args) => args.run(screen, cli.json, session),
         Verb::Audit(args) => args.run(screen, cli.json),
+        Verb::Net(args) => args.run(screen, cli.json),
         Verb::Rewards(args) => args.run(&session()?),
         Verb::Ready(args) => args.run(&session()?),
         Verb::Blocks(args) => args.run(&session()?),

@@ -5,8 +5,8 @@
 //!
 //! # Invariants
 //! - A log is lines of JSON, chained by hashes and sealed by the node's key, segment by segment. What was sealed cannot
-//!   be changed, moved, left out, or added to without its being found.
-//! - What a record says is for who reads it to judge: a node can write what is not so, but not two things to two people.
+//!   be changed, moved, left out, or added to unnoticed.
+//! - What a record says is for its reader to judge: a node can write what is not so, but not two things to two people.
 
 mod chain;
 mod compare;

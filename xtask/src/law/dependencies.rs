@@ -73,6 +73,7 @@ const EVERYTHING: &[&str] = &[
     "ledger",
     "market",
     "merkle",
+    "mesh",
     "proofs",
     "prover",
     "relay",

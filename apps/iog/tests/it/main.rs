@@ -8,6 +8,7 @@ mod deaths;
 mod desk;
 mod fake;
 mod mistakes;
+mod net;
 mod onboarding;
 mod program;
 mod proof;

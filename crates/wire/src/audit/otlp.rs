@@ -1,6 +1,6 @@
 //! Records as OpenTelemetry's logs: `ExportLogsServiceRequest` in its JSON form.
 //!
-//! Collectors take it over HTTP at `/v1/logs` (OTLP 1.x). It is plain data; no library of OpenTelemetry's is needed for it.
+//! Collectors take it over HTTP at `/v1/logs` (OTLP 1.x). It is plain data; no library of OpenTelemetry is needed.
 
 use serde_json::{Value, json};
 

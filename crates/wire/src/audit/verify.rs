@@ -126,6 +126,11 @@ impl Verifier {
         self.read(text).map_err(|reason| Broken { line: self.line, reason })
     }
 
+    /// What is sealed of what was read.
+    pub const fn so_far(&self) -> &Verified {
+        &self.verified
+    }
+
     /// What the log came to.
     pub fn finish(self) -> Verified {
         let unsealed = self.open.map_or(0, |open| open.records);

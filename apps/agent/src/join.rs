@@ -72,19 +72,20 @@ impl NotJoined {
 pub fn may_join(config: &Config, token: &str) -> Result<(), NotJoined> {
     config.checked().map_err(NotJoined::Told)?;
     if config.server.is_empty() {
-        return Err(NotJoined::Told(anyhow!("which network? (hint: say --server URL)")));
+        return Err(NotJoined::Told(anyhow!("join: no network is named (hint: say --server URL)")));
     }
     if !is_token(token) {
         let hint = "give all of what `iog worker invite` printed: inv_, and 91 characters more";
-        return Err(NotJoined::Told(anyhow!("use the token: it is none (hint: {hint})")));
+        return Err(NotJoined::Told(anyhow!("use this token: it is not whole (hint: {hint})")));
     }
     match Identity::read(&config.data).map_err(NotJoined::Told)? {
         None => Ok(()),
         Some(known) => {
             let (data, worker) = (config.data.display(), known.worker);
             Err(NotJoined::Told(anyhow!(
-                "{data} is the folder of {worker}, which has joined {} already (hint: serve with `iog worker run \
-                 --data {data}`, or name another folder with --data; `iog worker retire {worker}` gives it up)",
+                "join from {data}: it is the folder of {worker}, which has joined {} already (hint: serve with \
+                 `iog worker run --data {data}`, or name another folder with --data; `iog worker retire {worker}` \
+                 gives it up)",
                 known.server
             )))
         }

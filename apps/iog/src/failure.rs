@@ -64,7 +64,7 @@ impl Failure {
     /// A wrong command line or configuration, as a shell tells it.
     #[expect(clippy::needless_pass_by_value, reason = "it is used as `map_err(Failure::told)`")]
     pub(crate) fn told(fault: anyhow::Error) -> Self {
-        let (what, hint) = split_hint(&format!("{fault:#}"));
+        let (what, hint) = in_words(&fault);
         Self::Usage { what, hint }
     }
 
@@ -126,7 +126,7 @@ impl Failure {
                 format!("{said} ({})", problem.code)
             }
             Self::Unreachable { server, why } => format!("no answer from {server}: {why}"),
-            Self::Fault(fault) => split_hint(&format!("{fault:#}")).0,
+            Self::Fault(fault) => in_words(fault).0,
         }
     }
 
@@ -142,9 +142,10 @@ impl Failure {
                 None
             }
             Self::Answered(problem) => problem.hint.clone().or_else(|| {
-                let hint = match problem.status {
-                    401 => "log in again with a key that is valid: `iog login --server URL`",
-                    404 => "is it the right id? What is not yours is not shown",
+                let hint = match (problem.status, problem.code.as_str()) {
+                    (401, _) => "log in again with a key that is valid: `iog login --server URL`",
+                    (_, "not-found") => "is it the right id? What is not yours is not shown",
+                    (404, _) => "is it the address of a control plane? See `iog login`",
                     _ => return None,
                 };
                 Some(hint.to_owned())
@@ -152,9 +153,15 @@ impl Failure {
             Self::Unreachable { .. } => {
                 Some("is the server running, and is the address right? See `iog login`".to_owned())
             }
-            Self::Fault(fault) => split_hint(&format!("{fault:#}")).1,
+            Self::Fault(fault) => in_words(fault).1,
         }
     }
+}
+
+/// What a shell says of a fault, which fits after "could not", and its hint.
+fn in_words(fault: &anyhow::Error) -> (String, Option<String>) {
+    let (what, hint) = split_hint(&format!("{fault:#}"));
+    (format!("could not {what}"), hint)
 }
 
 /// A fault's text and the hint that shells write into it, as in `do this: why (hint: do that)`, or in the context of
@@ -252,13 +259,13 @@ mod tests {
     fn the_hint_of_a_fault_gets_its_own_line() {
         let failure = Failure::Fault(anyhow::anyhow!("use ports 1-2: too few (hint: name more)"));
         assert_snapshot!(failure.text(Screen::PLAIN), @r"
-        error: use ports 1-2: too few
+        error: could not use ports 1-2: too few
         hint: name more
         ");
         let cause = anyhow::anyhow!("there is no bwrap");
         let failure = Failure::Fault(cause.context("run nodes (hint: install it (or not))"));
         assert_snapshot!(failure.text(Screen::PLAIN), @r"
-        error: run nodes: there is no bwrap
+        error: could not run nodes: there is no bwrap
         hint: install it (or not)
         ");
     }

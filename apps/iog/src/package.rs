@@ -41,7 +41,7 @@ pub(crate) fn pack(folder: &Path) -> Result<Package> {
     while let Some(inner) = folders.pop() {
         list(&inner, &mut folders, &mut paths)?;
         if paths.len() > FILES_MAX {
-            bail!("{} holds more than {FILES_MAX} files", folder.display());
+            bail!("pack {}: it holds more than {FILES_MAX} files", folder.display());
         }
     }
     let mut files = Vec::new();
@@ -51,7 +51,10 @@ pub(crate) fn pack(folder: &Path) -> Result<Package> {
         total = total.saturating_add(about.len());
         if total > FOLDER_BYTES_MAX {
             let most = FOLDER_BYTES_MAX >> 20;
-            bail!("{} holds more than {most} MiB: let the job fetch its data", folder.display());
+            bail!(
+                "pack {}: it holds more than {most} MiB (hint: let the job fetch its data)",
+                folder.display()
+            );
         }
         let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         let runs = about.permissions().mode() & 0o100 != 0;
@@ -102,7 +105,10 @@ fn list(folder: &Path, folders: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> 
         } else if kind.is_file() {
             files.push(path);
         } else {
-            bail!("{} is a link or a device: a package holds files and folders", path.display());
+            bail!(
+                "pack {}: it is a link or a device, and a package holds files and folders",
+                path.display()
+            );
         }
     }
     Ok(())
@@ -111,7 +117,9 @@ fn list(folder: &Path, folders: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> 
 fn name_in(folder: &Path, path: &Path) -> Result<String> {
     let inner = path.strip_prefix(folder).context("find a file in its folder")?;
     let text = inner.to_str();
-    Ok(text.with_context(|| format!("{} is not a name in UTF-8", path.display()))?.to_owned())
+    Ok(text
+        .with_context(|| format!("pack {}: its name is not in UTF-8", path.display()))?
+        .to_owned())
 }
 
 #[cfg(test)]

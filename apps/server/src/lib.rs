@@ -161,7 +161,7 @@ impl Serving {
     /// Comes back when the writer has ended by itself.
     async fn broken(&mut self) {
         let ended = (&mut self.ended).await;
-        self.outcome = Some(ended.unwrap_or_else(|_| bail!("the writer died")));
+        self.outcome = Some(ended.unwrap_or_else(|_| bail!("go on: the writer died")));
     }
 
     async fn stop(mut self) -> anyhow::Result<()> {
@@ -187,7 +187,7 @@ fn open_journal(config: &Config) -> anyhow::Result<Box<dyn Journal>> {
     let options = Options { max_bytes: config.store_max_bytes, take_over: config.take_over };
     journal::open(&config.journal(), &options).map_err(|why| {
         let hint = why.hint();
-        anyhow::Error::new(why).context(format!("the journal cannot be used; {hint}"))
+        anyhow::Error::new(why).context(format!("use the journal (hint: {hint})"))
     })
 }
 

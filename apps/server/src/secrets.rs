@@ -23,15 +23,14 @@ impl Secret {
     pub(crate) fn open(path: &Path, is_first_start: bool) -> anyhow::Result<Self> {
         match std::fs::read(path) {
             Ok(bytes) => {
-                let bytes = bytes
-                    .try_into()
-                    .ok()
-                    .with_context(|| format!("{}: 32 bytes expected", path.display()))?;
+                let bytes = bytes.try_into().ok().with_context(|| {
+                    format!("understand {}: it has 32 bytes where it is whole", path.display())
+                })?;
                 Ok(Self(bytes))
             }
             Err(missing) if missing.kind() == std::io::ErrorKind::NotFound && !is_first_start => {
                 bail!(
-                    "{} is gone, and clusters that run depend on it; bring it back from a backup",
+                    "find {}: clusters that run depend on it (hint: bring it back from a backup)",
                     path.display()
                 )
             }

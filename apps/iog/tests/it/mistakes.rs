@@ -40,6 +40,10 @@ fn a_proof_out_of_bounds_is_told_in_the_words_of_its_flags() {
     check(&["--puzzle-bits", "60"], "--puzzle-bits 60");
     check(&["--memory-mib", "2000000"], "--memory-mib 2000000: it must be at most 1048576");
     check(&["--memory-mib", "18446744073709551615"], "at most 1048576");
+    let most = ["proof", "prove", "--device", "cpu", "--n", "256", "--memory-mib", "1048576"];
+    let said = iog(&home, &[], &most);
+    assert_eq!((said.code, said.err.contains("are free")), (10, true), "{}", said.err);
+    assert!(!home.0.join("proof.iogproof").exists());
 }
 
 #[test]

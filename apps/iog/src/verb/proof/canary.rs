@@ -38,6 +38,8 @@ what was rented, or if something does not hold.";
 
 /// How often it is looked whether the answers are there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After so many looks it is said what may be the matter.
+const SLOW_LOOKS: u32 = 30;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -77,7 +79,7 @@ impl Args {
             return Ok(());
         }
         screen.note("asked; the machines prove …");
-        let over = self.wait(&client, id, &asked)?;
+        let over = self.wait(&client, id, &asked, screen)?;
         let wrong = self.recheck(&client, &over, nonce)?;
         session.show(&over, |over| table(over, screen))?;
         wrong.map_or(Ok(()), Err)?;
@@ -101,8 +103,17 @@ impl Args {
         client: &Client,
         id: RentalId,
         asked: &CanaryView,
+        screen: Screen,
     ) -> Result<CanaryView, Failure> {
+        let mut looks = 0_u32;
         loop {
+            looks = looks.saturating_add(1);
+            if looks == SLOW_LOOKS {
+                screen.note(&format!(
+                    "no answer yet: a machine may be offline, or its cards busy. The check ends by itself; Ctrl-C \
+                     loses nothing, and `iog proof canary {id} --last` shows what came of it."
+                ));
+            }
             let told: CanariesView = client.get(&format!("/v1/rentals/{id}/canaries"))?;
             let Some(last) = told.last.filter(|last| last.nonce == asked.nonce) else {
                 let hint = "ask again; what came of it before is shown by --last";

@@ -9,7 +9,7 @@ use ed25519_dalek::SigningKey;
 use proofs::limits::BLOCKS_MAX;
 use proofs::message::Challenge;
 use proofs::session::{Channel, Prover, Reply, Sigma, Verifier};
-use proofs::{BadTask, Device, Matmul, Memory, Puzzle, Task, Verdict};
+use proofs::{BadTask, Device, Matmul, Memory, Outcome, Puzzle, Task, Verdict};
 use prover::Choice;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -86,6 +86,10 @@ impl Args {
             Failure::refused(format!("{choice} cannot prove: {fault}"), hint)
         })?;
         let name = device.name();
+        device.prepare(&tasks).map_err(|fault| {
+            let hint = "ask for less with --n and --memory-mib, or take another with --device";
+            Failure::refused(format!("{choice} cannot do that: {fault}"), hint)
+        })?;
         screen.note(&format!("proving on {name} ({choice}) …"));
         let (verdict, bytes, checked) = play(&tasks, device.as_mut())?;
         out.write(&bytes)?;
@@ -99,7 +103,8 @@ impl Args {
                 transcript: &self.out,
                 bytes: bytes.len(),
             };
-            return screen.json(&made);
+            screen.json(&made)?;
+            return came_to(&verdict);
         }
         let mut text = figures.text(screen);
         text.push_str(&format!(
@@ -109,7 +114,8 @@ impl Args {
             self.out.display()
         ));
         text.push_str(&format!("To check it again:\n  iog proof verify {}\n", self.out.display()));
-        screen.data(&text)
+        screen.data(&text)?;
+        came_to(&verdict)
     }
 
     fn tasks(&self) -> Result<Vec<Task>, Failure> {
@@ -167,6 +173,18 @@ impl Args {
                 BLOCKS_MAX / BLOCKS_PER_MIB
             ),
             _ => bad.to_string(),
+        }
+    }
+}
+
+/// A failure if the prover could not answer: then nothing was proved.
+fn came_to(verdict: &Verdict) -> Result<(), Failure> {
+    match verdict.outcome() {
+        Outcome::Pass | Outcome::Slow | Outcome::Fail => Ok(()),
+        Outcome::Inconclusive => {
+            let hint =
+                "look at the device's own log; `iog proof devices` shows what else can prove";
+            Err(Failure::ended("nothing was proved: the device gave up", hint))
         }
     }
 }

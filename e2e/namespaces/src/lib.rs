@@ -27,8 +27,8 @@
 //! - It knows none of our packages: whoever tests with it builds it alone.
 //!
 //! # Absent
-//! Broadcast and multicast: every link has two ends. NAT64. Reordering: a link delays, and keeps the order. Hairpins:
-//! two behind one router reach each other by their own addresses, not by the router's.
+//! Broadcast and multicast: every link has two ends. NAT64. Hairpins: two behind one router reach each other by their
+//! own addresses, not by the router's.
 
 mod capture;
 mod chance;

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -64,8 +64,9 @@ impl Drop for Reflector {
 fn reflect(socket: &UdpSocket, over: &AtomicBool) {
     let mut buffer = [0; BUFFER_BYTES];
     while !over.load(Ordering::Acquire) {
-        if let Ok((1.., from)) = socket.recv_from(&mut buffer) {
-            let _ = socket.send_to(from.to_string().as_bytes(), from);
+        if let Ok((length @ 1.., from)) = socket.recv_from(&mut buffer) {
+            let question = String::from_utf8_lossy(&buffer[..length]);
+            let _ = socket.send_to(format!("{question} {from}").as_bytes(), from);
         }
     }
 }
@@ -94,23 +95,7 @@ pub fn bind_like(place: &Place<'_>, like: SocketAddr) -> anyhow::Result<UdpSocke
 
 /// Which address a reflector sees; `None`: no answer.
 pub fn seen_as(socket: &UdpSocket, reflector: SocketAddr) -> Option<SocketAddr> {
-    let mut buffer = [0; BUFFER_BYTES];
-    for _ in 0..ASKED_MAX {
-        // What is unreachable refuses at once, and may be reachable later.
-        let _ = socket.send_to(b"?", reflector);
-        let end = Instant::now() + ASK_EVERY;
-        while Instant::now() < end {
-            match socket.recv_from(&mut buffer) {
-                Ok((length, from)) if from == reflector => {
-                    return std::str::from_utf8(&buffer[..length]).ok()?.parse().ok();
-                }
-                Ok(_) => {}
-                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => std::thread::sleep(PUNCH_EVERY),
-            }
-        }
-    }
-    None
+    (0..ASKED_MAX).find_map(|_| ask(socket, reflector)).map(|(seen, _)| seen)
 }
 
 /// How long a question and its answer take, as often as asked; `None`: one of them was not answered in time.
@@ -119,16 +104,29 @@ pub fn round_trips(
     reflector: SocketAddr,
     count: usize,
 ) -> Option<Vec<Duration>> {
-    (0..count).map(|_| round_trip(socket, reflector)).collect()
+    let trip = || (0..ASKED_MAX).find_map(|_| ask(socket, reflector)).map(|(_, took)| took);
+    (0..count).map(|_| trip()).collect()
 }
 
-fn round_trip(socket: &UdpSocket, reflector: SocketAddr) -> Option<Duration> {
-    for _ in 0..ASKED_MAX {
-        let asked = Instant::now();
-        socket.send_to(b"?", reflector).ok()?;
-        let mut buffer = [0; BUFFER_BYTES];
-        if socket.recv_from(&mut buffer).is_ok_and(|(_, from)| from == reflector) {
-            return Some(asked.elapsed());
+/// Asks once. Each question is unlike all others, so that a late answer to an earlier one is none to this.
+fn ask(socket: &UdpSocket, reflector: SocketAddr) -> Option<(SocketAddr, Duration)> {
+    static QUESTIONS: AtomicU64 = AtomicU64::new(0);
+    let question = QUESTIONS.fetch_add(1, Ordering::Relaxed).to_string();
+    let asked = Instant::now();
+    // What is unreachable refuses at once, and may be reachable later.
+    let _ = socket.send_to(question.as_bytes(), reflector);
+    let mut buffer = [0; BUFFER_BYTES];
+    while asked.elapsed() < ASK_EVERY {
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) if from == reflector => {
+                let answer = std::str::from_utf8(&buffer[..length]).ok()?;
+                if let Some((_, seen)) = answer.split_once(' ').filter(|(to, _)| *to == question) {
+                    return Some((seen.parse().ok()?, asked.elapsed()));
+                }
+            }
+            Ok(_) => {}
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return None,
+            Err(_) => std::thread::sleep(PUNCH_EVERY),
         }
     }
     None

@@ -1,5 +1,7 @@
 //! Weather between two interfaces of this namespace: `weather IF IF [delay_ms=20] [jitter_ms=5] [loss_bp=100]
-//! [rate_kbit=50000] [queue_bytes=250000] [seed=7]`. Lines on standard input change it; its end ends it.
+//! [late_bp=100] [twice_bp=100] [rate_kbit=50000] [queue_bytes=250000] [seed=7]`.
+//!
+//! Lines of such settings on standard input change it; the end of the input ends it.
 #![expect(clippy::print_stdout, reason = "counts are for whoever runs it")]
 #![expect(clippy::print_stderr, reason = "mistakes are for whoever runs it")]
 
@@ -49,6 +51,10 @@ fn set(weather: &mut Weather, seed: &mut u64, word: &str) -> anyhow::Result<()> 
         "delay_ms" => weather.delay = Duration::from_millis(number),
         "jitter_ms" => weather.jitter = Duration::from_millis(number),
         "loss_bp" => weather.loss_bp = u16::try_from(number).context("loss is at most 10000")?,
+        "late_bp" => weather.late_bp = u16::try_from(number).context("at most 10000 are late")?,
+        "twice_bp" => {
+            weather.twice_bp = u16::try_from(number).context("at most 10000 come twice")?
+        }
         "rate_kbit" => weather.rate_kbit = Some(number),
         "queue_bytes" => weather.queue_bytes = u32::try_from(number).context("a queue of 4 GiB")?,
         "seed" => *seed = number,

@@ -15,10 +15,14 @@ pub(crate) use socket::packet_socket;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weather {
     pub delay: Duration,
-    /// A packet is delayed by up to so much more or less; never so that it overtakes.
+    /// A packet is delayed by up to so much more or less; never so that it overtakes another.
     pub jitter: Duration,
     /// Of 10,000 packets so many are lost.
     pub loss_bp: u16,
+    /// Of 10,000 packets so many are held up by [`Weather::LATE_BY`] more than their due, and overtaken meanwhile.
+    pub late_bp: u16,
+    /// Of 10,000 packets so many arrive twice.
+    pub twice_bp: u16,
     /// At most so many thousands of bits a second, Ethernet headers included; `None`: as fast as we can.
     pub rate_kbit: Option<u64>,
     /// How much waits for its turn where the rate is limited; what comes when it is full is lost.
@@ -31,10 +35,14 @@ impl Weather {
         delay: Duration::ZERO,
         jitter: Duration::ZERO,
         loss_bp: 0,
+        late_bp: 0,
+        twice_bp: 0,
         rate_kbit: None,
         // Forty milliseconds of 50 Mbit/s: what routers at home are built with.
         queue_bytes: 250_000,
     };
+    /// Long enough that dozens overtake in a busy stream.
+    pub const LATE_BY: Duration = Duration::from_millis(5);
     /// Nothing arrives, though the link is up.
     pub const DEAD: Weather = Weather { loss_bp: 10_000, ..Weather::CLEAR };
 
@@ -51,6 +59,16 @@ impl Weather {
     #[must_use]
     pub const fn loss_bp(self, loss_bp: u16) -> Self {
         Weather { loss_bp, ..self }
+    }
+
+    #[must_use]
+    pub const fn late_bp(self, late_bp: u16) -> Self {
+        Weather { late_bp, ..self }
+    }
+
+    #[must_use]
+    pub const fn twice_bp(self, twice_bp: u16) -> Self {
+        Weather { twice_bp, ..self }
     }
 
     #[must_use]

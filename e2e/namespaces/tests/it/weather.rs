@@ -1,6 +1,7 @@
 //! Weather on links: delay, jitter, loss, and rate as asked for.
 //!
-//! Lower bounds are exact: nothing arrives before its time. Upper ones leave room for a machine that does other things.
+//! Lower bounds are exact: nothing arrives before its time. Upper ones are met once it has been tried often enough, for
+//! a machine may do other things as well.
 
 use std::time::{Duration, Instant};
 
@@ -12,15 +13,23 @@ use crate::{asked, carries_tcp, eventually, there_and_back};
 #[test]
 fn a_delay_shows_twice_in_a_round_trip() {
     let Some(rig) = rig(Weather::CLEAR.delay_ms(20)) else { return };
-    let (socket, reflector, _) = asked(&rig, "a", "b");
-    let trips = probe::round_trips(&socket, reflector.address(), 10).unwrap();
-    check_between(*trips.iter().min().unwrap(), 40, 60);
+    check_trips(&rig, 40, 50);
     rig.link("a").weather_down(Weather::CLEAR);
-    let trips = probe::round_trips(&socket, reflector.address(), 10).unwrap();
-    check_between(*trips.iter().min().unwrap(), 20, 40);
+    check_trips(&rig, 20, 30);
     rig.link("a").weather(Weather::CLEAR);
-    let trips = probe::round_trips(&socket, reflector.address(), 10).unwrap();
-    check_between(*trips.iter().min().unwrap(), 0, 20);
+    check_trips(&rig, 0, 10);
+}
+
+/// No trip is shorter, and one is soon no longer.
+fn check_trips(rig: &Rig, least_ms: u64, most_ms: u64) {
+    let (least, most) = (Duration::from_millis(least_ms), Duration::from_millis(most_ms));
+    let (socket, reflector, _) = asked(rig, "a", "b");
+    eventually(|| {
+        let trips = probe::round_trips(&socket, reflector.address(), 10).unwrap();
+        let shortest = *trips.iter().min().unwrap();
+        assert!(shortest >= least, "{shortest:?} is less than {least:?}");
+        shortest < most
+    });
 }
 
 #[test]
@@ -29,13 +38,8 @@ fn jitter_spreads_round_trips() {
     let (socket, reflector, _) = asked(&rig, "a", "b");
     let trips = probe::round_trips(&socket, reflector.address(), 40).unwrap();
     let (shortest, longest) = (*trips.iter().min().unwrap(), *trips.iter().max().unwrap());
-    check_between(shortest, 4, 20);
+    assert!(shortest >= Duration::from_millis(4), "{shortest:?}");
     assert!(longest - shortest > Duration::from_millis(8), "from {shortest:?} to {longest:?}");
-}
-
-fn check_between(took: Duration, least_ms: u64, most_ms: u64) {
-    let (least, most) = (Duration::from_millis(least_ms), Duration::from_millis(most_ms));
-    assert!((least..most).contains(&took), "{took:?} is not within {least:?} and {most:?}");
 }
 
 #[test]
@@ -62,7 +66,6 @@ fn a_rate_bounds_what_tcp_carries() {
     assert!(carries_tcp(&a, &b, b.v4().into(), 0));
     // 3 MiB one way are 630 ms at 40 Mbit/s; the way back goes at the same time.
     assert!(begun.elapsed() > Duration::from_millis(600), "{:?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -37,8 +37,10 @@ pub(crate) enum NotTaken {
     /// It is of another machine, or another key signed it.
     #[error("the record is another machine's")]
     Foreign,
-    /// It is of a node that the machine does not have.
-    #[error("the record is of a rental that this machine has no such node of")]
+    /// It is of a node that the machine does not have, or of a trial that is forgotten.
+    #[error(
+        "the record is of a rental that this machine had no such node of, or of a trial too long ago"
+    )]
     NotItsRental,
     /// It is of a time that has not come.
     #[error("the record ends {ahead_secs} s in the future: the machine's clock is ahead")]
@@ -197,6 +199,7 @@ fn known(state: &Control, worker: WorkerId, span: Span) -> Option<Known> {
     let market::Ceilings { cpu_max_pct, gpu_max_pct } = registry.ceilings(&found);
     let is_its = match span {
         Span::Idle => Some(true),
+        Span::Rental(of) if state.was_tried_in(worker, of.rental) => Some(true),
         Span::Rental(of) => state.rental(of.rental).map(|rental| {
             let node = usize::try_from(of.node).ok().and_then(|index| rental.nodes.get(index));
             node.is_some_and(|node| node.seat.worker == worker)

@@ -79,6 +79,8 @@ pub struct Locked {
     pub hour_up: Option<u8>,
     /// Minutes of the node that the renter gets back beside those that were never counted.
     pub refunded_minutes: u32,
+    /// Minutes that the renter would have got back, had it come in time.
+    pub too_late_minutes: u32,
     /// The slash that it opened.
     pub slash: Option<SlashId>,
     /// Full subtrees of the log's tree that it completes.

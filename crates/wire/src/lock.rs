@@ -78,6 +78,9 @@ pub struct LockView {
     pub refund_minutes: u8,
     /// Of these, those that were not left out while it ran.
     pub struck_minutes: u32,
+    /// Minutes that the renter would have got back, had the record come within two days of the rental's end.
+    #[serde(default)]
+    pub too_late_minutes: u32,
     /// Who should not have been there, in words; empty if nobody was.
     pub strangers: String,
     /// The slash it opened.

@@ -37,6 +37,8 @@ pub(super) enum Mark {
 pub(super) struct Proven {
     /// By when they were asked for: rounds that came to something, with the worst of their cards.
     rounds: BTreeMap<Timestamp, Mark>,
+    /// By the hour they count against, and when they were asked for: bad ones of hours that had been closed.
+    late: BTreeMap<(Hour, Timestamp), Mark>,
     /// Of the newest round: which cards have passed.
     cards: Option<(Timestamp, BTreeSet<[u8; 32]>)>,
     /// Wrong answers that nothing good has followed.
@@ -57,6 +59,7 @@ impl Proven {
     /// The operator's word for an hour stands alone.
     pub(super) fn vouch(&mut self, at: Timestamp, passed: bool) {
         self.rounds.retain(|round, _| Hour::of(*round) != Hour::of(at));
+        self.late.retain(|(hour, _), _| *hour != Hour::of(at));
         self.mark(at, if passed { Mark::Good } else { Mark::Wrong });
         if passed {
             self.wrong.clear();
@@ -67,15 +70,31 @@ impl Proven {
     fn mark(&mut self, at: Timestamp, mark: Mark) {
         let known = self.rounds.entry(at).or_insert(mark);
         *known = mark.max(*known);
-        let hours: BTreeSet<Hour> = self.rounds.keys().map(|at| Hour::of(*at)).collect();
+        self.forget_old_hours();
+    }
+
+    /// What was bad and told of too late for its own hour counts against the one that is open.
+    fn mark_late(&mut self, at: Timestamp, mark: Mark, open: Option<Hour>) {
+        let Some(open) = open.filter(|open| Hour::of(at) < *open) else { return };
+        let known = self.late.entry((open, at)).or_insert(mark);
+        *known = mark.max(*known);
+        self.forget_old_hours();
+    }
+
+    fn forget_old_hours(&mut self) {
+        let of_rounds = self.rounds.keys().map(|at| Hour::of(*at));
+        let hours: BTreeSet<Hour> =
+            of_rounds.chain(self.late.keys().map(|(hour, _)| *hour)).collect();
         if let Some(oldest) = hours.iter().rev().nth(HOURS - 1) {
             self.rounds.retain(|at, _| Hour::of(*at) >= *oldest);
+            self.late.retain(|(hour, _), _| *hour >= *oldest);
         }
     }
 
     /// It is other hardware than it was.
     pub(super) fn forget_rounds(&mut self) {
         (self.rounds, self.cards) = (BTreeMap::new(), None);
+        self.late.clear();
     }
 
     pub(super) fn forgive(&mut self) {
@@ -110,7 +129,12 @@ impl Proven {
     }
 
     /// Takes in a session that was not a renter's; whether it was good or bad.
-    pub(super) fn take(&mut self, proof: &SealedRecord, excused: bool) -> Option<bool> {
+    pub(super) fn take(
+        &mut self,
+        proof: &SealedRecord,
+        excused: bool,
+        open: Option<Hour>,
+    ) -> Option<bool> {
         let at = proof.at;
         let reasons: Vec<Reason> = proof.entry.tasks.iter().map(|task| task.reason).collect();
         let mark = Self::came_to(&reasons);
@@ -120,9 +144,13 @@ impl Proven {
                 self.passed = self.passed.max(Some(at));
                 self.wrong.retain(|wrong| *wrong >= at);
             }
-            Some(Mark::Slow) => self.mark(at, Mark::Slow),
+            Some(Mark::Slow) => {
+                self.mark(at, Mark::Slow);
+                self.mark_late(at, Mark::Slow, open);
+            }
             Some(Mark::Wrong) => {
                 self.mark(at, Mark::Wrong);
+                self.mark_late(at, Mark::Wrong, open);
                 if !excused && self.passed.is_none_or(|passed| passed < at) {
                     self.wrong.insert(at);
                 }
@@ -175,7 +203,9 @@ impl Proven {
     fn as_begins(&self, hour: Hour) -> Option<Mark> {
         let of = |wanted: Hour| {
             let mut all = self.rounds.iter().rev();
-            all.find(|(at, _)| Hour::of(**at) == wanted).map(|(_, mark)| *mark)
+            let own = all.find(|(at, _)| Hour::of(**at) == wanted).map(|(_, mark)| *mark);
+            let mut late = self.late.iter().rev().filter(|((hour, _), _)| *hour == wanted);
+            own.or_else(|| late.next().map(|(_, mark)| *mark))
         };
         of(hour).or_else(|| of(Hour::from_number(hour.number().checked_sub(1)?)))
     }
@@ -183,7 +213,8 @@ impl Proven {
     /// What all of an hour came to.
     fn in_hour(&self, hour: Hour) -> Option<Mark> {
         let of = self.rounds.iter().filter(|(at, _)| Hour::of(**at) == hour);
-        of.map(|(_, mark)| *mark).max()
+        let late = self.late.iter().filter(|((of, _), _)| *of == hour);
+        of.map(|(_, mark)| *mark).chain(late.map(|(_, mark)| *mark)).max()
     }
 
     /// Whether it has proved itself by this mark, and whether that can be excused.
@@ -208,9 +239,10 @@ impl Belief {
     ) -> Step {
         let excused = self.is_excused(control, worker, proof.at);
         let rounds = usize::from(control.parameters().proofs.relist_rounds);
+        let open = self.blocks.open();
         let proven = self.verdicts.of.entry(worker).or_default();
         let (charged, passed) = (proven.charged, proven.passed);
-        let good = proven.take(proof, excused);
+        let good = proven.take(proof, excused, open);
         let passed = proven.passed.max(passed);
         proven.look(proof, rounds);
         self.tale.proved += u64::from(good == Some(true));

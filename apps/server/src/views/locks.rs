@@ -33,6 +33,9 @@ pub(crate) struct LockRow {
     pub(crate) lock: LockRecord,
     pub(crate) follows: Follows,
     pub(crate) struck: u32,
+    /// Rows from before it was counted have none.
+    #[serde(default)]
+    pub(crate) too_late: u32,
     pub(crate) slash: Option<SlashId>,
 }
 
@@ -48,9 +51,15 @@ struct HourRow {
 
 impl LockRow {
     fn of(locked: &Locked) -> Self {
-        let Locked { index, worker, lock, follows, refunded_minutes, slash, .. } = locked;
-        let (lock, struck) = (lock.clone(), *refunded_minutes);
-        Self { index: *index, worker: *worker, lock, follows: *follows, struck, slash: *slash }
+        Self {
+            index: locked.index,
+            worker: locked.worker,
+            lock: locked.lock.clone(),
+            follows: locked.follows,
+            struck: locked.refunded_minutes,
+            too_late: locked.too_late_minutes,
+            slash: locked.slash,
+        }
     }
 
     /// What the log says of it.
@@ -141,6 +150,7 @@ pub(crate) fn lock_view(row: &LockRow) -> LockView {
         broken,
         refund_minutes: summary.refunded().count(),
         struck_minutes: row.struck,
+        too_late_minutes: row.too_late,
         strangers: strangers.clone(),
         slash: row.slash,
         index: row.index,

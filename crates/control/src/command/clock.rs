@@ -37,7 +37,7 @@ impl Control {
         self.look_at_worked(id, now);
         let Some(rental) = self.rentals.get(&id) else { return };
         match rental.stage {
-            Stage::Ended { at, .. } if now >= at.after(ENDED_KEPT_FOR) => self.forget(id),
+            Stage::Ended { at, .. } if now >= at.after(ENDED_KEPT_FOR) => self.forget(id, now),
             Stage::Ended { .. } => self.schedule(id),
             Stage::Quoted { until }
             | Stage::AwaitingPayment { until }
@@ -76,7 +76,7 @@ impl Control {
         }
     }
 
-    fn forget(&mut self, id: RentalId) {
+    fn forget(&mut self, id: RentalId, now: Timestamp) {
         let Some(rental) = self.rentals.remove(&id) else { return };
         for job in &rental.jobs {
             self.jobs.remove(job);
@@ -85,5 +85,7 @@ impl Control {
             project.rentals.remove(&id);
         }
         debug_assert!(rental.stage.ending() != Some(Ending::Lapsed) || rental.holds.is_empty());
+        self.refundable.keep(rental);
+        self.refundable.forget_before(now);
     }
 }

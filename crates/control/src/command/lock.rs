@@ -26,6 +26,15 @@ use crate::state::{Control, Follows, LockHead, Rental, Reply, minute_after, minu
 /// How far the machine's clock may be ahead of the control plane's, in milliseconds: five minutes.
 const AHEAD_MAX_MILLIS: u64 = 300_000;
 
+/// What a record takes from what its node is paid for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Struck {
+    /// Minutes that go back to the renter beside those that its meter left out.
+    refunded_minutes: u32,
+    /// Minutes that would have, had it come in time.
+    too_late_minutes: u32,
+}
+
 impl Control {
     /// A node that is ready says whether it is its renter's alone. From the minute in which it was not, to the one in
     /// which it is again, its clock stands.
@@ -86,12 +95,13 @@ impl Control {
     ) -> Result<Reply, Refusal> {
         only_clock(by)?;
         self.known_worker(id)?;
+        self.refundable.forget_before(now);
         self.makes_sense(id, &lock, now)?;
         let follows = self.join_chain(id, &lock);
         let broken = lock.summary.broken();
         let worker = self.workers.get_mut(&id).ok_or(Refusal::NotFound(Noun::Worker))?;
         let hour = worker.locks.add(lock.hour, lock.summary.touched, broken);
-        let refunded_minutes = self.strike(&lock, now);
+        let Struck { refunded_minutes, too_late_minutes } = self.strike(id, &lock, now);
         let slash = self.slash_for(id, &lock, now);
         let (kept_ms, record) = (lock.kept.millis(), lock.record);
         let number = u64::from(lock.hour.number());
@@ -99,9 +109,18 @@ impl Control {
             LockEntry { worker: id, hour: number, kept_ms, record, hash: *lock.hash.sha256() };
         let (index, nodes) = self.economy.proofs.append_lock(&entry);
         let hour_up = hour.map(|hour| hour.up());
-        let worker = id;
-        let locked =
-            Locked { index, worker, lock, entry, follows, hour_up, refunded_minutes, slash, nodes };
+        let locked = Locked {
+            index,
+            worker: id,
+            lock,
+            entry,
+            follows,
+            hour_up,
+            refunded_minutes,
+            too_late_minutes,
+            slash,
+            nodes,
+        };
         self.effects.push_back(Effect::Locked(Arc::new(locked)));
         self.changed(Subject::Worker(id));
         Ok(Reply::Done)
@@ -119,7 +138,7 @@ impl Control {
         if lock.ended.millis() > now.millis().saturating_add(AHEAD_MAX_MILLIS) {
             return Err(wrong("it is of a time that has not come"));
         }
-        let Some(rental) = lock.rental.and_then(|rental| self.rentals.get(&rental)) else {
+        let Some(rental) = lock.rental.and_then(|rental| self.rental(rental)) else {
             return Ok(());
         };
         let node = node_at(&rental.nodes, lock.node);
@@ -132,9 +151,9 @@ impl Control {
 
     /// Puts a record at the end of its chain. Time in which nobody looked, between two of them, counts for nothing.
     fn join_chain(&mut self, id: WorkerId, lock: &LockRecord) -> Follows {
-        let of_node = lock.rental.and_then(|rental| self.rentals.get_mut(&rental));
-        let node = of_node.and_then(|rental| node_mut(&mut rental.nodes, lock.node));
-        let last = match (&node, lock.rental) {
+        let of_node = lock.rental.and_then(|rental| self.rental(rental));
+        let node = of_node.and_then(|rental| node_at(&rental.nodes, lock.node));
+        let last = match (node, lock.rental) {
             (Some(node), _) => node.lock.head,
             (None, None) => self.workers.get(&id).and_then(|worker| worker.locks.idle),
             // Of a rental that is long over only the tables know.
@@ -142,7 +161,8 @@ impl Control {
         };
         let follows = LockHead::joined(last.as_ref(), lock);
         let head = Some(LockHead::of(lock)).filter(|_| follows != Follows::Other).or(last);
-        if let Some(node) = node {
+        let of_node = lock.rental.and_then(|rental| self.rental_to_refund(rental));
+        if let Some(node) = of_node.and_then(|rental| node_mut(&mut rental.nodes, lock.node)) {
             node.lock.head = head;
         }
         let silence = u64::from(self.parameters().time_lock.silence_max_secs) * 1_000;
@@ -158,14 +178,23 @@ impl Control {
         follows
     }
 
-    /// Takes the minutes that a record breaks from what its node is paid for. Returns how many go back to the renter
-    /// beside those that its meter left out.
-    fn strike(&mut self, lock: &LockRecord, now: Timestamp) -> u32 {
+    /// Takes the minutes that a record breaks from what its node is paid for.
+    fn strike(&mut self, worker: WorkerId, lock: &LockRecord, now: Timestamp) -> Struck {
         let minutes = lock.summary.refunded();
-        let Some(id) = lock.rental.filter(|_| minutes != Minutes::NONE) else { return 0 };
-        let Some(rental) = self.rentals.get_mut(&id) else { return 0 };
+        let Some(id) = lock.rental.filter(|_| minutes != Minutes::NONE) else {
+            return Struck::default();
+        };
+        let too_late = Struck { refunded_minutes: 0, too_late_minutes: minutes.count().into() };
+        // Nobody pays for a trial.
+        let is_trial = self.was_tried_in(worker, id);
+        let Some(rental) = self.rental_to_refund(id) else {
+            return if is_trial { Struck::default() } else { too_late };
+        };
         let is_settled = rental.settled.is_some();
-        let Some(node) = node_mut(&mut rental.nodes, lock.node) else { return 0 };
+        let Some(node) = node_mut(&mut rental.nodes, lock.node) else { return Struck::default() };
+        if node.lock.has_forgotten(lock.hour) {
+            return too_late;
+        }
         let more = if is_settled {
             let more = node.lock.strike_late(lock.hour, minutes);
             self.refund(id, lock.node, more);
@@ -177,7 +206,7 @@ impl Control {
             node.lock.struck().saturating_sub(before)
         };
         self.changed(Subject::Rental(id));
-        more
+        Struck { refunded_minutes: more, too_late_minutes: 0 }
     }
 
     /// What was struck and had been paid out for certain is refunded once the rental is settled.
@@ -196,12 +225,12 @@ impl Control {
         if minutes == 0 {
             return;
         }
-        let Some(rental) = self.rentals.get(&id) else { return };
+        let Some(rental) = self.rental(id) else { return };
         let Some(supplier) = node_at(&rental.nodes, index).map(|node| node.supplier) else {
             return;
         };
         let (project, before) = (rental.project, rental.after_refunds());
-        let Some(rental) = self.rentals.get_mut(&id) else { return };
+        let Some(rental) = self.rental_to_refund(id) else { return };
         if let Some(node) = node_mut(&mut rental.nodes, index) {
             node.lock.refunded = node.lock.refunded.saturating_add(minutes);
         }
@@ -213,7 +242,7 @@ impl Control {
         let parts =
             [(Holder::Account(supplier), from_supplier), (Holder::Fees, whole - from_supplier)];
         let moved = self.take_back(id, project, asset, parts);
-        if let Some(rental) = self.rentals.get_mut(&id) {
+        if let Some(rental) = self.rental_to_refund(id) {
             rental.refunded = rental.refunded.saturating_add(moved);
             rental.refund_short = rental.refund_short.saturating_add(whole.saturating_sub(moved));
         }
@@ -244,6 +273,10 @@ impl Control {
     /// Charges the machine with what its record shows, unless that was done lately, slashing is stopped, or nothing
     /// answers for it.
     fn slash_for(&mut self, id: WorkerId, lock: &LockRecord, now: Timestamp) -> Option<SlashId> {
+        // In a trial there is no renter whom it would harm.
+        if lock.rental.is_some_and(|rental| self.was_tried_in(id, rental)) {
+            return None;
+        }
         let rules = self.parameters().time_lock.clone();
         let (offence, why) = match lock.summary.decide(&rules).hint? {
             Hint::ForeignProcess => (Offence::ForeignProcess, "on a rented card"),

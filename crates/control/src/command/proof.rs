@@ -3,6 +3,8 @@
 //! # Invariants
 //! - Only a wrong answer is charged: neither slowness nor silence, and not what a renter's check came to, for whoever
 //!   is in the container could answer wrongly on purpose.
+//! - What is told after the block of its hour was closed reopens nothing: what is bad counts against the hour that is
+//!   open, and what is wrong is charged as if it had been told in time.
 //! - A wrong answer is charged once an hour at most, and not again before the machine has passed: it is shut out until
 //!   then, and what is broken would else lose all that is at stake within hours.
 
@@ -66,8 +68,13 @@ impl Control {
         let Some(worker) = self.workers.get(&id) else { return };
         let is_exempt = exempt(worker, self.parameters(), *at).has(Rule::ProofOfWork);
         let wrong = wrong_answer(entry).filter(|_| !is_exempt);
+        let open = self.economy.blocks.open;
         if let Some(worker) = self.workers.get_mut(&id) {
-            worker.checks.proved(*at, *cards, tasks, entry);
+            let came_to = worker.checks.proved(*at, *cards, tasks, entry);
+            let bad = came_to.filter(|outcome| *outcome != WorkOutcome::Good);
+            if let (Some(outcome), Some(open)) = (bad, open.filter(|open| Hour::of(*at) < *open)) {
+                worker.checks.work.note_late(WorkProof { at: *at, outcome }, open);
+            }
             let tasks = entry.tasks.clone();
             worker.checks.last = Some(Proved { session: entry.session, at: *at, tasks });
             if let Some(reason) = wrong {
@@ -157,8 +164,14 @@ fn summary(entry: &Entry, reason: Reason) -> String {
 
 impl Checks {
     /// Takes in what came of a session. A proof of work is good once every card has passed at one time; one card that
-    /// does not is enough to make it bad. What was inconclusive counts neither way.
-    fn proved(&mut self, at: Timestamp, cards: u32, tasks: &[Task], entry: &Entry) {
+    /// does not is enough to make it bad. What was inconclusive counts neither way. Returns what it came to.
+    fn proved(
+        &mut self,
+        at: Timestamp,
+        cards: u32,
+        tasks: &[Task],
+        entry: &Entry,
+    ) -> Option<WorkOutcome> {
         let outcome = match proofs::worst(&entry.tasks) {
             Outcome::Inconclusive => None,
             Outcome::Slow => Some(WorkOutcome::Slow),
@@ -184,6 +197,7 @@ impl Checks {
             }
             Some(Outcome::Inconclusive) | None => {}
         }
+        outcome
     }
 
     /// A wrong answer makes a machine fail until all of it has passed a challenge that was given later. What is told

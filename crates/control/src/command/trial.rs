@@ -113,6 +113,15 @@ impl Control {
         over.map(|trial| (trial.id, trial.verdict())).collect()
     }
 
+    /// Whether a machine is in this trial, or was in it lately: a machine cannot tell a trial from a rental, and hands
+    /// over records of both.
+    pub fn was_tried_in(&self, worker: WorkerId, trial: RentalId) -> bool {
+        let onboarding = self.workers.get(&worker).map(|worker| &worker.onboarding);
+        onboarding.is_some_and(|it| {
+            it.trial == Some(trial) || it.trials.iter().any(|tried| tried.trial == trial)
+        })
+    }
+
     /// A trial that is not cleared yet.
     pub fn trial(&self, id: RentalId) -> Option<&Trial> {
         self.trials.get(&id)

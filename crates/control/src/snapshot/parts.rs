@@ -32,6 +32,8 @@ pub(super) struct Parts {
     invites: Vec<InvitePart>,
     workers: Vec<(WorkerId, Worker)>,
     rentals: Vec<RentalPart>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refundable: Vec<RentalPart>,
     trials: Vec<Trial>,
     jobs: Vec<Job>,
     book: (Vec<AccountPart>, Vec<HoldPart>, Vec<ToldPart>),
@@ -110,6 +112,7 @@ impl Parts {
             invites: invites.collect(),
             workers: state.workers.iter().map(|(id, worker)| (*id, worker.clone())).collect(),
             rentals: state.rentals.values().map(RentalPart::from).collect(),
+            refundable: state.refundable.all().map(RentalPart::from).collect(),
             trials: state.trials.values().cloned().collect(),
             jobs: state.jobs.values().cloned().collect(),
             book: (
@@ -156,6 +159,7 @@ impl Parts {
             economy: self.economy,
             ..Control::default()
         };
+        self.refundable.into_iter().for_each(|rental| state.refundable.keep(rental.into()));
         state.derive()?;
         state.economy.audit().map_err(NotAState::Economy)?;
         state.economy.audit_purses(&state.book).map_err(NotAState::Economy)?;

@@ -218,6 +218,12 @@ impl NodeLock {
         }
     }
 
+    /// Whether an hour is so long ago that nothing is known of what was paid for in it.
+    pub(crate) fn has_forgotten(&self, hour: Hour) -> bool {
+        let oldest = self.ran.first_key_value().map(|(oldest, _)| *oldest);
+        self.ran.len() >= LOCK_HOURS_KEPT && oldest.is_some_and(|oldest| hour < oldest)
+    }
+
     /// A record says that these minutes are to be given back; whoever pays is not settled with yet.
     pub(crate) fn strike(&mut self, hour: Hour, minutes: Minutes) {
         let struck = self.struck.entry(hour).or_default();

@@ -7,6 +7,7 @@ mod hired;
 mod lock;
 mod nouns;
 mod proving;
+mod refundable;
 mod standing;
 mod told;
 mod uptime;
@@ -36,6 +37,7 @@ pub use nouns::{
 };
 pub use proving::{Charged, FailedProof, Likeness, MeasuredAs};
 pub use standing::{Checks, Listing, Nomination, Priced, Proved, Round};
+pub(crate) use refundable::Refundable;
 pub use told::Told;
 pub(crate) use uptime::MINUTE_MILLIS;
 pub use uptime::Uptime;
@@ -113,6 +115,8 @@ pub struct Control {
     pub(crate) attested: AttestationsStanding,
     pub(crate) inventory: Inventory,
     pub(crate) rentals: BTreeMap<RentalId, Rental>,
+    /// Those that are longer over, as far as something of them may go back.
+    pub(crate) refundable: Refundable,
     /// Trials that are not cleared.
     pub(crate) trials: BTreeMap<RentalId, Trial>,
     /// Machines that are not ready. Follows from them.
@@ -393,9 +397,14 @@ impl Control {
         self.workers.iter().map(|(id, worker)| (*id, worker))
     }
 
-    /// A rental that is not long over.
+    /// A rental that is not long over, or of which a record of time-lock may still take something back.
     pub fn rental(&self, id: RentalId) -> Option<&Rental> {
-        self.rentals.get(&id)
+        self.rentals.get(&id).or_else(|| self.refundable.get(id))
+    }
+
+    /// As [`Control::rental`], to take something back.
+    pub(crate) fn rental_to_refund(&mut self, id: RentalId) -> Option<&mut Rental> {
+        self.rentals.get_mut(&id).or_else(|| self.refundable.get_mut(id))
     }
 
     /// Every rental that is not long over.

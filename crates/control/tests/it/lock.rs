@@ -213,6 +213,52 @@ fn what_was_paid_for_certain_is_refunded_at_the_end() {
 }
 
 #[test]
+fn a_record_takes_back_for_two_days_after_the_end_and_says_how_much_it_came_too_late_for() {
+    let mut town = booked(2);
+    town.minutes(33);
+    town.end("ann", "a").unwrap();
+    town.says("m0", "");
+    let of = hour("2025-06-15T15");
+    let told = |part, from, to| {
+        let mut told = record(of, part, broken(true, Break::Foreign, from, to));
+        told.slash = SlashId::from_bits(u128::from(part) + 80);
+        told
+    };
+    town.minutes(30 * 60);
+    assert!(town.control.rentals().next().is_none(), "it is over for long");
+    seal(&mut town, told(0, 20, 23)).unwrap();
+    assert_eq!((locked(&town).refunded_minutes, locked(&town).too_late_minutes), (3, 0));
+    assert_eq!((town.purse("sue").as_str(), town.purse("ann").as_str()), ("0.500000", "99.500000"));
+    let back = town.control.rental(rental("a")).unwrap();
+    assert_eq!((back.refunded, back.nodes[0].lock.refunded), (50_000, 3));
+    let again = Control::from_snapshot(&town.control.snapshot()).unwrap();
+    assert_eq!(again.rental(rental("a")), Some(back), "a server that starts anew knows it, too");
+    assert!(town.tell("ann", Command::EndRental { rental: rental("a") }).is_err());
+
+    town.minutes(18 * 60 - 1);
+    seal(&mut town, told(1, 20, 24)).unwrap();
+    assert_eq!(locked(&town).refunded_minutes, 1);
+    town.minutes(2);
+    seal(&mut town, told(2, 20, 30)).unwrap();
+    assert_eq!((locked(&town).refunded_minutes, locked(&town).too_late_minutes), (0, 10));
+    assert_eq!(town.control.rental(rental("a")), None);
+    assert_eq!(town.purse("sue"), "0.483333");
+}
+
+#[test]
+fn nothing_is_kept_of_a_rental_that_cost_nothing() {
+    let mut town = booked(2);
+    town.silent("m0");
+    town.minutes(15);
+    assert_eq!(
+        (town.stage("a").as_str(), town.purse("sue").as_str()),
+        ("ended failed", "0.000000")
+    );
+    town.minutes(70);
+    assert_eq!(town.control.rental(rental("a")), None);
+}
+
+#[test]
 fn a_record_that_cannot_be_is_refused_whoever_tells_it() {
     let mut town = booked(1);
     town.minutes(53);

@@ -396,6 +396,52 @@ fn an_hour_begins_and_ends_with_proofs_of_its_own() {
     assert_eq!(hour(&[nothing], &[good]), "missed");
 }
 
+/// What becomes of the hours from 19 o'clock on, if the answer to a challenge of 19:58 comes to this and is told of so
+/// many minutes after that.
+fn told_after(minutes: u32, reason: Reason) -> (Town, Vec<&'static str>) {
+    let mut town = staked();
+    let start = "2025-06-15T18".parse::<Hour>().unwrap().start();
+    let challenged = start.after(units::MINUTE * 118);
+    let good = [4, 64, 130, 190, 250].map(|minute| (minute, Reason::None, None));
+    let mut told = [good.as_slice(), &[(118 + minutes, reason, Some(challenged))]].concat();
+    told.sort_by_key(|(minute, _, _)| *minute);
+    for (number, (minute, reason, at)) in (1..).zip(told) {
+        let until = start.after(units::MINUTE * minute);
+        town.minutes(until.since(town.now).as_secs() / 60);
+        seal_as(&mut town, number, reason, |proof| proof.at = at.unwrap_or(proof.at));
+    }
+    let closed = town.control.economy().blocks.closed.iter().skip(1).take(3);
+    let came_to = closed.map(|closed| match closed.counts {
+        counts if counts.succeeded == 1 => "earned",
+        counts if counts.failed == 1 => "failed",
+        _ => "missed",
+    });
+    let came_to = came_to.collect();
+    (town, came_to)
+}
+
+#[test]
+fn what_is_bad_and_told_late_counts_against_the_hour_that_is_open() {
+    let (in_time, late) = (1, 8);
+    assert_eq!(told_after(late, Reason::None).1, ["earned", "earned", "earned"]);
+    assert_eq!(told_after(late, Reason::Expired).1, ["earned", "earned", "earned"]);
+    assert_eq!(told_after(in_time, Reason::Late).1, ["failed", "missed", "earned"]);
+    assert_eq!(told_after(late, Reason::Late).1, ["earned", "failed", "earned"]);
+}
+
+#[test]
+fn what_is_wrong_and_told_late_is_charged_as_if_it_had_been_told_in_time() {
+    let (town, came_to) = told_after(8, Reason::Walk);
+    assert_eq!(came_to, ["earned", "failed", "missed"], "its stake is locked from then on");
+    let slash = town.control.economy().stakes.slash(SlashId::from_bits(3)).unwrap();
+    assert_eq!(slash.offence, Offence::SpoofedHardware);
+    assert_eq!(
+        slash.offended_at,
+        "2025-06-15T19".parse::<Hour>().unwrap().start().after(units::MINUTE * 58)
+    );
+    assert!(is_open(&town), "it has passed since");
+}
+
 #[test]
 fn who_breaks_off_too_often_is_told_so_and_earns_nothing() {
     let mut town = staked();

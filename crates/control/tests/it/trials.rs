@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use control::{
-    Command, ConnectionRecord, DeviceStatus, ExemptionRecord, JobSaid, NodeSaid, Noun,
-    OnboardingStage, PhaseSaid, Readiness, Refusal, Step, TrialSaid,
+    Command, ConnectionRecord, DeviceStatus, Effect, ExemptionRecord, JobSaid, LockRecord,
+    NodeSaid, Noun, OnboardingStage, PhaseSaid, Readiness, Refusal, Step, TrialSaid,
 };
+use proofs::lock::{Break, Minutes, Summary};
 use rewards::checklist::Exemption;
 use rewards::rule::Rule;
-use units::{InviteId, JobId, Tier, WorkerId};
+use units::{Hour, InviteId, JobId, SlashId, Tier, WorkerId};
 
 use crate::town::{Town, account, bits, digest, invite_of, joining, machine, rental, worker};
 
@@ -570,4 +571,50 @@ fn a_machine_that_serves_keeps_its_connection_though_nobody_measures_it() {
     assert!(connected(&town));
     town.minutes(60);
     assert!(!connected(&town));
+}
+
+#[test]
+fn a_record_of_a_trial_is_logged_and_nobody_is_charged_for_who_was_there() {
+    let mut town = town();
+    for name in ["m0", "m1"] {
+        town.come_in(name, 1).unwrap();
+        measure(&mut town, name, 800, 600);
+    }
+    let of = Hour::of(town.now);
+    passes(&mut town);
+    assert!(town.control.trial(rental("t")).is_none(), "it is cleared");
+    assert!(town.control.was_tried_in(worker("m0"), rental("t")));
+    assert!(!town.control.was_tried_in(worker("m0"), rental("u")));
+    town.now = of.end();
+    let summary = Summary {
+        rental: true,
+        touched: Minutes::ALL,
+        broken: [(Break::Foreign, Minutes::between(0, 9))].into(),
+        strangers: 1,
+    };
+    let lock = LockRecord {
+        record: digest(1),
+        hash: digest(2),
+        rental: Some(rental("t")),
+        node: 0,
+        part: 0,
+        previous: digest(0),
+        hour: of,
+        began: of.start(),
+        ended: of.end(),
+        over: true,
+        cards: 1,
+        summary,
+        strangers: "miner (process 4242) in 9 minutes".to_owned(),
+        kept: of.end(),
+        slash: SlashId::from_bits(7),
+    };
+    town.ok("clock", Command::SealLock { worker: worker("m0"), lock });
+    let Some(Effect::Locked(locked)) =
+        town.effects.iter().rev().find(|it| matches!(it, Effect::Locked(_)))
+    else {
+        panic!("nothing was logged")
+    };
+    let came_to = (locked.refunded_minutes, locked.too_late_minutes, locked.slash);
+    assert_eq!((came_to, locked.hour_up), ((0, 0, None), Some(51)));
 }

@@ -101,6 +101,14 @@ impl Works {
         self.keep(hour, known.map_or_else(|| HourOfWork::of(proof), |it| it.with(proof)));
     }
 
+    /// A proof that was bad, and told of only after the block of its hour was closed, counts against `open`, the hour
+    /// that is closed next: else whoever answers late enough would lose nothing. Whatever is asked in that hour itself
+    /// goes before it as its last.
+    pub fn note_late(&mut self, proof: WorkProof, open: Hour) {
+        let known = self.hours.get(&open).copied();
+        self.keep(open, known.map_or_else(|| HourOfWork::of(proof), |it| it.with(proof)));
+    }
+
     /// Takes the operator's word for an hour: it replaces what was known of it.
     pub fn replace(&mut self, proof: WorkProof) {
         self.keep(Hour::of(proof.at), HourOfWork::of(proof));

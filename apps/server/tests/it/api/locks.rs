@@ -80,7 +80,7 @@ pub(super) fn prepare(town: &Town, machine: &Machine, rental: &str) -> Vec<(&'st
     vec![("record", last)]
 }
 
-fn hand_over(town: &Town, machine: &Machine, record: &[u8]) -> Answer {
+pub(super) fn hand_over(town: &Town, machine: &Machine, record: &[u8]) -> Answer {
     town.send(Ask::post("/v1/io-worker/time-lock").bytes(record).by(machine))
 }
 
@@ -91,7 +91,7 @@ fn now_ms() -> u64 {
 
 /// Records of a machine with this number: of three seconds, in the middle of the hours that are so many ago. A process
 /// is on the card in each.
-fn records(number: u8, worker: &str, span: Span, ago: &[u64]) -> Vec<Vec<u8>> {
+pub(super) fn records(number: u8, worker: &str, span: Span, ago: &[u64]) -> Vec<Vec<u8>> {
     let key = SigningKey::from_bytes(&[number; 32]);
     let sign = |digest: &[u8; 32]| key.sign(digest).to_bytes();
     let worker: WorkerId = worker.parse().unwrap();
@@ -206,7 +206,7 @@ fn records_that_are_not_the_machines_or_not_of_its_time_are_refused() {
     refused(&forged, "another machine's");
     let nowhere = NodeRef { rental: RentalId::from_bits(9), node: 0 };
     let [rental] = records(1, &machine.worker, Span::Rental(nowhere), &[1]).try_into().unwrap();
-    refused(&rental, "no such node");
+    refused(&rental, "had no such node of, or of a trial too long ago");
     let [old] = records(1, &machine.worker, Span::Idle, &[1_200]).try_into().unwrap();
     refused(&old, "too old");
     let too_long = vec![0; 70 << 10];

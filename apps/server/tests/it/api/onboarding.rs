@@ -1,7 +1,10 @@
 //! Machines come in over HTTP: measured, tried, judged, and joined again. They are played by script, without a cluster.
 
+use proofs::lock::{NodeRef, Span};
 use serde_json::{Value, json};
+use units::RentalId;
 
+use super::locks::{hand_over, records};
 use crate::town::{Ask, Machine, Town, a_machine, eventually, join_request};
 
 /// A network in which machines come in: nothing but time is spared them.
@@ -192,6 +195,33 @@ fn what_a_head_says_of_nothing_that_can_be_read_blames_as_beats_do() {
         assert_eq!(passed, json!(false));
         assert!(note.as_str().unwrap().contains("not every node did its part"), "{note}");
     }
+}
+
+#[test]
+fn records_of_a_trial_are_taken_while_it_goes_on_and_after_it_is_forgotten() {
+    let town = strict();
+    let (mut head, mut other) = in_a_trial(&town);
+    let trial: RentalId = head.nodes[0]["rental"].as_str().unwrap().parse().unwrap();
+    let span = Span::Rental(NodeRef { rental: trial, node: 0 });
+    let number = |machine: &Machine| {
+        (1..=2).find(|number| Machine::new(*number, "x").has_key_of(machine)).unwrap()
+    };
+    let all = records(number(&head), &head.worker, span, &[3, 2]);
+    hand_over(&town, &head, &all[0]).expect(200);
+    leave(&town, &mut head, "{}");
+    for machine in [&mut head, &mut other] {
+        cleared(&town, machine);
+    }
+    hand_over(&town, &head, &all[1]).expect(200);
+    let path = format!("/v1/workers/{}/time-lock", head.worker);
+    let kept = town.get(&town.supplier, &path).expect(200).json()["items"].clone();
+    let shown = |place: usize| (&kept[place]["rental"], &kept[place]["too_late_minutes"]);
+    assert_eq!([shown(0), shown(1)], [(&json!(trial), &json!(0)); 2]);
+    assert_eq!(kept[0].get("slash"), None, "there was no renter whom it would harm");
+
+    let never = Span::Rental(NodeRef { rental: RentalId::from_bits(9), node: 0 });
+    let [stranger] = records(number(&head), &head.worker, never, &[1]).try_into().unwrap();
+    hand_over(&town, &head, &stranger).expect_problem(422, "record-refused");
 }
 
 #[test]

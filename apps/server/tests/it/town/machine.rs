@@ -64,6 +64,11 @@ impl Machine {
         Self { key, worker, session, beats: 0, nodes, jobs, revision: None }
     }
 
+    /// Whether another one signs as it does.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
     /// Proves who it is.
     pub(crate) fn open_session(&mut self, client: &Client) {
         let asked = self.session_request(&self.challenge(client));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::ports::Ports;
-use super::range::{Range, merged};
+use super::range::{Range, is_in, merged};
 use super::selector::{Member, Selector};
 use super::source::Policy;
 use super::tables::Allowed;
@@ -127,7 +127,6 @@ impl Compiled {
         protocol: u8,
         port: u16,
     ) -> impl Iterator<Item = Step> {
-        let is_in = |ranges: &[Range], address| ranges.iter().any(|range| range.contains(address));
         self.grants.iter().zip(0..).map(move |(grant, index)| Step {
             grant: index,
             line: grant.line,
@@ -141,9 +140,8 @@ impl Compiled {
     pub fn rules_of(&self, member: &Member) -> Vec<Rule> {
         let each = self.grants.iter().zip(0..).flat_map(|(grant, index)| {
             let mine = |ranges: &[Range]| -> Vec<Range> {
-                let is_in = |address| ranges.iter().any(|range| range.contains(address));
                 let own = member.addresses.iter().copied();
-                merged(own.filter(|address| is_in(*address)).map(Range::one).collect())
+                merged(own.filter(|address| is_in(ranges, *address)).map(Range::one).collect())
             };
             let outward = grant.rule(index, Direction::Out, mine(&grant.src), &grant.dst);
             let local = match grant.via.contains(&member.key) {

@@ -93,6 +93,12 @@ pub(super) fn merged(mut ranges: Vec<Range>) -> Vec<Range> {
     merged
 }
 
+/// Whether an address lies in one of these ranges, which are [`merged`].
+pub(super) fn is_in(ranges: &[Range], address: IpAddr) -> bool {
+    let behind = ranges.partition_point(|range| range.first <= address);
+    behind > 0 && ranges[behind - 1].contains(address)
+}
+
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.first == self.last {

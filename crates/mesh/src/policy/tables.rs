@@ -219,7 +219,8 @@ impl<V: Value> Axis<V> {
     fn new(spans: &[(V, V, usize)], rules: usize) -> Self {
         let words = rules.div_ceil(64);
         let mut turns: BTreeMap<V, Vec<(usize, bool)>> = BTreeMap::from([(V::LEAST, Vec::new())]);
-        for (first, last, rule) in spans {
+        // Whoever wrote a span the wrong way round has named nothing.
+        for (first, last, rule) in spans.iter().filter(|(first, last, _)| first <= last) {
             turns.entry(*first).or_default().push((*rule, true));
             if let Some(after) = last.next() {
                 turns.entry(after).or_default().push((*rule, false));

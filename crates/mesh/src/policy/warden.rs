@@ -3,7 +3,7 @@
 //! # Invariants
 //! - A packet passes if its connection was allowed by the version of the policy that holds now, and not otherwise.
 //! - What answers passes only as long as somebody on this side, or allowed on the other, has begun.
-//! - Every byte that passed is in exactly one report; packets that were stopped are counted, if not each told.
+//! - Every byte that passed is in exactly one report, or counted as unlisted; so is every packet that was stopped.
 //! - Memory is bounded, whatever comes: 64 Ki connections, 4 Ki attempts, and as many reports between two collections.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +41,8 @@ pub struct WardenCounts {
     pub stopped: u64,
     /// Packets that were stopped and are in no report: there were too many different ones.
     pub stopped_unlisted: u64,
+    /// What passed and is in no report: its connection was ended by another thread while it did.
+    pub carried_unlisted: Count,
     /// Reports that were lost: they were not collected in time.
     pub reports_lost: u64,
 }
@@ -51,6 +53,7 @@ struct Part {
     store: Store,
     stopped: Stopped,
     stopped_packets: u64,
+    carried_unlisted: Count,
     reports: Vec<FlowReport>,
     reports_lost: u64,
 }
@@ -65,6 +68,7 @@ impl Warden {
             store: Store::new(seed),
             stopped: Stopped::default(),
             stopped_packets: 0,
+            carried_unlisted: Count::default(),
             reports: Vec::new(),
             reports_lost: 0,
         };
@@ -106,6 +110,7 @@ impl Warden {
             let part = lock(part);
             counts.connections += part.store.count();
             counts.stopped += part.stopped_packets;
+            counts.carried_unlisted.add(part.carried_unlisted.packets, part.carried_unlisted.bytes);
             counts.stopped_unlisted += part.stopped.unlisted.packets;
             counts.reports_lost += part.reports_lost;
         }
@@ -144,11 +149,10 @@ impl Guard for Warden {
     fn on_carried(&self, crossing: &Crossing<'_>, packets: u64, bytes: u64) {
         let (key, _) = Key::of(crossing);
         let mut part = self.part(&key);
-        if let Some(track) = part.store.find(&key) {
-            match crossing.direction {
-                Direction::Out => track.sent.add(packets, bytes),
-                Direction::In => track.received.add(packets, bytes),
-            }
+        match (part.store.find(&key), crossing.direction) {
+            (Some(track), Direction::Out) => track.sent.add(packets, bytes),
+            (Some(track), Direction::In) => track.received.add(packets, bytes),
+            (None, _) => part.carried_unlisted.add(packets, bytes),
         }
     }
 

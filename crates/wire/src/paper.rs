@@ -20,6 +20,7 @@ mod policy;
 mod range;
 mod relay;
 mod seal;
+mod visit;
 
 pub use kind::{Paper, Unsound};
 pub use limits::*;
@@ -31,6 +32,7 @@ pub use policy::{Heading, PolicyPaper, PolicyRule, PortRange};
 pub use range::{AddressRange, NotARange};
 pub use relay::RelayRecord;
 pub use seal::{PaperRefused, SealedPaper};
+pub use visit::{Visit, VisitRefused};
 
 #[cfg(test)]
 mod tests;

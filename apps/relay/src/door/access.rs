@@ -205,9 +205,11 @@ mod tests {
             now: Timestamp,
         ) -> Result<Admitted, Denied> {
             match (token, service.as_str()) {
-                ("t+/=", "s") => {
-                    Ok(Admitted { subject: "acc_1".to_owned(), until: now.after(COOKIE_TIME * 2) })
-                }
+                ("t+/=", "s") => Ok(Admitted {
+                    subject: "acc_1".to_owned(),
+                    owners: vec![],
+                    until: now.after(COOKIE_TIME * 2),
+                }),
                 ("t+/=", _) => Err(Denied::Elsewhere),
                 ("old", _) => Err(Denied::Expired),
                 (_, _) => Err(Denied::NotGood),

@@ -1,5 +1,6 @@
 //! Who may visit what. The doors ask; what tokens and keys mean is known elsewhere.
 
+use russh::keys::ssh_key::Certificate;
 use tunnel::{Proto, ServiceName, Visibility};
 use units::Timestamp;
 
@@ -27,6 +28,8 @@ pub trait Directory: Send + Sync + 'static {
 pub struct Admitted {
     /// Who they proved to be: an account, a key.
     pub subject: String,
+    /// Ids of those whose services they may visit, where the paper names them: accounts and rentals.
+    pub owners: Vec<String>,
     /// Until when this holds.
     pub until: Timestamp,
 }
@@ -62,7 +65,13 @@ pub trait Admission: Send + Sync + 'static {
     /// Whose SSH key this is: `ssh-ed25519 AAAA…`, without a comment. That its bearer has the private key is proven.
     fn by_ssh_key(&self, key: &str, now: Timestamp) -> Option<Admitted>;
 
-    /// Whether who was let in by an SSH key may visit this service. It holds for services that are not public.
+    /// Whom this certificate of OpenSSH names. That its bearer has the private key is proven; who signed the
+    /// certificate, for whom, and until when, is to be checked here.
+    fn by_ssh_certificate(&self, _certificate: &Certificate, _now: Timestamp) -> Option<Admitted> {
+        None
+    }
+
+    /// Whether who was let in by an SSH key or certificate may visit this service. It holds for services that are not public.
     fn may_visit(
         &self,
         who: &Admitted,

@@ -59,8 +59,8 @@ pub(crate) const CHUNK_BYTES: usize = 16 * 1024;
 pub(crate) const HEADERS: usize = 100;
 /// The size line of a chunk of a request's body, with its extensions.
 pub(crate) const CHUNK_LINE_BYTES: usize = 1_024;
-/// The longest token that is looked at.
-pub(crate) const TOKEN_BYTES: usize = 8 * 1024;
+/// The longest token that is looked at: a pass with a hundred rentals, in base 64, fits.
+pub(crate) const TOKEN_BYTES: usize = 20 * 1024;
 /// A visitor who showed a token once is let in by a cookie for this long at most.
 pub(crate) const COOKIE_TIME: Duration = Duration::from_hours(12);
 /// Certificates that a relay makes itself and keeps, for names under a name; past that it forgets all.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
-use russh::keys::ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PrivateKey, PublicKey};
-use russh::server::{
-    Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
+use russh::keys::ssh_key::{
+    Algorithm, Certificate, EcdsaCurve, HashAlg, LineEnding, PrivateKey, PublicKey,
 };
+use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Preferred, SshId, cipher,
     compression, kex, mac,
@@ -164,6 +164,17 @@ impl<O: Opener> Jump<O> {
         self.house.admission.by_ssh_key(&openssh_text(key)?, now())
     }
 
+    fn let_in(&mut self, who: Option<Admitted>) -> Auth {
+        self.who = who;
+        match self.who {
+            Some(_) => {
+                self.known.cancel();
+                Auth::Accept
+            }
+            None => Auth::reject(),
+        }
+    }
+
     /// The service that a visitor named, or why they may not go there.
     fn found(&self, host: &str) -> Result<ServiceName, ChannelOpenFailure> {
         let offered = |name: ServiceName| Some((self.house.directory.offered(&name)?, name));
@@ -237,27 +248,24 @@ impl Drop for CountedChannel {
 impl<O: Opener> Handler for Jump<O> {
     type Error = russh::Error;
 
-    async fn auth_publickey_offered(
-        &mut self,
-        _user: &str,
-        offer: PublicKeyOffer<'_>,
-    ) -> Result<Auth, Self::Error> {
-        Ok(self.admitted(offer.public_key).map_or_else(Auth::reject, |_| Auth::Accept))
-    }
+    // Which keys are offered is not looked at: a certificate is offered as its bare key, and nothing tells it apart.
 
     async fn auth_publickey(
         &mut self,
         _user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        self.who = self.admitted(key.public_key);
-        match self.who {
-            Some(_) => {
-                self.known.cancel();
-                Ok(Auth::Accept)
-            }
-            None => Ok(Auth::reject()),
-        }
+        let who = self.admitted(key.public_key);
+        Ok(self.let_in(who))
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        _user: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, Self::Error> {
+        let who = self.house.admission.by_ssh_certificate(certificate, now());
+        Ok(self.let_in(who))
     }
 
     async fn channel_open_session(

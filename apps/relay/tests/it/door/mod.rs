@@ -2,6 +2,7 @@
 
 mod http;
 mod opening;
+mod papers;
 mod ports;
 mod rig;
 mod ssh;

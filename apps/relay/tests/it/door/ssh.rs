@@ -13,12 +13,12 @@ use super::rig::{DOMAIN, Rig, Said, each, echo, nowhere, run};
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// A visitor's keys and the files of a server, in the rig's folder.
-struct Keys {
+pub(super) struct Keys {
     /// The public half, without its comment.
-    public: String,
+    pub(super) public: String,
 }
 
-async fn make_key(folder: &Path, name: &str, kind: &[&str]) -> Keys {
+pub(super) async fn make_key(folder: &Path, name: &str, kind: &[&str]) -> Keys {
     let path = folder.join(name);
     let all = [&["-q", "-N", "", "-f", path.to_str().unwrap()], kind].concat();
     let said = run("ssh-keygen", &all).await;
@@ -55,12 +55,20 @@ async fn sshd(folder: &Path) -> SocketAddr {
     .await
 }
 
+/// Whether there is OpenSSH, client and server.
+pub(super) fn has_openssh() -> bool {
+    let is_there = Path::new(SSHD).exists();
+    if !is_there {
+        assert!(std::env::var_os("CI").is_none(), "{SSHD} is missing: run ./x setup");
+        say_skipped();
+    }
+    is_there
+}
+
 /// A rig whose visitor `alice` has an account at the server behind `ssh--node7`, and is known to the relay. None where
 /// there is no OpenSSH, which is said; in continuous integration that is a failure.
 async fn with_shell(limits: DoorLimits) -> Option<Rig> {
-    if !Path::new(SSHD).exists() {
-        assert!(std::env::var_os("CI").is_none(), "{SSHD} is missing: run ./x setup");
-        say_skipped();
+    if !has_openssh() {
         return None;
     }
     let rig = Rig::with(limits).await;
@@ -88,7 +96,7 @@ async fn me() -> String {
 }
 
 /// ssh with a configuration of this test alone.
-async fn ssh(rig: &Rig, key: &str, jump_port: u16, arguments: &[&str]) -> Said {
+pub(super) async fn ssh(rig: &Rig, key: &str, jump_port: u16, arguments: &[&str]) -> Said {
     let folder = rig.folder.path().display();
     let config = format!(
         "Host *\n IdentityFile {folder}/{key}\n IdentitiesOnly yes\n IdentityAgent none\n BatchMode yes\n \

@@ -31,6 +31,27 @@ fn main() {
         }
         warden(&tables, members, grants);
     }
+    renewal();
+}
+
+/// How long a new policy takes to be applied to a warden that is full, and to be compiled.
+fn renewal() {
+    let begin = Instant::now();
+    let tables = Arc::new(tables(10_000, 1_900));
+    println!(
+        "policy read, compiled, and made tables for one of 10000 members, {}",
+        begin.elapsed().as_nanos()
+    );
+    let warden = Warden::new([7, 9]);
+    warden.set_tables(&tables);
+    let peer = PublicKey([2; 32]);
+    for n in 0..4_000_000 {
+        warden.lets_pass(&crossing(&question(n % QUESTIONS * 2, 10_000, 1_900, v4), n, &peer));
+    }
+    let begin = Instant::now();
+    warden.set_tables(&tables);
+    let (took, kept) = (begin.elapsed().as_nanos(), warden.counts().connections);
+    println!("new policy for {kept} connections, {took}");
 }
 
 fn warden(tables: &Arc<Tables>, members: u32, grants: u32) {
@@ -50,12 +71,12 @@ fn warden(tables: &Arc<Tables>, members: u32, grants: u32) {
             }
             passes
         });
-        println!("warden, {what}, {flows} connections, {grants} grants, {ns:.1}");
+        println!("warden, {what}, {flows} pairs of addresses, {grants} grants, {ns:.1}");
     }
 }
 
 fn crossing<'p>(question: &Question, number: u32, peer: &'p PublicKey) -> Crossing<'p> {
-    let port = u16::try_from(number % 7 + 1024).expect("a port");
+    let port = u16::try_from(number % 60_000 + 1024).expect("a port");
     let transport = Transport::Tcp { source: port, target: question.port };
     Crossing {
         direction: Direction::Out,

@@ -174,6 +174,22 @@ impl Server {
         Ok(ticks.iter().sum::<f64>() / 100.0)
     }
 
+    /// Processor time its threads have used, in nanoseconds: for spans too short for the kernel's ticks. What a thread
+    /// used that has ended is not in it.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn cpu_nanos(&self) -> anyhow::Result<u64> {
+        let mut nanos = 0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let stat =
+                std::fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            let ran = stat.split(' ').next().and_then(|it| it.parse::<u64>().ok());
+            nanos += ran.unwrap_or_default();
+        }
+        Ok(nanos)
+    }
+
     /// Memory it holds, in bytes.
     ///
     /// # Errors

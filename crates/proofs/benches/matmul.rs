@@ -28,7 +28,8 @@ fn main() {
     }
     println!("one checked round of {ROWS} rows, ms of one core, the least of {RUNS}\n");
     println!(
-        "| n | B written out | B made and summed | rows hashed and checked | a round | {ROUNDS} rounds of a row | plainly | ratio |"
+        "| n | B written out | B made and summed | rows hashed and checked | a round | {ROUNDS} rounds of a row \
+         | plainly | ratio |"
     );
     println!("|---:|---:|---:|---:|---:|---:|---:|---:|");
     sizes.into_iter().filter(|n| n.is_power_of_two() && *n >= 256).for_each(measure);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use units::RentalId;
 use utoipa::ToSchema;
 
+use crate::limits::ROWS_MAX;
 use crate::prf::derive;
 use crate::schedule::{Class, RETRIES_MAX};
 use crate::task::{Matmul, Memory, Task};
@@ -81,8 +82,12 @@ impl CanaryRules {
     fn matmul(&self, asked: Matmul) -> Matmul {
         let rounds = asked.rounds.min(self.rounds);
         let checked = u8::try_from(rounds).map_or(asked.checked, |most| asked.checked.min(most));
+        // As many rows in all, in fewer rounds.
+        let all = u32::from(asked.checked) * u32::from(asked.rows);
+        let each = u16::try_from(all.div_ceil(checked.max(1).into())).unwrap_or(u16::MAX);
+        let rows = each.min(ROWS_MAX.min(1 << asked.log_n.min(15)));
         let limit_ms = self.limit(asked.limit_ms, rounds.into(), asked.rounds.into());
-        Matmul { rounds, checked, limit_ms, ..asked }
+        Matmul { rounds, checked, rows, limit_ms, ..asked }
     }
 
     fn memory(&self, asked: Memory) -> Memory {
@@ -137,6 +142,8 @@ mod tests {
                     (Task::Matmul(asked), Task::Matmul(small)) => {
                         assert_eq!(small.log_n, asked.log_n, "{name}: rates can be compared");
                         assert!(small.rounds <= 8 && small.operations() <= asked.operations());
+                        let rows = |task: &Matmul| u16::from(task.checked) * task.rows;
+                        assert!(rows(small) >= 64 && rows(small) >= rows(asked), "{name}");
                         let per = |task: &Matmul| task.limit_ms / u32::from(task.rounds);
                         assert!(per(small) >= 2 * per(asked), "{name}");
                     }

@@ -39,8 +39,8 @@ pub trait Device {
     /// If the card fails.
     fn solve(&mut self, seed: &[u8; 32], puzzle: &Puzzle) -> Result<Vec<u64>, DeviceFault>;
 
-    /// Multiplies the matrices of a round: the leaves, one for each row of the product, in order. The right one is that of
-    /// all rounds of a task: who keeps it makes it once.
+    /// Multiplies the matrices of a round: the leaves, one for each row of the product, in order. The right one is that
+    /// of all rounds of a task: who keeps it makes it once.
     ///
     /// # Errors
     /// If the card fails.

@@ -27,6 +27,7 @@ pub mod schedule;
 pub mod session;
 pub mod silence;
 mod task;
+pub mod together;
 pub mod transcript;
 pub mod tree;
 mod verdict;

@@ -14,9 +14,9 @@ use crate::verdict::Verdict;
 
 const MAGIC: [u8; 4] = *b"IOGP";
 const VERSION: u8 = 1;
-const SIGNATURE_BYTES: usize = 64;
+pub(crate) const SIGNATURE_BYTES: usize = 64;
 /// Everything before the body.
-const HEAD_BYTES: usize = 72;
+pub(crate) const HEAD_BYTES: usize = 72;
 
 /// The longest message without openings.
 pub const SMALL_BYTES_MAX: usize = HEAD_BYTES + 1 + PUZZLES_MAX as usize * 8 + SIGNATURE_BYTES;

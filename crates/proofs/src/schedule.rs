@@ -417,16 +417,30 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_out_half_of_the_products_is_found_at_once() {
-        for class in ProofRules::default().classes.values() {
+    fn every_product_is_opened_and_64_rows_or_more_in_all() {
+        for (name, class) in ProofRules::default().classes {
             let matmul = class.matmul.expect("all classes multiply");
-            let checked = i32::from(matmul.checked);
-            let passes = match class.kind {
-                DeviceKind::Gpu => 0.01,
-                DeviceKind::Cpu => 0.1,
-            };
-            assert!(0.5_f64.powi(checked) < passes, "{checked} of {} rounds", matmul.rounds);
-            assert!(u16::from(matmul.checked) * matmul.rows >= 64);
+            assert_eq!(u16::from(matmul.checked), matmul.rounds, "{name}");
+            assert!(u16::from(matmul.checked) * matmul.rows >= 64, "{name}");
+        }
+    }
+
+    /// What two cores have for each of two sessions of a hundred thousand cards is 36 ms. Figures of one core with
+    /// AVX-512: 2^26 entries of a matrix made and summed in 9 ms, 2^20 entries of rows hashed and summed in 2, and 2^20
+    /// rounds of mixing of blocks in 29.
+    #[test]
+    fn what_the_rules_ask_of_cards_is_checked_a_hundred_thousand_times_twice_an_hour() {
+        for (name, class) in ProofRules::default().classes {
+            let matmul = class.matmul.expect("all classes multiply");
+            let rows = f64::from(matmul.checked) * f64::from(matmul.rows) * matmul.n() as f64;
+            let entries = (matmul.n() as f64).powi(2);
+            let mixed = class.memory.map_or(0.0, |memory| {
+                f64::from(memory.opened) * f64::from(memory.steps) * f64::from(memory.mix)
+            });
+            let ms = 9.0 * entries / 2_f64.powi(26)
+                + 2.0 * rows / 2_f64.powi(20)
+                + 29.0 * mixed / 2_f64.powi(20);
+            assert!(ms < 30.0, "{name}: {ms} ms");
         }
     }
 

@@ -75,7 +75,7 @@ pub(super) const PRODUCTS: &[Stand] = &[
     bent(
         "leaves out 5 legs in 100",
         Bytes::SkipsLegs(50),
-        Found(6),
+        Found(12),
         "5 % of a second, until it is found",
     ),
 ];

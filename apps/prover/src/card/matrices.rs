@@ -1,5 +1,5 @@
-//! Matrices on a card: B whole, and kept for all rounds of a task; A and the product in bands of rows that are hashed, or
-//! read, and then overwritten.
+//! Matrices on a card: B whole, and kept for all rounds of a task; A and the product in bands of rows that are hashed,
+//! or read, and then overwritten.
 
 use proofs::DeviceFault;
 use proofs::matmul::Seeds;

@@ -12,8 +12,9 @@ use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
 use futures_util::StreamExt;
 use proofs::limits::{OPENINGS_BYTES_MAX, PUZZLE_BITS_MAX};
-use proofs::message::{MESSAGE_BYTES_MAX, SMALL_BYTES_MAX};
+use proofs::message::MESSAGE_BYTES_MAX;
 use proofs::puzzle;
+use proofs::together::TOGETHER_BYTES_MAX;
 use serde::Deserialize;
 use units::{BlobId, RentalId, WorkerId};
 use utoipa_axum::router::OpenApiRouter;
@@ -117,7 +118,7 @@ async fn challenge(
 
 /// Say what came of it
 ///
-/// One message of a session; the answer is the verifier's next one.
+/// One message of a session, or up to 64 roots one after another; the answer is the verifier's next message.
 #[utoipa::path(post, path = "/v1/io-worker/challenge/result", tag = "Results Submission",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"), security(("key" = [])), responses(
         (status = 200, body = Vec<u8>, content_type = "application/octet-stream",
@@ -181,7 +182,7 @@ async fn fits(app: &Shared, way: &mut Way, length: usize) -> Result<(), Refused>
     if length > way.bytes_max {
         return Err(too_long(way.bytes_max));
     }
-    if length > SMALL_BYTES_MAX {
+    if length > TOGETHER_BYTES_MAX {
         app.proofs.make_room(way).await?;
     }
     Ok(())

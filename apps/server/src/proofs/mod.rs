@@ -10,6 +10,7 @@
 mod canaries;
 mod company;
 mod fingerprints;
+mod hearing;
 mod judges;
 mod standing;
 mod table;
@@ -25,15 +26,16 @@ use ed25519_dalek::SigningKey;
 use futures_util::StreamExt;
 use proofs::company::{Found, Kept};
 use proofs::log::Entry;
-use proofs::message::SMALL_BYTES_MAX;
 use proofs::prf::derive;
 use proofs::session::{Rejected, Reply, Verifier};
+use proofs::together::TOGETHER_BYTES_MAX;
 use proofs::{Outcome, Reason, Verdict};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use units::{SlashId, WorkerId};
 
 use self::company::{Company, Hold};
 use self::fingerprints::Fingerprints;
+use self::hearing::hear_all;
 use self::judges::Judges;
 use self::table::{Asker, Desk, Place, Session, State, Table};
 use crate::clock::{fresh_bits, now, random};
@@ -236,7 +238,7 @@ impl Proofs {
     pub(crate) fn way(&self, worker: WorkerId, id: &[u8; 16]) -> Result<Way, NotHeard> {
         let session = self.table(|table| table.session(id));
         let session = session.filter(|it| it.worker == worker).ok_or(NotHeard::Over)?;
-        let bytes_max = session.due_bytes_max.load(Ordering::Relaxed);
+        let bytes_max = session.due_bytes_max.load(Ordering::Relaxed).max(TOGETHER_BYTES_MAX);
         Ok(Way { session, bytes_max, room: None })
     }
 
@@ -254,7 +256,7 @@ impl Proofs {
         Ok(())
     }
 
-    /// Hears a message that has come whole by `at`: the answer, if there is one.
+    /// Hears what has come whole by `at`, a message or roots told together: the answer to the last, if there is one.
     ///
     /// # Errors
     /// When it is not good; nothing has changed then.
@@ -273,7 +275,7 @@ impl Proofs {
             State::Over { .. } => return Err(NotHeard::Over),
         };
         let before = verifier.due_bytes_max();
-        let reply = hear_one(verifier, message, us(at.duration_since(session.begun)))?;
+        let reply = hear_all(verifier, message, us(at.duration_since(session.begun)))?;
         session.is_taken_up.store(true, Ordering::Relaxed);
         room.extend(taken);
         let reply = match reply {
@@ -484,15 +486,6 @@ pub(crate) enum Called {
     Nothing,
     /// The machine has cards and asks for its processor, or the other way round.
     NoSuchCard,
-}
-
-/// A long message is hashed before it is looked at, which takes its time.
-fn hear_one(verifier: &mut Verifier, message: Arc<[u8]>, at_us: u64) -> Result<Reply, Rejected> {
-    if message.len() > SMALL_BYTES_MAX {
-        tokio::task::block_in_place(|| verifier.hear(message, at_us))
-    } else {
-        verifier.hear(message, at_us)
-    }
 }
 
 fn us(span: Duration) -> u64 {

@@ -15,8 +15,6 @@ use crate::verdict::Outcome;
 const LEAST_US: u64 = 20_000;
 /// A time that is not at least so many pings says more of the network than of a card.
 const PINGS_LEAST: u64 = 5;
-/// Roots travel one after another: a round must take at least so many pings, or they are what is measured.
-const PINGS_A_ROUND: u64 = 2;
 
 /// The times of a task that counted, less a ping, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,9 +91,9 @@ impl Measured {
         match task {
             Task::Puzzle(asked) => put(Rate::Puzzle, asked.hashes() as f64, spans.whole, once),
             Task::Matmul(asked) => {
-                let least = (PINGS_A_ROUND * ping_us * u64::from(asked.rounds)).max(LEAST_US);
+                // Roots that have to wait travel together, so that the last is late by a message, not by all of them.
                 let rate = Rate::Matmul { log_n: asked.log_n };
-                put(rate, asked.operations() as f64, spans.whole, least);
+                put(rate, asked.operations() as f64, spans.whole, once);
             }
             Task::Memory(asked) => {
                 let mixed = asked.blocks as f64 * CELLS * f64::from(asked.mix);
@@ -229,8 +227,8 @@ mod tests {
         assert_eq!(rate(Rate::Mix), f64::from(1 << 18) * 64.0 * 100.0 / 2.0);
         assert_eq!(found.filled_mib, Some(1_024));
         let mut slow = Measured { rates: BTreeMap::new(), ..found.clone() };
-        slow.take(&Task::Matmul(MATMUL), second(1_000_000), 130_000);
-        assert!(slow.rates.is_empty(), "roots came as fast as messages travel");
+        slow.take(&Task::Matmul(MATMUL), second(1_000_000), 200_001);
+        assert!(slow.rates.is_empty(), "it took hardly longer than messages travel");
     }
 
     #[test]

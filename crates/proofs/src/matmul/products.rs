@@ -10,7 +10,7 @@ use crate::prf::derive;
 use crate::task::{Matmul, Task};
 use crate::tree::climb;
 
-/// Why openings are refused. First comes the length of all, then each round upward: all its paths, then all its products.
+/// Why openings are refused. First comes the length of all, then each round upward: its paths, then its products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
     /// They are not as long as what was asked for: a message with them is not good.
@@ -142,8 +142,8 @@ impl Products {
         })
     }
 
-    /// Checks with what opened rows times the secret vector must be, one sum after another, as `sums` makes them of that
-    /// vector once the first round's paths hold.
+    /// Checks with what opened rows times the secret vector must be, one sum after another, as `sums` makes them of
+    /// that vector once the first round's paths hold.
     fn check_by(
         &self,
         openings: &[u8],

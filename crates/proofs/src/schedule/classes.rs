@@ -1,7 +1,10 @@
 //! What is asked of cards on the first day, and how long it may take.
 //!
-//! - Many rounds are opened with few rows each, rather than one round with many: who leaves out whole products would
-//!   mostly not be asked for one of those. There are as many rows in all, so as many bytes.
+//! - Every round is opened, with one row of each where there are many: who leaves out a whole product is always asked
+//!   for a row of it. There are 64 rows or more in all.
+//! - A session of a card costs a verifier about 30 ms of one core, so that two cores check a hundred thousand twice an
+//!   hour: matrices have 2^13 rows at most, and four walkers are opened, whose legs are as short as the bound of their
+//!   ends allows.
 //! - A walk is so long that its limit stands for about half of the bandwidth of the slowest card of the class, by its
 //!   data sheet, and that neither a host's memory nor any card that makes blocks anew keeps up with it. Which faster
 //!   card it is is for its fingerprint to say.
@@ -14,18 +17,18 @@ use crate::task::{Matmul, Puzzle};
 /// Ten puzzles, as io.net hands them out.
 const PUZZLE: Puzzle = Puzzle { bits: 20, count: 10, limit_ms: 20_000 };
 
-/// 64 products of 2^12 rows, 8 of them opened.
+/// 64 products of 2^12 rows, a row of each opened.
 const PRODUCTS: Matmul =
-    Matmul { log_n: 12, rounds: 64, checked: 8, rows: 8, limit_ms: 4_000, answer_ms: 20_000 };
+    Matmul { log_n: 12, rounds: 64, checked: 64, rows: 1, limit_ms: 4_000, answer_ms: 20_000 };
 
 /// Nine tenths of the memory, walked through by 2^14 walkers.
 const WALKS: MemoryPlan = MemoryPlan {
     share_bp: 9_000,
     mix: 1_400,
     log_walkers: 14,
-    legs: 16,
-    steps: 128,
-    opened: 16,
+    legs: 32,
+    steps: 64,
+    opened: 4,
     fill_ms_per_gib: 2_000,
     walk_ms: 1_500,
     answer_ms: 10_000,
@@ -36,14 +39,7 @@ pub(super) const CPU: Class = Class {
     kind: DeviceKind::Cpu,
     vram_from_mib: 0,
     puzzle: Some(Puzzle { bits: 14, ..PUZZLE }),
-    matmul: Some(Matmul {
-        log_n: 9,
-        rounds: 8,
-        checked: 4,
-        rows: 16,
-        limit_ms: 20_000,
-        ..PRODUCTS
-    }),
+    matmul: Some(Matmul { log_n: 9, rounds: 8, checked: 8, rows: 8, limit_ms: 20_000, ..PRODUCTS }),
     memory: None,
     proof_ms: 10_000,
 };
@@ -64,7 +60,7 @@ pub(super) const LARGE: Class = Class {
     matmul: Some(Matmul { log_n: 13, ..PRODUCTS }),
     memory: Some(MemoryPlan {
         mix: 1_768,
-        legs: 32,
+        legs: 64,
         fill_ms_per_gib: 500,
         walk_ms: 2_000,
         ..WALKS
@@ -75,7 +71,7 @@ pub(super) const LARGE: Class = Class {
 /// 80 GB and more: 600 TOPS, 2 TB/s.
 pub(super) const DATA_CENTER: Class = Class {
     vram_from_mib: 78_000,
-    matmul: Some(Matmul { log_n: 14, rounds: 32, ..PRODUCTS }),
+    matmul: Some(Matmul { log_n: 13, rounds: 128, checked: 128, limit_ms: 2_000, ..PRODUCTS }),
     memory: Some(MemoryPlan {
         mix: 336,
         legs: 64,

@@ -267,8 +267,8 @@ impl<'a> Prover<'a> {
     }
 }
 
-/// What is opened of walks with these seeds of filling and walking. The states on the way are made here, with blocks made
-/// anew: it is no part of what is timed, and a card is not asked again.
+/// What is opened of walks with these seeds of filling and walking. The states on the way are made here, with blocks
+/// made anew: it is no part of what is timed, and a card is not asked again.
 fn open_walks(
     asked: &Memory,
     selection: &[u8; 32],

@@ -6,7 +6,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 
 use super::{Brief, Next, Referee, Sigma, Unexpected};
 use crate::bytes::Malformed;
-use crate::message::{Body, Chain, Challenge, Message, OutOfPlace};
+use crate::message::{Body, Chain, Challenge, HEAD_BYTES, Message, OutOfPlace, SIGNATURE_BYTES};
 use crate::verdict::{Reason, Verdict};
 
 /// A message that is not good; the session stands where it stood.
@@ -43,18 +43,23 @@ pub enum Reply {
 #[derive(Clone, Debug)]
 pub struct Work {
     brief: Box<Brief>,
+    /// It was read when it was heard.
     message: Arc<[u8]>,
 }
 
 impl Work {
     /// Judges it: what is wrong with it, if anything.
     pub fn run(&self) -> Option<Reason> {
-        let message = Message::read(&self.message).ok();
-        match message.map(|message| message.body) {
-            Some(Body::Openings { bytes, .. }) => self.brief.judge(bytes),
-            _ => Some(Reason::Path),
+        match openings_of(&self.message) {
+            Some(openings) => self.brief.judge(openings),
+            None => Some(Reason::Path),
         }
     }
+}
+
+/// What is opened in a message that was read before as Openings: without hashing it once more.
+fn openings_of(message: &[u8]) -> Option<&[u8]> {
+    message.get(HEAD_BYTES + 1..message.len().checked_sub(SIGNATURE_BYTES)?)
 }
 
 /// One session, as the verifier leads it.
@@ -142,6 +147,11 @@ impl Verifier {
         let reply = self.answer(next, Some(Arc::clone(&bytes)));
         self.last = Some((bytes, reply.clone()));
         Ok(reply)
+    }
+
+    /// Whether this is what the prover said last.
+    pub fn heard_last(&self, bytes: &[u8]) -> bool {
+        self.last.as_ref().is_some_and(|(said, _)| **said == *bytes)
     }
 
     /// The answer to what was said last, if this is the same; none while it is being judged.

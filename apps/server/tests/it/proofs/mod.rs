@@ -230,6 +230,19 @@ fn all_cards_of_a_machine_are_called_at_one_time() {
 }
 
 #[test]
+fn roots_may_be_told_together_and_again_when_their_answer_was_lost() {
+    for stutters in [false, true] {
+        let (town, machine) = town();
+        let challenge = ask(&town.client, &machine, &processor(), 20).expect(200).body;
+        let mut wire = Wire::new(&town.client, &machine);
+        (wire.gathers, wire.stutters) = (true, stutters);
+        let verdict = prove(&mut wire, &challenge, 1, &mut Liar::new(Lie::Nothing));
+        assert_eq!((verdict.outcome(), verdict.reason()), (Outcome::Pass, Reason::None));
+        assert!(work_rule(&town, &machine).0);
+    }
+}
+
+#[test]
 fn a_card_that_breaks_off_holds_no_other_and_all_have_to_pass() {
     let (town, _) = town();
     let machine = town.machine(2, &with_cards(2));
@@ -315,7 +328,7 @@ fn what_is_not_due_is_refused_and_changes_nothing() {
     let mut garbage = challenge.clone();
     garbage[4] = 9;
     refused(&machine, &garbage, 422, "message-refused");
-    refused(&machine, &challenge.repeat(20), 413, "too-large");
+    refused(&machine, &challenge.repeat(200), 413, "too-large");
     // Who says beforehand that it is too much need not send it.
     let head = Ask::post("/v1/io-worker/challenge/result").by(&machine);
     assert!(town.client.send_head(&head, 1 << 40).starts_with("HTTP/1.1 413"));

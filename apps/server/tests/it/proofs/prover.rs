@@ -85,20 +85,31 @@ pub(crate) struct Wire<'a> {
     pub(crate) last: Vec<u8>,
     /// Says it twice each time.
     pub(crate) stutters: bool,
+    /// Says roots together, as an agent does that is far away.
+    pub(crate) gathers: bool,
+    roots: Vec<u8>,
 }
 
 impl<'a> Wire<'a> {
     pub(crate) fn new(client: &'a Client, machine: &'a Machine) -> Self {
-        Self { client, machine, last: Vec::new(), stutters: false }
+        Self {
+            client,
+            machine,
+            last: Vec::new(),
+            stutters: false,
+            gathers: false,
+            roots: Vec::new(),
+        }
     }
 }
 
 impl Channel for Wire<'_> {
     fn tell(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, String> {
         self.last = message.to_vec();
-        let answer = say(self.client, self.machine, message);
+        let told = [std::mem::take(&mut self.roots), message.to_vec()].concat();
+        let answer = say(self.client, self.machine, &told);
         if self.stutters {
-            let again = say(self.client, self.machine, message);
+            let again = say(self.client, self.machine, &told);
             assert_eq!(again.body, answer.body, "the same again is answered as before");
         }
         match answer.status {
@@ -109,6 +120,10 @@ impl Channel for Wire<'_> {
     }
 
     fn send(&mut self, message: &[u8]) -> Result<(), String> {
+        if self.gathers {
+            self.roots.extend(message);
+            return Ok(());
+        }
         self.tell(message).map(drop)
     }
 }

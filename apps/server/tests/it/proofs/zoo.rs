@@ -227,7 +227,7 @@ fn promises(it: &Stage) -> String {
 fn floods(it: &Stage) -> String {
     let challenge = it.challenge();
     let mut long = it.ready(&challenge);
-    long.resize(4096, 0);
+    long.resize(1 << 16, 0);
     let said = it.says(&long);
     it.passes(&challenge);
     said

@@ -7,10 +7,14 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use mesh::{Effect, Mesh, Note, PeerConfig, PeerView, PublicKey};
+use mesh::relay::{RelayConfig, RelayView};
+use mesh::{Effect, Guard, Mesh, Note, PeerConfig, PeerView, PublicKey};
+use units::Timestamp;
 
+use crate::addresses;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::inlet::StreamInlet;
 use crate::outbox::Outbox;
 use crate::shard::Shard;
 use crate::showcase::{Showcase, Viewer};
@@ -20,8 +24,6 @@ use crate::udp::UdpPort;
 
 /// How many orders wait for the brain: 8 MB at most, each with a super-packet. A flood fills this and no more.
 const ORDERS_MAX: usize = 128;
-/// How long the brain sleeps with nothing due.
-const IDLE: Duration = Duration::from_secs(60);
 /// How soon a thread that was told to stop is told again: a nudge that comes too early is lost.
 const NUDGE_EVERY: Duration = Duration::from_millis(5);
 
@@ -34,8 +36,14 @@ pub(crate) enum Order {
     SetPeer(PeerConfig),
     /// Forget a peer.
     RemovePeer(PublicKey),
+    /// Use these relays.
+    SetRelays(Vec<RelayConfig>),
+    /// Let this guard decide from here on.
+    SetGuard(Option<Arc<dyn Guard>>),
     /// Tell how the peers are.
     Peers(SyncSender<Vec<PeerView>>),
+    /// Tell how the relays are.
+    Relays(SyncSender<Vec<RelayView>>),
     /// End.
     Stop,
 }
@@ -47,6 +55,8 @@ pub struct Engine {
     stop: Arc<AtomicBool>,
     carriers: Vec<JoinHandle<anyhow::Result<()>>>,
     brain: Option<JoinHandle<()>>,
+    first: Arc<Shard>,
+    showcase: Arc<Showcase>,
 }
 
 type Carry = fn(&Shard, Viewer) -> anyhow::Result<()>;
@@ -60,14 +70,15 @@ impl Engine {
         let showcase = Arc::new(Showcase::default());
         let stop = Arc::<AtomicBool>::default();
         let shards = open_shards(&config, &orders, &stop, clock)?;
-        let port = shards.first().context("have at least one shard")?.port.clone();
-        let brain = Brain::new(config, showcase.clone(), port, clock)?;
+        let shards: Vec<Arc<Shard>> = shards.into_iter().map(Arc::new).collect();
+        let first = shards.first().context("have at least one shard")?.clone();
+        let brain = Brain::new(config, showcase.clone(), first.port.clone(), clock)?;
         let body = move || brain.think(&inbox);
         let brain = thread::Builder::new().name("mesh-brain".into()).spawn(body)?;
         // From here on, whatever fails stops what was started.
-        let mut engine = Self { orders, stop, carriers: Vec::new(), brain: Some(brain) };
+        let (carriers, brain) = (Vec::new(), Some(brain));
+        let mut engine = Self { orders, stop, carriers, brain, first, showcase: showcase.clone() };
         for shard in shards {
-            let shard = Arc::new(shard);
             for (name, carry) in
                 [("mesh-out", Shard::carry_out as Carry), ("mesh-in", Shard::carry_in)]
             {
@@ -94,6 +105,33 @@ impl Engine {
         let (reply, answer) = sync_channel(1);
         self.order(Order::Peers(reply))?;
         answer.recv().context("hear from the mesh's brain")
+    }
+
+    /// Uses these relays, and no others.
+    pub fn set_relays(&self, relays: Vec<RelayConfig>) -> anyhow::Result<()> {
+        self.order(Order::SetRelays(relays))
+    }
+
+    /// Lets a guard decide which flows may cross, and count them.
+    pub fn set_guard(&self, guard: Option<Arc<dyn Guard>>) -> anyhow::Result<()> {
+        self.order(Order::SetGuard(guard))
+    }
+
+    /// How the relays are.
+    pub fn relays(&self) -> anyhow::Result<Vec<RelayView>> {
+        let (reply, answer) = sync_channel(1);
+        self.order(Order::Relays(reply))?;
+        answer.recv().context("hear from the mesh's brain")
+    }
+
+    /// The UDP port that peers reach this node at.
+    pub fn port(&self) -> anyhow::Result<u16> {
+        Ok(self.first.port.local_address().context("find the UDP port")?.port())
+    }
+
+    /// Where datagrams enter that came over connections to relays.
+    pub fn stream_inlet(&self) -> StreamInlet {
+        StreamInlet::new(self.first.clone(), Viewer::new(self.showcase.clone()))
     }
 
     fn order(&self, order: Order) -> anyhow::Result<()> {
@@ -156,6 +194,11 @@ fn open_shards(
 /// The brain with what it acts through.
 struct Brain {
     mesh: Mesh,
+    /// Our own device's name, and the port that peers reach us at.
+    device: String,
+    port: u16,
+    /// When to look at interfaces next.
+    look_at: Timestamp,
     showcase: Arc<Showcase>,
     viewer: Viewer,
     outbox: Outbox,
@@ -175,29 +218,53 @@ impl Brain {
         for peer in config.peers {
             mesh.set_peer(peer, clock.now());
         }
+        let (device, look_at) = (config.interface, Timestamp::default());
+        let at = port.local_address().context("find the UDP port")?.port();
         let (viewer, outbox) = (Viewer::new(showcase.clone()), Outbox::new(port, config.streams));
-        Ok(Self { mesh, showcase, viewer, outbox, clock })
+        Ok(Self { mesh, device, port: at, look_at, showcase, viewer, outbox, clock })
     }
 
     fn think(mut self, inbox: &Receiver<Order>) {
         loop {
+            self.look_at_interfaces();
             self.act();
-            let patience = self.mesh.wake_at().map_or(IDLE, |at| at.since(self.clock.now()));
-            match inbox.recv_timeout(patience) {
-                Ok(Order::Note(note)) => self.mesh.on_note(note, self.clock.now()),
-                Ok(Order::SetPeer(peer)) => {
-                    self.mesh.set_peer(peer, self.clock.now());
-                }
-                Ok(Order::RemovePeer(key)) => self.mesh.remove_peer(&key),
-                Ok(Order::Peers(reply)) => {
-                    // Who asked may have gone.
-                    let _gone = reply.try_send(self.mesh.peers().map(|(_, view)| view).collect());
-                }
-                Err(RecvTimeoutError::Timeout) => {}
+            let wake_at = self.mesh.wake_at().map_or(self.look_at, |at| at.min(self.look_at));
+            match inbox.recv_timeout(wake_at.since(self.clock.now())) {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(order) => self.obey(order),
+                Err(RecvTimeoutError::Timeout) => {}
             }
             // Also after an order: a flood of them must not keep what is due from happening.
             self.mesh.on_wake(self.clock.now());
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        let now = self.clock.now();
+        match order {
+            Order::Note(note) => self.mesh.on_note(note, now),
+            Order::SetPeer(peer) => {
+                self.mesh.set_peer(peer, now);
+            }
+            Order::RemovePeer(key) => self.mesh.remove_peer(&key),
+            Order::SetRelays(relays) => self.mesh.set_relays(relays, now),
+            Order::SetGuard(guard) => self.mesh.set_guard(guard),
+            // Who asked may have gone.
+            Order::Peers(reply) => {
+                let _gone = reply.try_send(self.mesh.peers().map(|(_, view)| view).collect());
+            }
+            Order::Relays(reply) => {
+                let _gone = reply.try_send(self.mesh.relays().collect());
+            }
+            Order::Stop => {}
+        }
+    }
+
+    fn look_at_interfaces(&mut self) {
+        let now = self.clock.now();
+        if now >= self.look_at {
+            self.look_at = now.after(addresses::LOOK_EVERY);
+            self.mesh.set_local(addresses::of_interfaces(&self.device, self.port), now);
         }
     }
 

@@ -17,9 +17,12 @@
 //! - `unsafe` is in `sys.rs` alone.
 //! - One signal of the process (`SIGRTMIN+7`) interrupts threads that wait in a system call; its handler does nothing.
 
+mod addresses;
 mod clock;
 mod config;
 mod engine;
+mod forwarder;
+mod inlet;
 mod outbox;
 mod shard;
 mod showcase;
@@ -31,6 +34,8 @@ mod udp;
 pub use clock::Clock;
 pub use config::Config;
 pub use engine::Engine;
+pub use forwarder::UdpRelay;
+pub use inlet::StreamInlet;
 pub use streams::Streams;
-pub use sys::{Received, Wish, collect_wishes, next_wish};
+pub use sys::Received;
 pub use udp::{Sent, UdpPort};

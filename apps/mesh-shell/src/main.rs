@@ -1,11 +1,15 @@
 //! A node of the mesh: `mesh-shell INTERFACE FILE`. `SIGHUP` reads the file's peers again, `SIGUSR1` tells how they
 //! are.
 
+mod wish;
+
 use std::io::Write as _;
 
 use anyhow::Context as _;
 use mesh::PeerConfig;
-use mesh_shell::{Config, Engine, Wish, collect_wishes, next_wish};
+use mesh_shell::{Config, Engine};
+
+use crate::wish::{Wish, Wishes};
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
@@ -16,13 +20,12 @@ fn main() -> anyhow::Result<()> {
         let text = std::fs::read_to_string(&file).with_context(|| format!("read {file}"))?;
         Config::parse(&interface, &text)
     };
-    // Before the first thread, so that all of them leave wishes to this one.
-    collect_wishes();
+    let wishes = Wishes::collect()?;
     let config = read()?;
     let mut peers = config.peers.clone();
     let engine = Engine::start(config)?;
     while !engine.has_failed() {
-        match next_wish() {
+        match wishes.next() {
             Some(Wish::End) => break,
             Some(Wish::Reload) => {
                 let wanted = read()?.peers;

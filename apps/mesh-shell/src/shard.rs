@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
 
 use anyhow::Context as _;
-use mesh::{Batch, Merger, Note, PARTS_MAX, Plane, Stays, VNET_LEN, Way};
+use mesh::{Batch, Note, PARTS_MAX, Plane, Stays, VNET_LEN, Way};
 
 use crate::clock::Clock;
 use crate::engine::Order;
+use crate::inlet::Inlet;
 use crate::outbox::Outbox;
 use crate::showcase::Viewer;
 use crate::streams::Streams;
@@ -36,13 +37,6 @@ pub(crate) struct Shard {
     pub(crate) clock: Clock,
     /// Whether the threads shall end.
     pub(crate) stop: Arc<AtomicBool>,
-}
-
-/// What the thread that carries in has for itself.
-struct Inlet {
-    buffer: Box<[u8]>,
-    merger: Merger,
-    viewer: Viewer,
 }
 
 impl Shard {
@@ -97,11 +91,7 @@ impl Shard {
     ///
     /// What was waited for is delivered at once; what is there already is merged first.
     pub(crate) fn carry_in(&self, viewer: Viewer) -> anyhow::Result<()> {
-        let mut inlet = Inlet {
-            buffer: vec![0; 2 * RECEIVE_MAX].into_boxed_slice(),
-            merger: Merger::new(self.tun.takes_many(), self.tun.takes_udp()),
-            viewer,
-        };
+        let mut inlet = Inlet::new(&self.tun, viewer, 2 * RECEIVE_MAX);
         while !self.stop.load(Relaxed) {
             if self.receive(&mut inlet, 0, true)?.is_some() {
                 self.deliver(&mut inlet)?;
@@ -130,17 +120,23 @@ impl Shard {
 
     /// Opens the datagrams of one receive, which lie behind the first `used` bytes; says where they end.
     fn receive(&self, inlet: &mut Inlet, used: usize, wait: bool) -> anyhow::Result<Option<usize>> {
-        let Inlet { buffer, merger, viewer } = inlet;
-        let received = self.port.receive(&mut buffer[used..used + RECEIVE_MAX], wait);
-        let Some(received) = received.context("receive")? else { return Ok(None) };
+        let place = &mut inlet.buffer[used..used + RECEIVE_MAX];
+        let received = self.port.receive(place, wait).context("receive")?;
+        let Some(received) = received else { return Ok(None) };
         let end = used + received.len;
-        let from = Way::Direct(received.from);
-        let batch = &mut Batch { buffer, at: used..end, size: received.size, from };
-        viewer.look().arrive(batch, merger, self.clock.now(), |note| self.note(note));
+        self.open(inlet, used..end, received.size, Way::Direct(received.from));
         Ok(Some(end))
     }
 
-    fn deliver(&self, inlet: &mut Inlet) -> anyhow::Result<()> {
+    /// Opens datagrams that lie in the inlet's memory.
+    pub(crate) fn open(&self, inlet: &mut Inlet, at: Range<usize>, size: usize, from: Way) {
+        let Inlet { buffer, merger, viewer } = inlet;
+        let batch = &mut Batch { buffer, at, size, from };
+        viewer.look().arrive(batch, merger, self.clock.now(), |note| self.note(note));
+    }
+
+    /// Writes what was opened to the device.
+    pub(crate) fn deliver(&self, inlet: &mut Inlet) -> anyhow::Result<()> {
         let mut written = Ok(());
         inlet.merger.finish(&mut inlet.buffer, |vnet, buffer, parts| {
             if written.is_ok() {

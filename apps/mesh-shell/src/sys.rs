@@ -4,6 +4,7 @@
 //! writes is read only as far as it said that it wrote.
 #![expect(unsafe_code, reason = "system calls that no safe library offers with offloads")]
 
+use std::ffi::CStr;
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -136,7 +137,7 @@ pub(crate) fn set_address(name: &str, ip: IpAddr, prefix_len: u8) -> io::Result<
             Ok(())
         }
         IpAddr::V6(v6) => {
-            let socket = std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0))?;
+            let socket = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
             // SAFETY: `request` is a whole `ifreq` that outlives the call; the kernel fills in the index.
             check(unsafe {
                 libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFINDEX, &raw mut request)
@@ -218,6 +219,39 @@ pub(crate) fn set_buffers(fd: &OwnedFd, bytes: libc::c_int) {
         // Smaller buffers cost throughput, not correctness.
         let _smaller = forced.or_else(|_| set_option(fd, libc::SOL_SOCKET, asked, bytes));
     }
+}
+
+/// The addresses of this machine's interfaces that are switched on, each with the interface's name.
+pub(crate) fn interface_addresses() -> io::Result<Vec<(String, IpAddr)>> {
+    let mut first: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: the pointer is exclusive for the call; what it is set to is freed below, once.
+    check(unsafe { libc::getifaddrs(&raw mut first) })?;
+    let mut found = Vec::new();
+    let mut next = first;
+    // SAFETY: the list and what it points to stay as they are until freed; each name is a C string, and an address of
+    // these families is as long as its type.
+    unsafe {
+        while let Some(entry) = next.as_ref() {
+            next = entry.ifa_next;
+            let is_up = entry.ifa_flags & libc::IFF_UP.cast_unsigned() != 0;
+            let Some(address) = entry.ifa_addr.as_ref().filter(|_| is_up) else { continue };
+            let ip = match libc::c_int::from(address.sa_family) {
+                libc::AF_INET => {
+                    let raw = entry.ifa_addr.cast::<libc::sockaddr_in>().read_unaligned();
+                    IpAddr::from(raw.sin_addr.s_addr.to_ne_bytes())
+                }
+                libc::AF_INET6 => {
+                    let raw = entry.ifa_addr.cast::<libc::sockaddr_in6>().read_unaligned();
+                    IpAddr::from(raw.sin6_addr.s6_addr)
+                }
+                _ => continue,
+            };
+            let name = CStr::from_ptr(entry.ifa_name).to_string_lossy().into_owned();
+            found.push((name, ip));
+        }
+        libc::freeifaddrs(first);
+    }
+    Ok(found)
 }
 
 /// Lets routers fragment what is too long for them, as WireGuard does: no way is then a black hole.
@@ -385,49 +419,6 @@ pub(crate) fn prepare_nudge() -> io::Result<()> {
 pub(crate) fn nudge<T>(thread: &JoinHandle<T>) {
     // SAFETY: a handle that was not joined yet names a thread that is there, ended or not.
     unsafe { libc::pthread_kill(thread.as_pthread_t(), nudge_signal()) };
-}
-
-/// What a person asks of a process by a signal: to end, to read its file again, to tell how it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// To end.
-    End,
-    /// To read its file again.
-    Reload,
-    /// To tell how it goes.
-    Status,
-}
-
-fn wish_set() -> libc::sigset_t {
-    // SAFETY: the set is emptied before it is used, and both calls write only to it.
-    unsafe {
-        let mut set = mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1] {
-            libc::sigaddset(&raw mut set, signal);
-        }
-        set
-    }
-}
-
-/// Keeps wishes for [`next_wish`], in this thread and those it starts from here on.
-pub fn collect_wishes() {
-    let set = wish_set();
-    // SAFETY: the set outlives the call; the old one is not asked for.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
-}
-
-/// Waits a second at most for a wish.
-pub fn next_wish() -> Option<Wish> {
-    let patience = libc::timespec { tv_sec: 1, tv_nsec: 0 };
-    let set = wish_set();
-    // SAFETY: set and span outlive the call; what came with the signal is not asked for.
-    match unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const patience) } {
-        libc::SIGHUP => Some(Wish::Reload),
-        libc::SIGUSR1 => Some(Wish::Status),
-        libc::SIGINT | libc::SIGTERM => Some(Wish::End),
-        _ => None,
-    }
 }
 
 fn space(len: usize) -> usize {

@@ -35,8 +35,13 @@ impl Tun {
         let queues = (0..config.shards).map(open_one).collect::<anyhow::Result<_>>()?;
         sys::raise_interface(name, config.mtu, QUEUE_PACKETS).context("configure TUN device")?;
         for (ip, len) in &config.addresses {
-            let set = sys::set_address(name, *ip, *len);
-            set.with_context(|| format!("give TUN device the address {ip}/{len}"))?;
+            if ip.is_ipv6() {
+                allow_ipv6(name);
+            }
+            match sys::set_address(name, *ip, *len) {
+                Err(error) if ip.is_ipv6() && is_without_ipv6(&error) => {}
+                set => set.with_context(|| format!("give TUN device the address {ip}/{len}"))?,
+            }
         }
         Ok(queues)
     }
@@ -69,6 +74,18 @@ impl Tun {
             Ok(_) | Err(_) => Ok(()),
         }
     }
+}
+
+/// Where IPv6 is switched off for new devices, ours has it nonetheless: nothing of it leaves but through the tunnel.
+fn allow_ipv6(device: &str) {
+    let switch = format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6");
+    // Where it cannot be written, setting the address tells.
+    let _unwritten = std::fs::write(switch, "0");
+}
+
+/// A system without IPv6 has a private network without it.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EACCES))
 }
 
 /// `EIO`: the device is switched off, and may be switched on again.

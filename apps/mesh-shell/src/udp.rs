@@ -1,9 +1,10 @@
 //! The UDP socket: many datagrams per call where the kernel can, one by one where it cannot.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use crate::sys::{self, Received};
 
@@ -41,6 +42,16 @@ impl UdpPort {
             sys::receive_many(&fd);
         }
         Ok(Self { fd, v6, sends_many: AtomicBool::new(sends_many) })
+    }
+
+    /// Where it is bound.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        UdpSocket::from(self.fd.try_clone()?).local_addr()
+    }
+
+    /// Lets [`UdpPort::receive`] wait no longer than this.
+    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        UdpSocket::from(self.fd.try_clone()?).set_read_timeout(Some(patience))
     }
 
     /// Sends datagrams of `size` bytes each, the last perhaps shorter.
@@ -114,7 +125,7 @@ fn lost(error: &io::Error) -> Sent {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -131,10 +142,7 @@ mod tests {
     }
 
     fn port_of(port: &UdpPort) -> u16 {
-        UdpSocket::from(port.fd.try_clone().expect("a descriptor"))
-            .local_addr()
-            .expect("bound")
-            .port()
+        port.local_address().expect("bound").port()
     }
 
     #[test]

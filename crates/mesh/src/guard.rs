@@ -1,4 +1,5 @@
-//! Where access rules and flow records stand: what is asked about every flow that crosses, and told how much it carried.
+//! Where access rules and flow records stand: what is asked about every flow that crosses, and told how much it
+//! carried.
 //!
 //! Addresses were checked before: the source of what comes in and the target of what goes out belong to the peer, so a
 //! guard may go by addresses alone.

@@ -1,5 +1,5 @@
-//! What travels between nodes: four kinds of WireGuard message, one of ours that looks like the fourth, and what nodes and
-//! relays tell each other about ways.
+//! What travels between nodes: four kinds of WireGuard message, one of ours that looks like the fourth, and what nodes
+//! and relays tell each other about ways.
 //!
 //! Numbers are little endian. Reading never fails in another way than `None`: what does not fit is not ours.
 

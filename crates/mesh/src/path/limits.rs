@@ -9,13 +9,15 @@ pub const RELAYS_MAX: usize = 16;
 /// Addresses of our own that are told to peers.
 pub const LOCAL_MAX: usize = super::disco::CALLED_MAX;
 
-/// How often the way in use is pinged while it carries: a cut is noticed within half a second and two time-outs.
-pub const PING_BUSY: Duration = Duration::from_millis(500);
+/// How often the way in use is pinged while it carries: a cut is noticed within this and two time-outs. Four times 84
+/// bytes a second are nothing beside what is carried.
+pub const PING_BUSY: Duration = Duration::from_millis(250);
 /// How often the way in use is pinged while it is idle.
 pub const PING_ACTIVE: Duration = Duration::from_secs(2);
 /// How often the others are pinged, so that NATs keep them open and their round trips are known.
 pub const PING_STANDBY: Duration = Duration::from_secs(15);
-/// How soon a way that never answered is tried again, doubling to [`PING_STANDBY`].
+/// How soon a way that never answered is tried again, doubling to [`PING_STANDBY`]; and how often those that stand by
+/// are tried while the one in use is in doubt.
 pub const PING_UNPROVEN: Duration = Duration::from_millis(200);
 /// How far apart tries of unproven ways get while no way at all works.
 pub const PING_LOST_MAX: Duration = Duration::from_secs(2);
@@ -44,7 +46,7 @@ pub const CALL_EVERY_MIN: Duration = Duration::from_millis(500);
 pub const CALL_EVERY_MAX: Duration = Duration::from_secs(30);
 
 /// How long a chosen way is kept before one that is merely better takes its place.
-pub const HOLD: Duration = Duration::from_secs(5);
+pub const HOLD: Duration = Duration::from_secs(10);
 /// How much cheaper than the way in use another must be, in hundredths.
 pub const BETTER_PERCENT: u64 = 80;
 /// How many answers in a row prove a way well enough to leave one that works.

@@ -1,8 +1,8 @@
 //! Ways to peers: which there are, which work, which carry.
 //!
 //! A node of ours is tried at every address it may have: those it names in calls, those it was heard from, and over
-//! relays. Pings, authenticated by both nodes' keys and told apart from WireGuard by their first byte, measure each way;
-//! the cheapest that works carries, and is left within a second of being cut.
+//! relays. Pings, authenticated by both nodes' keys and told apart from WireGuard by their first byte, measure each
+//! way; the cheapest that works carries, and is left within a second of being cut.
 //!
 //! A stock WireGuard peer knows nothing of this: its one way is where it was last heard from.
 

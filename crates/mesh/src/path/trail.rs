@@ -32,6 +32,8 @@ pub(crate) enum Pace {
     Active,
     /// Another is in use.
     Standby,
+    /// Another is in use and missed an answer: this one may be needed in a moment.
+    Needed,
     /// It never answered or no longer does, and no other way works either.
     Lost,
 }
@@ -47,8 +49,9 @@ pub(crate) struct Trail {
     rtt: Option<(u64, u64)>,
     /// Smoothed loss of round trips, in basis points.
     loss_bp: u64,
-    /// Time-outs in a row.
+    /// Time-outs in a row, and when the last was counted: what was sent before counts no more.
     misses: u32,
+    missed_at: Timestamp,
     /// Answers in a row.
     pub(crate) pongs: u32,
     /// Pings since it last answered, or since there was reason to hope.
@@ -76,6 +79,7 @@ impl Trail {
             rtt: None,
             loss_bp: 0,
             misses: 0,
+            missed_at: Timestamp::from_millis(0),
             pongs: 0,
             tries: 0,
             failures: 0,
@@ -87,9 +91,17 @@ impl Trail {
         self.answered_at.is_some() && self.misses < MISSES_MAX
     }
 
+    /// Whether an answer is missing.
+    pub(crate) const fn is_in_doubt(&self) -> bool {
+        self.misses > 0
+    }
+
     /// What it costs to use it, if it works: the round trip in microseconds, times loss and kind. Only to compare.
     pub(crate) fn cost(&self) -> Option<u64> {
-        let (rtt, _) = self.rtt.filter(|_| self.is_alive())?;
+        if !self.is_alive() {
+            return None;
+        }
+        let rtt = self.rtt.map_or(RTT_ASSUMED_MICROS, |(rtt, _)| rtt);
         // A relay is somebody's money, a stream stalls whole: each must be that much quicker to be worth it.
         let kind = match self.way.kind() {
             WayKind::Direct => 100,
@@ -120,7 +132,6 @@ impl Trail {
     pub(crate) fn on_heard(&mut self, now: Timestamp) {
         if !self.is_alive() {
             (self.answered_at, self.misses, self.tries) = (Some(now), 0, 0);
-            self.rtt.get_or_insert((RTT_ASSUMED_MICROS, 0));
         }
     }
 
@@ -129,7 +140,7 @@ impl Trail {
         let Some(at) = self.probes.iter().position(|probe| probe.id == id) else { return false };
         let probe = self.probes.remove(at);
         let sample = u64::try_from(now.since(probe.sent).as_micros()).unwrap_or(u64::MAX);
-        self.rtt = Some(match self.rtt.filter(|_| self.pongs > 0) {
+        self.rtt = Some(match self.rtt.filter(|_| self.is_alive()) {
             None => (sample, sample / 2),
             Some((rtt, var)) => ((7 * rtt + sample) / 8, (3 * var + rtt.abs_diff(sample)) / 4),
         });
@@ -147,20 +158,21 @@ impl Trail {
     /// Takes note of answers that are overdue. True if this is how it stopped working.
     pub(crate) fn expire(&mut self, now: Timestamp) -> bool {
         self.probes.retain(|probe| now.since(probe.sent) < LATE_MAX);
-        let before = self.probes.iter().filter(|probe| probe.overdue).count();
-        for probe in &mut self.probes {
-            probe.overdue |= now >= probe.due;
-        }
-        let newly = self.probes.iter().filter(|probe| probe.overdue).count() - before;
-        if self.is_alive() {
-            (0..newly).for_each(|_| self.count_loss(true));
-        }
-        let waiting = self.probes.iter().any(|probe| !probe.overdue);
-        if newly == 0 || waiting {
-            return false;
+        let (mut newly, mut missed) = (0, false);
+        for probe in self.probes.iter_mut().filter(|probe| !probe.overdue && now >= probe.due) {
+            probe.overdue = true;
+            newly += 1;
+            let answered_since = self.answered_at.is_some_and(|at| at > probe.sent);
+            missed |= probe.sent >= self.missed_at && !answered_since;
         }
         let was_alive = self.is_alive();
-        (self.misses, self.pongs) = (self.misses.saturating_add(1), 0);
+        if was_alive {
+            (0..newly).for_each(|_| self.count_loss(true));
+        }
+        if !missed {
+            return false;
+        }
+        (self.misses, self.missed_at, self.pongs) = (self.misses.saturating_add(1), now, 0);
         let stopped = was_alive && !self.is_alive();
         if stopped {
             (self.tries, self.failures) = (0, self.failures.saturating_add(1));
@@ -171,7 +183,8 @@ impl Trail {
     /// How many pings to send.
     pub(crate) fn pings_due(&self, pace: Pace, now: Timestamp) -> usize {
         // A first time-out is asked about at once, and twice.
-        let suspect = self.is_alive() && self.misses == 1 && self.waits_until().is_none();
+        let asked = self.pinged_at.is_some_and(|at| at >= self.missed_at);
+        let suspect = self.is_alive() && self.misses == 1 && !asked;
         if suspect { 2 } else { usize::from(now >= self.ping_at(pace)) }
     }
 
@@ -202,6 +215,7 @@ impl Trail {
             _ if !self.is_alive() => self.unproven_every(pace),
             Pace::Busy => PING_BUSY,
             Pace::Active | Pace::Lost => PING_ACTIVE,
+            Pace::Needed => PING_UNPROVEN,
             Pace::Standby if self.pongs < PROVEN_PONGS => PING_UNPROVEN,
             Pace::Standby => PING_STANDBY,
         };
@@ -215,12 +229,12 @@ impl Trail {
     }
 
     fn timeout(&self) -> Duration {
-        let Some((rtt, var)) = self.rtt.filter(|_| self.pongs > 0) else { return TIMEOUT_FIRST };
+        let Some((rtt, var)) = self.rtt else { return TIMEOUT_FIRST };
         Duration::from_micros(rtt + 4 * var + 50_000).clamp(TIMEOUT_MIN, TIMEOUT_MAX)
     }
 
     fn count_loss(&mut self, lost: bool) {
         let sample = if lost { WHOLE_BP } else { 0 };
-        self.loss_bp = (7 * self.loss_bp + sample) / 8;
+        self.loss_bp = (15 * self.loss_bp + sample) / 16;
     }
 }

@@ -124,10 +124,10 @@ impl Ways {
         for trail in &mut self.trails {
             trail.expire(now);
         }
-        let lost = self.is_lost();
+        let state = self.state();
         let mut pings = Vec::new();
         for trail in &mut self.trails {
-            let Some(pace) = pace(trail, self.active, lost, mood) else { continue };
+            let Some(pace) = pace(trail, self.active, state, mood) else { continue };
             for _ in 0..trail.pings_due(pace, now) {
                 let id = chance.draw_u64();
                 trail.on_pinged(id, now);
@@ -249,9 +249,18 @@ impl Ways {
 
     /// When [`Ways::pings`] next has something to do.
     pub(crate) fn wake_at(&self, mood: Mood) -> Option<Timestamp> {
-        let lost = self.is_lost();
-        let wake_at = |trail: &Trail| trail.wake_at(pace(trail, self.active, lost, mood));
+        let state = self.state();
+        let wake_at = |trail: &Trail| trail.wake_at(pace(trail, self.active, state, mood));
         self.trails.iter().filter_map(wake_at).min()
+    }
+
+    fn state(&self) -> State {
+        let active = self.trails.iter().find(|trail| Some(trail.way) == self.active);
+        match active {
+            _ if self.is_lost() => State::Lost,
+            Some(active) if active.is_in_doubt() => State::Doubt,
+            Some(_) | None => State::Fine,
+        }
     }
 
     fn is_lost(&self) -> bool {
@@ -266,13 +275,25 @@ impl Ways {
     }
 }
 
-fn pace(trail: &Trail, active: Option<Way>, lost: bool, mood: Mood) -> Option<Pace> {
-    match (mood, active == Some(trail.way)) {
-        (Mood::Asleep, _) => None,
-        (Mood::Idle | Mood::Busy, _) if lost => Some(Pace::Lost),
-        (Mood::Idle, true) => Some(Pace::Active),
-        (Mood::Busy, true) => Some(Pace::Busy),
-        (Mood::Idle | Mood::Busy, false) => Some(Pace::Standby),
+/// How the ways are together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The way in use works, or none is in use yet.
+    Fine,
+    /// The way in use misses an answer.
+    Doubt,
+    /// No way works.
+    Lost,
+}
+
+fn pace(trail: &Trail, active: Option<Way>, state: State, mood: Mood) -> Option<Pace> {
+    match (mood, active == Some(trail.way), state) {
+        (Mood::Asleep, _, _) => None,
+        (Mood::Idle | Mood::Busy, _, State::Lost) => Some(Pace::Lost),
+        (Mood::Idle, true, State::Fine | State::Doubt) => Some(Pace::Active),
+        (Mood::Busy, true, State::Fine | State::Doubt) => Some(Pace::Busy),
+        (Mood::Idle | Mood::Busy, false, State::Fine) => Some(Pace::Standby),
+        (Mood::Idle | Mood::Busy, false, State::Doubt) => Some(Pace::Needed),
     }
 }
 

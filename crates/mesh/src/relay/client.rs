@@ -1,7 +1,7 @@
 //! A node's side of binding: which relays' ports know us, and where they see us.
 //!
-//! Asked every [`BIND_EVERY`], so that NATs keep the way open; at once again where a relay says that it does not know us,
-//! or stopped carrying.
+//! Asked every [`BIND_EVERY`], so that NATs keep the way open; at once again where a relay says that it does not know
+//! us, or stopped carrying.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use units::Timestamp;
 
-use super::wire::{self, Ticket};
+use super::wire::{self, PortKey};
 use crate::path::{CallSign, RELAYS_MAX};
 
 /// How often a relay is asked that knows us.
@@ -21,7 +21,7 @@ const BIND_GAP: Duration = Duration::from_millis(100);
 /// After how many questions without answer the relay counts as gone.
 const SILENT_MAX: u32 = 3;
 
-/// A relay that we hold a ticket of, or a connection to.
+/// A relay that we hold a key of, or a connection to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayConfig {
     /// What it is called: the call sign of its key.
@@ -29,7 +29,7 @@ pub struct RelayConfig {
     /// Its UDP ports: one for each family of addresses that we can send to.
     pub ports: Vec<SocketAddr>,
     /// What lets us in there.
-    pub ticket: Ticket,
+    pub key: PortKey,
     /// Whether packets can go over our connection to it.
     pub stream: bool,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Relays {
 #[derive(Debug)]
 struct Port {
     sign: CallSign,
-    ticket: Ticket,
+    key: PortKey,
     asked: Option<(u64, Timestamp)>,
     silent: u32,
     seen: Option<SocketAddr>,
@@ -75,10 +75,10 @@ impl Relays {
         let mut before = std::mem::take(&mut self.ports);
         for config in &configs {
             for at in &config.ports {
-                let known = before.remove(at).filter(|port| port.ticket == config.ticket);
+                let known = before.remove(at).filter(|port| port.key == config.key);
                 let fresh = || Port {
                     sign: config.sign,
-                    ticket: config.ticket.clone(),
+                    key: config.key.clone(),
                     asked: None,
                     silent: 0,
                     seen: None,
@@ -114,7 +114,7 @@ impl Relays {
             port.asked = Some((self.last_stamp, now));
             let again = BIND_AGAIN * (1 << port.silent.min(10));
             port.ask_at = now.after(again.min(BIND_EVERY));
-            questions.push((*at, wire::write_bind(me, self.last_stamp, &port.ticket)));
+            questions.push((*at, wire::write_bind(me, self.last_stamp, &port.key)));
         }
         questions
     }
@@ -122,7 +122,7 @@ impl Relays {
     /// An answer of a relay. True if it sees us elsewhere than before.
     pub(crate) fn on_bound(&mut self, from: SocketAddr, message: &[u8], now: Timestamp) -> bool {
         let Some(port) = self.ports.get_mut(&from) else { return false };
-        let Some((stamp, seen)) = wire::read_bound(message, &port.ticket) else { return false };
+        let Some((stamp, seen)) = wire::read_bound(message, &port.key) else { return false };
         let Some((_, sent)) = port.asked.take_if(|(asked, _)| *asked == stamp) else {
             return false;
         };

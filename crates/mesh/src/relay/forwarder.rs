@@ -4,7 +4,7 @@
 //! - Nothing is forwarded but between two nodes that were admitted, are bound, and share a private network.
 //! - Nothing is forwarded beyond a node's allowance.
 //! - No datagram is answered by a longer one, and only [`ANSWERS_PER_SECOND`] of those whose sender is unknown.
-//! - A node's address changes only by a question that carries its ticket's code and a stamp never seen before.
+//! - A node's address changes only by a question that carries the code of its key and a stamp never seen before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use units::{MeshId, Timestamp};
 
-use super::wire::{self, Ticket};
+use super::wire::{self, PortKey};
 use crate::path::CallSign;
 
 /// How many nodes one relay seats.
@@ -84,7 +84,7 @@ pub struct Forwarder {
 
 #[derive(Debug)]
 struct Seat {
-    ticket: Ticket,
+    key: PortKey,
     allowance: Allowance,
     at: Option<SocketAddr>,
     asked_at: Timestamp,
@@ -97,24 +97,24 @@ struct Seat {
 }
 
 impl Forwarder {
-    /// Lets a node in that has shown its key and its pass. Who is in already gets the new ticket and keeps its address.
+    /// Lets a node in that has shown its key and its pass. Who is in gets the new key and keeps its place.
     /// False if the relay is full.
     pub fn admit(
         &mut self,
         sign: CallSign,
-        ticket: Ticket,
+        key: PortKey,
         allowance: Allowance,
         now: Timestamp,
     ) -> bool {
         if let Some(seat) = self.seats.get_mut(&sign) {
-            (seat.ticket, seat.allowance) = (ticket, allowance);
+            (seat.key, seat.allowance) = (key, allowance);
             return true;
         }
         if self.seats.len() >= SEATS_MAX {
             return false;
         }
         let seat = Seat {
-            ticket,
+            key,
             credit: burst(&allowance),
             allowance,
             at: None,
@@ -144,12 +144,12 @@ impl Forwarder {
     ) -> Option<[u8; wire::BIND_LEN]> {
         let (message, sign, stamp) = wire::read_bind(datagram)?;
         let seat = self.seats.get_mut(&sign)?;
-        if stamp <= seat.last_stamp || !wire::is_true_bind(message, &seat.ticket) {
+        if stamp <= seat.last_stamp || !wire::is_true_bind(message, &seat.key) {
             return None;
         }
         (seat.last_stamp, seat.asked_at) = (stamp, now);
         let before = seat.at.replace(from);
-        let answer = wire::write_bound(stamp, from, &seat.ticket);
+        let answer = wire::write_bound(stamp, from, &seat.key);
         if before != Some(from) {
             before.map(|before| self.by_address.remove(&before));
             // Who was at this address is not any more.

@@ -6,9 +6,9 @@
 //! unbound  0x89 0 0 0 │ call sign 8                                            12 bytes, relay → sender
 //! relayed  0x86 0 0 0 │ call sign 8 │ a datagram that the relay cannot read    both ways
 //! ```
-//! The call sign of a relayed datagram is the receiver's on the way to the relay and the sender's on the way from it, so
-//! the relay changes eight bytes and no length. Codes are BLAKE2s with the secret of a [`Ticket`], which the relay hands
-//! out over a connection that proved the node's key. No answer is longer than its question.
+//! The call sign of a relayed datagram is the receiver's on the way to the relay and the sender's on the way from it,
+//! so the relay changes eight bytes and no length. Codes are BLAKE2s with the secret of a [`PortKey`], which the relay
+//! hands out over a connection that proved the node's key. No answer is longer than its question.
 
 mod client;
 mod forwarder;
@@ -21,6 +21,6 @@ pub use forwarder::{
     SeatView,
 };
 pub use wire::{
-    BIND_LEN, RELAYED_HEADER_LEN, Ticket, UNBOUND_LEN, read_relayed, write_relayed_header,
+    BIND_LEN, RELAYED_HEADER_LEN, PortKey, UNBOUND_LEN, read_relayed, write_relayed_header,
 };
 pub(crate) use wire::{BOUND, RELAYED, UNBOUND};

@@ -29,10 +29,10 @@ const CODED_LEN: usize = BIND_LEN - CODE_LEN;
 
 /// What a node shows a relay's UDP port to be let in: a secret that both know and nobody else.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct Ticket([u8; 32]);
+pub struct PortKey([u8; 32]);
 
-impl Ticket {
-    /// The ticket of these bytes, which should come from the system's entropy.
+impl PortKey {
+    /// The key of these bytes, which should come from the system's entropy.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -61,12 +61,12 @@ impl Ticket {
 }
 
 /// A node's question: let me in, and tell me where I am. `stamp` is greater than all before.
-pub(crate) fn write_bind(sign: CallSign, stamp: u64, ticket: &Ticket) -> [u8; BIND_LEN] {
+pub(crate) fn write_bind(sign: CallSign, stamp: u64, key: &PortKey) -> [u8; BIND_LEN] {
     let mut out = [0; BIND_LEN];
     out[0] = BIND;
     out[4..12].copy_from_slice(&sign.0);
     out[12..20].copy_from_slice(&stamp.to_le_bytes());
-    ticket.finish(out)
+    key.finish(out)
 }
 
 /// Who asks to be let in, and the stamp. Whether it is true, only [`is_true_bind`] tells.
@@ -78,24 +78,24 @@ pub(crate) fn read_bind(message: &[u8]) -> Option<(&[u8; BIND_LEN], CallSign, u6
     Some((message, sign_at_4(message)?, stamp_at(message, 12)?))
 }
 
-/// Whether who asks has the ticket.
-pub(crate) fn is_true_bind(message: &[u8; BIND_LEN], ticket: &Ticket) -> bool {
-    ticket.is_right(message)
+/// Whether who asks has the key.
+pub(crate) fn is_true_bind(message: &[u8; BIND_LEN], key: &PortKey) -> bool {
+    key.is_right(message)
 }
 
 /// The relay's answer: you are in, and this is where you are.
-pub(crate) fn write_bound(stamp: u64, seen: SocketAddr, ticket: &Ticket) -> [u8; BIND_LEN] {
+pub(crate) fn write_bound(stamp: u64, seen: SocketAddr, key: &PortKey) -> [u8; BIND_LEN] {
     let mut out = [0; BIND_LEN];
     out[0] = BOUND;
     out[4..12].copy_from_slice(&stamp.to_le_bytes());
     out[12..12 + ADDRESS_LEN].copy_from_slice(&write_address(seen));
-    ticket.finish(out)
+    key.finish(out)
 }
 
 /// The stamp that is answered and where the relay sees us, if the relay says so.
-pub(crate) fn read_bound(message: &[u8], ticket: &Ticket) -> Option<(u64, SocketAddr)> {
+pub(crate) fn read_bound(message: &[u8], key: &PortKey) -> Option<(u64, SocketAddr)> {
     let message: &[u8; BIND_LEN] = message.try_into().ok()?;
-    if message[..4] != [BOUND, 0, 0, 0] || !ticket.is_right(message) {
+    if message[..4] != [BOUND, 0, 0, 0] || !key.is_right(message) {
         return None;
     }
     Some((stamp_at(message, 4)?, read_address(&message[12..])?))
@@ -130,8 +130,8 @@ fn stamp_at(message: &[u8], at: usize) -> Option<u64> {
     message.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)
 }
 
-impl std::fmt::Debug for Ticket {
+impl std::fmt::Debug for PortKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Ticket(secret)")
+        f.write_str("PortKey(secret)")
     }
 }

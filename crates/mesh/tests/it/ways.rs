@@ -195,7 +195,7 @@ fn story() -> impl Strategy<Value = (Vec<Net>, Vec<Weather>, u64)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// After any weather, once it is fine again, every pair talks within seconds; and nothing ever grew beyond its limit.
+    /// After any weather, once it is fine, every pair talks within seconds; and nothing ever grew beyond its limit.
     #[test]
     fn when_the_weather_is_fine_every_pair_connects((nets, weather, seed) in story()) {
         let mut world = World::new(&nets, 2, seed);
@@ -223,7 +223,8 @@ proptest! {
         for (a, b) in &pairs {
             for (to, from) in [(*a, *b), (*b, *a)] {
                 let silence = world.longest_silence(to, from, fine);
-                prop_assert!(silence < seconds(1), "{from} to {to}: {silence:?} {:?}", world.view(from, to));
+                let view = world.view(from, to);
+                prop_assert!(silence < seconds(1), "{from} to {to}: {silence:?} {view:?}");
                 prop_assert!(world.view(to, from).ways.len() <= WAYS_MAX);
             }
         }

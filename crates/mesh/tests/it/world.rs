@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh::relay::{Allowance, Forwarder, RelayConfig, Ticket, read_relayed, write_relayed_header};
+use mesh::relay::{Allowance, Forwarder, RelayConfig, PortKey, read_relayed, write_relayed_header};
 use mesh::{
     Batch, CallSign, Config, Contact, Effect, Gate, MTU_DEFAULT, Merger, Mesh, Note, PeerConfig,
     PeerView, Plane, Policy, PresharedKey, PrivateKey, Stays, Suite, Timing, VNET_LEN, Way,
@@ -103,17 +103,17 @@ impl World {
         let signs: Vec<CallSign> = (1..).zip(&self.relays).map(|(n, _)| relay_sign(n)).collect();
         let numbers: Vec<u8> = self.nodes.iter().map(|node| node.number).collect();
         for node in &mut self.nodes {
-            let ticket = Ticket::from_bytes([node.number; 32]);
+            let key = PortKey::from_bytes([node.number; 32]);
             let allowance =
                 Allowance { meshes: [MeshId::from_bits(1)].into(), bytes_per_second: 10_000_000 };
             for (_, forwarder) in &mut self.relays {
                 let sign = node_sign(node.number);
-                assert!(forwarder.admit(sign, ticket.clone(), allowance.clone(), self.now));
+                assert!(forwarder.admit(sign, key.clone(), allowance.clone(), self.now));
             }
             let config = |(n, (at, _)): (u8, &(SocketAddr, Forwarder))| RelayConfig {
                 sign: relay_sign(n),
                 ports: vec![*at],
-                ticket: ticket.clone(),
+                key: key.clone(),
                 stream: node.net == Net::Blocked,
             };
             let relays = (1..).zip(&self.relays).map(config).collect();

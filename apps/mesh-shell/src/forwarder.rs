@@ -1,0 +1,191 @@
+//! The UDP port of a relay: one socket, one thread, and a brain that says where datagrams go. Opens none of them.
+//!
+//! Datagrams that came together and are for one node leave together: the kernel joins and cuts them, we change eight
+//! bytes of each.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, ensure};
+use mesh::CallSign;
+use mesh::relay::{
+    Allowance, Forwarder, NotForwarded, PortKey, RELAYED_HEADER_LEN, SeatView, read_relayed,
+    write_relayed_header,
+};
+use units::Timestamp;
+
+use crate::clock::Clock;
+use crate::udp::UdpPort;
+
+/// What one call may receive.
+const RECEIVE_MAX: usize = 65_536;
+/// How long the thread waits for datagrams before it looks whether it shall end.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How often silent nodes are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// A relay's UDP port that runs. Stops when it is dropped.
+#[derive(Debug)]
+pub struct UdpRelay {
+    forwarder: Arc<Mutex<Forwarder>>,
+    port: Arc<UdpPort>,
+    clock: Clock,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl UdpRelay {
+    /// Starts forwarding on a port; 0 for any.
+    pub fn start(port: u16) -> anyhow::Result<Self> {
+        let port = Arc::new(UdpPort::open(port, false, true).context("open UDP port")?);
+        port.set_patience(PATIENCE).context("set how long to wait")?;
+        let (clock, stop) = (Clock::set(), Arc::<AtomicBool>::default());
+        let forwarder = Arc::<Mutex<Forwarder>>::default();
+        let carrier =
+            Carrier { forwarder: forwarder.clone(), port: port.clone(), clock, stop: stop.clone() };
+        let body = move || carrier.carry();
+        let thread = thread::Builder::new().name("relay-udp".into()).spawn(body)?;
+        Ok(Self { forwarder, port, clock, stop, thread: Some(thread) })
+    }
+
+    /// Lets a node in, and gives the key that its datagrams are known by at first.
+    pub fn admit(&self, sign: CallSign, allowance: Allowance) -> anyhow::Result<PortKey> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).context("draw entropy")?;
+        let key = PortKey::from_bytes(bytes);
+        let admitted = lock(&self.forwarder).admit(sign, key.clone(), allowance, self.clock.now());
+        ensure!(admitted, "the relay is full");
+        Ok(key)
+    }
+
+    /// Puts a node out.
+    pub fn dismiss(&self, sign: CallSign) {
+        lock(&self.forwarder).dismiss(sign);
+    }
+
+    /// The nodes that were let in, and what was carried for them.
+    pub fn seats(&self) -> Vec<SeatView> {
+        lock(&self.forwarder).seats().collect()
+    }
+
+    /// Which port it is.
+    pub fn port(&self) -> anyhow::Result<u16> {
+        Ok(self.port.local_address().context("find the port")?.port())
+    }
+
+    /// Ends, and says what went wrong if something did.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
+        self.stop.store(true, Relaxed);
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        thread.join().unwrap_or_else(|_| Err(anyhow!("the relay's thread panicked")))
+    }
+}
+
+impl Drop for UdpRelay {
+    fn drop(&mut self) {
+        // Who wants to know calls `stop`.
+        let _unread = self.end();
+    }
+}
+
+/// What the thread has.
+struct Carrier {
+    forwarder: Arc<Mutex<Forwarder>>,
+    port: Arc<UdpPort>,
+    clock: Clock,
+    stop: Arc<AtomicBool>,
+}
+
+impl Carrier {
+    fn carry(&self) -> anyhow::Result<()> {
+        let mut buffer = vec![0; RECEIVE_MAX].into_boxed_slice();
+        let mut swept = self.clock.now();
+        while !self.stop.load(Relaxed) {
+            let received = self.port.receive(&mut buffer, true).context("receive")?;
+            let now = self.clock.now();
+            if now.since(swept) >= SWEEP_EVERY {
+                lock(&self.forwarder).on_wake(now);
+                swept = now;
+            }
+            if let Some(received) = received {
+                self.sort(&mut buffer[..received.len], received.size, received.from, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries datagrams that came together: runs for one node leave together.
+    fn sort(&self, bytes: &mut [u8], size: usize, from: SocketAddr, now: Timestamp) {
+        let (mut at, size) = (0, size.max(1));
+        while at < bytes.len() {
+            let to = target(bytes, at, size);
+            let mut end = (at + size).min(bytes.len());
+            while to.is_some() && end < bytes.len() && target(bytes, end, size) == to {
+                end = (end + size).min(bytes.len());
+            }
+            match to {
+                Some(to) => self.forward(bytes, at..end, size, (from, to), now),
+                None => self.answer(&bytes[at..end], from, now),
+            }
+            at = end;
+        }
+    }
+
+    fn forward(
+        &self,
+        bytes: &mut [u8],
+        run: Range<usize>,
+        size: usize,
+        (from, to): (SocketAddr, CallSign),
+        now: Timestamp,
+    ) {
+        let run = &mut bytes[run];
+        let count = run.len().div_ceil(size) as u64;
+        let forwarded = lock(&self.forwarder).forward(from, to, (count, run.len() as u64), now);
+        match forwarded {
+            Ok(forwarded) => {
+                for datagram in run.chunks_mut(size) {
+                    if let Some(header) = datagram.first_chunk_mut::<RELAYED_HEADER_LEN>() {
+                        write_relayed_header(header, forwarded.sender);
+                    }
+                }
+                // What the system does not take is lost, as on any way.
+                self.port.send(forwarded.to, run, size);
+            }
+            Err(NotForwarded::UnknownSender) => {
+                let may_answer = lock(&self.forwarder).may_answer(now);
+                if may_answer {
+                    let notice = Forwarder::unbound(to);
+                    self.port.send(from, &notice, notice.len());
+                }
+            }
+            Err(NotForwarded::UnknownReceiver | NotForwarded::Strangers | NotForwarded::Spent) => {}
+        }
+    }
+
+    fn answer(&self, datagram: &[u8], from: SocketAddr, now: Timestamp) {
+        let answer = lock(&self.forwarder).on_bind(from, datagram, now);
+        if let Some(answer) = answer {
+            self.port.send(from, &answer, answer.len());
+        }
+    }
+}
+
+/// Whom the datagram at `at` is for, if it is one to carry.
+fn target(bytes: &[u8], at: usize, size: usize) -> Option<CallSign> {
+    let end = (at + size).min(bytes.len());
+    read_relayed(&bytes[at..end]).map(|(to, _)| to)
+}
+
+/// A forwarder is consistent between any two of its calls.
+fn lock(forwarder: &Mutex<Forwarder>) -> MutexGuard<'_, Forwarder> {
+    forwarder.lock().unwrap_or_else(PoisonError::into_inner)
+}

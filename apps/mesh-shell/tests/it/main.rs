@@ -1,0 +1,4 @@
+//! The mesh on real kernels: devices, sockets, NATs and relays in namespaces.
+
+mod lab;
+mod namespaces;

@@ -71,7 +71,7 @@ pub trait Admission: Send + Sync + 'static {
         None
     }
 
-    /// Whether who was let in by an SSH key or certificate may visit this service. It holds for services that are not public.
+    /// Whether who was let in by an SSH key or certificate may visit this service, which is not public.
     fn may_visit(
         &self,
         who: &Admitted,

@@ -17,8 +17,8 @@ const SERVICE_BYTES_MAX: usize = 63;
 /// The longest token, as text: the body of a pass, what stands around it, and base 64.
 const TEXT_MAX: usize = (PASS_BYTES_MAX + 512) * 4 / 3;
 
-/// A token that nobody has checked yet. Unlike a pass it may be shown by whoever has it: the bearer of the pass made it,
-/// for one service and for a time.
+/// A token that nobody has checked yet. Unlike a pass it may be shown by whoever has it: the bearer of the pass made
+/// it, for one service and for a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Visit {
     service: String,

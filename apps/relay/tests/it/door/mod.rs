@@ -7,3 +7,4 @@ mod ports;
 mod rig;
 mod ssh;
 mod tls;
+mod whole;

@@ -215,7 +215,7 @@ impl Rig {
 
 /// Ports for one run of the tests: far from those that the system gives out by itself, and by process, since several
 /// run at once.
-fn port_ranges(address: IpAddr) -> PortRanges {
+pub(crate) fn port_ranges(address: IpAddr) -> PortRanges {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = std::process::id() + NEXT.fetch_add(1, Ordering::Relaxed) * 977;
     let first = u16::try_from(12_000 + number % 900 * 20).unwrap();

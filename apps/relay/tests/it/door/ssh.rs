@@ -28,7 +28,7 @@ pub(super) async fn make_key(folder: &Path, name: &str, kind: &[&str]) -> Keys {
 }
 
 /// A real SSH server, one process for each connection, so that it needs no port of its own.
-async fn sshd(folder: &Path) -> SocketAddr {
+pub(super) async fn sshd(folder: &Path) -> SocketAddr {
     // Without a boot nobody has made it.
     let _ = std::fs::create_dir_all("/run/sshd");
     make_key(folder, "service_host_key", &["-t", "ed25519"]).await;
@@ -91,7 +91,7 @@ fn say_skipped() {
 }
 
 /// Who runs the tests.
-async fn me() -> String {
+pub(super) async fn me() -> String {
     run("id", &["-un"]).await.out.trim().to_owned()
 }
 

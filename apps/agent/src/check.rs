@@ -202,7 +202,8 @@ pub fn check(config: &Config, depth: Depth) -> Report {
         compare::disk_size(&hardware, &requirements),
     ];
     findings.extend(compare::disk_speed(&speed, &requirements));
-    findings.push(compare::graphics(&hardware, probe::cuda(), config.offers, &requirements));
+    let cuda = probe::cuda(config.driver.as_deref());
+    findings.push(compare::graphics(&hardware, cuda, config.offers, &requirements));
     findings.push(around::offer(&machine));
     findings.push(around::network(config, &network, &server));
     findings.extend(compare::clock(&network, &requirements));

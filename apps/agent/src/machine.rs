@@ -29,18 +29,20 @@ pub(crate) fn offered(hardware: &Hardware, config: &Config) -> Result<Machine> {
         // What a network card says of itself is not how fast the machine is connected.
         tier: Tier::None,
         certifications: std::collections::BTreeSet::new(),
-        host: Some(host(hardware)),
+        host: Some(host(hardware, config.driver.as_deref())),
     })
 }
 
-/// What the machine has, whatever of it is on offer.
-fn host(hardware: &Hardware) -> Host {
+/// What the machine has, whatever of it is on offer; `driver` is as in [`probe::look`].
+fn host(hardware: &Hardware, driver: Option<&Path>) -> Host {
     let first = hardware.gpus.first();
     Host {
         memory_mib: hardware.memory_mib,
         disk_mib: hardware.disk_mib,
         driver: first.map(|card| card.driver.clone()),
-        cuda: first.and_then(|_| probe::cuda()).map(|(major, minor)| format!("{major}.{minor}")),
+        cuda: first
+            .and_then(|_| probe::cuda(driver))
+            .map(|(major, minor)| format!("{major}.{minor}")),
         agent: Some(env!("CARGO_PKG_VERSION").to_owned()),
     }
 }

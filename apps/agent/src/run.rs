@@ -139,7 +139,7 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     prepare(preparation, commands.clone(), quit.clone())?;
     described::start(&link, config, &hardware, &quit)?;
     let proving = Proving::default();
-    prove::start(&link, (&config.data, offers.gpus, offers.vcpus), &proving, &quit)?;
+    prove::start(&link, config, offers, &proving, &quit)?;
     attest::start(&link, config, offers.gpus, &quit)?;
     let board = Arc::new(Board::default());
     schedule::start(&link, &config.data, &board, &quit)?;

@@ -1,7 +1,7 @@
 //! The library's functions, as C calls them.
 #![expect(unsafe_code, reason = "functions that C calls by name, with addresses that C gives")]
 
-use std::ffi::{CStr, c_char, c_uint, c_ulonglong, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 
 use crate::answer::{ask, ask_card};
 use crate::script::{Code, Process};
@@ -146,6 +146,17 @@ pub unsafe extern "C" fn nvmlSystemGetDriverVersion(to: *mut c_char, length: c_u
     let version = ask("nvmlSystemGetDriverVersion", |script| Ok(script.driver.clone()));
     // SAFETY: as the caller says.
     code(version.and_then(|version| unsafe { put_text(to, length, &version) }))
+}
+
+/// The newest version of CUDA that the driver supports.
+///
+/// # Safety
+/// `to` is null or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlSystemGetCudaDriverVersion_v2(to: *mut c_int) -> c_uint {
+    let version = ask("nvmlSystemGetCudaDriverVersion_v2", |script| Ok(script.cuda));
+    // SAFETY: as the caller says.
+    code(version.and_then(|version| unsafe { put(to, version) }))
 }
 
 /// How many cards there are.

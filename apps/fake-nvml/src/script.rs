@@ -103,6 +103,8 @@ impl Card {
 pub struct Script {
     /// The driver's version.
     pub driver: String,
+    /// The newest version of CUDA that it supports: thousands are the major one, tens the minor one.
+    pub cuda: i32,
     /// Functions that fail, with their return codes.
     pub fail: BTreeMap<String, u32>,
     /// The cards.

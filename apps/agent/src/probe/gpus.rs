@@ -202,10 +202,11 @@ fn small(value: u32) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
 }
 
-/// The newest version of CUDA that the driver supports, as major and minor; `None` if it does not say.
-pub fn cuda() -> Option<(u32, u32)> {
-    let version =
-        Driver::default().ask("CUDA", "", |nvml| told(nvml.sys_cuda_driver_version()))??;
+/// The newest version of CUDA that the driver supports, as major and minor; `None` if it does not say. Its library is
+/// as in [`gpus`].
+pub fn cuda(library: Option<&Path>) -> Option<(u32, u32)> {
+    let mut driver = Driver::at(library.map(Path::to_owned));
+    let version = driver.ask("CUDA", "", |nvml| told(nvml.sys_cuda_driver_version()))??;
     let version = u32::try_from(version).ok()?;
     // Thousands are the major version, tens the minor one.
     Some((version / 1_000, version % 1_000 / 10))

@@ -12,7 +12,7 @@
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -32,29 +32,40 @@ use crate::runtime::inside::{self, Inside};
 /// What the program is told so that it becomes the process in the node.
 const WORDS: [&str; 2] = ["worker", "prove-in-node"];
 
-/// The rental whose node on this machine has this card; none if it is the processor, which many may have.
-pub(super) fn holder(data: &Path, card: &Card) -> Option<RentalId> {
-    let nodes = inside::running(data);
-    nodes
-        .iter()
-        .find(|node| cards_of(node).iter().any(|uuid| card_id(uuid) == card.id))
-        .map(|node| node.rental)
+/// Where the nodes are that may have a card, and who says which cards there are.
+#[derive(Clone, Debug)]
+pub(super) struct Nodes {
+    /// The agent's folder.
+    pub(super) data: PathBuf,
+    /// The graphics driver's library, where it is not among the system's.
+    pub(super) driver: Option<PathBuf>,
 }
 
-/// The UUIDs of a node's cards.
-fn cards_of(node: &Inside) -> Vec<String> {
-    if node.gpus.is_empty() {
-        return Vec::new();
+impl Nodes {
+    /// The rental whose node on this machine has this card; none if it is the processor, which many may have.
+    pub(super) fn holder(&self, card: &Card) -> Option<RentalId> {
+        let nodes = inside::running(&self.data);
+        let has = |node: &&Inside| self.cards_of(node).iter().any(|uuid| card_id(uuid) == card.id);
+        nodes.iter().find(has).map(|node| node.rental)
     }
-    let all = probe::gpus(None);
-    let of = |index: &u32| all.iter().find(|gpu| gpu.index == *index).map(|gpu| gpu.uuid.clone());
-    node.gpus.iter().filter_map(of).collect()
+
+    /// The UUIDs of a node's cards.
+    fn cards_of(&self, node: &Inside) -> Vec<String> {
+        if node.gpus.is_empty() {
+            return Vec::new();
+        }
+        let all = probe::gpus(self.driver.as_deref());
+        let of =
+            |index: &u32| all.iter().find(|gpu| gpu.index == *index).map(|gpu| gpu.uuid.clone());
+        node.gpus.iter().filter_map(of).collect()
+    }
 }
 
 /// A device that is there once it is asked.
 pub(super) struct InNode {
     card: BlobId,
-    node: Result<Inside, String>,
+    /// The node, and its cards.
+    node: Result<(Inside, Vec<String>), String>,
     process: Option<Running>,
 }
 
@@ -68,20 +79,22 @@ struct Running {
 
 impl InNode {
     /// The device of this card in a rental's node. Whether that works, its first answer tells.
-    pub(super) fn of(data: &Path, card: &Card, rental: RentalId) -> Self {
-        let nodes = inside::running(data).into_iter().filter(|node| node.rental == rental);
+    pub(super) fn of(nodes: &Nodes, card: &Card, rental: RentalId) -> Self {
+        let running = inside::running(&nodes.data);
+        let mut all = running.into_iter().filter(|node| node.rental == rental).map(|node| {
+            let cards = nodes.cards_of(&node);
+            (node, cards)
+        });
         let is_processor = card.id == card_id("cpu");
-        let has = |node: &Inside| {
-            is_processor || cards_of(node).iter().any(|uuid| card_id(uuid) == card.id)
-        };
-        let found = nodes.into_iter().find(has);
+        let found = all
+            .find(|(_, cards)| is_processor || cards.iter().any(|uuid| card_id(uuid) == card.id));
         let missing =
             || "no node of the rental that has this card is ready on this machine".to_owned();
         Self { card: card.id, node: found.ok_or_else(missing), process: None }
     }
 
     fn start(&self) -> Result<Running> {
-        let node = self.node.as_ref().map_err(|why| anyhow!("{why}"))?;
+        let (node, cards) = self.node.as_ref().map_err(|why| anyhow!("{why}"))?;
         let mut words = node.prefix();
         // The running program, also where its file was replaced meanwhile.
         words.push(format!("/proc/{}/exe", std::process::id()));
@@ -90,7 +103,7 @@ impl InNode {
             .args(rest)
             .args(WORDS)
             .env_clear()
-            .envs(node.environment(&cards_of(node)))
+            .envs(node.environment(cards))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -267,5 +280,47 @@ fn compute(device: &mut dyn Device, question: &Question) -> Result<Vec<u8>, Devi
             let ends = device.walk(walk, memory)?.into_flattened();
             Ok(ends.into_iter().flat_map(u32::to_le_bytes).collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use fake_nvml::{Card as Chip, Script, Stage};
+    use prover::Choice;
+    use worker::NodeKey;
+
+    use super::*;
+    use crate::runtime::footprint::testing::Node;
+    use crate::runtime::scratch::Scratch;
+
+    #[test]
+    fn whose_a_card_is_follows_from_the_driver_that_was_named() {
+        let scratch = Scratch::new("prove-in-node");
+        let stage = scratch.path().join("driver");
+        std::fs::create_dir_all(&stage).unwrap();
+        let cards = ["GPU-a", "GPU-b"].map(|uuid| Chip::new(uuid, "NVIDIA GeForce RTX 4090"));
+        let script = Script { cuda: 12_080, cards: cards.into(), ..Script::default() };
+        let library = Stage::set(&stage, &[], &script).unwrap().library();
+        assert_eq!(probe::cuda(Some(&library)), Some((12, 8)));
+
+        let rental = RentalId::from_bits(7);
+        let (key, first) = (NodeKey { rental, node: 0 }, std::process::id());
+        let node = Node { key, gpus: vec![1], first, sandboxed: false, group: None };
+        node.write(scratch.path());
+        let nodes = Nodes { data: scratch.path().to_owned(), driver: Some(library) };
+        let card = |uuid: &str| Card {
+            id: card_id(uuid),
+            name: String::new(),
+            choice: Choice::Cuda(0),
+            threads: NonZeroUsize::MIN,
+        };
+        assert_eq!(nodes.holder(&card("GPU-b")), Some(rental));
+        assert_eq!(nodes.holder(&card("GPU-a")), None);
+        let device = InNode::of(&nodes, &card("GPU-b"), rental);
+        assert_eq!(device.node.map(|(_, cards)| cards), Ok(vec!["GPU-b".to_owned()]));
+        assert!(InNode::of(&nodes, &card("GPU-a"), rental).node.is_err());
+        assert!(InNode::of(&nodes, &card("cpu"), rental).node.is_ok());
     }
 }

@@ -12,7 +12,6 @@ mod frames;
 mod in_node;
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,15 +23,16 @@ use proofs::{Device, Outcome, Verdict};
 use prover::cpu::Processor;
 use prover::{Choice, Found};
 use sha2::{Digest, Sha256};
-use units::BlobId;
+use units::{BlobId, Resources};
 
 use crate::backoff::Backoff;
+use crate::config::Config;
 use crate::limits::{CHALLENGE_EVERY_MIN, CHALLENGE_WAIT};
 use crate::link::{Link, Trouble};
 use crate::quit::Quit;
 use crate::watch::Proving;
 use channel::Courier;
-use in_node::InNode;
+use in_node::{InNode, Nodes};
 
 pub use in_node::prove_in_node;
 
@@ -91,17 +91,20 @@ fn cards(gpus: u32, vcpus: u32) -> Vec<Card> {
     found.take(most).map(|found| Card::of(found, threads)).collect()
 }
 
-/// Starts to listen for challenges, a thread for each card of a machine that offers so many cards and threads.
+/// Starts to listen for challenges, a thread for each card of a machine that offers this.
 ///
 /// # Errors
 /// If no thread can be started.
 pub(crate) fn start(
     link: &Arc<Link>,
-    (data, gpus, vcpus): (&Path, u32, u32),
+    config: &Config,
+    offers: Resources,
     proving: &Proving,
     quit: &Quit,
 ) -> Result<()> {
-    let cards = cards(gpus, vcpus);
+    let gpus = offers.gpus;
+    let cards = cards(gpus, offers.vcpus);
+    let nodes = Nodes { data: config.data.clone(), driver: config.driver.clone() };
     if u32::try_from(cards.len()).unwrap_or(0) < gpus {
         tracing::warn!(
             offered = gpus,
@@ -111,7 +114,7 @@ pub(crate) fn start(
     }
     for card in cards {
         let (link, proving, quit) = (Arc::clone(link), proving.clone(), quit.clone());
-        let bench = Bench { card, data: data.to_owned() };
+        let bench = Bench { card, nodes: nodes.clone() };
         let name = format!("prove-{}", bench.card.choice);
         std::thread::Builder::new()
             .name(name)
@@ -125,18 +128,17 @@ pub(crate) fn start(
 #[derive(Debug)]
 struct Bench {
     card: Card,
-    /// The agent's folder.
-    data: PathBuf,
+    nodes: Nodes,
 }
 
 /// Asks for challenges of a card, and takes them up.
 fn listen(link: &Link, bench: &Bench, proving: &Proving, quit: &Quit) {
-    let Bench { card, data } = bench;
+    let Bench { card, nodes } = bench;
     let mut backoff = Backoff::default();
     let mut key: Option<VerifyingKey> = None;
     while !quit.is_said() {
         let asked = Instant::now();
-        let rental = in_node::holder(data, card);
+        let rental = nodes.holder(card);
         let heard = known(link, &mut key)
             .and_then(|key| Ok((key, link.challenge(card.id, rental, CHALLENGE_WAIT)?)));
         let pause = match heard {
@@ -178,7 +180,7 @@ fn known(link: &Link, key: &mut Option<VerifyingKey>) -> Result<VerifyingKey, Tr
 }
 
 fn take_up(link: &Link, bench: &Bench, key: VerifyingKey, challenge: &[u8]) -> Result<Verdict> {
-    let Bench { card, data } = bench;
+    let Bench { card, nodes } = bench;
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(|why| anyhow!("get chance: {why}"))?;
     let prover = Prover::new(challenge, key, link.key(), salt).context("take up a challenge")?;
@@ -193,7 +195,7 @@ fn take_up(link: &Link, bench: &Bench, key: VerifyingKey, challenge: &[u8]) -> R
     let in_rental = rental.map(tracing::field::display);
     tracing::info!(card = card.name, tasks, rental = in_rental, "a challenge is taken up");
     let mut device: Box<dyn Device> = match rental {
-        Some(rental) => Box::new(InNode::of(data, card, rental)),
+        Some(rental) => Box::new(InNode::of(nodes, card, rental)),
         None => card.open()?,
     };
     Courier::with(link, |courier| prover.prove(device.as_mut(), courier)).context("prove")

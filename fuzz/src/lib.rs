@@ -5,6 +5,7 @@
 
 pub mod attest;
 pub mod corpus;
+pub mod mesh;
 pub mod mutate;
 pub mod proofs;
 pub mod wire;
@@ -13,7 +14,7 @@ pub mod wire;
 pub type Target = (&'static str, fn(&[u8]), &'static str);
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 19] = [
     ("message", proofs::message, "crates/proofs/tests/corpus"),
     ("transcript", proofs::transcript, "crates/proofs/tests/corpus"),
     ("signed", proofs::signed, "crates/proofs/tests/corpus"),
@@ -28,4 +29,9 @@ pub const TARGETS: [Target; 14] = [
     ("references", attest::references, "crates/attest/tests/data"),
     ("quotes", attest::quotes, "crates/attest/tests/data"),
     ("requests", wire::requests, "crates/wire/tests/corpus"),
+    ("packets", mesh::packets, "crates/mesh/tests/corpus"),
+    ("frames", mesh::frames, "crates/mesh/tests/corpus"),
+    ("batches", mesh::batches, "crates/mesh/tests/corpus"),
+    ("handshakes", mesh::handshakes, "crates/mesh/tests/corpus"),
+    ("ways", mesh::ways, "crates/mesh/tests/corpus"),
 ];

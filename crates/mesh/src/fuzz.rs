@@ -2,11 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use units::Timestamp;
+use units::{MeshId, Timestamp};
 
+use crate::path::disco::{self, Disco, DiscoKeys};
+use crate::relay::{self, Allowance, Forwarder, PortKey};
 use crate::{
-    Config, Cutter, Gate, Inner, Merger, Mesh, Note, PeerConfig, PresharedKey, PrivateKey, Suite,
-    Timing, Vnet,
+    CallSign, Config, Cutter, Gate, Inner, Merger, Mesh, Note, PeerConfig, PresharedKey,
+    PrivateKey, Suite, Timing, Vnet,
 };
 
 /// The packet classifier.
@@ -50,6 +52,31 @@ pub fn merge(bytes: &[u8]) {
     });
 }
 
+/// Messages about ways, and what comes to a relay's port: as they are, and with a true code.
+pub fn ways(bytes: &[u8]) {
+    let now = Timestamp::from_millis(1);
+    let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let sign = CallSign::of_node(&[2; 32]);
+    let (mut forwarder, key) = (Forwarder::default(), PortKey::from_bytes([3; 32]));
+    let allowance = Allowance { meshes: [MeshId::from_bits(1)].into(), bytes_per_second: 1 << 20 };
+    forwarder.admit(sign, key.clone(), allowance, now);
+    let answer = forwarder.on_bind(from, bytes, now);
+    assert!(answer.is_none_or(|answer| answer.len() <= bytes.len()), "no answer is longer");
+    if let Some((to, inner)) = relay::read_relayed(bytes) {
+        assert!(inner.len() < bytes.len(), "what is inside is shorter");
+        assert!(forwarder.forward(from, to, (1, 1), now).is_err(), "nobody is bound");
+    }
+    let (me, peer) = (config().private, PrivateKey::from_bytes([2; 32]));
+    let keys = |me: &PrivateKey, peer: &PrivateKey| DiscoKeys::new(me, &peer.public());
+    let (Some(ours), Some(theirs)) = (keys(&me, &peer), keys(&peer, &me)) else { return };
+    assert!(ours.open(bytes).is_none(), "chance does not forge");
+    if let Some(heard) = disco::read(bytes) {
+        let sealed = theirs.seal(&heard, [0; 24]);
+        assert!(ours.open(&sealed) == Some(heard), "what was told is what is heard");
+        assert!(ours.open(&ours.seal(&Disco::Ping { id: 1 }, [0; 24])).is_none(), "no echo");
+    }
+}
+
 /// Messages of the handshake, with the first code made right, so that more than that code is tried.
 pub fn handshake(bytes: &[u8]) {
     let now = Timestamp::from_millis(1);
@@ -82,7 +109,7 @@ pub fn handshake(bytes: &[u8]) {
 fn config() -> Config {
     Config {
         private: PrivateKey::from_bytes([1; 32]),
-        sign: crate::CallSign::default(),
+        sign: CallSign::default(),
         timing: Timing::default(),
         mtu: crate::MTU_DEFAULT,
         opens_fast: true,

@@ -151,7 +151,7 @@ fn write(message: &Disco) -> Vec<u8> {
 }
 
 /// What follows what we know is for later versions.
-fn read(plain: &[u8]) -> Option<Disco> {
+pub(crate) fn read(plain: &[u8]) -> Option<Disco> {
     let (&[kind, version, count, flags], rest) = plain.split_first_chunk()?;
     let id = || Some(u64::from_le_bytes(*rest.first_chunk()?));
     if version != VERSION {

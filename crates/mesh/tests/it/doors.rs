@@ -53,6 +53,7 @@ proptest! {
     fn any_bytes_may_come_as_a_packet(bytes in vec(any::<u8>(), 0..200)) {
         fuzz::classify(&bytes);
         fuzz::merge(&bytes);
+        fuzz::ways(&bytes);
     }
 
     #[test]
@@ -72,4 +73,18 @@ proptest! {
         fuzz::handshake(&bytes);
         fuzz::handshake(&message);
     }
+}
+
+#[test]
+fn what_the_fuzzer_begins_with_passes_every_door() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(corpus).expect("the corpus is there") {
+        let bytes = std::fs::read(entry.expect("a file").path()).expect("it can be read");
+        for door in [fuzz::classify, fuzz::cut, fuzz::merge, fuzz::handshake, fuzz::ways] {
+            door(&bytes);
+        }
+        seen += 1;
+    }
+    assert!(seen > 10, "only {seen} files");
 }

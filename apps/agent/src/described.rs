@@ -141,7 +141,7 @@ fn what_changed(before: Option<&Described>, now: &Described) -> String {
     let mut parts = Vec::new();
     if cards(was) != cards(is) {
         let (was, is) = (cards(was), cards(is));
-        parts.push(format!("its cards were {was} and are {is}: it proves them anew"));
+        parts.push(format!("it had {was} and has {is}: it proves them anew"));
     } else if before.fingerprint != now.fingerprint {
         parts.push("its hardware is other than it was: it proves it anew".to_owned());
     }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_change_is_told_in_words() {
         let words = |before: &Described, now: &Described| what_changed(Some(before), now);
-        let cards = "were 2 × RTX 4090 and are 1 × RTX 4090";
+        let cards = "it had 2 × RTX 4090 and has 1 × RTX 4090";
         assert!(words(&described(2, 1), &described(1, 2)).contains(cards));
         assert!(words(&described(2, 1), &described(2, 2)).contains("proves it anew"));
         let mut less = described(2, 1);

@@ -49,7 +49,8 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
     // Before anything is made: what is named may be the wrong folder.
     Identity::of(&config.data)?;
     let _lock = lock::take(&config.data)?;
-    let name = Identity::of(&config.data)?.name;
+    let Identity { worker, name, .. } = Identity::of(&config.data)?;
+    let _name = lock::take_name(worker)?;
     let runs = ray(config, &name)?;
     ensure!(
         config.sandbox != Choice::Auto || !runs.exposes_agent(),
@@ -233,7 +234,7 @@ impl Mood {
     pub(crate) fn good(&mut self) {
         self.backoff.reset();
         if self.trouble.take().is_some() {
-            tracing::info!(what = self.what, "the control plane answers again");
+            tracing::info!(what = self.what, "the control plane serves this machine again");
         }
     }
 
@@ -245,9 +246,9 @@ impl Mood {
             (known, _) => known.as_ref() != Some(&trouble),
         };
         if news {
-            tracing::warn!(what = self.what, %trouble, "the control plane does not answer; nodes keep running");
+            tracing::warn!(what = self.what, %trouble, "the control plane does not serve this machine; nodes keep running");
         } else {
-            tracing::debug!(what = self.what, %trouble, "the control plane does not answer");
+            tracing::debug!(what = self.what, %trouble, "the control plane does not serve this machine");
         }
         self.trouble = Some(trouble);
         self.backoff.next()

@@ -215,7 +215,10 @@ pub(crate) fn read_key(path: &Path) -> Result<String, Failure> {
         let what = format!("read the key in {}: {error}", path.display());
         Failure::usage(what, "give the file that the key was written to")
     })?;
-    checked_key(&text)
+    checked_key(&text).map_err(|_| {
+        let what = format!("{} holds no API key", path.display());
+        Failure::usage(what, "a key starts with `iog_`: `iog keys create` writes it once")
+    })
 }
 
 /// A key without the space around it.

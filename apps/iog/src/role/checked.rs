@@ -45,6 +45,15 @@ pub(super) fn show(session: &Session, report: &Report) -> Result<(), Failure> {
     Err(Failure::refused("this machine cannot serve", "the lines that start with `bad` say why"))
 }
 
+/// Looks at the machine; says so where that takes a while.
+pub(super) fn looked(config: &agent::Config, depth: Depth, screen: Screen) -> Report {
+    match depth {
+        Depth::Look => {}
+        Depth::Measure => screen.note("Measuring the disk and the line takes some seconds …"),
+    }
+    agent::check(config, depth)
+}
+
 /// Looks at the machine, and refuses to join with it as it is, with every reason.
 pub(super) fn before_joining(
     config: &agent::Config,
@@ -52,7 +61,7 @@ pub(super) fn before_joining(
     anyway: bool,
     screen: Screen,
 ) -> Result<(), Failure> {
-    let report = agent::check(config, depth);
+    let report = looked(config, depth, screen);
     let is_open = |finding: &&Finding| finding.verdict != Verdict::Good;
     let open: Vec<Finding> = report.findings.iter().filter(is_open).cloned().collect();
     if !open.is_empty() {

@@ -195,8 +195,8 @@ impl Verb {
                 ran
             }
             Self::Check { quick, machine } => {
-                let report = agent::check(&machine.config(session.named_server()), depth(*quick));
-                checked::show(session, &report)
+                let config = machine.config(session.named_server());
+                checked::show(session, &checked::looked(&config, depth(*quick), session.screen))
             }
         }
     }

@@ -246,7 +246,11 @@ impl Mood {
             (known, _) => known.as_ref() != Some(&trouble),
         };
         if news {
-            tracing::warn!(what = self.what, %trouble, "the control plane does not serve this machine; nodes keep running");
+            tracing::warn!(
+                what = self.what,
+                %trouble,
+                "the control plane does not serve this machine; nodes keep running"
+            );
         } else {
             tracing::debug!(what = self.what, %trouble, "the control plane does not serve this machine");
         }

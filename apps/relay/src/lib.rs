@@ -5,7 +5,9 @@
 //! - What a visitor says is carried, never read, unless a door is made to read it.
 //! - A relay knows what is connected to it and nothing else; it is empty after a restart.
 
+mod config;
 pub mod door;
+mod figures;
 mod gate;
 mod limits;
 mod member;
@@ -14,11 +16,14 @@ mod opener;
 mod place;
 mod records;
 mod registry;
+mod run;
 
+pub use config::{Config, DoorsConfig};
 pub use gate::{Gate, Turned};
 pub use nodes::Nodes;
 pub use opener::{Entry, Opener, Refused, Visitor};
 pub use place::{NoDoors, Placed, Places, Placing};
 pub use records::{Records, ToLog};
 pub use registry::Registry;
+pub use run::{Ready, run};
 pub use trunk::Stream;

@@ -122,8 +122,9 @@ impl Member {
                 carry(service, stream).await;
             }
             Err(refused) => {
-                drop(stream);
+                // Before it is let go, which would only say that it broke.
                 self.node.line.refuse(id, code_of(&refused));
+                drop(stream);
             }
         }
     }

@@ -63,11 +63,13 @@ pub async fn carry_tcp(mut party: TcpStream, mut stream: Stream) -> Carried {
     let mut carried = both.carried(is_whole, &stream);
     if let Some((bare, bucket)) = bare.filter(|_| is_whole) {
         carried.way = Way::Kernel;
-        let (sent, received, is_whole) = splice(&party, &bare, bucket).await;
+        let held = (both.into.rest(), both.out.rest());
+        let (sent, received, is_whole) = splice(&party, &bare, bucket, held).await;
         carried.sent += sent;
         carried.received += received;
         carried.is_whole = is_whole;
-        stream.add(sent, received, is_whole);
+        // What was held for the stream never went through it.
+        stream.add(sent + held.0.len() as u64, received, is_whole);
         if !is_whole {
             let _ = bare.set_zero_linger();
         }
@@ -102,7 +104,7 @@ impl Both {
         Carried { sent: self.into.carried, received: self.out.carried, is_whole, way }
     }
 
-    /// Carries until both ways are over, or until it may stop and nothing is held.
+    /// Carries until both ways are over, or until it may stop while both are open.
     fn poll<P: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         party: &mut P,
@@ -115,8 +117,7 @@ impl Both {
         if into.is_ready() && out.is_ready() {
             return Poll::Ready(Ok(()));
         }
-        let is_between = self.into.is_between() && self.out.is_between();
-        match is_between && may_stop(stream) {
+        match !self.into.is_ending && !self.out.is_ending && may_stop(stream) {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
         }
@@ -124,9 +125,9 @@ impl Both {
 }
 
 impl Half {
-    /// Whether nothing was read that is not written, and more may come.
-    fn is_between(&self) -> bool {
-        self.held.is_empty() && !self.is_ending && !self.is_to_flush
+    /// What was read and is not written.
+    fn rest(&self) -> &[u8] {
+        &self.held[self.gone..]
     }
 
     fn poll<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(

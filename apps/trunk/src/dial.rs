@@ -95,14 +95,13 @@ impl Dial {
         let settings = Settings { side: Side::Node, streams_max: STREAMS_MAX };
         let (line, mut driver) = Driver::new(connection, settings);
         line.say(&Frame::Hello(Hello { version: Hello::VERSION, pass }));
-        match timeout(WITHIN, driver.next()).await.context("be let in in time")?? {
-            Event::Welcome(welcome) => {
-                line.set_streams_max(welcome.streams_max);
-                Ok(Dialed { line, driver, welcome })
-            }
-            Event::Turned(code, why) => bail!("be let in: {code}: {why}"),
-            other => bail!("understand {other:?}"),
+        let event = timeout(WITHIN, driver.next()).await.context("be let in in time")??;
+        if let Event::Turned(code, why) = event {
+            bail!("be let in: {code}: {why}");
         }
+        let Event::Welcome(welcome) = event else { bail!("understand what a relay says first") };
+        line.set_streams_max(welcome.streams_max);
+        Ok(Dialed { line, driver, welcome })
     }
 
     /// Makes a dedicated connection for a line, as the relay asked with this ticket.

@@ -16,19 +16,38 @@ use crate::pace::Pace;
 /// What a pipe holds: large, so that a system call carries much. The kernel takes pages as they fill.
 const PIPE: usize = 1 << 20;
 
-/// Carries both ways until both are over. Returns the bytes each way, and whether both came to their end.
+/// Carries both ways until both are over, first what is held each way. Returns the bytes each way but for those, and
+/// whether both came to their end.
 pub(crate) async fn splice(
     party: &TcpStream,
     bare: &TcpStream,
     bucket: Option<Arc<Mutex<Bucket>>>,
+    held: (&[u8], &[u8]),
 ) -> (u64, u64, bool) {
     let (mut sent, mut received) = (0, 0);
     let pace = || bucket.clone().map(Pace::new);
-    let both = tokio::try_join!(
-        one_way(party, bare, pace(), &mut sent),
-        one_way(bare, party, pace(), &mut received)
-    );
+    let into = async {
+        write(bare, held.0).await?;
+        one_way(party, bare, pace(), &mut sent).await
+    };
+    let out = async {
+        write(party, held.1).await?;
+        one_way(bare, party, pace(), &mut received).await
+    };
+    let both = tokio::try_join!(into, out);
     (sent, received, both.is_ok())
+}
+
+async fn write(to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        to.writable().await?;
+        match to.try_write(bytes) {
+            Ok(many) => bytes = &bytes[many..],
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
 }
 
 async fn one_way(

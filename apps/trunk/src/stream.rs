@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -218,10 +218,14 @@ impl OnLine {
 
     fn forget(&mut self) {
         if !std::mem::replace(&mut self.is_forgotten, true) {
-            self.shared.with(|state| {
+            let seat = self.shared.with(|state| {
                 state.mux.forget(self.id);
-                state.seats.remove(&self.id);
+                state.seats.remove(&self.id)
             });
+            // Who waits for room on the line may find it elsewhere.
+            if let Some(seat) = seat {
+                [seat.reader, seat.writer].into_iter().flatten().for_each(Waker::wake);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The roles that this binary can take: each calls its shell and adds nothing but flags.
 
 pub(crate) mod checked;
+pub(crate) mod relay;
 pub(crate) mod server;
 pub(crate) mod worker;
 

@@ -1,11 +1,12 @@
 //! Lines from end to end: a relay, a machine's tunnels, and real programs, over loopback.
 
+use tokio::io::AsyncReadExt;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use trunk::Way;
 use tunnel::Reconciled;
 
-use crate::scene::{Relay, bytes, echo, echoed, eventually, exposed, machine, name};
+use crate::scene::{Relay, bytes, echo, echoed, eventually, exposed, machine, name, source};
 
 #[test]
 fn a_program_behind_a_line_is_reached_by_many_at_once_and_all_bytes_are_accounted_for() {
@@ -48,6 +49,26 @@ fn bulk_moves_to_a_connection_of_its_own_and_every_byte_arrives() {
 #[test]
 fn bulk_that_may_be_plain_is_carried_by_the_kernel_and_every_byte_arrives() {
     bulk(true);
+}
+
+#[test]
+fn bulk_that_goes_one_way_only_moves_too() {
+    let programs = Runtime::new().unwrap();
+    let relay = Relay::start(10);
+    let many = 4 << 20;
+    let says = exposed("says", source(&programs, many));
+    let _machine = machine(20, &[&relay], vec![says]);
+    eventually("it serves", || relay.serves("says"));
+    // Often, because whether the other direction waits for room at the time is a matter of luck.
+    for _ in 0..6 {
+        let mut stream = relay.open(&name("says")).unwrap();
+        let heard = relay.do_in(async move {
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).await.unwrap();
+            (heard, stream.has_own_connection())
+        });
+        assert!(heard == (bytes(many), true));
+    }
 }
 
 fn bulk(is_plain_allowed: bool) {

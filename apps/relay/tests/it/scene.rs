@@ -175,6 +175,18 @@ pub(crate) fn echo(runtime: &Runtime) -> SocketAddr {
     address
 }
 
+/// A program that says so many bytes to whoever comes.
+pub(crate) fn source(runtime: &Runtime, many: usize) -> SocketAddr {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            tokio::spawn(async move { tcp.write_all(&bytes(many)).await });
+        }
+    });
+    address
+}
+
 /// A machine with lines to these relays.
 pub(crate) fn machine(number: u8, relays: &[&Relay], exposed: Vec<Exposed>) -> Tunnels {
     let tunnels = Tunnels::start(key(number)).unwrap();

@@ -1,5 +1,6 @@
 //! The doors, from outside, with the tools that visitors have.
 
+mod browser;
 mod http;
 mod opening;
 mod papers;

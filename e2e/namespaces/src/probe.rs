@@ -14,12 +14,15 @@ use crate::place::Place;
 
 /// A question is asked again after so long without an answer.
 const ASK_EVERY: Duration = Duration::from_millis(100);
-/// How often a question is asked before it counts as unanswered.
-const ASKED_MAX: usize = 10;
+/// How often a question is asked before it counts as unanswered. Five seconds: the kernel asks for a neighbor it missed
+/// once a second.
+const ASKED_MAX: usize = 50;
+/// How often somebody is asked who is not expected to answer.
+const ASKED_IN_VAIN: usize = 5;
 /// How often both sides of a hole try.
 const PUNCH_EVERY: Duration = Duration::from_millis(20);
 /// How often they try before it counts as impossible.
-const PUNCHES_MAX: usize = 25;
+const PUNCHES_MAX: usize = 40;
 const BUFFER_BYTES: usize = 2048;
 
 /// Tells everybody which address they are seen under. Dropping it ends it.
@@ -96,6 +99,11 @@ pub fn bind_like(place: &Place<'_>, like: SocketAddr) -> anyhow::Result<UdpSocke
 /// Which address a reflector sees; `None`: no answer.
 pub fn seen_as(socket: &UdpSocket, reflector: SocketAddr) -> Option<SocketAddr> {
     (0..ASKED_MAX).find_map(|_| ask(socket, reflector)).map(|(seen, _)| seen)
+}
+
+/// Whether a reflector does not answer, for half a second.
+pub fn is_silent(socket: &UdpSocket, reflector: SocketAddr) -> bool {
+    (0..ASKED_IN_VAIN).all(|_| ask(socket, reflector).is_none())
 }
 
 /// How long a question and its answer take, as often as asked; `None`: one of them was not answered in time.

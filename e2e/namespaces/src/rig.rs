@@ -87,14 +87,19 @@ impl Rig {
             builders.into_iter().try_for_each(|builder| builder.join().expect("it does not panic"))
         })?;
         self.start_weather()?;
-        (0..self.layout.nodes.len()).try_for_each(|at| self.settle(at))
+        for (index, node) in self.layout.nodes.iter().enumerate() {
+            let interfaces = self.layout.interfaces(index);
+            let settle =
+                || interfaces.iter().try_for_each(|name| kernel::until_running(name, true));
+            inside(&node.netns, settle)?;
+        }
+        self.let_routes_settle()
     }
 
-    /// Until the kernel has noticed that the links of a node are up: before, its routes do not count.
-    fn settle(&self, index: usize) -> anyhow::Result<()> {
-        let interfaces = self.layout.interfaces(index);
-        let settle = || interfaces.iter().try_for_each(|name| kernel::until_running(name, true));
-        inside(&self.layout.nodes[index].netns, settle)
+    /// The kernel first says that an interface has a carrier and then tells the routes, all under one lock, which a
+    /// change that changes nothing waits for.
+    fn let_routes_settle(&self) -> anyhow::Result<()> {
+        inside(&self.layout.nodes[0].netns, || kernel::ip("link set dev lo up\n"))
     }
 
     fn start_weather(&mut self) -> anyhow::Result<()> {
@@ -405,10 +410,13 @@ impl Link<'_> {
         self.settle(true)
     }
 
-    /// Until the child has noticed whether there is a carrier: the kernel tells routes of it up to a second later.
+    /// Until both ends have noticed whether there is a carrier: the kernel tells routes of it up to a second later.
     fn settle(&self, has_carrier: bool) -> anyhow::Result<()> {
         let child = &self.rig.layout.nodes[self.child].netns;
-        inside(child, || kernel::until_running(&self.wire.child_end, has_carrier))
+        inside(child, || kernel::until_running(&self.wire.child_end, has_carrier))?;
+        let end = &self.wire.parent_end;
+        inside(self.parent_netns(), || kernel::until_running(end, has_carrier))?;
+        self.rig.let_routes_settle()
     }
 
     /// Swallows everything, though both sides see it up; [`Link::mend`] ends that.

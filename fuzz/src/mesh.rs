@@ -1,5 +1,5 @@
-//! What comes to a node of the mesh, and to a relay's port. The doors themselves stand in the crate, which knows what is
-//! behind them.
+//! What comes to a node of the mesh, and to a relay's port. The doors themselves stand in the crate, which knows what
+//! is behind them.
 
 /// A packet of the private network.
 pub fn packets(bytes: &[u8]) {

@@ -10,6 +10,7 @@
 
 mod chain;
 mod compare;
+mod compare_flows;
 mod limits;
 mod otlp;
 mod record;
@@ -17,9 +18,10 @@ mod verify;
 
 pub use chain::AuditLog;
 pub use compare::{Comparison, Gap, compare};
+pub use compare_flows::{FlowComparison, FlowGap, FlowName, compare_flows};
 pub use limits::*;
 pub use otlp::otlp;
-pub use record::{FlowRecord, PathName, Record, Side, StreamRecord, Traffic, Verdict};
+pub use record::{End, FlowRecord, PathName, Record, Side, StreamRecord, Traffic, Verdict};
 pub use verify::{Broken, Reason, Verified, Verifier};
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::record::{FlowRecord, Record, StreamRecord};
+use super::record::{End, FlowRecord, Record, StreamRecord};
 use crate::Time;
 use crate::paper::NodeKey;
 
@@ -58,6 +58,7 @@ fn of_flow(flow: &FlowRecord) -> Vec<Value> {
         text("iog.source.key", &flow.source_key.to_string()),
         text("iog.destination.key", &flow.target_key.to_string()),
         text("iog.start", &flow.start.to_string()),
+        text("iog.by", if flow.by == End::Source { "source" } else { "target" }),
         number("iog.forth.packets", flow.forth.packets),
         number("iog.forth.bytes", flow.forth.bytes),
         number("iog.back.packets", flow.back.packets),

@@ -26,6 +26,8 @@ pub enum Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlowRecord {
+    /// Which end wrote it.
+    pub by: End,
     /// When the first packet came that no earlier record has.
     pub start: Time,
     /// When the last one came.
@@ -64,6 +66,16 @@ pub struct FlowRecord {
     pub path: PathName,
     /// How many records of the connection were before.
     pub part: u32,
+}
+
+/// An end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// Who began.
+    Source,
+    /// Who was reached.
+    Target,
 }
 
 /// Packets and bytes.

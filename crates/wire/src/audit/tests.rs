@@ -22,6 +22,7 @@ fn node() -> NodeKey {
 
 fn flow(bytes: u64, verdict: Verdict) -> Record {
     Record::Flow(FlowRecord {
+        by: End::Source,
         start: Time(START),
         end: Time(START.after(Duration::from_secs(2))),
         source_key: MeshKey([1; 32]),
@@ -175,6 +176,41 @@ fn two_sides_of_a_stream_are_compared_to_the_byte() {
     let one = stream(Side::Relay, 4, (1, 1), true);
     assert!(matches!(compare([&one]).gaps[..], [Gap::OneSided { side: Side::Relay, .. }]));
     assert!(matches!(compare([&one, &one]).gaps[..], [Gap::Twice { .. }, Gap::OneSided { .. }]));
+}
+
+#[test]
+fn two_ends_of_a_connection_are_compared() {
+    let flow = |by, forth: u64, back: u64, verdict| {
+        let Record::Flow(flow) = flow(forth, verdict) else { unreachable!() };
+        FlowRecord { by, back: Traffic { packets: 1, bytes: back }, ..flow }
+    };
+    // Each has a record of its own with somebody else, so both are known to write.
+    let check = |source: (u64, u64, Verdict), target: (u64, u64, Verdict)| {
+        let records = [
+            flow(End::Source, source.0, source.1, source.2),
+            flow(End::Target, target.0, target.1, target.2),
+        ];
+        compare_flows(&records)
+    };
+    let (over, goes_on) = (Verdict::Closed, Verdict::Continues);
+    assert_eq!(check((9, 5, over), (9, 5, Verdict::Idle)).equal, 1);
+    let lossy = check((9, 4, over), (8, 6, over));
+    assert_eq!((lossy.lossy, lossy.lost_bytes, lossy.gaps.len()), (1, 3, 0));
+    assert_eq!(check((9, 5, over), (9, 5, goes_on)).open, 1);
+    let more = check((9, 5, over), (10, 5, over)).gaps;
+    let said = "protocol 6 from 100.64.0.1 port 40000 to 100.64.0.2 port 22: 9 bytes were sent, and 10 arrived";
+    assert_eq!(more[0].to_string(), said);
+    let stopped = check((9, 5, over), (9, 0, Verdict::Stopped)).gaps;
+    assert!(matches!(stopped[..], [FlowGap::OneSided { by: End::Source, .. }]));
+    // Records of one end alone say nothing about the other.
+    let alone = [flow(End::Source, 9, 5, over)];
+    assert_eq!(compare_flows(&alone), FlowComparison::default());
+    let parts = [
+        flow(End::Source, 9, 5, goes_on),
+        flow(End::Source, 1, 5, over),
+        flow(End::Target, 10, 10, over),
+    ];
+    assert_eq!(compare_flows(&parts).equal, 1);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 use wire::audit::{
-    Comparison, LINE_BYTES_MAX, Record, StreamRecord, Verified, Verifier, compare, otlp,
+    Comparison, FlowComparison, LINE_BYTES_MAX, Record, Verified, Verifier, compare, compare_flows,
+    otlp,
 };
 use wire::paper::NodeKey;
 
@@ -17,7 +18,7 @@ use crate::screen::Screen;
 
 /// Records that are printed as one request to a collector.
 const EXPORTED_AT_ONCE: usize = 1000;
-/// Streams that are compared at once, of both sides together; more of them are compared by parts of logs.
+/// Records that are compared at once, of both sides together; more of them are compared by parts of logs.
 const COMPARED_MAX: usize = 1_000_000;
 
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ enum Verb {
     /// Check that a log is what its node wrote, to the last seal.
     #[command(after_help = "Example:\n  iog net audit verify audit.jsonl --node KEY")]
     Verify(FileArgs),
-    /// Compare the streams of a relay's log with those of a node's, to the byte.
+    /// Compare two logs, to the byte: streams of a relay and a node, connections of two members.
     #[command(after_help = "Example:\n  iog net audit compare relay.jsonl node.jsonl")]
     Compare(CompareArgs),
     /// Print a log for a collector: OpenTelemetry's logs in JSON, a line for each thousand records.
@@ -56,10 +57,10 @@ struct FileArgs {
 
 #[derive(Debug, clap::Args)]
 struct CompareArgs {
-    /// The relay's log.
-    relay: PathBuf,
-    /// The node's log.
-    node: PathBuf,
+    /// A log.
+    one: PathBuf,
+    /// The log of the other side.
+    other: PathBuf,
 }
 
 /// What a log came to.
@@ -80,8 +81,12 @@ struct Figures {
 /// What two logs came to.
 #[derive(Debug, Serialize)]
 struct Compared {
-    equal: u64,
-    bytes: u64,
+    streams: u64,
+    stream_bytes: u64,
+    connections: u64,
+    lossy: u64,
+    lost_bytes: u64,
+    open: u64,
     gaps: Vec<String>,
 }
 
@@ -214,43 +219,60 @@ impl Figures {
 
 impl CompareArgs {
     fn run(&self, screen: Screen, json: bool) -> Result<(), Failure> {
-        let mut streams: Vec<StreamRecord> = Vec::new();
-        for file in [&self.relay, &self.node] {
+        let (mut streams, mut flows) = (Vec::new(), Vec::new());
+        for file in [&self.one, &self.other] {
             read(file, None, |_, records| {
-                streams.extend(records.into_iter().filter_map(of_stream));
-                if streams.len() > COMPARED_MAX {
-                    let what = format!("there are more than {COMPARED_MAX} streams");
+                for record in records {
+                    match record {
+                        Record::Stream(stream) => streams.push(stream),
+                        Record::Flow(flow) => flows.push(flow),
+                        Record::Lost(_) => {}
+                    }
+                }
+                if streams.len() + flows.len() > COMPARED_MAX {
+                    let what = format!("there are more than {COMPARED_MAX} records");
                     return Err(Failure::usage(what, "compare a few segments at a time"));
                 }
                 Ok(())
             })?;
         }
-        let Comparison { equal, bytes, gaps } = compare(&streams);
-        let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
-        let differ = gaps.len();
+        let compared = Compared::of(&compare(&streams), &compare_flows(&flows));
         if json {
-            screen.json(&Compared { equal, bytes, gaps })?;
+            screen.json(&compared)?;
         } else {
-            let mut text = format!("equal     {equal} streams with {bytes} bytes\n");
-            gaps.iter().for_each(|gap| text.push_str(&format!("{gap}\n")));
-            screen.data(&text)?;
+            screen.data(&compared.text())?;
         }
-        match differ {
+        match compared.gaps.len() {
             0 => Ok(()),
-            _ => {
-                let what = format!("{differ} streams differ");
-                Err(Failure::refused(
-                    what,
-                    "a stream that is still open at one side is written later",
-                ))
+            differ => {
+                let hint = "what is still open at one side is written later";
+                Err(Failure::refused(format!("{differ} of them differ"), hint))
             }
         }
     }
 }
 
-fn of_stream(record: Record) -> Option<StreamRecord> {
-    match record {
-        Record::Stream(stream) => Some(stream),
-        Record::Flow(_) | Record::Lost(_) => None,
+impl Compared {
+    fn of(streams: &Comparison, flows: &FlowComparison) -> Self {
+        let of_streams = streams.gaps.iter().map(ToString::to_string);
+        Self {
+            streams: streams.equal,
+            stream_bytes: streams.bytes,
+            connections: flows.equal,
+            lossy: flows.lossy,
+            lost_bytes: flows.lost_bytes,
+            open: flows.open,
+            gaps: of_streams.chain(flows.gaps.iter().map(ToString::to_string)).collect(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { streams, stream_bytes, connections, lossy, lost_bytes, open, gaps } = self;
+        let mut text = format!(
+            "streams      {streams} equal, with {stream_bytes} bytes\n\
+             connections  {connections} equal, {lossy} with {lost_bytes} bytes lost on their way, {open} open\n"
+        );
+        gaps.iter().for_each(|gap| text.push_str(&format!("{gap}\n")));
+        text
     }
 }

@@ -45,6 +45,8 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use api::openapi;
+#[doc(hidden)]
+pub use clock::leap;
 pub use config::Config;
 pub use oracle::{NotASource, RateSource};
 

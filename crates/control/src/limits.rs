@@ -11,8 +11,8 @@ pub const COMMANDS_REMEMBERED_MAX: usize = 1_000_000;
 /// How long an ended rental stays in memory. The read tables keep it for ever.
 pub const ENDED_KEPT_FOR: Duration = Duration::from_secs(3600);
 
-/// How long after its end a record of time-lock still takes minutes of a rental back: as long as minutes are kept, twice
-/// what a machine may be without handing over, so that nobody gains by waiting.
+/// How long after its end a record of time-lock still takes minutes of a rental back: as long as minutes are kept, and
+/// twice what a machine may be without handing over, so that nobody gains by waiting.
 pub const REFUNDABLE_FOR: Duration = Duration::from_secs(48 * 3600);
 
 /// Rentals that are kept for that in memory, at about 2 kB each: 100 MB. The oldest are forgotten first.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use control::Control;
 use serde_json::{Value, json};
 use server::journal::{Journal, Options, open};
+use units::Timestamp;
 
 use crate::cluster::Cluster;
 use crate::town::{Answer, Ask, Client, Folder, Machine, Operator, Person};
@@ -364,6 +365,13 @@ impl Server {
         None
     }
 
+    /// Sets its clock ahead; when this returns, it is.
+    pub(crate) fn leap(&mut self, client: &Client, by: Duration) {
+        let until = shown(client).after(by);
+        writeln!(self.child.stdin.as_mut().unwrap(), "{}", by.as_millis()).unwrap();
+        eventually("a clock that was set", || (shown(client) >= until).then_some(()));
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -377,6 +385,12 @@ impl Server {
     }
 }
 
+/// What a server's clock shows.
+pub(crate) fn shown(client: &Client) -> Timestamp {
+    let asked = client.send(Ask::get("/v1/io-worker/requirements")).expect(200).json();
+    serde_json::from_value::<wire::Time>(asked["now"].clone()).unwrap().0
+}
+
 #[test]
 #[ignore = "run by the tests of this file, in a process of its own"]
 fn child_that_serves() {
@@ -387,6 +401,9 @@ fn child_that_serves() {
     let mut out = stdout();
     writeln!(out, "\nready {}", running.address()).unwrap();
     out.flush().unwrap();
-    assert_eq!(orders.next(), None, "nothing more is said");
+    // More that is said is how far to set the clock ahead, in milliseconds.
+    for millis in orders {
+        server::leap(Duration::from_millis(millis.parse().unwrap()));
+    }
     running.stop().unwrap();
 }

@@ -2,6 +2,7 @@
 
 mod canaries;
 mod prover;
+mod retries;
 mod zoo;
 
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@
 //! use namespaces::{Nat, Node, Plan, Rig, Weather};
 //!
 //! # fn main() -> anyhow::Result<()> {
-//! let rig = Rig::build(Plan::v4([
+//! let rig = Rig::build(&Plan::v4([
 //!     Node::host("relay"),
 //!     Node::router("home", Nat::Easy),
 //!     Node::host("a").behind("home").weather(Weather::CLEAR.delay_ms(20).loss_bp(100)),

@@ -59,7 +59,7 @@ pub fn ways(bytes: &[u8]) {
     let sign = CallSign::of_node(&[2; 32]);
     let (mut forwarder, key) = (Forwarder::default(), PortKey::from_bytes([3; 32]));
     let allowance = Allowance { meshes: [MeshId::from_bits(1)].into(), bytes_per_second: 1 << 20 };
-    forwarder.admit(sign, key.clone(), allowance, now);
+    forwarder.admit(sign, key, allowance, now);
     let answer = forwarder.on_bind(from, bytes, now);
     assert!(answer.is_none_or(|answer| answer.len() <= bytes.len()), "no answer is longer");
     if let Some((to, inner)) = relay::read_relayed(bytes) {

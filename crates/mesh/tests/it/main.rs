@@ -11,6 +11,7 @@ mod gathering;
 mod guarding;
 mod narrow;
 mod pair;
+mod relays;
 mod rosters;
 mod routing;
 mod sessions;

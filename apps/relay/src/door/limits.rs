@@ -6,9 +6,11 @@ use std::time::Duration;
 /// stands in its pass. The defaults suit a relay of two cores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoorLimits {
-    /// From the first moment of a connection to the end of its handshake, TLS or SSH. A phone on a bad line needs three
-    /// seconds; whoever needs more than this holds a place and says nothing.
+    /// From the first moment of a connection until it is known what it is, and then for the handshake of TLS. A phone on
+    /// a bad line needs three seconds; whoever needs more than this holds a place and says nothing.
     pub opening_time: Duration,
+    /// For an SSH login: a person may have to type a passphrase, or to touch a key.
+    pub login_time: Duration,
     /// For the whole head of a request, and for the first one to begin.
     pub head_time: Duration,
     /// The largest head of a request. Cookies of notebooks reach 8 KiB, and servers behind us stop at 16 to 64.
@@ -36,6 +38,7 @@ impl Default for DoorLimits {
     fn default() -> Self {
         Self {
             opening_time: Duration::from_secs(10),
+            login_time: Duration::from_mins(1),
             head_time: Duration::from_secs(10),
             head_bytes: 32 * 1024,
             answer_time: Duration::from_secs(60),

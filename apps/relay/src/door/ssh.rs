@@ -127,7 +127,7 @@ pub(crate) async fn serve<O: Opener, C>(
         }
     };
     tokio::pin!(served);
-    let login = tokio::time::timeout(house.limits.opening_time, known.cancelled());
+    let login = tokio::time::timeout(house.limits.login_time, known.cancelled());
     let why = tokio::select! {
         true = &mut served => return,
         logged_in = login => match logged_in {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use relay::door::DoorLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -11,12 +12,10 @@ use super::http::tls;
 use super::rig::{DOMAIN, Rig, eventually, web};
 
 /// Short enough for a test, long enough for a handshake on a busy machine.
+const SHORT: Duration = Duration::from_secs(3);
+
 fn short() -> DoorLimits {
-    DoorLimits {
-        opening_time: Duration::from_millis(1_500),
-        head_time: Duration::from_millis(1_500),
-        ..DoorLimits::default()
-    }
+    DoorLimits { opening_time: SHORT, login_time: SHORT, ..DoorLimits::default() }
 }
 
 /// Says this, and reads to the end: the relay ends it.
@@ -42,9 +41,7 @@ async fn nonsense_is_closed_and_counted_and_stops_nothing() {
         b"\x80\x80\x01\x03\x01",
         &[0xff; 40_000],
     ];
-    for words in nonsense {
-        heard(&rig, words).await;
-    }
+    join_all(nonsense.map(|words| heard(&rig, words))).await;
     assert!(rig.figures().contains("turned_total{why=\"not-understood\"}"), "{}", rig.figures());
     let said = rig.curl(&[&rig.url("app", "/")]).await;
     assert!(said.is_ok, "{said:?}");
@@ -54,15 +51,19 @@ async fn nonsense_is_closed_and_counted_and_stops_nothing() {
 async fn silence_has_an_end_wherever_it_begins() {
     let rig = Rig::with(short()).await;
     rig.world.serve("app", Proto::Http, Visibility::Public, web().await);
-    let begun: [&[u8]; 4] = [b"", &[0x16], b"GET / HT", b"iog"];
-    for words in begun {
-        heard(&rig, words).await;
-    }
-    rig.shows("iog_relay_visitor_turned_total{why=\"silent\"} 3").await;
-    let mut connection = tls(&rig, &format!("app.{DOMAIN}"), &[]).await.unwrap();
-    connection.write_all(b"GET / HTTP/1.1\r\nHost: ap").await.unwrap();
-    let mut read = Vec::new();
-    let _ = connection.read_to_end(&mut read).await;
+    let begun: [&[u8]; 4] = [b"", &[0x16], b"GET", b"iog"];
+    join_all(begun.map(|words| heard(&rig, words))).await;
+    rig.shows("iog_relay_visitor_turned_total{why=\"silent\"} 4").await;
+    let rig = Rig::with(DoorLimits { head_time: SHORT, ..DoorLimits::default() }).await;
+    rig.world.serve("app", Proto::Http, Visibility::Public, web().await);
+    let plain = async { heard(&rig, b"GET / HT").await };
+    let sealed = async {
+        let mut connection = tls(&rig, &format!("app.{DOMAIN}"), &[]).await.unwrap();
+        connection.write_all(b"GET / HTTP/1.1\r\nHost: ap").await.unwrap();
+        let mut read = Vec::new();
+        let _ = connection.read_to_end(&mut read).await;
+    };
+    tokio::join!(plain, sealed);
     assert!(rig.world.visitors().is_empty(), "nobody was asked");
 }
 
@@ -85,7 +86,7 @@ async fn a_head_that_is_too_long_is_refused_as_it_comes() {
 
 #[tokio::test]
 async fn a_quiet_connection_is_closed() {
-    let limits = DoorLimits { quiet_time: Duration::from_millis(300), ..DoorLimits::default() };
+    let limits = DoorLimits { quiet_time: SHORT, ..DoorLimits::default() };
     let rig = Rig::with(limits).await;
     rig.world.serve("app", Proto::Http, Visibility::Public, web().await);
     let host = format!("app.{DOMAIN}");

@@ -78,7 +78,7 @@ async fn shouting() -> std::net::SocketAddr {
 async fn datagrams_of_each_visitor_go_to_the_service_and_back() {
     let limits = DoorLimits {
         udp_flows: 2,
-        udp_quiet_time: Duration::from_millis(700),
+        udp_quiet_time: Duration::from_secs(3),
         ..DoorLimits::default()
     };
     let rig = Rig::with(limits).await;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tunnel::{Proto, Visibility};
 
 use super::http::tls;
-use super::rig::{DOMAIN, Folder, Rig, each, echo, eventually, run, web};
+use super::rig::{DOMAIN, Folder, Rig, each, echo, run, web};
 
 #[tokio::test]
 async fn a_service_that_ends_tls_itself_gets_every_byte() {
@@ -133,5 +133,4 @@ async fn a_new_certificate_is_shown_without_a_restart() {
         }
     }
     assert!(is_new, "the new certificate is shown");
-    eventually(|| rig.figures().contains("why=\"handshake\"") || is_new, "counted").await;
 }

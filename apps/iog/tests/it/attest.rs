@@ -1,7 +1,6 @@
 //! A machine whose chips attest, from the driver's library to a renter's own check: a real server, a real agent, a
 //! library and a kernel that stand in, and chips of makers that the operator named.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use agent::runtime::JobSpec;
 use agent::runtime::beneath::FileSeen;
-use agent::{Offers, Preparation, Runs, Sandbox};
+use agent::{Preparation, Runs};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use fake_chips::{gpu, tdx};
@@ -19,6 +18,7 @@ use serde_json::{Value, json};
 use units::{DAY, JobId, Timestamp};
 use worker::{JobPhase, NodeKey, NodeOrder, NodeSeen};
 
+use crate::desk::{agent_config, server_config};
 use crate::program::{Home, Said, iog};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,17 +94,8 @@ impl Network {
         let (data, roots) = (home.0.join("data"), home.0.join("roots"));
         write(&roots.join("nvidia.pem"), gpus.root().as_bytes());
         write(&roots.join("intel.pem"), cpus.root().as_bytes());
-        let config = server::Config {
-            data: data.clone(),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            store: None,
-            store_max_bytes: None,
-            take_over: false,
-            rate_per_second: 10_000,
-            oracle: Vec::new(),
-            attestation: None,
-            attestation_extra_roots: Some(roots),
-        };
+        let config =
+            server::Config { attestation_extra_roots: Some(roots), ..server_config(&data) };
         let server = server::start(&config).unwrap();
         let address = format!("http://{}", server.address());
         let operator =
@@ -180,24 +171,9 @@ impl Network {
         let invited = self.done(&["worker", "invite", "--json"]);
         let invited: Value = serde_json::from_str(&invited).unwrap();
         let config = agent::Config {
-            data: self.home.0.join("worker"),
-            server: self.address.clone(),
-            name: Some("rack-1".parse().unwrap()),
-            part: 0,
-            offers: Offers {
-                vcpus: Some(1),
-                memory_mib: Some(64),
-                disk_mib: Some(64),
-                no_gpus: false,
-            },
-            country: None,
-            address: IpAddr::from([127, 0, 0, 1]),
-            ports: 20_000..=20_999,
-            runtimes: self.home.0.join("runtimes"),
-            sandbox: Sandbox::Plain,
-            stop_foreign: false,
             driver: Some(library),
             reports: Some(reports),
+            ..agent_config(&self.home, &self.address)
         };
         agent::join(&config, invited["token"].as_str().unwrap()).unwrap();
         let stop = Arc::clone(&self.stop);

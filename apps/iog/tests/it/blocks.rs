@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use control::{Actor, Body, Command, Control, MachineRecord, Scope};
 use serde_json::{Value, json};
 use server::journal::{Batch, Entry, Options, open};
-use server::{Config, Running};
+use server::Running;
 use sha2::{Digest, Sha256};
 use units::{
     AccountId, BlobId, CommandId, Hour, InviteId, KeyId, Resources, Tier, Timestamp, WorkerId,
 };
 
+use crate::desk::server_config;
 use crate::program::{Home, Said, iog};
 
 /// Longer than closing a few blocks may take.
@@ -114,18 +115,7 @@ impl Network {
         let entries = entries(first, worker, &token);
         journal.append(&Batch { entries: &entries, ..Batch::default() }).unwrap();
         drop(journal);
-        let config = Config {
-            data,
-            listen: "127.0.0.1:0".parse().unwrap(),
-            store: None,
-            store_max_bytes: None,
-            take_over: false,
-            rate_per_second: 10_000,
-            oracle: Vec::new(),
-            attestation: None,
-            attestation_extra_roots: None,
-        };
-        let server = server::start(&config).unwrap();
+        let server = server::start(&server_config(&data)).unwrap();
         let address = format!("http://{}", server.address());
         let network = Self { home, server: Some(server), address, token, worker, first };
         let begun = Instant::now();

@@ -1,5 +1,6 @@
 //! A server of a test's own, and its operator at the command line.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -27,6 +28,42 @@ pub(crate) fn within<T>(looks: usize, what: &str, mut look: impl FnMut() -> Opti
 /// What a look finds within ten minutes: so long takes a first installation of Ray.
 pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     within(3_000, what, look)
+}
+
+/// How a test runs a server of its own over this folder, in its own process.
+pub(crate) fn server_config(data: &Path) -> server::Config {
+    server::Config {
+        data: data.to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        store: None,
+        store_max_bytes: None,
+        take_over: false,
+        rate_per_second: 10_000,
+        oracle: Vec::new(),
+        attestation: None,
+        attestation_extra_roots: None,
+    }
+}
+
+/// How a test runs an agent of its own at the server with this address, without sandboxes: a small part of the machine
+/// is on offer, with its cards.
+pub(crate) fn agent_config(home: &Home, url: &str) -> agent::Config {
+    let (vcpus, memory_mib, disk_mib) = (Some(1), Some(64), Some(64));
+    agent::Config {
+        data: home.0.join("worker"),
+        server: url.to_owned(),
+        name: Some("rack-1".parse().unwrap()),
+        part: 0,
+        offers: agent::Offers { vcpus, memory_mib, disk_mib, no_gpus: false },
+        country: None,
+        address: IpAddr::from([127, 0, 0, 1]),
+        ports: 20_000..=20_999,
+        runtimes: home.0.join("runtimes"),
+        sandbox: agent::Sandbox::Plain,
+        stop_foreign: false,
+        driver: None,
+        reports: None,
+    }
 }
 
 /// A program of the test's, that says nothing here.

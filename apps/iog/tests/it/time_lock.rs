@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -12,14 +11,14 @@ use std::thread::{self, JoinHandle};
 
 use agent::runtime::JobSpec;
 use agent::runtime::beneath::FileSeen;
-use agent::{Config, Offers, Preparation, Runs, Sandbox, run_with};
+use agent::{Config, Offers, Preparation, Runs, run_with};
 use anyhow::Result;
 use fake_nvml::{Card, Process, Script, Stage};
 use serde_json::{Value, json};
 use units::JobId;
 use worker::{JobPhase, NodeKey, NodeOrder, NodePhase, NodeSeen};
 
-use crate::desk::{Desk, within};
+use crate::desk::{Desk, agent_config, within};
 
 /// How often at most something that is awaited is looked at: a minute.
 const LOOKS: usize = 300;
@@ -123,25 +122,14 @@ impl Scene {
     /// The machine joins with its agent, which may stop strangers.
     fn comes(&mut self) -> String {
         let token = self.desk.json(&["worker", "invite"])["token"].as_str().unwrap().to_owned();
+        let home = &self.desk.home;
+        let (vcpus, memory_mib, disk_mib) = (Some(1), Some(2_048), Some(1_024));
         let config = Config {
-            data: self.desk.home.0.join("worker"),
-            server: self.desk.url.clone(),
             name: Some("watched".parse().unwrap()),
-            part: 0,
-            offers: Offers {
-                vcpus: Some(1),
-                memory_mib: Some(2_048),
-                disk_mib: Some(1_024),
-                no_gpus: false,
-            },
-            country: None,
-            address: IpAddr::from([127, 0, 0, 1]),
-            ports: 20_000..=20_999,
-            runtimes: self.desk.home.0.join("runtimes"),
-            sandbox: Sandbox::Plain,
+            offers: Offers { vcpus, memory_mib, disk_mib, no_gpus: false },
             stop_foreign: true,
             driver: Some(self.stage.library()),
-            reports: None,
+            ..agent_config(home, &self.desk.url)
         };
         agent::join(&config, &token).unwrap();
         let runs = OnRecord { data: config.data.clone(), nodes: BTreeMap::new() };

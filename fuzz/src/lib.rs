@@ -8,13 +8,14 @@ pub mod corpus;
 pub mod mesh;
 pub mod mutate;
 pub mod proofs;
+pub mod tunnel;
 pub mod wire;
 
 /// An entry function, and where its inputs to begin with are, from the repository's root.
 pub type Target = (&'static str, fn(&[u8]), &'static str);
 
 /// All of them.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("message", proofs::message, "crates/proofs/tests/corpus"),
     ("transcript", proofs::transcript, "crates/proofs/tests/corpus"),
     ("signed", proofs::signed, "crates/proofs/tests/corpus"),
@@ -34,4 +35,5 @@ pub const TARGETS: [Target; 19] = [
     ("batches", mesh::batches, "crates/mesh/tests/corpus"),
     ("handshakes", mesh::handshakes, "crates/mesh/tests/corpus"),
     ("ways", mesh::ways, "crates/mesh/tests/corpus"),
+    ("line", tunnel::line, "crates/tunnel/tests/corpus"),
 ];

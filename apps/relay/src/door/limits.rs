@@ -6,8 +6,8 @@ use std::time::Duration;
 /// stands in its pass. The defaults suit a relay of two cores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoorLimits {
-    /// From the first moment of a connection until it is known what it is, and then for the handshake of TLS. A phone on
-    /// a bad line needs three seconds; whoever needs more than this holds a place and says nothing.
+    /// From the first moment of a connection until it is known what it is, and then for the handshake of TLS. A phone
+    /// on a bad line needs three seconds; whoever needs more than this holds a place and says nothing.
     pub opening_time: Duration,
     /// For an SSH login: a person may have to type a passphrase, or to touch a key.
     pub login_time: Duration,

@@ -65,11 +65,13 @@ fn answers(relay: &Relay, mut dialed: Dialed, services: Vec<Service>) -> Vec<Res
         let mut answers = Vec::new();
         for service in services {
             dialed.line.say(&Frame::Serve(service));
-            answers.push(match dialed.driver.next().await.unwrap() {
-                Event::Served(_) => Ok(()),
-                Event::Refused(_, code, _) => Err(code),
-                other => panic!("{other:?}"),
-            });
+            let event = dialed.driver.next().await.unwrap();
+            if let Event::Refused(_, code, _) = event {
+                answers.push(Err(code));
+            } else {
+                assert!(matches!(event, Event::Served(_)), "{event:?}");
+                answers.push(Ok(()));
+            }
         }
         answers
     })

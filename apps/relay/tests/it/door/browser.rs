@@ -114,8 +114,10 @@ async fn a_browser_opens_a_link_and_its_sockets_and_no_other_page_does() {
     let socket = opened.replace("https:", "wss:");
     let evil = format!(
         "Promise.allSettled([fetch('{opened}', {{credentials: 'include', mode: 'no-cors'}}),\
-         new Promise(over => {{ const socket = new WebSocket('{socket}'); socket.onopen = socket.onerror = over; }})])\
-         .then(() => {{ const mine = new WebSocket('wss://' + location.host); mine.onopen = () => mine.send('done'); }});"
+         new Promise(over => {{ const socket = new WebSocket('{socket}');\
+         socket.onopen = socket.onerror = over; }})])\
+         .then(() => {{ const mine = new WebSocket('wss://' + location.host);\
+         mine.onopen = () => mine.send('done'); }});"
     );
     let leave = Arc::new(Semaphore::new(0));
     rig.world.serve("evil", Proto::Http, Visibility::Public, page(evil, leave).await);

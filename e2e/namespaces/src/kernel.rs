@@ -25,6 +25,8 @@ const TOOL_SECONDS_MAX: Duration = Duration::from_secs(30);
 pub const NETWORK_SECONDS_MAX: Duration = Duration::from_secs(20);
 /// How often the kernel is asked again where it tells nobody.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Who comes back to a failed test comes back within a day.
+const LOGS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Programs that must be there, and which package of Debian's brings each.
 const TOOLS: [(&str, &str); 4] =
     [("ip", "iproute2"), ("nft", "nftables"), ("conntrack", "conntrack"), ("ethtool", "ethtool")];
@@ -192,6 +194,24 @@ pub(crate) fn sweep(prefix: &str) {
         names.filter(|name| is_orphan(name) || name.starts_with(&format!("{prefix}-"))).collect();
     if !orphans.is_empty() {
         remove(&orphans);
+    }
+    sweep_logs();
+}
+
+/// Where programs' words are kept, a folder for each rig.
+pub(crate) fn logs_folder() -> PathBuf {
+    std::env::temp_dir().join("iog-namespaces")
+}
+
+/// Removes logs of tests that failed or were killed, once nobody is likely to read them.
+fn sweep_logs() {
+    let Ok(entries) = fs::read_dir(logs_folder()) else { return };
+    for entry in entries.flatten() {
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
+        let is_old = age.is_ok_and(|age| age.is_ok_and(|age| age > LOGS_KEPT));
+        if is_old && entry.file_name().to_str().is_some_and(is_orphan) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl Rig {
         kernel::sweep(&prefix);
         let layout = Layout::of(plan, &prefix);
         let states = Mutex::new(vec![NodeState::default(); layout.nodes.len()]);
-        let folder = std::env::temp_dir().join(&prefix);
+        let folder = kernel::logs_folder().join(&prefix);
         // Complete before anything is made, so that a failure halfway is cleaned up as well.
         let mut rig = Rig { layout, states, pumps: BTreeMap::new(), folder };
         rig.make()?;

@@ -14,6 +14,8 @@ use super::way::{Way, WayKind};
 const MISSES_MAX: u32 = 2;
 /// Loss counts this many times: five in a hundred round trips lost double what a way costs.
 const LOSS_WEIGHT: u64 = 20;
+/// Round trips that differ by less than this say nothing: machines are busy now and then.
+const RTT_NOISE_MICROS: u64 = 10_000;
 /// A way that stopped before is taken for one that loses so much, each time, until it shows that it does not.
 const DISTRUST_BP: u64 = 250;
 /// As above, at most.
@@ -105,10 +107,12 @@ impl Trail {
         // A relay is somebody's money, a stream stalls whole: each must be that much quicker to be worth it.
         let kind = match self.way.kind() {
             WayKind::Direct => 100,
-            WayKind::Relayed => 130,
+            WayKind::Relayed => 150,
             WayKind::Stream => 300,
         };
-        Some((rtt + 1000).saturating_mul(kind * (WHOLE_BP + LOSS_WEIGHT * self.loss_bp)))
+        Some(
+            (rtt + RTT_NOISE_MICROS).saturating_mul(kind * (WHOLE_BP + LOSS_WEIGHT * self.loss_bp)),
+        )
     }
 
     /// The round trip, if one was seen.
@@ -214,6 +218,7 @@ impl Trail {
         let every = match pace {
             _ if !self.is_alive() => self.unproven_every(pace),
             Pace::Busy => PING_BUSY,
+            Pace::Active if self.pongs < PROVEN_PONGS => PING_UNPROVEN,
             Pace::Active | Pace::Lost => PING_ACTIVE,
             Pace::Needed => PING_UNPROVEN,
             Pace::Standby if self.pongs < PROVEN_PONGS => PING_UNPROVEN,

@@ -292,7 +292,11 @@ fn pace(trail: &Trail, active: Option<Way>, state: State, mood: Mood) -> Option<
         (Mood::Idle | Mood::Busy, _, State::Lost) => Some(Pace::Lost),
         (Mood::Idle, true, State::Fine | State::Doubt) => Some(Pace::Active),
         (Mood::Busy, true, State::Fine | State::Doubt) => Some(Pace::Busy),
-        (Mood::Idle | Mood::Busy, false, State::Fine) => Some(Pace::Standby),
+        (Mood::Idle | Mood::Busy, false, State::Fine) => {
+            // What should take over is measured as well as what it would take over from.
+            let kinder = active.is_some_and(|active| trail.way.kind() < active.kind());
+            Some(if kinder && trail.is_alive() { Pace::Active } else { Pace::Standby })
+        }
         (Mood::Idle | Mood::Busy, false, State::Doubt) => Some(Pace::Needed),
     }
 }

@@ -58,10 +58,12 @@ impl Member {
     fn on(&self, event: Event) {
         let registry = self.nodes.registry();
         match event {
-            Event::Hello(hello) => match self.nodes.admit(self.node.key, &hello) {
-                Ok(pass) => self.node.renew(pass),
-                Err(turned) => self.turn(turned),
-            },
+            Event::Hello(hello) => {
+                let admitted = self.nodes.pass(self.node.key, &hello);
+                if let Err(turned) = admitted.and_then(|pass| registry.renew(&self.node, pass)) {
+                    self.turn(turned);
+                }
+            }
             Event::Serve(service) => drop(tokio::spawn(self.clone().place(service))),
             Event::Withdraw(name) => registry.withdraw(&self.node, &name),
             Event::Opened(stream, open) => {

@@ -166,7 +166,7 @@ impl Nodes {
         }
     }
 
-    pub(crate) fn admit(&self, key: NodeKey, hello: &Hello) -> Result<Pass, Turned> {
+    fn admit(&self, key: NodeKey, hello: &Hello) -> Result<Pass, Turned> {
         if hello.version != Hello::VERSION {
             return Err(Turned::new(Code::Other, "this relay speaks another version"));
         }
@@ -176,6 +176,11 @@ impl Nodes {
         if self.registry.lines() >= self.lines_max {
             return Err(Turned::new(Code::Limit, "this relay has as many lines as it takes"));
         }
+        self.pass(key, hello)
+    }
+
+    /// The pass that a node shows, first or in the place of another.
+    pub(crate) fn pass(&self, key: NodeKey, hello: &Hello) -> Result<Pass, Turned> {
         self.gate.admit(key, &hello.pass, now())
     }
 }

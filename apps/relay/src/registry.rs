@@ -119,11 +119,6 @@ impl Node {
     pub(crate) fn pass(&self) -> Pass {
         lock(&self.pass).clone()
     }
-
-    /// The node showed a new pass.
-    pub(crate) fn renew(&self, pass: Pass) {
-        *lock(&self.pass) = pass;
-    }
 }
 
 impl Registry {
@@ -228,6 +223,27 @@ impl Registry {
         let seat = Seat { service, node: node.clone(), _kept: kept };
         let before = lock(&self.inner).seats.insert(seat.service.name.clone(), seat);
         drop(before);
+        Ok(())
+    }
+
+    /// A node showed a new pass: what it may no longer serve it serves no longer.
+    ///
+    /// # Errors
+    /// If the pass is another account's.
+    pub(crate) fn renew(&self, node: &Arc<Node>, pass: Pass) -> Result<(), Turned> {
+        if pass.account != node.tenant.account {
+            return Err(Turned::new(Code::NotPermitted, "the pass is another account's"));
+        }
+        node.tenant.streams_max.store(pass.limits.streams, Ordering::Relaxed);
+        *lock(&node.pass) = pass.clone();
+        let gone: Vec<Seat> = {
+            let is_over = |_: &ServiceName, seat: &mut Seat| {
+                seat.node.session == node.session && may_serve(&pass, &seat.service).is_err()
+            };
+            lock(&self.inner).seats.extract_if(.., is_over).map(|(_, seat)| seat).collect()
+        };
+        // Leases are given back outside the lock.
+        drop(gone);
         Ok(())
     }
 

@@ -101,6 +101,17 @@ fn a_name_is_for_whoever_may_serve_what_it_ends_in() {
 }
 
 #[test]
+fn a_new_pass_takes_away_what_it_does_not_give() {
+    let relay = Relay::start(10);
+    let programs = Runtime::new().unwrap();
+    let machine = machine(20, &[&relay], vec![exposed("echo", echo(&programs))]);
+    eventually("it serves", || relay.serves("echo"));
+    machine.set_pass(pass(&key(20), |pass| pass.may.serve = BTreeSet::new()));
+    eventually("it serves no longer", || !relay.serves("echo"));
+    assert_eq!((relay.registry.lines(), machine.lines().len()), (1, 1), "the line stays");
+}
+
+#[test]
 fn a_name_that_another_machine_has_is_taken() {
     let relay = Relay::start(10);
     let programs = Runtime::new().unwrap();

@@ -102,7 +102,7 @@ impl Proven {
     }
 
     /// Of a session, by why its tasks ended, if it came to something.
-    fn came_to(reasons: &[Reason]) -> Option<Mark> {
+    pub(super) fn came_to(reasons: &[Reason]) -> Option<Mark> {
         let is = |wanted: &[Reason]| reasons.iter().any(|reason| wanted.contains(reason));
         if is(&[Reason::Path, Reason::Row, Reason::Walk, Reason::Puzzle]) {
             return Some(Mark::Wrong);

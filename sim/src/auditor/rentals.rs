@@ -1,17 +1,18 @@
 //! What the auditor sees of rentals: where each stands, how long its nodes have served, what it must come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use control::{Actor, Body, Command, Control, Node, NodeStage, Rental};
 use ledger::Holder;
 use market::{Ending, Stage, Terms};
-use units::{AccountId, HOUR, ProjectId, RentalId, Timestamp};
+use units::{AccountId, HOUR, ProjectId, RentalId, Timestamp, WorkerId};
 
 use super::Belief;
 use super::hours::Hours;
 use super::locks::{NodeTime, said_ready};
 use super::nodes::{NodeView, Said};
+use super::proving::Mark;
 use super::terms::{Sum, asset, comes_to, held, hourly, receipt_agrees};
 use crate::broken::{Broken, Invariant, Step, must};
 
@@ -38,6 +39,10 @@ pub(super) struct View {
     pub(super) wanted_back: Option<Timestamp>,
     /// What went back after the settlement.
     pub(super) refunded: u64,
+    /// Cards whose last check for the renter was slow.
+    slow: BTreeSet<(WorkerId, [u8; 32])>,
+    /// Whether a check has shown that it is not what was rented: then it ends as if the supply side had ended it.
+    unfit: bool,
     /// How many nodes of it may yet give back in this entry.
     refunds_due: usize,
 }
@@ -65,6 +70,8 @@ impl View {
             jobs: BTreeMap::new(),
             wanted_back: None,
             refunded: 0,
+            slow: BTreeSet::new(),
+            unfit: false,
             refunds_due: 0,
         }
     }
@@ -72,6 +79,21 @@ impl View {
     /// Whether more of it is given back in this entry.
     pub(super) const fn refunds_follow(&self) -> bool {
         self.refunds_due > 0
+    }
+
+    /// A check for its renter came to this, on a card of this machine, while it runs there.
+    pub(super) fn checked(&mut self, worker: WorkerId, card: [u8; 32], mark: Mark) {
+        if !self.serving().any(|node| node.worker == worker) {
+            return;
+        }
+        self.unfit |= match mark {
+            Mark::Good => {
+                self.slow.remove(&(worker, card));
+                false
+            }
+            Mark::Slow => !self.slow.insert((worker, card)),
+            Mark::Wrong => true,
+        };
     }
 
     /// Its nodes, while it runs.
@@ -277,7 +299,9 @@ impl Belief {
             return Ok(());
         }
         let ran = match (before, after.ending()) {
-            (Stage::Running { since, .. }, Some(Ending::Cancelled | Ending::Completed)) => {
+            (Stage::Running { since, .. }, Some(Ending::Cancelled | Ending::Completed))
+                if !view.unfit =>
+            {
                 Some(at.since(since))
             }
             _ => None,

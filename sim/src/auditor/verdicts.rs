@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::{Actor, Body, Command, Control, ProofSaid, SealedRecord};
+use proofs::Reason;
 use rewards::block::{Proof, Row};
 use rewards::rule::Rule;
 use sha2::{Digest, Sha256};
@@ -99,7 +100,13 @@ impl Belief {
     fn sealed(&mut self, control: &Control, worker: WorkerId, proof: &SealedRecord) -> Step {
         let leaf = Sha256::new().chain_update([0]).chain_update(proof.entry.bytes());
         self.verdicts.leaves.push(leaf.finalize().into());
-        if proof.rental.is_none() { self.see_proved(control, worker, proof) } else { Ok(()) }
+        let Some(rental) = proof.rental else { return self.see_proved(control, worker, proof) };
+        let reasons: Vec<Reason> = proof.entry.tasks.iter().map(|task| task.reason).collect();
+        let view = self.rentals.get_mut(&rental);
+        if let (Some(view), Some(mark)) = (view, Proven::came_to(&reasons)) {
+            view.checked(worker, proof.entry.card, mark);
+        }
+        Ok(())
     }
 
     /// Once nobody is asked to prove, nobody has failed to.

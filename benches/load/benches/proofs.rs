@@ -1,6 +1,6 @@
 //! What proofs cost the verifier: sessions over HTTP against a real server, and its CPU time and memory for each.
 //!
-//! `cargo bench -p load --bench proofs [-- machines] [-- sessions]`
+//! `cargo bench -p load --bench proofs [-- machines [sessions]]`; with 0 machines, whole sessions of the classes alone.
 //!
 //! Products of 8,192 rows take a prover seconds and a verifier milliseconds, so four things are played. Small products
 //! that are right: what HTTP, signatures, and the journal cost. Large ones that are right, a few: what judging costs.
@@ -387,7 +387,19 @@ fn main() -> anyhow::Result<()> {
         "| sessions | count | per second | server CPU ms each | answer to verdict p50, ms | p99, ms |"
     );
     println!("|---|---:|---:|---:|---:|---:|");
+    if count > 0 {
+        parts(count)?;
+    }
+    let dearest = classes(of_a_class)?;
+    println!(
+        "\n100,000 devices an hour, each with two sessions of the dearest published class, take {:.0} % of two cores.",
+        2.0 * dearest * 1e5 / 1e3 / 7_200.0 * 100.0
+    );
+    Ok(())
+}
 
+/// What small and large products cost, and an open session.
+fn parts(count: usize) -> anyhow::Result<()> {
     let server = Server::start()?;
     set_rules(&server, &products(&asked(8, 2, 2, 16)))?;
     let small = machines(&server, count)?;
@@ -414,21 +426,21 @@ fn main() -> anyhow::Result<()> {
     let zeros = || -> Box<dyn Device> { Box::new(Zeros(Arc::clone(&leaves.0))) };
     let measured = prove_all(&server, &wrong, (CONNECTIONS, Outcome::Fail), &zeros)?;
     row("wrong, one checked round of 8,192 rows", &measured);
-    drop(server);
+    println!("| (an open session takes {:.1} KiB) | | | | | |", per_session / 1024.0);
+    Ok(())
+}
+
+/// What whole sessions of the published classes of cards cost: the dearest, in milliseconds.
+fn classes(count: usize) -> anyhow::Result<f64> {
     let mut dearest: f64 = 0.0;
-    for (name, class) in ProofRules::default().classes.iter().filter(|_| of_a_class > 0) {
+    for (name, class) in ProofRules::default().classes.iter().filter(|_| count > 0) {
         if class.memory.is_some() {
             let server = Server::start()?;
             set_rules(&server, &as_published(class)?)?;
-            let measured = prove_class(&server, of_a_class)?;
+            let measured = prove_class(&server, count)?;
             row(&format!("right, as published for `{name}`, one at a time"), &measured);
             dearest = dearest.max(measured.cpu_ms);
         }
     }
-    println!("\nAn open session takes {:.1} KiB.", per_session / 1024.0);
-    println!(
-        "100,000 devices an hour, each with two sessions of the dearest published class, take {:.0} % of two cores.",
-        2.0 * dearest * 1e5 / 1e3 / 7_200.0 * 100.0
-    );
-    Ok(())
+    Ok(dearest)
 }

@@ -58,13 +58,7 @@ pub(super) const SMALL: Class = Class {
 pub(super) const LARGE: Class = Class {
     vram_from_mib: 22_000,
     matmul: Some(Matmul { log_n: 13, ..PRODUCTS }),
-    memory: Some(MemoryPlan {
-        mix: 1_768,
-        legs: 64,
-        fill_ms_per_gib: 500,
-        walk_ms: 2_000,
-        ..WALKS
-    }),
+    memory: Some(MemoryPlan { mix: 1_768, legs: 64, steps: 48, fill_ms_per_gib: 500, ..WALKS }),
     ..SMALL
 };
 
@@ -72,14 +66,7 @@ pub(super) const LARGE: Class = Class {
 pub(super) const DATA_CENTER: Class = Class {
     vram_from_mib: 78_000,
     matmul: Some(Matmul { log_n: 13, rounds: 128, checked: 128, limit_ms: 2_000, ..PRODUCTS }),
-    memory: Some(MemoryPlan {
-        mix: 336,
-        legs: 64,
-        steps: 384,
-        fill_ms_per_gib: 200,
-        walk_ms: 2_000,
-        ..WALKS
-    }),
+    memory: Some(MemoryPlan { mix: 336, legs: 64, steps: 288, fill_ms_per_gib: 200, ..WALKS }),
     proof_ms: 20_000,
     ..SMALL
 };

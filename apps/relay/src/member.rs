@@ -60,7 +60,7 @@ impl Member {
         match event {
             Event::Hello(hello) => {
                 let admitted = self.nodes.pass(self.node.key, &hello);
-                if let Err(turned) = admitted.and_then(|pass| registry.renew(&self.node, pass)) {
+                if let Err(turned) = admitted.and_then(|pass| registry.renew(&self.node, &pass)) {
                     self.turn(turned);
                 }
             }

@@ -230,7 +230,7 @@ impl Registry {
     ///
     /// # Errors
     /// If the pass is another account's.
-    pub(crate) fn renew(&self, node: &Arc<Node>, pass: Pass) -> Result<(), Turned> {
+    pub(crate) fn renew(&self, node: &Arc<Node>, pass: &Pass) -> Result<(), Turned> {
         if pass.account != node.tenant.account {
             return Err(Turned::new(Code::NotPermitted, "the pass is another account's"));
         }
@@ -238,7 +238,7 @@ impl Registry {
         *lock(&node.pass) = pass.clone();
         let gone: Vec<Seat> = {
             let is_over = |_: &ServiceName, seat: &mut Seat| {
-                seat.node.session == node.session && may_serve(&pass, &seat.service).is_err()
+                seat.node.session == node.session && may_serve(pass, &seat.service).is_err()
             };
             lock(&self.inner).seats.extract_if(.., is_over).map(|(_, seat)| seat).collect()
         };

@@ -15,6 +15,7 @@ mod hired;
 mod hours;
 mod locks;
 mod motions;
+mod moves;
 mod newcomers;
 mod nodes;
 mod notice;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use control::{Actor, Body, Command, Control, Node, NodeStage, Rental};
+use control::{Body, Command, Control, Node, NodeStage, Rental};
 use ledger::Holder;
 use market::{Ending, Stage, Terms};
 use units::{AccountId, HOUR, ProjectId, RentalId, Timestamp, WorkerId};
@@ -11,6 +11,7 @@ use units::{AccountId, HOUR, ProjectId, RentalId, Timestamp, WorkerId};
 use super::Belief;
 use super::hours::Hours;
 use super::locks::{NodeTime, said_ready};
+use super::moves::{is_warned, may, place};
 use super::nodes::{NodeView, Said};
 use super::proving::Mark;
 use super::terms::{Sum, asset, comes_to, held, hourly, receipt_agrees};
@@ -154,17 +155,6 @@ fn missed(seen: &NodeView, node: &Node, least: u128, ran: Option<Duration>) -> u
 
 const fn holds_money(stage: Stage) -> bool {
     matches!(stage, Stage::Deploying { .. } | Stage::Running { .. })
-}
-
-const fn place(stage: Stage) -> u8 {
-    match stage {
-        Stage::Quoted { .. } => 0,
-        Stage::AwaitingPayment { .. } => 1,
-        Stage::Deploying { .. } => 2,
-        Stage::Running { .. } => 3,
-        Stage::Ending { .. } => 4,
-        Stage::Ended { .. } => 5,
-    }
 }
 
 impl Belief {
@@ -470,47 +460,5 @@ impl Belief {
             })?;
         }
         Ok(())
-    }
-}
-
-/// Whether a spot rental was told to go sooner than it was booked for.
-fn is_warned(rental: &Rental, before: Stage, after: Stage) -> bool {
-    let (Stage::Running { since, until }, Stage::Running { since: then, until: sooner }) =
-        (before, after)
-    else {
-        return false;
-    };
-    let told = rental.order.spot.is_some() && rental.wanted_back.is_some();
-    told && since == then && sooner < until
-}
-
-/// Which command may move a rental from where to where.
-const fn may(before: Stage, after: Stage, body: &Body) -> bool {
-    use {Command as C, Stage as S};
-    let renter = matches!(body.by, Actor::Account(_) | Actor::Operator);
-    match (before, after) {
-        (S::Quoted { .. }, S::Ended { .. }) => matches!(body.command, C::Wake {}),
-        (S::Quoted { .. }, _) => renter && matches!(body.command, C::Rent { .. }),
-        (S::AwaitingPayment { .. }, S::Ended { .. }) => {
-            matches!(body.command, C::Wake {} | C::EndRental { .. })
-        }
-        (S::AwaitingPayment { .. }, _) => matches!(
-            body.command,
-            C::TopUp { .. }
-                | C::CardPaid { .. }
-                | C::Deposit { .. }
-                | C::Transfer { .. }
-                | C::Convert { .. }
-        ),
-        (S::Deploying { .. }, S::Running { .. }) => matches!(body.command, C::Observe { .. }),
-        (S::Deploying { .. }, _) => matches!(
-            body.command,
-            C::Observe { .. } | C::Wake {} | C::EndRental { .. } | C::WorkerSilent { .. }
-        ),
-        (S::Running { .. }, _) => {
-            matches!(body.command, C::Observe { .. } | C::Wake {} | C::EndRental { .. })
-        }
-        (S::Ending { .. }, _) => matches!(body.command, C::Observe { .. } | C::Wake {}),
-        (S::Ended { .. }, _) => false,
     }
 }

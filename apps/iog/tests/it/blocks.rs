@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use control::{Actor, Body, Command, Control, MachineRecord, Scope};
 use serde_json::{Value, json};
-use server::journal::{Batch, Entry, Options, open};
 use server::Running;
+use server::journal::{Batch, Entry, Options, open};
 use sha2::{Digest, Sha256};
 use units::{
     AccountId, BlobId, CommandId, Hour, InviteId, KeyId, Resources, Tier, Timestamp, WorkerId,

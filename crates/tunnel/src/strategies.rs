@@ -41,7 +41,7 @@ fn service() -> impl Strategy<Value = Service> {
                 port_wished,
                 policy,
                 rental: Some(bits).filter(|bits| *bits > 9).map(RentalId::from_bits),
-                }
+            }
         })
 }
 

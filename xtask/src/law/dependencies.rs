@@ -120,7 +120,8 @@ fn of_package(metadata: &Metadata, package: &Package) -> Vec<Finding> {
         ))];
     };
     let is_brain = manifest.starts_with("crates/");
-    let is_shell = ["apps/", "benches/", "e2e/", "xtask/"].iter().any(|at| manifest.starts_with(at));
+    let is_shell =
+        ["apps/", "benches/", "e2e/", "xtask/"].iter().any(|at| manifest.starts_with(at));
     let reached = metadata.closure(package);
     let mut findings = Vec::new();
     for (name, path) in &reached {

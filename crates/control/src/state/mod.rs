@@ -36,8 +36,8 @@ pub use nouns::{
     Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
 };
 pub use proving::{Charged, FailedProof, Likeness, MeasuredAs};
-pub use standing::{Checks, Listing, Nomination, Priced, Proved, Round};
 pub(crate) use refundable::Refundable;
+pub use standing::{Checks, Listing, Nomination, Priced, Proved, Round};
 pub use told::Told;
 pub(crate) use uptime::MINUTE_MILLIS;
 pub use uptime::Uptime;

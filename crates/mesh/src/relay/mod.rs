@@ -21,6 +21,6 @@ pub use forwarder::{
     SeatView,
 };
 pub use wire::{
-    BIND_LEN, RELAYED_HEADER_LEN, PortKey, UNBOUND_LEN, read_relayed, write_relayed_header,
+    BIND_LEN, PortKey, RELAYED_HEADER_LEN, UNBOUND_LEN, read_relayed, write_relayed_header,
 };
 pub(crate) use wire::{BOUND, RELAYED, UNBOUND};

@@ -7,11 +7,11 @@ mod corpus;
 #[cfg(test)]
 mod honest;
 #[cfg(test)]
-mod log;
-#[cfg(test)]
 #[path = "../../../../fuzz/src/corpus.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's package shares it")]
 mod inputs;
+#[cfg(test)]
+mod log;
 #[cfg(test)]
 #[path = "../../../../fuzz/src/mutate.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's package shares it")]

@@ -115,7 +115,7 @@ impl Answer {
             Status::NotFound,
             "no-such-service",
             format!("No connected machine serves {host}."),
-            "Check the name. If it is right, the machine is offline or the rental is over: see `iog net status`.",
+            "Check the name. If it is right, the machine is offline or the rental is over: see `iog rentals`.",
         )
     }
 
@@ -287,7 +287,7 @@ mod tests {
         assert!(page.starts_with("HTTP/1.1 404 Not Found\r\nContent-Type: text/html"), "{page}");
         assert!(page.contains("No connected machine serves a.relay.example."), "{page}");
         assert!(
-            page.contains("<code>iog net status</code>")
+            page.contains("<code>iog rentals</code>")
                 && !page.contains('{'.to_string().as_str().repeat(2).as_str())
         );
         let json = String::from_utf8(answer.written(Form { is_html: false, is_head_only: false }))

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use units::RentalId;
 use utoipa::ToSchema;
 
-use crate::limits::ROWS_MAX;
+use crate::limits::{OPENINGS_BYTES_MAX, ROWS_MAX};
 use crate::prf::derive;
 use crate::schedule::{Class, RETRIES_MAX};
 use crate::task::{Matmul, Memory, Task};
@@ -85,7 +85,10 @@ impl CanaryRules {
         // As many rows in all, in fewer rounds.
         let all = u32::from(asked.checked) * u32::from(asked.rows);
         let each = u16::try_from(all.div_ceil(checked.max(1).into())).unwrap_or(u16::MAX);
-        let rows = each.min(ROWS_MAX.min(1 << asked.log_n.min(15)));
+        let row = 4 * asked.n() + 32 * usize::from(asked.log_n);
+        let fit = OPENINGS_BYTES_MAX / (row * usize::from(checked.max(1)));
+        let fit = u16::try_from(fit).unwrap_or(u16::MAX);
+        let rows = each.min(ROWS_MAX.min(1 << asked.log_n.min(15))).min(fit);
         let limit_ms = self.limit(asked.limit_ms, rounds.into(), asked.rounds.into());
         Matmul { rounds, checked, rows, limit_ms, ..asked }
     }
@@ -165,6 +168,15 @@ mod tests {
             }
             assert_eq!(small.len(), whole.len() - 1, "{name}: all but the puzzle");
         }
+    }
+
+    #[test]
+    fn what_a_canary_opens_is_no_more_than_a_message_holds() {
+        let rules = CanaryRules { rounds: 8, ..CanaryRules::default() };
+        let asked =
+            Matmul { log_n: 16, rounds: 51, checked: 51, rows: 5, limit_ms: 1, answer_ms: 1 };
+        assert_eq!(Task::Matmul(asked).check(), Ok(()));
+        assert_eq!(Task::Matmul(rules.matmul(asked)).check(), Ok(()));
     }
 
     #[test]

@@ -478,8 +478,10 @@ def advance(task, fill, states, steps):
     for done in range(max(steps)):
         going = [state for state, count in zip(states, steps) if count > done]
         numbers = [(state[31] & 0xFFFFFFFF | (state[31] >> 64 & 0xFFFFFFFF) << 32) % task.blocks for state in going]
-        for state, block in zip(going, blocks_of(fill, task.mix, numbers)):
-            step(state, block)
+        for at in range(0, len(going), LANES_MAX):
+            blocks = blocks_of(fill, task.mix, numbers[at : at + LANES_MAX])
+            for state, block in zip(going[at : at + LANES_MAX], blocks):
+                step(state, block)
 
 
 def walks_wrong(task, fill, walk, root, selection, openings):

@@ -14,7 +14,8 @@ use crate::backoff::Backoff;
 use crate::limits::{MESSAGE_TRIES, QUEUE};
 use crate::link::{Link, Trouble};
 
-/// Roots that are told together: few enough that the last are told in a moment on any line.
+/// Roots for which it is waited, to tell them together: few enough that the last are told in a moment on any line. What
+/// piled up meanwhile, on a line that is slower than the card, goes with them.
 const ROOTS_TOGETHER: usize = 16;
 
 const _: () = assert!(ROOTS_TOGETHER <= ROOTS_TOGETHER_MAX, "as many as the control plane takes");
@@ -68,8 +69,9 @@ fn deliver(link: &Link, due: &Receiver<Errand>) {
 fn next(due: &Receiver<Errand>, kept: &mut Option<Errand>) -> Option<Errand> {
     let (mut told, mut answer_to) = kept.take().or_else(|| due.recv().ok())?;
     let mut roots = usize::from(is_root(&told));
-    while (1..ROOTS_TOGETHER).contains(&roots) && answer_to.is_none() {
-        let Ok((message, answer)) = due.recv() else { break };
+    while (1..ROOTS_TOGETHER_MAX).contains(&roots) && answer_to.is_none() {
+        let more = if roots < ROOTS_TOGETHER { due.recv().ok() } else { due.try_recv().ok() };
+        let Some((message, answer)) = more else { break };
         if !is_root(&message) {
             *kept = Some((message, answer));
             break;
@@ -145,7 +147,8 @@ mod tests {
             (vec![last, root, last], vec![1, 2]),
             (vec![root, other, root, last], vec![1, 1, 2]),
             (vec![other, other], vec![1, 1]),
-            ([vec![root; 39], vec![last]].concat(), vec![16, 16, 8]),
+            ([vec![root; 39], vec![last]].concat(), vec![40]),
+            ([vec![root; 79], vec![last]].concat(), vec![64, 16]),
         ] {
             assert_eq!(lengths(&queue), expected, "{queue:?}");
         }

@@ -21,6 +21,9 @@ const PINGS_LEAST: u64 = 5;
 struct Spans {
     whole: Option<u64>,
     fill: Option<u64>,
+    /// How many times roots came: those that came together came once.
+    tellings: u64,
+    told_us: u64,
 }
 
 /// What a sealed session measured of a card, from the bytes of its transcript: of the tasks that were right, in time or
@@ -55,6 +58,8 @@ pub fn measured(kind: DeviceKind, transcript: &[u8]) -> Result<Measured, Flaw> {
             Body::Root { task, .. } | Body::Solved { task, .. } => {
                 if let Some(spans) = spans.get_mut(of(*task)) {
                     spans.whole = Some(took);
+                    spans.tellings += u64::from(spans.told_us != *at_us);
+                    spans.told_us = *at_us;
                 }
             }
             Body::Challenge(_)
@@ -91,9 +96,10 @@ impl Measured {
         match task {
             Task::Puzzle(asked) => put(Rate::Puzzle, asked.hashes() as f64, spans.whole, once),
             Task::Matmul(asked) => {
-                // Roots that have to wait travel together, so that the last is late by a message, not by all of them.
+                // Some told while others travel: who computes faster than the line answers waits for it each time.
+                let least = once.max(2 * ping_us * spans.tellings);
                 let rate = Rate::Matmul { log_n: asked.log_n };
-                put(rate, asked.operations() as f64, spans.whole, once);
+                put(rate, asked.operations() as f64, spans.whole, least);
             }
             Task::Memory(asked) => {
                 let mixed = asked.blocks as f64 * CELLS * f64::from(asked.mix);
@@ -207,7 +213,12 @@ mod tests {
             filled_mib: None,
             reported: BTreeMap::new(),
         };
-        let second = |whole| Spans { whole: Some(whole), fill: Some(2_000_000) };
+        let second = |whole| Spans {
+            whole: Some(whole),
+            fill: Some(2_000_000),
+            tellings: 3,
+            ..Spans::default()
+        };
         found.take(&Task::Matmul(MATMUL), second(1_000_000), 1_000);
         let memory = Memory {
             blocks: 1 << 18,
@@ -227,8 +238,10 @@ mod tests {
         assert_eq!(rate(Rate::Mix), f64::from(1 << 18) * 64.0 * 100.0 / 2.0);
         assert_eq!(found.filled_mib, Some(1_024));
         let mut slow = Measured { rates: BTreeMap::new(), ..found.clone() };
-        slow.take(&Task::Matmul(MATMUL), second(1_000_000), 200_001);
+        slow.take(&Task::Matmul(MATMUL), second(1_000_000), 166_667);
         assert!(slow.rates.is_empty(), "it took hardly longer than messages travel");
+        slow.take(&Task::Matmul(MATMUL), second(1_000_000), 166_666);
+        assert_eq!(slow.rates.len(), 1);
     }
 
     #[test]

@@ -399,15 +399,21 @@ fn an_hour_begins_and_ends_with_proofs_of_its_own() {
 /// What becomes of the hours from 19 o'clock on, if the answer to a challenge of 19:58 comes to this and is told of so
 /// many minutes after that.
 fn told_after(minutes: u32, reason: Reason) -> (Town, Vec<&'static str>) {
+    all_told(&[(118 + minutes, reason, Some(118))])
+}
+
+/// What becomes of the hours from 19 o'clock on, if beside what is good this is told: in which minute since 18 o'clock,
+/// and of a challenge of which minute, if it was not given just then.
+fn all_told(beside: &[(u32, Reason, Option<u32>)]) -> (Town, Vec<&'static str>) {
     let mut town = staked();
     let start = "2025-06-15T18".parse::<Hour>().unwrap().start();
-    let challenged = start.after(units::MINUTE * 118);
     let good = [4, 64, 130, 190, 250].map(|minute| (minute, Reason::None, None));
-    let mut told = [good.as_slice(), &[(118 + minutes, reason, Some(challenged))]].concat();
+    let mut told = [good.as_slice(), beside].concat();
     told.sort_by_key(|(minute, _, _)| *minute);
     for (number, (minute, reason, at)) in (1..).zip(told) {
         let until = start.after(units::MINUTE * minute);
         town.minutes(until.since(town.now).as_secs() / 60);
+        let at = at.map(|minute| start.after(units::MINUTE * minute));
         seal_as(&mut town, number, reason, |proof| proof.at = at.unwrap_or(proof.at));
     }
     let closed = town.control.economy().blocks.closed.iter().skip(1).take(3);
@@ -427,6 +433,14 @@ fn what_is_bad_and_told_late_counts_against_the_hour_that_is_open() {
     assert_eq!(told_after(late, Reason::Expired).1, ["earned", "earned", "earned"]);
     assert_eq!(told_after(in_time, Reason::Late).1, ["failed", "missed", "earned"]);
     assert_eq!(told_after(late, Reason::Late).1, ["earned", "failed", "earned"]);
+}
+
+#[test]
+fn what_is_told_late_of_an_hour_that_was_not_good_costs_no_other() {
+    let slow = |minute| (minute, Reason::Late, Some(118));
+    let passes = (120, Reason::None, None);
+    assert_eq!(all_told(&[slow(119), passes, slow(126)]).1, ["failed", "earned", "earned"]);
+    assert_eq!(all_told(&[slow(126), slow(127)]).1, ["earned", "failed", "earned"], "once");
 }
 
 #[test]

@@ -37,9 +37,10 @@ pub(crate) enum NotTaken {
     /// It is of another machine, or another key signed it.
     #[error("the record is another machine's")]
     Foreign,
-    /// It is of a node that the machine does not have, or of a trial that is forgotten.
+    /// It is of a node that the machine does not have, of a trial that is forgotten, or not of its trial's time.
     #[error(
-        "the record is of a rental that this machine had no such node of, or of a trial too long ago"
+        "the record is of a rental that this machine had no such node of, or of a trial too long ago \
+         or at another time"
     )]
     NotItsRental,
     /// It is of a time that has not come.
@@ -115,7 +116,8 @@ pub(crate) async fn take(
     in_time(&record)?;
     app.locks.count(worker)?;
     let span = record.header.span;
-    let known = app.writer.look(move |state| known(state, worker, span)).await?;
+    let at = [record.header.began_ms, record.ended_ms].map(Timestamp::from_millis);
+    let known = app.writer.look(move |state| known(state, worker, span, at)).await?;
     let known = known.ok_or(NotTaken::NotItsRental)?;
     let is_its = match known.is_its {
         Some(is_its) => is_its,
@@ -188,7 +190,7 @@ fn hour_of(at_ms: u64) -> Hour {
     Hour::of(Timestamp::from_millis(at_ms))
 }
 
-fn known(state: &Control, worker: WorkerId, span: Span) -> Option<Known> {
+fn known(state: &Control, worker: WorkerId, span: Span, at: [Timestamp; 2]) -> Option<Known> {
     let machine = &state.worker(worker)?.machine;
     let parameters = state.parameters();
     let registry = &parameters.registry;
@@ -199,10 +201,10 @@ fn known(state: &Control, worker: WorkerId, span: Span) -> Option<Known> {
     let market::Ceilings { cpu_max_pct, gpu_max_pct } = registry.ceilings(&found);
     let is_its = match span {
         Span::Idle => Some(true),
-        Span::Rental(of) if state.was_tried_in(worker, of.rental) => Some(true),
-        Span::Rental(of) => state.rental(of.rental).map(|rental| {
+        Span::Rental(of) => state.was_tried_in(worker, of.rental, at.into()).or_else(|| {
+            let rental = state.rental(of.rental)?;
             let node = usize::try_from(of.node).ok().and_then(|index| rental.nodes.get(index));
-            node.is_some_and(|node| node.seat.worker == worker)
+            Some(node.is_some_and(|node| node.seat.worker == worker))
         }),
     };
     let rules = parameters.time_lock.clone();

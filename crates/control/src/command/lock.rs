@@ -138,6 +138,9 @@ impl Control {
         if lock.ended.millis() > now.millis().saturating_add(AHEAD_MAX_MILLIS) {
             return Err(wrong("it is of a time that has not come"));
         }
+        if self.is_of_trial(id, lock) == Some(false) {
+            return Err(wrong("the trial was not then"));
+        }
         let Some(rental) = lock.rental.and_then(|rental| self.rental(rental)) else {
             return Ok(());
         };
@@ -147,6 +150,11 @@ impl Control {
         } else {
             Err(wrong("the node is another machine's"))
         }
+    }
+
+    /// Whether a record is of a trial's time; nothing if it is of no trial.
+    fn is_of_trial(&self, id: WorkerId, lock: &LockRecord) -> Option<bool> {
+        self.was_tried_in(id, lock.rental?, (lock.began, lock.ended))
     }
 
     /// Puts a record at the end of its chain. Time in which nobody looked, between two of them, counts for nothing.
@@ -186,7 +194,7 @@ impl Control {
         };
         let too_late = Struck { refunded_minutes: 0, too_late_minutes: minutes.count().into() };
         // Nobody pays for a trial.
-        let is_trial = self.was_tried_in(worker, id);
+        let is_trial = self.is_of_trial(worker, lock) == Some(true);
         let Some(rental) = self.rental_to_refund(id) else {
             return if is_trial { Struck::default() } else { too_late };
         };
@@ -274,7 +282,7 @@ impl Control {
     /// answers for it.
     fn slash_for(&mut self, id: WorkerId, lock: &LockRecord, now: Timestamp) -> Option<SlashId> {
         // In a trial there is no renter whom it would harm.
-        if lock.rental.is_some_and(|rental| self.was_tried_in(id, rental)) {
+        if self.is_of_trial(id, lock) == Some(true) {
             return None;
         }
         let rules = self.parameters().time_lock.clone();

@@ -1,6 +1,7 @@
 //! Trials of newcomers: begun, seen, judged, cleared.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use market::CLEARING_MAX;
 use units::{RentalId, Timestamp, WorkerId};
@@ -12,6 +13,11 @@ use crate::onboarding::{Candidate, Trial, TrialNode, Tried, groups};
 use crate::record::{Actor, JobSaid, NodeSaid, PhaseSaid, TrialSaid};
 use crate::refusal::{Noun, Refusal};
 use crate::state::{Control, JobStage, NodeStage, Reply, Worker};
+
+/// How far a record of a trial may reach beyond it: what it takes to clear a node, and what a clock may be off.
+const TRIAL_SLACK: Duration = Duration::from_secs(5 * 60);
+
+const _: () = assert!(TRIAL_SLACK.as_secs() > CLEARING_MAX.as_secs(), "a node is cleared by then");
 
 impl Control {
     /// Who should be tried together now. Whoever is told begins a trial of each group.
@@ -113,13 +119,22 @@ impl Control {
         over.map(|trial| (trial.id, trial.verdict())).collect()
     }
 
-    /// Whether a machine is in this trial, or was in it lately: a machine cannot tell a trial from a rental, and hands
-    /// over records of both.
-    pub fn was_tried_in(&self, worker: WorkerId, trial: RentalId) -> bool {
-        let onboarding = self.workers.get(&worker).map(|worker| &worker.onboarding);
-        onboarding.is_some_and(|it| {
-            it.trial == Some(trial) || it.trials.iter().any(|tried| tried.trial == trial)
-        })
+    /// Whether a machine was in its trial all the time from `began` to `ended`; nothing if it was never in it, or too
+    /// long ago. A machine cannot tell a trial from a rental, and hands over records of both: of a trial only what lies
+    /// within it, up to [`TRIAL_SLACK`].
+    pub fn was_tried_in(
+        &self,
+        worker: WorkerId,
+        trial: RentalId,
+        (began, ended): (Timestamp, Timestamp),
+    ) -> Option<bool> {
+        let onboarding = &self.workers.get(&worker)?.onboarding;
+        let runs = self.trials.get(&trial).filter(|_| onboarding.trial == Some(trial));
+        let runs = runs.map(|trial| (trial.began, trial.ended));
+        let before = || onboarding.trials.iter().find(|tried| tried.trial == trial);
+        let (from, to) = runs.or_else(|| before().map(|it| (it.began, Some(it.ended))))?;
+        let is_in_time = to.is_none_or(|to| ended <= to.after(TRIAL_SLACK));
+        Some(from <= began.after(TRIAL_SLACK) && is_in_time)
     }
 
     /// A trial that is not cleared yet.

@@ -9,7 +9,7 @@ use control::{
 use proofs::lock::{Break, Minutes, Summary};
 use rewards::checklist::Exemption;
 use rewards::rule::Rule;
-use units::{Hour, InviteId, JobId, SlashId, Tier, WorkerId};
+use units::{Hour, InviteId, JobId, MINUTE, SlashId, Tier, Timestamp, WorkerId};
 
 use crate::town::{Town, account, bits, digest, invite_of, joining, machine, rental, worker};
 
@@ -583,8 +583,14 @@ fn a_record_of_a_trial_is_logged_and_nobody_is_charged_for_who_was_there() {
     let of = Hour::of(town.now);
     passes(&mut town);
     assert!(town.control.trial(rental("t")).is_none(), "it is cleared");
-    assert!(town.control.was_tried_in(worker("m0"), rental("t")));
-    assert!(!town.control.was_tried_in(worker("m0"), rental("u")));
+    let tried = town.control.worker(worker("m0")).unwrap().onboarding.trials[0].clone();
+    let (began, ended) = (tried.began, tried.ended.after(MINUTE * 3).min(of.end()));
+    let within = |name, from, to| town.control.was_tried_in(worker("m0"), rental(name), (from, to));
+    assert_eq!(within("t", began, ended), Some(true));
+    assert_eq!(within("t", began, tried.ended.after(MINUTE * 6)), Some(false), "long after it");
+    let long_before = Timestamp::from_millis(began.millis() - 6 * 60_000);
+    assert_eq!(within("t", long_before, ended), Some(false));
+    assert_eq!(within("u", began, ended), None);
     town.now = of.end();
     let summary = Summary {
         rental: true,
@@ -600,8 +606,8 @@ fn a_record_of_a_trial_is_logged_and_nobody_is_charged_for_who_was_there() {
         part: 0,
         previous: digest(0),
         hour: of,
-        began: of.start(),
-        ended: of.end(),
+        began,
+        ended,
         over: true,
         cards: 1,
         summary,
@@ -609,6 +615,11 @@ fn a_record_of_a_trial_is_logged_and_nobody_is_charged_for_who_was_there() {
         kept: of.end(),
         slash: SlashId::from_bits(7),
     };
+    town.minutes(60);
+    let hour = of.next();
+    let later = LockRecord { hour, began: hour.start(), ended: town.now, ..lock.clone() };
+    let later = Command::SealLock { worker: worker("m0"), lock: later };
+    assert!(town.tell("clock", later).is_err(), "an hour that it was not tried in");
     town.ok("clock", Command::SealLock { worker: worker("m0"), lock });
     let Some(Effect::Locked(locked)) =
         town.effects.iter().rev().find(|it| matches!(it, Effect::Locked(_)))

@@ -40,7 +40,7 @@ pub use effect::{Closed, Effect, Locked, Movement, Sealed, Subject};
 pub use limits::{
     COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,
     EXEMPTIONS_MAX, INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX, REASON_BYTES_MAX,
-    REFUNDABLE_FOR, REFUNDABLE_MAX, RENTALS_OPEN_MAX, SILENCE_MAX,
+    REFUNDABLE_FOR, REFUNDABLE_NODES_MAX, RENTALS_OPEN_MAX, SILENCE_MAX,
 };
 pub use onboarding::{
     DESK_PATCH, DeviceStatus, NotOnboarding, Onboarding, OnboardingCheck, OnboardingRules,

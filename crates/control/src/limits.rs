@@ -15,8 +15,11 @@ pub const ENDED_KEPT_FOR: Duration = Duration::from_secs(3600);
 /// twice what a machine may be without handing over, so that nobody gains by waiting.
 pub const REFUNDABLE_FOR: Duration = Duration::from_secs(48 * 3600);
 
-/// Rentals that are kept for that in memory, at about 2 kB each: 100 MB. The oldest are forgotten first.
-pub const REFUNDABLE_MAX: usize = 50_000;
+/// Nodes of rentals that are kept for that in memory; the oldest rentals are forgotten first.
+///
+/// One takes about 1 kB, and 6 kB if it served for as long as minutes are kept and lost some in each hour: 50 to
+/// 300 MB.
+pub const REFUNDABLE_NODES_MAX: usize = 50_000;
 
 const _: () = assert!(
     REFUNDABLE_FOR.as_secs() == 3600 * crate::state::LOCK_HOURS_KEPT as u64,

@@ -1,8 +1,8 @@
 //! Rentals that are over, and of which a record of time-lock may still take something back.
 //!
 //! # Invariants
-//! - Only what was paid for is here, for [`REFUNDABLE_FOR`] after its end, and at most [`REFUNDABLE_MAX`] of them: the
-//!   oldest are forgotten first.
+//! - Only what was paid for is here, for [`REFUNDABLE_FOR`] after its end, and with at most
+//!   [`REFUNDABLE_NODES_MAX`] nodes in all: the oldest are forgotten first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use market::Stage;
 use units::{RentalId, Timestamp};
 
 use super::Rental;
-use crate::limits::{REFUNDABLE_FOR, REFUNDABLE_MAX};
+use crate::limits::{REFUNDABLE_FOR, REFUNDABLE_NODES_MAX};
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,8 @@ pub(crate) struct Refundable {
     rentals: BTreeMap<RentalId, Rental>,
     /// When each has ended. Follows from them.
     ended: BTreeSet<(Timestamp, RentalId)>,
+    /// How many nodes they have. Follows from them.
+    nodes: usize,
 }
 
 impl Refundable {
@@ -29,9 +31,16 @@ impl Refundable {
         if !is_paid || !has_served {
             return;
         }
+        self.insert(at, Rental { jobs: Vec::new(), due: None, ..rental });
+    }
+
+    fn insert(&mut self, at: Timestamp, rental: Rental) {
         self.ended.insert((at, rental.id));
-        self.rentals.insert(rental.id, Rental { jobs: Vec::new(), due: None, ..rental });
-        while self.rentals.len() > REFUNDABLE_MAX {
+        self.nodes = self.nodes.saturating_add(rental.nodes.len());
+        if let Some(before) = self.rentals.insert(rental.id, rental) {
+            self.nodes = self.nodes.saturating_sub(before.nodes.len());
+        }
+        while self.nodes > REFUNDABLE_NODES_MAX {
             self.forget_oldest();
         }
     }
@@ -45,7 +54,8 @@ impl Refundable {
 
     fn forget_oldest(&mut self) {
         if let Some((_, id)) = self.ended.pop_first() {
-            self.rentals.remove(&id);
+            let nodes = self.rentals.remove(&id).map_or(0, |rental| rental.nodes.len());
+            self.nodes = self.nodes.saturating_sub(nodes);
         }
     }
 
@@ -60,5 +70,81 @@ impl Refundable {
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Rental> {
         self.rentals.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use market::{Currency, DurationType, Ending, Terms, WorkedRules};
+    use scheduler::{GpuSet, Seat};
+    use units::{AccountId, Credits, ProjectId, Resources, WorkerId};
+
+    use super::*;
+    use crate::record::{FiltersRecord, OrderRecord};
+    use crate::state::Node;
+
+    fn ended(id: u128, at: Timestamp, nodes: usize) -> Rental {
+        let each = Resources { gpus: 0, vcpus: 1, memory_mib: 1_024, disk_mib: 1_024 };
+        let (gpus, node_hour) = (GpuSet::default(), Credits::ZERO);
+        let seat = Seat { worker: WorkerId::from_bits(1), gpus, resources: each, node_hour };
+        let worked = WorkedRules::default();
+        let node = Node::new(seat, AccountId::from_bits(1), &worked);
+        let terms = Terms {
+            hours: 1,
+            node_hours: vec![node_hour; nodes],
+            renter_fee_bp: 0,
+            facilitation_bp: 0,
+            supplier_fee_bp: 0,
+            payout_bp: 0,
+            minimum_minutes: 0,
+            currency: Currency::Usd,
+            duration: DurationType::Hourly,
+            duration_bp: 10_000,
+            worked,
+        };
+        let filters = FiltersRecord::default();
+        Rental {
+            id: RentalId::from_bits(id),
+            project: ProjectId::from_bits(1),
+            name: None,
+            order: OrderRecord { nodes: 1, each, filters, pack: true, spot: None },
+            terms,
+            stage: Stage::Ended { at, why: Ending::Completed },
+            quoted_at: at,
+            nodes: vec![node; nodes],
+            holds: Vec::new(),
+            escrowed: false,
+            paid_out: BTreeMap::new(),
+            worked_until: None,
+            day_seen_at: None,
+            worked: Vec::new(),
+            settled: None,
+            refunded: 0,
+            refund_short: 0,
+            checked: BTreeMap::new(),
+            wanted_back: None,
+            reason: None,
+            jobs: Vec::new(),
+            due: None,
+        }
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_once_there_are_too_many_nodes() {
+        let at = |hour: u64| Timestamp::from_millis(hour * 3_600_000);
+        let mut refundable = Refundable::default();
+        let mut keep = |id: u128, hour, nodes| {
+            refundable.insert(at(hour), ended(id, at(hour), nodes));
+            let ids: Vec<u128> = refundable.all().map(|rental| rental.id.bits()).collect();
+            (ids, refundable.nodes)
+        };
+        let most = REFUNDABLE_NODES_MAX;
+        assert_eq!(keep(1, 2, most / 2), (vec![1], most / 2));
+        assert_eq!(keep(2, 1, 1), (vec![1, 2], most / 2 + 1));
+        assert_eq!(keep(2, 1, 1), (vec![1, 2], most / 2 + 1), "again");
+        assert_eq!(keep(3, 3, most / 2), (vec![1, 3], most), "the oldest goes");
+        assert_eq!(keep(4, 4, 1), (vec![3, 4], most / 2 + 1));
+        refundable.forget_before(at(3).after(REFUNDABLE_FOR));
+        assert_eq!((refundable.get(RentalId::from_bits(3)), refundable.nodes), (None, 1));
     }
 }

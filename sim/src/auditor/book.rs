@@ -74,6 +74,12 @@ impl Money {
         std::mem::replace(revenue, left).saturating_sub(left)
     }
 
+    /// Revenue goes back to whom it came from; no more than is left of it.
+    pub(super) fn give_revenue_back(&mut self, asset: Asset, units: u64) {
+        let revenue = self.revenue.entry(asset).or_default();
+        *revenue = revenue.saturating_sub(units);
+    }
+
     /// Coins come into the world.
     pub(super) fn mint(&mut self, units: u64) {
         self.minted += units;

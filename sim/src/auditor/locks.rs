@@ -309,6 +309,9 @@ impl Belief {
         for (from, units) in [(Holder::Account(supplier), first), (Holder::Fees, whole - first)] {
             let there = self.money.has(asset, from).min(units);
             self.money.flow(asset, from, project, there)?;
+            if from == Holder::Fees {
+                self.money.give_revenue_back(asset, there);
+            }
             view.refunded += there;
         }
         self.tale.refunds += 1;

@@ -11,6 +11,7 @@
 //!
 //! # Invariants
 //! - Revenue is set aside once. What the operator has spent of it before is set aside of the next that comes in.
+//! - What is refunded before it was set aside is no revenue.
 //! - Coins are burned for no more dollars than were set aside.
 //!
 //! Absent on purpose: coins burned for an offence.
@@ -40,6 +41,12 @@ impl Control {
             let revenue = self.economy.burning.revenue.of_mut(to.asset);
             *revenue = revenue.saturating_add(*units);
         }
+    }
+
+    /// Notes what of the revenue goes back to whom it came from. What was set aside of it already stays burned.
+    pub(crate) fn give_revenue_back(&mut self, asset: Asset, units: u64) {
+        let revenue = self.economy.burning.revenue.of_mut(asset);
+        *revenue = revenue.saturating_sub(units);
     }
 
     /// When revenue is looked at next.

@@ -275,6 +275,13 @@ impl Control {
         if !moves.is_empty() {
             self.move_money(&moves, Some(id)).expect("it is there");
         }
+        for kind in &moves {
+            if let Kind::Move { from, units, .. } = kind
+                && from.holder == Holder::Fees
+            {
+                self.give_revenue_back(asset, *units);
+            }
+        }
         moves.iter().map(units).sum()
     }
 

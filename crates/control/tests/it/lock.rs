@@ -192,6 +192,23 @@ fn account_purse() -> control::Purse {
 }
 
 #[test]
+fn fees_that_are_refunded_are_no_revenue() {
+    let mut town = crate::burn::born(&[1]);
+    town.fees(1_000, 1_000, 0);
+    town.running("ann", "a", 1);
+    let of = Hour::of(town.now);
+    town.minutes(60);
+    let revenue = |town: &Town| town.control.economy().burning.revenue.usd;
+    let fees = |town: &Town| town.control.available(ledger::Holder::Fees, units::Asset::Usd).units;
+    let before = (revenue(&town), fees(&town));
+    assert_eq!(before.0, before.1);
+    seal(&mut town, record(of, 0, broken(true, Break::Foreign, 0, 60))).unwrap();
+    assert!(locked(&town).refunded_minutes > 0);
+    assert!(fees(&town) < before.1, "they give their part back");
+    assert_eq!(revenue(&town), fees(&town));
+}
+
+#[test]
 fn what_was_paid_for_certain_is_refunded_at_the_end() {
     let mut town = booked(48);
     town.careful = false;

@@ -84,7 +84,7 @@ pub(super) fn hand_over(town: &Town, machine: &Machine, record: &[u8]) -> Answer
     town.send(Ask::post("/v1/io-worker/time-lock").bytes(record).by(machine))
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     u64::try_from(since.as_millis()).unwrap()
 }
@@ -92,6 +92,13 @@ fn now_ms() -> u64 {
 /// Records of a machine with this number: of three seconds, in the middle of the hours that are so many ago. A process
 /// is on the card in each.
 pub(super) fn records(number: u8, worker: &str, span: Span, ago: &[u64]) -> Vec<Vec<u8>> {
+    let of_hour = |hours: &u64| (now_ms() / HOUR_MS - hours) * HOUR_MS + 600_000;
+    let begins: Vec<u64> = ago.iter().map(of_hour).collect();
+    records_from(number, worker, span, &begins)
+}
+
+/// The same, of three seconds from each of these times on, in milliseconds.
+pub(super) fn records_from(number: u8, worker: &str, span: Span, begins: &[u64]) -> Vec<Vec<u8>> {
     let key = SigningKey::from_bytes(&[number; 32]);
     let sign = |digest: &[u8; 32]| key.sign(digest).to_bytes();
     let worker: WorkerId = worker.parse().unwrap();
@@ -111,8 +118,7 @@ pub(super) fn records(number: u8, worker: &str, span: Span, ago: &[u64]) -> Vec<
     let reading =
         Reading { busy_pct: Some(1), processes: Some(vec![process]), ..Reading::default() };
     let mut sealed = Vec::new();
-    for hours in ago {
-        let begin = (now_ms() / HOUR_MS - hours) * HOUR_MS + 600_000;
+    for begin in begins {
         for second in 0..3 {
             let at = begin + second * 1_000;
             let sample = Sample {

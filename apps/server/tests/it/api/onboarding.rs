@@ -4,7 +4,7 @@ use proofs::lock::{NodeRef, Span};
 use serde_json::{Value, json};
 use units::RentalId;
 
-use super::locks::{hand_over, records};
+use super::locks::{hand_over, now_ms, records, records_from};
 use crate::town::{Ask, Machine, Town, a_machine, eventually, join_request};
 
 /// A network in which machines come in: nothing but time is spared them.
@@ -206,7 +206,10 @@ fn records_of_a_trial_are_taken_while_it_goes_on_and_after_it_is_forgotten() {
     let number = |machine: &Machine| {
         (1..=2).find(|number| Machine::new(*number, "x").has_key_of(machine)).unwrap()
     };
-    let all = records(number(&head), &head.worker, span, &[3, 2]);
+    let [of_before] = records(number(&head), &head.worker, span, &[3]).try_into().unwrap();
+    hand_over(&town, &head, &of_before).expect_problem(422, "record-refused");
+    let begins = [now_ms() - 20_000, now_ms() - 10_000];
+    let all = records_from(number(&head), &head.worker, span, &begins);
     hand_over(&town, &head, &all[0]).expect(200);
     leave(&town, &mut head, "{}");
     for machine in [&mut head, &mut other] {

@@ -130,6 +130,22 @@ impl Client {
         Ok(answer.into_body().into_with_config().limit(u64::MAX).reader())
     }
 
+    /// What is there, if it has at most so many bytes: a server is not trusted with this machine's memory.
+    pub(crate) fn fetch(&self, path: &str, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        // One more shows that there is more.
+        let mut body = self.stream(path)?.take(bytes_max.saturating_add(1));
+        body.read_to_end(&mut bytes).with_context(|| format!("fetch {path}"))?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > bytes_max {
+            let what = format!("the server sends more than {bytes_max} bytes for {path}");
+            return Err(Failure::refused(
+                what,
+                "nothing of the kind is that long: is it the right server?",
+            ));
+        }
+        Ok(bytes)
+    }
+
     /// The first page, and whether there are more.
     pub(crate) fn page<T: DeserializeOwned>(&self, path: &str) -> Result<(Vec<T>, bool), Failure> {
         let page: Page<T> = self.get(&with_query(path, &format!("limit={PAGE}")))?;

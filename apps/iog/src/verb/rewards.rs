@@ -1,7 +1,5 @@
 //! `iog rewards`, `iog ready`, `iog blocks`: what machines earn in blocks, what they lack to, and the blocks.
 
-use std::io::Read;
-
 use anyhow::Context;
 use rewards::merkle::verify;
 use rewards::statement::text;
@@ -13,6 +11,7 @@ use wire::{
 
 use crate::client::{Client, escaped};
 use crate::failure::Failure;
+use crate::file::TEXT_BYTES_MAX;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
 use crate::show::{coins, count, money};
@@ -256,9 +255,8 @@ impl BlocksArgs {
         };
         let path = format!("/v1/io-blocks/blocks/{hour}");
         if self.statement {
-            let mut text = String::new();
-            let mut stream = client.stream(&format!("{path}/statement"))?;
-            stream.read_to_string(&mut text).context("read the statement")?;
+            let text = client.fetch(&format!("{path}/statement"), TEXT_BYTES_MAX)?;
+            let text = String::from_utf8(text).context("read the statement")?;
             return screen.data(&text);
         }
         if self.workers {

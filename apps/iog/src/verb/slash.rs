@@ -211,9 +211,8 @@ fn fetch(
     sha256: BlobId,
     to: &Path,
 ) -> Result<(), Failure> {
-    let mut bytes = client.stream(&format!("{SLASHES}/{slash}/files/{sha256}"))?;
-    let mut file = std::fs::File::create(to).with_context(|| format!("write {}", to.display()))?;
-    std::io::copy(&mut bytes, &mut file).with_context(|| format!("write {}", to.display()))?;
+    let out = file::Output::at(to)?;
+    out.write(&client.fetch(&format!("{SLASHES}/{slash}/files/{sha256}"), BLOB_BYTES_MAX)?)?;
     session.screen.note(&format!("Wrote {}.", to.display()));
     Ok(())
 }

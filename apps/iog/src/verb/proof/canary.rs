@@ -182,7 +182,7 @@ impl Args {
 
 fn fetched(client: &Client, session: &str) -> Result<Vec<u8>, Failure> {
     let path = format!("/v1/proofs/{}/transcript", escaped(session));
-    check::fetched(client.stream(&path)?, Kind::Transcript)
+    check::fetched(client, &path, Kind::Transcript)
 }
 
 fn write(folder: &Path, session: &str, bytes: &[u8]) -> Result<(), Failure> {

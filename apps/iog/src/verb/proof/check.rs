@@ -1,9 +1,8 @@
 //! `iog proof verify`: a transcript, re-checked here, trusting nobody.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use data_encoding::HEXLOWER;
 use proofs::limits::TRANSCRIPT_BYTES_MAX;
 use proofs::lock::limits::RECORD_BYTES_MAX;
@@ -12,6 +11,7 @@ use serde::Serialize;
 
 use super::make::hex;
 use super::show::{self, Figures};
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::file;
 use crate::screen::Screen;
@@ -127,13 +127,9 @@ pub(super) fn read(file: &Path, wanted: Kind) -> Result<Vec<u8>, Failure> {
 }
 
 /// What a server sends of this kind: no more of it than can be one.
-pub(super) fn fetched(body: impl Read, kind: Kind) -> Result<Vec<u8>, Failure> {
-    let (_, bytes_max, name, _) = kind.about();
-    let (mut bytes, most) = (Vec::new(), u64::try_from(bytes_max).unwrap_or(u64::MAX));
-    body.take(most.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("fetch the {name}"))?;
-    Ok(bytes)
+pub(super) fn fetched(client: &Client, path: &str, kind: Kind) -> Result<Vec<u8>, Failure> {
+    let (_, bytes_max, _, _) = kind.about();
+    client.fetch(path, u64::try_from(bytes_max).unwrap_or(u64::MAX))
 }
 
 pub(super) fn broken(flaw: &proofs::transcript::Flaw) -> Failure {

@@ -198,7 +198,7 @@ impl ShowArgs {
         let found: LockInLog = client.get(&path)?;
         let entry = included(&found)?;
         if let Some(out) = out {
-            let bytes = fetched(client.stream(&format!("{path}/record"))?, Kind::Record)?;
+            let bytes = fetched(&client, &format!("{path}/record"), Kind::Record)?;
             let report = checked(&bytes, 20, 30)?;
             let id = BlobId::from_sha256(Sha256::digest(&bytes).into());
             if id != entry.record || report.hash != entry.hash || report.worker != entry.worker {

@@ -165,8 +165,8 @@ impl ShowArgs {
         // Only the owner of the machine is told.
         let mine: Option<ProofOwner> = client.get(&format!("{path}/owner")).ok();
         if let Some(out) = out {
-            let body = client.stream(&format!("{path}/transcript"))?;
-            let bytes = check::fetched(body, Kind::Transcript)?;
+            let path = format!("{path}/transcript");
+            let bytes = check::fetched(&client, &path, Kind::Transcript)?;
             let report = recheck(&bytes, None).map_err(|flaw| check::broken(&flaw))?;
             let again = Entry::of(&bytes, entry.sealed_ms).ok();
             if report.session != entry.session || again.as_ref() != Some(&entry) {

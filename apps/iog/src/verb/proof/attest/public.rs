@@ -1,6 +1,5 @@
 //! `iog proof attest show` and `get`: what a network shows of a machine's attestation.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, ensure};
@@ -93,9 +92,7 @@ impl GetArgs {
         let client = session.client()?;
         let path = format!("/v1/workers/{}/attestation", self.worker);
         let view: AttestationView = client.get(&path)?;
-        let mut evidence = Vec::new();
-        let body = client.stream(&format!("{path}/evidence"))?;
-        body.take(EVIDENCE_BYTES_MAX).read_to_end(&mut evidence).context("fetch the evidence")?;
+        let evidence = client.fetch(&format!("{path}/evidence"), EVIDENCE_BYTES_MAX)?;
         let found = HEXLOWER.encode(&Sha256::digest(&evidence));
         if found != view.evidence.to_string() {
             let what = format!("the evidence hashes to {found}, not to {}", view.evidence);

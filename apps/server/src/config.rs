@@ -33,6 +33,21 @@ pub struct Config {
 }
 
 impl Config {
+    /// What a server with this folder goes by that is told nothing else.
+    pub fn new(data: PathBuf, listen: SocketAddr, rate_per_second: u32) -> Self {
+        Self {
+            data,
+            listen,
+            store: None,
+            store_max_bytes: None,
+            take_over: false,
+            rate_per_second,
+            oracle: Vec::new(),
+            attestation: None,
+            attestation_extra_roots: None,
+        }
+    }
+
     /// The address of the journal.
     pub fn journal(&self) -> String {
         self.store.clone().unwrap_or_else(|| self.data.join("iog.db").display().to_string())

@@ -33,15 +33,8 @@ pub fn serve_if_asked() -> anyhow::Result<bool> {
 fn serve(mut words: impl Iterator<Item = String>) -> anyhow::Result<bool> {
     let data = PathBuf::from(words.next().context("a data folder")?);
     let config = server::Config {
-        data,
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         store: words.next(),
-        store_max_bytes: None,
-        take_over: false,
-        rate_per_second: RATE_UNLIMITED,
-        oracle: Vec::new(),
-        attestation: None,
-        attestation_extra_roots: None,
+        ..server::Config::new(data, SocketAddr::from(([127, 0, 0, 1], 0)), RATE_UNLIMITED)
     };
     server::run(&config, |address| {
         let mut out = std::io::stdout();

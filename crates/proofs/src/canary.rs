@@ -85,8 +85,7 @@ impl CanaryRules {
         // As many rows in all, in fewer rounds.
         let all = u32::from(asked.checked) * u32::from(asked.rows);
         let each = u16::try_from(all.div_ceil(checked.max(1).into())).unwrap_or(u16::MAX);
-        let row = 4 * asked.n() + 32 * usize::from(asked.log_n);
-        let fit = OPENINGS_BYTES_MAX / (row * usize::from(checked.max(1)));
+        let fit = OPENINGS_BYTES_MAX / (asked.row_bytes() * usize::from(checked.max(1)));
         let fit = u16::try_from(fit).unwrap_or(u16::MAX);
         let rows = each.min(ROWS_MAX.min(1 << asked.log_n.min(15))).min(fit);
         let limit_ms = self.limit(asked.limit_ms, rounds.into(), asked.rounds.into());

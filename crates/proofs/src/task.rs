@@ -128,10 +128,14 @@ impl Matmul {
         1 << self.log_n
     }
 
+    /// Bytes of a row that is opened, and of its path.
+    pub fn row_bytes(&self) -> usize {
+        4 * self.n() + 32 * usize::from(self.log_n)
+    }
+
     /// Bytes of what is opened: rows and their paths.
     pub fn openings_bytes(&self) -> usize {
-        let row = 4 * self.n() + 32 * usize::from(self.log_n);
-        usize::from(self.checked) * usize::from(self.rows) * row
+        usize::from(self.checked) * usize::from(self.rows) * self.row_bytes()
     }
 
     /// Operations of the whole task: a multiplication and an addition are two.

@@ -32,17 +32,7 @@ pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 
 /// How a test runs a server of its own over this folder, in its own process.
 pub(crate) fn server_config(data: &Path) -> server::Config {
-    server::Config {
-        data: data.to_owned(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        store: None,
-        store_max_bytes: None,
-        take_over: false,
-        rate_per_second: 10_000,
-        oracle: Vec::new(),
-        attestation: None,
-        attestation_extra_roots: None,
-    }
+    server::Config::new(data.to_owned(), "127.0.0.1:0".parse().unwrap(), 10_000)
 }
 
 /// How a test runs an agent of its own at the server with this address, without sandboxes: a small part of the machine

@@ -7,8 +7,6 @@ mod spot;
 
 pub(crate) use nodes::{Sight, Stop, node_at, node_mut};
 
-use std::collections::BTreeMap;
-
 use ledger::Holder;
 use market::{
     Currency, DurationType, Ending, Event, QUOTE_VALID, Stage, StageRefusal, Terms, WorkedRules,
@@ -66,30 +64,9 @@ impl Control {
         self.is_bid_enough(&order, &placement.seats)?;
         let terms = self.terms(&placement.seats, &order, hours, currency);
         terms.held().map_err(|_| Refusal::TooMuch)?;
-        let rental = Rental {
-            id,
-            project,
-            name: None,
-            order,
-            stage: Stage::Quoted { until: now.after(QUOTE_VALID) },
-            quoted_at: now,
-            nodes: self.nodes(placement, &terms.worked),
-            terms,
-            holds: Vec::new(),
-            escrowed: false,
-            paid_out: BTreeMap::new(),
-            worked_until: None,
-            day_seen_at: None,
-            worked: Vec::new(),
-            settled: None,
-            refunded: 0,
-            refund_short: 0,
-            checked: BTreeMap::new(),
-            wanted_back: None,
-            reason: None,
-            jobs: Vec::new(),
-            due: None,
-        };
+        let nodes = self.nodes(placement, &terms.worked);
+        let times = (now, now.after(QUOTE_VALID));
+        let rental = Rental::quoted((id, project), (order, terms), nodes, times);
         self.rentals.insert(id, rental);
         if let Some(known) = self.projects.get_mut(&project) {
             known.rentals.insert(id);

@@ -7,6 +7,7 @@ mod hired;
 mod lock;
 mod nouns;
 mod proving;
+mod quoted;
 mod refundable;
 mod standing;
 mod told;

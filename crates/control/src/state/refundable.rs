@@ -103,30 +103,10 @@ mod tests {
             worked,
         };
         let filters = FiltersRecord::default();
-        Rental {
-            id: RentalId::from_bits(id),
-            project: ProjectId::from_bits(1),
-            name: None,
-            order: OrderRecord { nodes: 1, each, filters, pack: true, spot: None },
-            terms,
-            stage: Stage::Ended { at, why: Ending::Completed },
-            quoted_at: at,
-            nodes: vec![node; nodes],
-            holds: Vec::new(),
-            escrowed: false,
-            paid_out: BTreeMap::new(),
-            worked_until: None,
-            day_seen_at: None,
-            worked: Vec::new(),
-            settled: None,
-            refunded: 0,
-            refund_short: 0,
-            checked: BTreeMap::new(),
-            wanted_back: None,
-            reason: None,
-            jobs: Vec::new(),
-            due: None,
-        }
+        let order = OrderRecord { nodes: 1, each, filters, pack: true, spot: None };
+        let ids = (RentalId::from_bits(id), ProjectId::from_bits(1));
+        let quoted = Rental::quoted(ids, (order, terms), vec![node; nodes], (at, at));
+        Rental { stage: Stage::Ended { at, why: Ending::Completed }, ..quoted }
     }
 
     #[test]

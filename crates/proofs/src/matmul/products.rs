@@ -37,7 +37,7 @@ pub enum Wrong {
 /// The products of a task whose rows are opened, and what those are checked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Products {
-    log_n: u8,
+    task: Matmul,
     right: [u8; 32],
     secret: [u8; 32],
     rounds: Vec<Round>,
@@ -95,7 +95,7 @@ impl Products {
             Round { number, left, root, rows }
         };
         let rounds = asked(task, selection).into_iter().map(round).collect();
-        Some(Self { log_n: task.log_n, right: seeds[0], secret, rounds })
+        Some(Self { task: *task, right: seeds[0], secret, rounds })
     }
 
     /// The rounds that are opened, in order.
@@ -105,8 +105,7 @@ impl Products {
 
     /// Bytes of all openings.
     pub fn openings_bytes(&self) -> usize {
-        let row = 4 * self.n() + 32 * usize::from(self.log_n);
-        self.rounds.iter().map(|round| round.rows.len() * row).sum()
+        self.task.openings_bytes()
     }
 
     /// Whether these bytes open the rows, and the rows are those of the products.
@@ -115,7 +114,7 @@ impl Products {
     /// The first check that fails.
     pub fn check(&self, openings: &[u8]) -> Result<(), Wrong> {
         self.check_by(openings, |w| {
-            let all: Vec<_> = (0..1 << self.log_n).map(|row| (self.right, row)).collect();
+            let all: Vec<_> = (0..1 << self.task.log_n).map(|row| (self.right, row)).collect();
             let s = RowsTimes { label: ROW_OF_B, rows: &all, vector: w }.sums();
             let of_round =
                 |round: &Round| round.rows.iter().map(|row| (round.left, *row)).collect::<Vec<_>>();
@@ -166,14 +165,14 @@ impl Products {
     }
 
     fn n(&self) -> usize {
-        1 << self.log_n
+        self.task.n()
     }
 
     fn read<'a>(&self, openings: &'a [u8]) -> Result<Vec<Vec<Opened<'a>>>, Malformed> {
         let mut reader = Reader::new(openings);
         let mut row = |row: &u32| {
             let entries = reader.take(4 * self.n())?;
-            let path = reader.take(32 * usize::from(self.log_n))?.as_chunks().0;
+            let path = reader.take(32 * usize::from(self.task.log_n))?.as_chunks().0;
             Ok(Opened { row: *row, entries, path })
         };
         let mut of_round = |round: &Round| round.rows.iter().map(&mut row).collect();

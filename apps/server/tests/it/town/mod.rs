@@ -44,17 +44,7 @@ impl Drop for Folder {
 
 /// How tests run a server in this folder.
 pub(crate) fn config(folder: &Path) -> Config {
-    Config {
-        data: folder.to_owned(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        store: None,
-        store_max_bytes: None,
-        take_over: false,
-        rate_per_second: 10_000,
-        oracle: Vec::new(),
-        attestation: None,
-        attestation_extra_roots: None,
-    }
+    Config::new(folder.to_owned(), "127.0.0.1:0".parse().unwrap(), 10_000)
 }
 
 /// The key that a server made for its operator.

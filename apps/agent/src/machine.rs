@@ -44,6 +44,7 @@ fn host(hardware: &Hardware, driver: Option<&Path>) -> Host {
             .and_then(|_| probe::cuda(driver))
             .map(|(major, minor)| format!("{major}.{minor}")),
         agent: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        mesh: false,
     }
 }
 

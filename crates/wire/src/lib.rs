@@ -14,6 +14,7 @@ mod grants;
 mod job;
 mod lock;
 mod market;
+mod mesh;
 mod network;
 mod onboarding;
 mod page;
@@ -22,8 +23,10 @@ mod parameters;
 mod people;
 mod problem;
 mod proofs;
+mod relays;
 mod rental;
 mod seasons;
+mod service;
 mod slashing;
 mod staking;
 mod time;
@@ -52,6 +55,10 @@ pub use grants::{GrantRequest, GrantView};
 pub use job::{FileView, JobRequest, JobView};
 pub use lock::{DeviceProofOfTimeLock, LockInLog, LockKept, LockView, NodeLockView, RefundView};
 pub use market::{ExtensionPrice, OfferView, Order, Price, QuoteRequest};
+pub use mesh::{
+    ClientNetwork, ClientNetworkRequest, MemberKind, MemberOfMesh, MeshView, NetworkPolicyRequest,
+    NetworkPolicyView, NodeNetwork, NodeNetworkRequest, WAYS_MAX, Way, WayKind,
+};
 pub use network::{AssetBook, BookView, NetworkView, PurseSum};
 pub use onboarding::{
     OnboardingRow, OnboardingView, Requirements, RequirementsView, SpeedTest, SpeedView, TrialView,
@@ -70,12 +77,19 @@ pub use proofs::{
     BinaryView, LogConsistency, LogEntries, LogHead, PowSummary, ProofInLog, ProofOwner, ProofTask,
     ProofView, PuzzleAnswer, PuzzleRequest,
 };
+pub use relays::{
+    RELAYS_SEEN_MAX, RelayLoad, RelayRegistered, RelayRequest, RelaySeen, RelayView, RelaysView,
+};
 pub use rental::{
     ExtendRequest, NodeView, PaidView, PayoutView, PriceStepView, ReceiptLine, ReceiptView,
     RentRequest, RentalView, WorkedView,
 };
 pub use seasons::{
     PoolView, QuestAnswer, QuestDone, QuestView, RankView, SeasonIssued, SeasonView,
+};
+pub use service::{
+    SERVICE_LABEL_BYTES_MAX, ServedAt, ServiceProto, ServiceRequest, ServiceSeen, ServiceState,
+    ServiceView, ServiceVisibility, ServiceWanted, service_name,
 };
 pub use slashing::{
     DecisionRequest, EvidenceItem, OffenceView, OffencesView, SlashRequest, SlashStep, SlashView,

@@ -1,7 +1,9 @@
 //! Rentals and receipts.
 
 use serde::{Deserialize, Serialize};
-use units::{AccountId, Credits, Money, Name, ProjectId, QuoteId, RentalId, Resources, WorkerId};
+use units::{
+    AccountId, Credits, MeshId, Money, Name, ProjectId, QuoteId, RentalId, Resources, WorkerId,
+};
 use utoipa::ToSchema;
 
 use crate::{NodeLockView, Order, Price, RefundView, Time, UnfitView};
@@ -67,6 +69,9 @@ pub struct RentalView {
     pub ended_at: Option<Time>,
     /// Its nodes.
     pub nodes: Vec<NodeView>,
+    /// The private network that its nodes talk over; absent if they use their hosts' networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<MeshId>,
     /// What suppliers were paid for while it runs: a record for each day, and one for the rest at its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub worked: Vec<WorkedView>,

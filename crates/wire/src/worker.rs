@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use units::{
-    AccountId, BlobId, Certification, Country, GpuModel, InviteId, JobId, Name, RentalId,
+    AccountId, BlobId, Certification, Country, GpuModel, InviteId, JobId, MeshId, Name, RentalId,
     Resources, Tier, WorkerId,
 };
 use utoipa::ToSchema;
@@ -99,6 +99,9 @@ pub struct Host {
     /// Its agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// Whether it can give nodes a network of their own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mesh: bool,
 }
 
 /// A machine takes up an invitation.
@@ -299,6 +302,9 @@ pub struct NodeWanted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub head: Option<SocketAddr>,
+    /// The private network that it is in; absent if it uses its host's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<MeshId>,
     /// What the nodes of the cluster prove themselves to each other with. Secret.
     pub cluster_token: String,
     /// Jobs to drive.

@@ -135,6 +135,7 @@ pub(crate) fn head(jobs: Vec<JobWanted>) -> NodeWanted {
         resources: Resources { gpus: 0, vcpus: 1, memory_mib: 64, disk_mib: 64 },
         gpus: Vec::new(),
         head: None,
+        mesh: None,
         cluster_token: "5ecret".to_owned(),
         jobs,
     }

@@ -74,6 +74,7 @@ pub(crate) fn quoted() -> RentalView {
         until: Some(at(5)),
         ended_at: None,
         nodes: (0..3).map(|number| node(number, "waiting")).collect(),
+        mesh: None,
         worked: Vec::new(),
         unfit: None,
         receipt: None,

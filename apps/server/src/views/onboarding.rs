@@ -27,6 +27,7 @@ pub(crate) fn machine(record: &MachineRecord) -> Machine {
         driver: text(host.driver),
         cuda: text(host.cuda),
         agent: text(host.agent),
+        mesh: host.mesh,
     });
     Machine { offers, gpu_model, vram_mib, cpu_model, os, country, tier, certifications, host }
 }
@@ -42,6 +43,7 @@ pub(crate) fn machine_record(machine: Machine) -> MachineRecord {
         driver: release(host.driver),
         cuda: release(host.cuda),
         agent: release(host.agent),
+        mesh: host.mesh,
     });
     MachineRecord {
         offers,

@@ -76,6 +76,9 @@ pub struct HostRecord {
     /// The agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Release>,
+    /// Whether it can give nodes a network of their own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mesh: bool,
 }
 
 /// A release of something: up to three numbers, written `12.4` or `550.54.15`. Numbers that are not written are zero.

@@ -31,7 +31,7 @@ pub struct Membership {
     pub x25519: MeshKey,
     /// What it is called in the network: `NAME.mesh`.
     pub name: Name,
-    /// Its IPv4 address, of 100.64.0.0/10; no other member of any mesh has it.
+    /// Its IPv4 address, of 100.64.0.0/10; no other member of its mesh has it.
     #[schema(value_type = String)]
     pub v4: Ipv4Addr,
     /// Its IPv6 address, which follows from the mesh and the node's key: see [`mesh_v6`].
@@ -107,6 +107,32 @@ fn is_label(text: &str, kind: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let word = text.strip_prefix(kind).unwrap_or_default();
     !word.is_empty() && text.len() <= LABEL_BYTES_MAX && word.bytes().all(is_known)
+}
+
+/// The first bits of the addresses of one mesh: 4,096 of them.
+const MESH_V4_BITS: u8 = 20;
+/// Where in a mesh's block its resolver is, which answers for `*.mesh`.
+pub const MESH_V4_RESOLVER_AT: u16 = 1;
+/// From where in a mesh's block on its nodes are, by number. What is before is for the network's own use.
+pub const MESH_V4_NODES_AT: u16 = 16;
+/// From where in a mesh's block on its clients are.
+pub const MESH_V4_CLIENTS_AT: u16 = 2_064;
+
+/// The IPv4 block of a mesh: one of the 1,024 of [`MESH_V4`], which follows from the mesh's id. Two meshes may have
+/// the same: an address means something only within its mesh.
+pub fn mesh_v4_block(mesh: MeshId) -> (Ipv4Addr, u8) {
+    let hash = blake3::derive_key("iog mesh 1 block", &mesh.bits().to_be_bytes());
+    let (all, bits) = MESH_V4;
+    let blocks = 1 << (MESH_V4_BITS - bits);
+    let index = u32::from(u16::from_be_bytes([hash[5], hash[6]])) % blocks;
+    (Ipv4Addr::from_bits(all.to_bits() + (index << (32 - MESH_V4_BITS))), MESH_V4_BITS)
+}
+
+/// The address at this place of a mesh's block; `None` if it has no such place.
+pub fn mesh_v4(mesh: MeshId, at: u16) -> Option<Ipv4Addr> {
+    let (block, bits) = mesh_v4_block(mesh);
+    let is_in = u32::from(at) < 1 << (32 - bits);
+    is_in.then(|| Ipv4Addr::from_bits(block.to_bits() + u32::from(at)))
 }
 
 /// The IPv6 block of a mesh: unique local addresses (RFC 4193), whose 40 bits of global id follow from the mesh's id.

@@ -1,0 +1,251 @@
+//! Private networks of rentals: how nodes and clients ask for their papers, and what is seen of a network.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+use units::{MeshId, Name, RentalId};
+use utoipa::ToSchema;
+
+use crate::Time;
+use crate::paper::{MeshKey, NodeKey, SealedPaper, SuiteName};
+use crate::relays::{RelaySeen, RelayView};
+use crate::service::{ServiceSeen, ServiceView, ServiceWanted};
+
+/// Ways that one member tells of.
+pub const WAYS_MAX: usize = 64;
+
+/// A rented node asks for its papers, and says how it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeNetworkRequest {
+    /// The node's own key.
+    pub key: NodeKey,
+    /// The key that packets to it are sealed for.
+    pub x25519: MeshKey,
+    /// The signature by its key of `iog node 1`, the machine's id, the rental's id, the node's number and `x25519`,
+    /// each on a line of its own and without a last newline, in hexadecimal.
+    pub statement: String,
+    /// How packets to it may be sealed, best first.
+    pub suites: Vec<SuiteName>,
+    /// Relays that it holds lines to, best first: up to 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<NodeKey>,
+    /// Where its services stand, by label.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<Name, ServiceSeen>,
+    /// How it reaches other members: up to 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
+    /// What it saw of relays: up to 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<RelaySeen>,
+    /// The revision that it knows: answer when there is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<u64>,
+    /// Or after so many seconds, at most 30.
+    #[serde(default)]
+    pub wait_secs: u64,
+}
+
+/// What a rented node needs to be in its private network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeNetwork {
+    /// Grows when anything below is other than it was, or is to be renewed.
+    pub revision: u64,
+    /// That it belongs to its network, and under which addresses.
+    pub membership: SealedPaper,
+    /// What may pass at it.
+    pub policy: SealedPaper,
+    /// What it may do at relays.
+    pub pass: SealedPaper,
+    /// Memberships of all members, its own included. Who is not among them is no member any more.
+    pub members: Vec<SealedPaper>,
+    /// Records of relays, best first.
+    pub relays: Vec<SealedPaper>,
+    /// The services it is to publish; those that are not here end.
+    pub services: Vec<ServiceWanted>,
+    /// By whom papers are signed.
+    pub network_key: NodeKey,
+    /// Ask again after so many seconds at the latest, to have papers renewed.
+    pub renew_secs: u64,
+}
+
+/// How a member reaches another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Way {
+    /// Whom.
+    pub peer: NodeKey,
+    /// How.
+    pub kind: WayKind,
+    /// To which address its packets go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<SocketAddr>,
+    /// Over which relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<NodeKey>,
+    /// The round trip, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_micros: Option<u64>,
+    /// Packets that were lost lately, in ten-thousandths.
+    #[serde(default)]
+    pub loss_bp: u16,
+    /// Why this way and no better one, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+/// What kind of way it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WayKind {
+    /// Packets go straight from one to the other.
+    Direct,
+    /// Packets go over a relay that forwards UDP.
+    Relayed,
+    /// Packets go over the line to a relay, by TCP.
+    Stream,
+    /// There is none at the moment.
+    None,
+}
+
+/// A renter's client asks for papers for a rental.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientNetworkRequest {
+    /// The client's own key.
+    pub key: NodeKey,
+    /// The signature by its key of `iog client 1`, the rental's id, and `x25519` or `-`, each on a line of its own and
+    /// without a last newline, in hexadecimal.
+    pub statement: String,
+    /// The key that packets to it are sealed for, if it is to be a member of the private network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x25519: Option<MeshKey>,
+    /// How packets to it may be sealed, best first; `wireguard` if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<SuiteName>,
+    /// Relays that it holds lines to, best first: up to 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<NodeKey>,
+    /// An SSH key, as OpenSSH writes public keys, that is to be certified for this rental.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_key: Option<String>,
+    /// How it reaches members: up to 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
+    /// The revision that it knows: answer when there is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<u64>,
+    /// Or after so many seconds, at most 30.
+    #[serde(default)]
+    pub wait_secs: u64,
+}
+
+/// What a renter's client needs to visit a rental.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClientNetwork {
+    /// Grows when anything below is other than it was, or is to be renewed.
+    pub revision: u64,
+    /// What it may do at relays.
+    pub pass: SealedPaper,
+    /// That it belongs to the rental's private network, if it asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<SealedPaper>,
+    /// What may pass at it, if it is a member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<SealedPaper>,
+    /// Memberships of all members, its own included, if it is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<SealedPaper>,
+    /// Records of relays, best first.
+    pub relays: Vec<SealedPaper>,
+    /// The rental's services.
+    pub services: Vec<ServiceView>,
+    /// A certificate of OpenSSH for the key that was sent, by the network's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_certificate: Option<String>,
+    /// By whom papers are signed.
+    pub network_key: NodeKey,
+    /// Ask again after so many seconds at the latest, to have papers renewed.
+    pub renew_secs: u64,
+}
+
+/// What a member of a private network is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberKind {
+    /// A node of the rental.
+    Node,
+    /// A renter's client.
+    Client,
+}
+
+/// The private network of a rental.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MeshView {
+    /// The rental.
+    pub rental: RentalId,
+    /// Its private network; absent if its nodes use their hosts' networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<MeshId>,
+    /// The block of its IPv4 addresses, `ADDRESS/BITS`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v4_block: Option<String>,
+    /// The block of its IPv6 addresses, `ADDRESS/BITS`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v6_block: Option<String>,
+    /// The version of the policy in effect; 0 for the usual one.
+    pub policy_version: u64,
+    /// Its members: nodes by number, then clients.
+    pub members: Vec<MemberOfMesh>,
+    /// Relays, best first.
+    pub relays: Vec<RelayView>,
+}
+
+/// A member of a private network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MemberOfMesh {
+    /// Its name: `NAME.mesh`.
+    pub name: Name,
+    /// What it is.
+    pub kind: MemberKind,
+    /// Its key.
+    pub key: NodeKey,
+    /// Its IPv4 address.
+    #[schema(value_type = String)]
+    pub v4: Ipv4Addr,
+    /// Its IPv6 address.
+    #[schema(value_type = String)]
+    pub v6: Ipv6Addr,
+    /// Relays that lead to it, best first.
+    pub relays: Vec<NodeKey>,
+    /// How it reaches others, as it says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
+    /// Since when it is a member.
+    pub since: Time,
+    /// When it was last heard of.
+    pub heard: Time,
+}
+
+/// What may pass in the private networks of a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkPolicyRequest {
+    /// The policy file: at most 64 KiB of HuJSON.
+    pub policy: String,
+}
+
+/// The policy of a project's private networks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NetworkPolicyView {
+    /// The policy file.
+    pub policy: String,
+    /// Grows with every change; 0 for the usual policy, which nobody has written.
+    pub version: u64,
+    /// When it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Time>,
+}

@@ -1,0 +1,90 @@
+//! What a node, a client or a relay signs with its own key, so that papers are made for whoever has that key.
+//!
+//! A statement names who it is made for: one that was overheard is of no use to anybody else.
+
+use data_encoding::HEXLOWER;
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use units::{RentalId, WorkerId};
+
+use super::mesh_key::MeshKey;
+use super::node_key::NodeKey;
+
+/// What a rented node's key signs: on which machine it is, which node of which rental, and its key for packets.
+pub fn node_statement(worker: WorkerId, rental: RentalId, node: u32, x25519: &MeshKey) -> String {
+    format!("iog node 1\n{worker}\n{rental}\n{node}\n{x25519}")
+}
+
+/// What a client's key signs: which rental it is for, and its key for packets if it joins the private network.
+pub fn client_statement(rental: RentalId, x25519: Option<&MeshKey>) -> String {
+    let x25519 = x25519.map_or_else(|| "-".to_owned(), ToString::to_string);
+    format!("iog client 1\n{rental}\n{x25519}")
+}
+
+/// What a relay's key signs: who registers it, by id, a machine or an account.
+pub fn relay_statement(by: &str) -> String {
+    format!("iog relay 1\n{by}")
+}
+
+/// The signature of a statement, in hexadecimal.
+pub fn sign_statement(key: &SigningKey, statement: &str) -> String {
+    HEXLOWER.encode(&key.sign(statement.as_bytes()).to_bytes())
+}
+
+/// Whether this is the signature of a statement by this key, checked strictly, as that of a paper.
+pub fn is_signed(key: &NodeKey, statement: &str, signature: &str) -> bool {
+    let signature = HEXLOWER.decode(signature.as_bytes()).ok();
+    let signature = signature.and_then(|bytes| Signature::from_slice(&bytes).ok());
+    let key = VerifyingKey::from_bytes(&key.0).ok();
+    key.zip(signature)
+        .is_some_and(|(key, signature)| key.verify_strict(statement.as_bytes(), &signature).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_holds_for_one_key_and_one_bearer() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let mine = NodeKey(key.verifying_key().to_bytes());
+        let x25519 = MeshKey([3; 32]);
+        let (worker, rental) = (WorkerId::from_bits(1), RentalId::from_bits(2));
+        let statement = node_statement(worker, rental, 3, &x25519);
+        let signature = sign_statement(&key, &statement);
+        assert!(is_signed(&mine, &statement, &signature));
+        let others = [
+            node_statement(WorkerId::from_bits(9), rental, 3, &x25519),
+            node_statement(worker, RentalId::from_bits(9), 3, &x25519),
+            node_statement(worker, rental, 4, &x25519),
+            node_statement(worker, rental, 3, &MeshKey([4; 32])),
+            client_statement(rental, Some(&x25519)),
+            client_statement(rental, None),
+            relay_statement(&worker.to_string()),
+        ];
+        for other in others {
+            assert!(!is_signed(&mine, &other, &signature), "{other}");
+        }
+        assert!(!is_signed(&NodeKey([9; 32]), &statement, &signature));
+        assert!(
+            !is_signed(&NodeKey([0; 32]), &statement, &"0".repeat(128)),
+            "a key of small order"
+        );
+        for broken in ["", "zz", &signature[2..], &signature.to_uppercase()] {
+            assert!(!is_signed(&mine, &statement, broken));
+        }
+    }
+
+    #[test]
+    fn statements_are_a_promise() {
+        let (worker, rental) = (WorkerId::from_bits(1), RentalId::from_bits(2));
+        let text = node_statement(worker, rental, 3, &MeshKey([0; 32]));
+        let expected = "iog node 1\nwrk_00000000000000000000000001\nrnt_00000000000000000000000002\n3\n\
+            AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        assert_eq!(text, expected);
+        assert_eq!(
+            client_statement(rental, None),
+            "iog client 1\nrnt_00000000000000000000000002\n-"
+        );
+        assert_eq!(relay_statement("acc_1"), "iog relay 1\nacc_1");
+    }
+}

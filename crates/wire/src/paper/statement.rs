@@ -78,7 +78,7 @@ mod tests {
     fn statements_are_a_promise() {
         let (worker, rental) = (WorkerId::from_bits(1), RentalId::from_bits(2));
         let text = node_statement(worker, rental, 3, &MeshKey([0; 32]));
-        let expected = "iog node 1\nwrk_00000000000000000000000001\nrnt_00000000000000000000000002\n3\n\
+        let expected = "iog node 1\nwkr_00000000000000000000000001\nrnt_00000000000000000000000002\n3\n\
             AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
         assert_eq!(text, expected);
         assert_eq!(

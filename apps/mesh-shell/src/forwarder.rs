@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, anyhow};
 use mesh::CallSign;
 use mesh::relay::{
     Allowance, Forwarder, NotForwarded, PortKey, RELAYED_HEADER_LEN, SeatView, read_relayed,
@@ -44,7 +44,7 @@ impl UdpRelay {
         let port = Arc::new(UdpPort::open(port, false, true).context("open UDP port")?);
         port.set_patience(PATIENCE).context("set how long to wait")?;
         let (clock, stop) = (Clock::set(), Arc::<AtomicBool>::default());
-        let forwarder = Arc::<Mutex<Forwarder>>::default();
+        let forwarder = Arc::new(Mutex::new(Forwarder::new(draw()?)));
         let carrier =
             Carrier { forwarder: forwarder.clone(), port: port.clone(), clock, stop: stop.clone() };
         let body = move || carrier.carry();
@@ -52,19 +52,16 @@ impl UdpRelay {
         Ok(Self { forwarder, port, clock, stop, thread: Some(thread) })
     }
 
-    /// Lets a node in, and gives the key that its datagrams are known by at first.
-    pub fn admit(&self, sign: CallSign, allowance: Allowance) -> anyhow::Result<PortKey> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).context("draw entropy")?;
-        let key = PortKey::from_bytes(bytes);
-        let admitted = lock(&self.forwarder).admit(sign, key.clone(), allowance, self.clock.now());
-        ensure!(admitted, "the relay is full");
+    /// Lets the node with this key (ed25519) in, and gives the key that its datagrams are known by at first.
+    pub fn admit(&self, node: &[u8; 32], allowance: Allowance) -> anyhow::Result<PortKey> {
+        let key = PortKey::from_bytes(draw()?);
+        lock(&self.forwarder).admit(node, key.clone(), allowance, self.clock.now())?;
         Ok(key)
     }
 
-    /// Puts a node out.
-    pub fn dismiss(&self, sign: CallSign) {
-        lock(&self.forwarder).dismiss(sign);
+    /// Puts a node out that was let in by `key`. Who was let in anew by another key stays.
+    pub fn dismiss(&self, sign: CallSign, key: &PortKey) {
+        lock(&self.forwarder).dismiss(sign, key);
     }
 
     /// The nodes that were let in, and what was carried for them.
@@ -167,7 +164,12 @@ impl Carrier {
                     self.port.send(from, &notice, notice.len());
                 }
             }
-            Err(NotForwarded::UnknownReceiver | NotForwarded::Strangers | NotForwarded::Spent) => {}
+            Err(
+                NotForwarded::Oneself
+                | NotForwarded::UnknownReceiver
+                | NotForwarded::Strangers
+                | NotForwarded::Spent,
+            ) => {}
         }
     }
 
@@ -177,6 +179,13 @@ impl Carrier {
             self.port.send(from, &answer, answer.len());
         }
     }
+}
+
+/// Bytes that nobody else knows.
+fn draw() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).context("draw entropy")?;
+    Ok(bytes)
 }
 
 /// Whom the datagram at `at` is for, if it is one to carry.

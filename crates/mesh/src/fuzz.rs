@@ -56,10 +56,10 @@ pub fn merge(bytes: &[u8]) {
 pub fn ways(bytes: &[u8]) {
     let now = Timestamp::from_millis(1);
     let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let sign = CallSign::of_node(&[2; 32]);
-    let (mut forwarder, key) = (Forwarder::default(), PortKey::from_bytes([3; 32]));
+    let (mut forwarder, key) = (Forwarder::new([5; 32]), PortKey::from_bytes([3; 32]));
     let allowance = Allowance { meshes: [MeshId::from_bits(1)].into(), bytes_per_second: 1 << 20 };
-    forwarder.admit(sign, key, allowance, now);
+    let admitted = forwarder.admit(&[2; 32], key, allowance, now);
+    assert!(admitted.is_ok(), "the relay is empty");
     let answer = forwarder.on_bind(from, bytes, now);
     assert!(answer.is_none_or(|answer| answer.len() <= bytes.len()), "no answer is longer");
     if let Some((to, inner)) = relay::read_relayed(bytes) {

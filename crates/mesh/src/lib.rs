@@ -62,7 +62,7 @@ pub use path::{CallSign, Policy, Way, WayKind, WayView};
 pub use peer::{Contact, PeerConfig, PeerId, WAITING_BYTES_MAX};
 pub use plane::{Batch, Departure, Gate, Lane, Note, Plane, Stays};
 pub use replay::{Stale, WINDOW_BITS, Window};
-pub use roster::{Change, MEMBERS_MAX, Member, Roster};
+pub use roster::{Change, Contested, MEMBERS_MAX, Member, Roster};
 pub use routes::{NotAPrefix, Prefix, Routes};
 pub use segment::{Cutter, NotAFrame};
 pub use session::{Refused, Session, Spent};

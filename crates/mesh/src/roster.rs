@@ -6,8 +6,9 @@
 //! - Of two records of one node in one network, the one with the higher serial holds; a record that ended does not.
 //! - A node that is in several networks with us is one peer with the addresses of all of them.
 //! - A change touches only the peers that it concerns: the others' sessions never notice.
+//! - A key and a call sign belong to one node each. Who names one that another has is left out, and told of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ pub const MEMBERS_MAX: usize = 65_536;
 pub struct Member {
     /// The private network.
     pub mesh: MeshId,
-    /// What relays call the node: the call sign of its node key.
-    pub sign: CallSign,
+    /// The node's own key (ed25519).
+    pub node: [u8; 32],
     /// The key that packets to it are sealed for.
     pub key: PublicKey,
     /// Its addresses.
@@ -52,19 +53,53 @@ pub enum Change {
     Set(PeerConfig),
 }
 
+/// A member that is left out, because what its record names belongs to another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contested {
+    /// Of which private network.
+    pub mesh: MeshId,
+    /// Who is left out, by its node key.
+    pub node: [u8; 32],
+    /// Who has the key or the call sign, by its node key.
+    pub holder: [u8; 32],
+}
+
 /// The members that are known.
 #[derive(Debug)]
 pub struct Roster {
-    me: CallSign,
+    me: [u8; 32],
     policy: Policy,
-    members: BTreeMap<(MeshId, CallSign), Member>,
+    members: BTreeMap<(MeshId, [u8; 32]), Member>,
     peers: BTreeMap<PublicKey, PeerConfig>,
+    holders: Holders,
+    contested: Vec<Contested>,
+}
+
+/// Which node has a key or a call sign.
+#[derive(Debug, Default)]
+struct Holders {
+    keys: BTreeMap<PublicKey, [u8; 32]>,
+    signs: BTreeMap<CallSign, [u8; 32]>,
+}
+
+impl Member {
+    /// What relays call the node.
+    pub fn sign(&self) -> CallSign {
+        CallSign::of_node(&self.node)
+    }
 }
 
 impl Roster {
-    /// A roster of the node `me`, which uses ways to others by `policy`.
-    pub const fn new(me: CallSign, policy: Policy) -> Self {
-        Self { me, policy, members: BTreeMap::new(), peers: BTreeMap::new() }
+    /// A roster of the node with the node key `me`, which uses ways to others by `policy`.
+    pub fn new(me: [u8; 32], policy: Policy) -> Self {
+        let holders = Holders::default();
+        let (members, peers) = (BTreeMap::new(), BTreeMap::new());
+        Self { me, policy, members, peers, holders, contested: Vec::new() }
+    }
+
+    /// Who is left out at the moment, because another has what it names: somebody should be told.
+    pub fn contested(&self) -> &[Contested] {
+        &self.contested
     }
 
     /// The records that hold for `mesh`, all of them: who is not named is no longer a member. Says what changes.
@@ -74,14 +109,14 @@ impl Roster {
         members: Vec<Member>,
         now: Timestamp,
     ) -> Vec<Change> {
-        let named: Vec<CallSign> = members.iter().map(|member| member.sign).collect();
-        self.members.retain(|(of, sign), _| *of != mesh || named.contains(sign));
+        let named: BTreeSet<[u8; 32]> = members.iter().map(|member| member.node).collect();
+        self.members.retain(|(of, node), _| *of != mesh || named.contains(node));
         for member in members.into_iter().filter(|member| member.mesh == mesh) {
-            let known = self.members.get(&(mesh, member.sign));
+            let known = self.members.get(&(mesh, member.node));
             let newer = known.is_none_or(|known| known.serial < member.serial);
             let room = known.is_some() || self.members.len() < MEMBERS_MAX;
             if newer && room {
-                self.members.insert((mesh, member.sign), member);
+                self.members.insert((mesh, member.node), member);
             }
         }
         self.on_wake(now)
@@ -109,7 +144,7 @@ impl Roster {
 
     /// Whether we may open [`Suite::Fast`] by our own records: any of them says so.
     pub fn opens_fast(&self) -> bool {
-        self.members.values().any(|member| member.sign == self.me && member.opens_fast)
+        self.members.values().any(|member| member.node == self.me && member.opens_fast)
     }
 
     /// The member of a network that has an address.
@@ -118,9 +153,19 @@ impl Roster {
     }
 
     /// One peer for each key of somebody else. Who changed its key is told apart by the newest record of it.
-    fn wanted(&self) -> BTreeMap<PublicKey, PeerConfig> {
+    fn wanted(&mut self) -> BTreeMap<PublicKey, PeerConfig> {
+        self.holders = self.holders.of(&self.me, self.members.values());
+        self.contested.clear();
         let mut peers: BTreeMap<PublicKey, PeerConfig> = BTreeMap::new();
-        for member in self.members.values().filter(|member| member.sign != self.me) {
+        for member in self.members.values() {
+            let holder = self.holders.other_than(member);
+            if let Some(holder) = holder {
+                let Member { mesh, node, .. } = *member;
+                self.contested.push(Contested { mesh, node, holder });
+            }
+            if member.node == self.me || holder.is_some() {
+                continue;
+            }
             let peer = peers.entry(member.key).or_insert_with(|| self.peer(member));
             let blocks = member.addresses.iter().filter_map(|ip| host(*ip));
             let fresh: Vec<Prefix> = blocks.filter(|block| !peer.allowed.contains(block)).collect();
@@ -130,7 +175,7 @@ impl Roster {
     }
 
     fn peer(&self, member: &Member) -> PeerConfig {
-        let (sign, relays) = (member.sign, member.relays.clone());
+        let (sign, relays) = (member.sign(), member.relays.clone());
         PeerConfig {
             key: member.key,
             preshared: PresharedKey::default(),
@@ -140,6 +185,32 @@ impl Roster {
             suite: if member.opens_fast { Suite::Fast } else { Suite::Standard },
             contact: Some(Contact { sign, relays, policy: self.policy }),
         }
+    }
+}
+
+impl Holders {
+    /// Who has what: we ourselves, those who had it and name it still, and then the first who name it.
+    fn of<'m>(&self, me: &[u8; 32], members: impl Iterator<Item = &'m Member> + Clone) -> Self {
+        let mut holders = Self::default();
+        let had = |member: &&Member| {
+            let held = self.keys.get(&member.key) == Some(&member.node)
+                && self.signs.get(&member.sign()) == Some(&member.node);
+            held || member.node == *me
+        };
+        let new = |member: &&Member| !had(member);
+        for member in members.clone().filter(had).chain(members.filter(new)) {
+            if holders.other_than(member).is_none() {
+                holders.keys.insert(member.key, member.node);
+                holders.signs.insert(member.sign(), member.node);
+            }
+        }
+        holders
+    }
+
+    /// Who else has what a member names.
+    fn other_than(&self, member: &Member) -> Option<[u8; 32]> {
+        let holders = [self.keys.get(&member.key), self.signs.get(&member.sign())];
+        holders.into_iter().flatten().find(|node| **node != member.node).copied()
     }
 }
 

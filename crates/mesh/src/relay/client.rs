@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use units::Timestamp;
 
-use super::wire::{self, PortKey};
+use super::wire::{self, Cookie, NO_COOKIE, PortKey};
 use crate::path::{CallSign, RELAYS_MAX};
 
 /// How often a relay is asked that knows us.
@@ -66,6 +66,9 @@ struct Port {
     seen: Option<SocketAddr>,
     round_trip: Option<Duration>,
     ask_at: Timestamp,
+    /// What the relay wants to be shown, and whether the last question showed it.
+    cookie: Cookie,
+    showed: bool,
 }
 
 impl Relays {
@@ -75,6 +78,10 @@ impl Relays {
         let mut before = std::mem::take(&mut self.ports);
         for config in &configs {
             for at in &config.ports {
+                // Of two records that name a port, the first has it: a later one takes nobody's.
+                if self.ports.contains_key(at) {
+                    continue;
+                }
                 let known = before.remove(at).filter(|port| port.key == config.key);
                 let fresh = || Port {
                     sign: config.sign,
@@ -84,6 +91,8 @@ impl Relays {
                     seen: None,
                     round_trip: None,
                     ask_at: Timestamp::default(),
+                    cookie: NO_COOKIE,
+                    showed: false,
                 };
                 self.ports.insert(*at, known.unwrap_or_else(fresh));
             }
@@ -114,7 +123,9 @@ impl Relays {
             port.asked = Some((self.last_stamp, now));
             let again = BIND_AGAIN * (1 << port.silent.min(10));
             port.ask_at = now.after(again.min(BIND_EVERY));
-            questions.push((*at, wire::write_bind(me, self.last_stamp, &port.key)));
+            port.showed = port.cookie != NO_COOKIE;
+            let question = wire::write_bind(me, self.last_stamp, &port.cookie, &port.key);
+            questions.push((*at, question));
         }
         questions
     }
@@ -122,13 +133,20 @@ impl Relays {
     /// An answer of a relay. True if it sees us elsewhere than before.
     pub(crate) fn on_bound(&mut self, from: SocketAddr, message: &[u8], now: Timestamp) -> bool {
         let Some(port) = self.ports.get_mut(&from) else { return false };
-        let Some((stamp, seen)) = wire::read_bound(message, &port.key) else { return false };
-        let Some((_, sent)) = port.asked.take_if(|(asked, _)| *asked == stamp) else {
+        let Some(bound) = wire::read_bound(message, &port.key) else { return false };
+        let Some((_, sent)) = port.asked.take_if(|(asked, _)| *asked == bound.stamp) else {
             return false;
         };
         port.round_trip = Some(now.since(sent));
-        (port.silent, port.ask_at) = (0, now.after(BIND_EVERY));
-        port.seen.replace(seen) != Some(seen)
+        port.silent = 0;
+        if bound.cookie != NO_COOKIE {
+            // At once the first time; who is asked for one after the other is seen at another place each time.
+            port.cookie = bound.cookie;
+            port.ask_at = if port.showed { now.after(BIND_AGAIN) } else { now };
+            return false;
+        }
+        port.ask_at = now.after(BIND_EVERY);
+        port.seen.replace(bound.seen) != Some(bound.seen)
     }
 
     /// There is reason to ask again: the relay says it does not know us, or no longer carries.

@@ -4,7 +4,9 @@
 //! - Nothing is forwarded but between two nodes that were admitted, are bound, and share a private network.
 //! - Nothing is forwarded beyond a node's allowance.
 //! - No datagram is answered by a longer one, and only [`ANSWERS_PER_SECOND`] of those whose sender is unknown.
-//! - A node's address changes only by a question that carries the code of its key and a stamp never seen before.
+//! - A node's address changes only by a question that carries the code of its key, a stamp never seen before, and a
+//!   cookie that was sent to that address: so nobody is moved to where it does not receive.
+//! - A call sign is one node's, by its whole key.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use units::{MeshId, Timestamp};
 
-use super::wire::{self, PortKey};
+use super::wire::{self, Bind, Bound, NO_COOKIE, PortKey};
 use crate::path::CallSign;
 
 /// How many nodes one relay seats.
@@ -25,6 +27,10 @@ pub const ANSWERS_PER_SECOND: u32 = 1000;
 const BURST_MILLIS: u64 = 500;
 /// The least that may be used at once: one send of 64 KiB, however small the allowance.
 const BURST_BYTES_MIN: u64 = 65_536;
+/// How long a cookie is good at least, in milliseconds; twice as long at most.
+const COOKIE_MILLIS: u64 = 120_000;
+/// IPv4 and IPv6: a node may be bound at one address of each.
+const FAMILIES: usize = 2;
 
 /// What an admitted node may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +50,26 @@ pub struct Forwarded {
     pub sender: CallSign,
 }
 
+/// Why a node is not let in, in the order it is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdmitted {
+    /// Another key has the same call sign: somebody searched for one that does.
+    #[error("another node has the same call sign")]
+    SignTaken,
+    /// There are [`SEATS_MAX`] nodes.
+    #[error("the relay is full")]
+    Full,
+}
+
 /// Why datagrams are not forwarded, in the order it is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotForwarded {
     /// The sender's address is nobody's: it should be told so, if [`Forwarder::may_answer`] says so.
     #[error("the sender is not bound")]
     UnknownSender,
+    /// The sender names itself.
+    #[error("the receiver is the sender")]
+    Oneself,
     /// Nobody of that name is bound.
     #[error("the receiver is not bound")]
     UnknownReceiver,
@@ -66,8 +86,8 @@ pub enum NotForwarded {
 pub struct SeatView {
     /// Who.
     pub sign: CallSign,
-    /// Where it is bound, if it is.
-    pub at: Option<SocketAddr>,
+    /// Where it is bound: at most one address of each family.
+    pub at: [Option<SocketAddr>; FAMILIES],
     /// Datagrams and bytes that were forwarded for it.
     pub carried: (u64, u64),
     /// Datagrams of it that were not, and their bytes.
@@ -75,8 +95,9 @@ pub struct SeatView {
 }
 
 /// All that a relay's UDP port knows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Forwarder {
+    secret: [u8; 32],
     seats: BTreeMap<CallSign, Seat>,
     by_address: BTreeMap<SocketAddr, CallSign>,
     answers: (Timestamp, u32),
@@ -84,11 +105,10 @@ pub struct Forwarder {
 
 #[derive(Debug)]
 struct Seat {
+    node: [u8; 32],
     key: PortKey,
     allowance: Allowance,
-    at: Option<SocketAddr>,
-    asked_at: Timestamp,
-    last_stamp: u64,
+    places: [Place; FAMILIES],
     /// What may be sent at once, in bytes, as it was at `filled_at`.
     credit: u64,
     filled_at: Timestamp,
@@ -96,41 +116,67 @@ struct Seat {
     refused: (u64, u64),
 }
 
+/// Where a node is by one family of addresses.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    at: Option<SocketAddr>,
+    asked_at: Timestamp,
+    last_stamp: u64,
+}
+
 impl Forwarder {
-    /// Lets a node in that has shown its key and its pass. Who is in gets the new key and keeps its place.
-    /// False if the relay is full.
+    /// A forwarder that has let nobody in. The secret must be unknown to others: cookies are made of it.
+    pub const fn new(secret: [u8; 32]) -> Self {
+        let answers = (Timestamp::from_millis(0), 0);
+        Self { secret, seats: BTreeMap::new(), by_address: BTreeMap::new(), answers }
+    }
+
+    /// Lets a node in that has shown its key `node` and its pass. Who is in gets the new port key and keeps its place.
     pub fn admit(
         &mut self,
-        sign: CallSign,
+        node: &[u8; 32],
         key: PortKey,
         allowance: Allowance,
         now: Timestamp,
-    ) -> bool {
+    ) -> Result<(), NotAdmitted> {
+        let sign = CallSign::of_node(node);
         if let Some(seat) = self.seats.get_mut(&sign) {
+            if seat.node != *node {
+                return Err(NotAdmitted::SignTaken);
+            }
+            if seat.key != key {
+                // What was stamped for another key says nothing about this one: a clock may have been set back.
+                seat.places.iter_mut().for_each(|place| place.last_stamp = 0);
+            }
             (seat.key, seat.allowance) = (key, allowance);
-            return true;
+            return Ok(());
         }
         if self.seats.len() >= SEATS_MAX {
-            return false;
+            return Err(NotAdmitted::Full);
         }
         let seat = Seat {
+            node: *node,
             key,
-            credit: burst(&allowance),
             allowance,
-            at: None,
-            asked_at: now,
-            last_stamp: 0,
+            places: [Place::default(); FAMILIES],
+            // Nothing in advance: who comes and goes would have it each time.
+            credit: 0,
             filled_at: now,
             carried: (0, 0),
             refused: (0, 0),
         };
         self.seats.insert(sign, seat);
-        true
+        Ok(())
     }
 
-    /// Puts a node out: its pass ended, or its connection did.
-    pub fn dismiss(&mut self, sign: CallSign) {
-        if let Some(at) = self.seats.remove(&sign).and_then(|seat| seat.at) {
+    /// Puts a node out that was let in by `key`: its pass ended, or its connection did. Who was let in anew by another
+    /// key stays.
+    pub fn dismiss(&mut self, sign: CallSign, key: &PortKey) {
+        if self.seats.get(&sign).is_none_or(|seat| seat.key != *key) {
+            return;
+        }
+        let gone = self.seats.remove(&sign).into_iter();
+        for at in gone.flat_map(|seat| seat.places).filter_map(|place| place.at) {
             self.by_address.remove(&at);
         }
     }
@@ -142,24 +188,40 @@ impl Forwarder {
         datagram: &[u8],
         now: Timestamp,
     ) -> Option<[u8; wire::BIND_LEN]> {
-        let (message, sign, stamp) = wire::read_bind(datagram)?;
-        let seat = self.seats.get_mut(&sign)?;
-        if stamp <= seat.last_stamp || !wire::is_true_bind(message, &seat.key) {
+        let bind = wire::read_bind(datagram)?;
+        let seat = self.seats.get_mut(&bind.sign)?;
+        let place = &mut seat.places[family(from)];
+        if bind.stamp <= place.last_stamp || !wire::is_true_bind(bind.message, &seat.key) {
             return None;
         }
-        (seat.last_stamp, seat.asked_at) = (stamp, now);
-        let before = seat.at.replace(from);
-        let answer = wire::write_bound(stamp, from, &seat.key);
-        if before != Some(from) {
-            before.map(|before| self.by_address.remove(&before));
-            // Who was at this address is not any more.
-            if let Some(other) = self.by_address.insert(from, sign)
-                && let Some(other) = self.seats.get_mut(&other)
-            {
-                other.at = None;
-            }
+        place.last_stamp = bind.stamp;
+        let receives = place.at == Some(from) || receives(&self.secret, &bind, from, now);
+        let cookie = match receives {
+            true => NO_COOKIE,
+            false => wire::cookie(&self.secret, window(now), bind.sign, from),
+        };
+        let bound = Bound { stamp: bind.stamp, seen: from, cookie };
+        let answer = wire::write_bound(&bound, &seat.key);
+        if receives {
+            place.asked_at = now;
+            self.seat_at(bind.sign, from);
         }
         Some(answer)
+    }
+
+    /// The node is here from now on, and nobody else.
+    fn seat_at(&mut self, sign: CallSign, at: SocketAddr) {
+        let Some(seat) = self.seats.get_mut(&sign) else { return };
+        let before = seat.places[family(at)].at.replace(at);
+        if before == Some(at) {
+            return;
+        }
+        before.map(|before| self.by_address.remove(&before));
+        if let Some(other) = self.by_address.insert(at, sign)
+            && let Some(other) = self.seats.get_mut(&other)
+        {
+            other.places[family(at)].at = None;
+        }
     }
 
     /// Where datagrams go that came from `from` for `to`: `count` of them, `bytes` in all, headers and all.
@@ -171,7 +233,7 @@ impl Forwarder {
         now: Timestamp,
     ) -> Result<Forwarded, NotForwarded> {
         let sender = *self.by_address.get(&from).ok_or(NotForwarded::UnknownSender)?;
-        let place = self.place_of(sender, to);
+        let place = self.place_of(sender, to, family(from));
         let seat = self.seats.get_mut(&sender).ok_or(NotForwarded::UnknownSender)?;
         let paid = place.and_then(|place| seat.pay(bytes, now).map(|()| place));
         let counts = if paid.is_ok() { &mut seat.carried } else { &mut seat.refused };
@@ -197,8 +259,10 @@ impl Forwarder {
     /// Forgets the addresses of nodes that were silent for [`SEAT_IDLE`]. To be called every few seconds.
     pub fn on_wake(&mut self, now: Timestamp) {
         for seat in self.seats.values_mut() {
-            if let Some(at) = seat.at.take_if(|_| now.since(seat.asked_at) >= SEAT_IDLE) {
-                self.by_address.remove(&at);
+            for Place { at, asked_at, .. } in &mut seat.places {
+                if let Some(at) = at.take_if(|_| now.since(*asked_at) >= SEAT_IDLE) {
+                    self.by_address.remove(&at);
+                }
             }
         }
     }
@@ -207,19 +271,51 @@ impl Forwarder {
     pub fn seats(&self) -> impl Iterator<Item = SeatView> {
         self.seats.iter().map(|(sign, seat)| SeatView {
             sign: *sign,
-            at: seat.at,
+            at: seat.places.map(|place| place.at),
             carried: seat.carried,
             refused: seat.refused,
         })
     }
 
-    fn place_of(&self, sender: CallSign, to: CallSign) -> Result<SocketAddr, NotForwarded> {
+    /// Where the receiver is: by the sender's family of addresses, if it is there by that.
+    fn place_of(
+        &self,
+        sender: CallSign,
+        to: CallSign,
+        family: usize,
+    ) -> Result<SocketAddr, NotForwarded> {
+        if sender == to {
+            return Err(NotForwarded::Oneself);
+        }
         let receiver = self.seats.get(&to).ok_or(NotForwarded::UnknownReceiver)?;
-        let at = receiver.at.ok_or(NotForwarded::UnknownReceiver)?;
+        let places = &receiver.places;
+        let at = places[family].at.or(places[1 - family].at);
+        let at = at.ok_or(NotForwarded::UnknownReceiver)?;
         let sender = self.seats.get(&sender).ok_or(NotForwarded::UnknownSender)?;
         let strangers = sender.allowance.meshes.is_disjoint(&receiver.allowance.meshes);
         if strangers { Err(NotForwarded::Strangers) } else { Ok(at) }
     }
+}
+
+/// Which family an address is of.
+const fn family(at: SocketAddr) -> usize {
+    match at {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(_) => 1,
+    }
+}
+
+/// Which cookies are handed out.
+const fn window(now: Timestamp) -> u64 {
+    now.millis() / COOKIE_MILLIS
+}
+
+/// Whether a question shows a cookie that was sent to where it comes from, in this window or the one before.
+fn receives(secret: &[u8; 32], bind: &Bind<'_>, from: SocketAddr, now: Timestamp) -> bool {
+    let windows = [Some(window(now)), window(now).checked_sub(1)];
+    windows.into_iter().flatten().any(|window| {
+        wire::is_same_cookie(&wire::cookie(secret, window, bind.sign, from), &bind.cookie)
+    })
 }
 
 impl Seat {

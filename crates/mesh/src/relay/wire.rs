@@ -25,7 +25,33 @@ pub const BIND_LEN: usize = 64;
 pub const UNBOUND_LEN: usize = 12;
 
 const CODE_LEN: usize = 16;
+/// How long the proof is that a node receives where it sends from.
+const COOKIE_LEN: usize = 16;
 const CODED_LEN: usize = BIND_LEN - CODE_LEN;
+
+/// What shows that a node receives where it sends from: the relay sent it there. All zeros is none.
+pub(crate) type Cookie = [u8; COOKIE_LEN];
+
+/// No cookie.
+pub(crate) const NO_COOKIE: Cookie = [0; COOKIE_LEN];
+
+/// A node's question, as read: whether it is true, only [`is_true_bind`] tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bind<'m> {
+    pub(crate) message: &'m [u8; BIND_LEN],
+    pub(crate) sign: CallSign,
+    pub(crate) stamp: u64,
+    pub(crate) cookie: Cookie,
+}
+
+/// A relay's answer, as read and verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bound {
+    pub(crate) stamp: u64,
+    pub(crate) seen: SocketAddr,
+    /// What is to be shown before the relay moves the node there; [`NO_COOKIE`] if it is there.
+    pub(crate) cookie: Cookie,
+}
 
 /// What a node shows a relay's UDP port to be let in: a secret that both know and nobody else.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
@@ -61,21 +87,29 @@ impl PortKey {
 }
 
 /// A node's question: let me in, and tell me where I am. `stamp` is greater than all before.
-pub(crate) fn write_bind(sign: CallSign, stamp: u64, key: &PortKey) -> [u8; BIND_LEN] {
+pub(crate) fn write_bind(
+    sign: CallSign,
+    stamp: u64,
+    cookie: &Cookie,
+    key: &PortKey,
+) -> [u8; BIND_LEN] {
     let mut out = [0; BIND_LEN];
     out[0] = BIND;
     out[4..12].copy_from_slice(&sign.0);
     out[12..20].copy_from_slice(&stamp.to_le_bytes());
+    out[20..20 + COOKIE_LEN].copy_from_slice(cookie);
     key.finish(out)
 }
 
-/// Who asks to be let in, and the stamp. Whether it is true, only [`is_true_bind`] tells.
-pub(crate) fn read_bind(message: &[u8]) -> Option<(&[u8; BIND_LEN], CallSign, u64)> {
+/// Who asks to be let in.
+pub(crate) fn read_bind(message: &[u8]) -> Option<Bind<'_>> {
     let message: &[u8; BIND_LEN] = message.try_into().ok()?;
     if message[..4] != [BIND, 0, 0, 0] {
         return None;
     }
-    Some((message, sign_at_4(message)?, stamp_at(message, 12)?))
+    let (sign, stamp) = (sign_at_4(message)?, stamp_at(message, 12)?);
+    let cookie = *message[20..].first_chunk()?;
+    Some(Bind { message, sign, stamp, cookie })
 }
 
 /// Whether who asks has the key.
@@ -83,22 +117,39 @@ pub(crate) fn is_true_bind(message: &[u8; BIND_LEN], key: &PortKey) -> bool {
     key.is_right(message)
 }
 
-/// The relay's answer: you are in, and this is where you are.
-pub(crate) fn write_bound(stamp: u64, seen: SocketAddr, key: &PortKey) -> [u8; BIND_LEN] {
+/// What a relay's secret makes of an address: a node that shows it in `window` or the next receives there.
+pub(crate) fn cookie(secret: &[u8; 32], window: u64, sign: CallSign, at: SocketAddr) -> Cookie {
+    let mut mac = Blake2sMac::<U16>::new_from_slice(secret).expect("the secret has 32 bytes");
+    Update::update(&mut mac, &window.to_le_bytes());
+    Update::update(&mut mac, &sign.0);
+    Update::update(&mut mac, &write_address(at));
+    mac.finalize_fixed().into()
+}
+
+/// Whether two cookies are the same, in constant time.
+pub(crate) fn is_same_cookie(one: &Cookie, other: &Cookie) -> bool {
+    one.ct_eq(other).into()
+}
+
+/// The relay's answer: this is where you are, and you are in, or must show the cookie first.
+pub(crate) fn write_bound(bound: &Bound, key: &PortKey) -> [u8; BIND_LEN] {
     let mut out = [0; BIND_LEN];
     out[0] = BOUND;
-    out[4..12].copy_from_slice(&stamp.to_le_bytes());
-    out[12..12 + ADDRESS_LEN].copy_from_slice(&write_address(seen));
+    out[4..12].copy_from_slice(&bound.stamp.to_le_bytes());
+    out[12..12 + ADDRESS_LEN].copy_from_slice(&write_address(bound.seen));
+    out[12 + ADDRESS_LEN..][..COOKIE_LEN].copy_from_slice(&bound.cookie);
     key.finish(out)
 }
 
-/// The stamp that is answered and where the relay sees us, if the relay says so.
-pub(crate) fn read_bound(message: &[u8], key: &PortKey) -> Option<(u64, SocketAddr)> {
+/// What the relay says, if it is the relay that does.
+pub(crate) fn read_bound(message: &[u8], key: &PortKey) -> Option<Bound> {
     let message: &[u8; BIND_LEN] = message.try_into().ok()?;
     if message[..4] != [BOUND, 0, 0, 0] || !key.is_right(message) {
         return None;
     }
-    Some((stamp_at(message, 4)?, read_address(&message[12..])?))
+    let (stamp, seen) = (stamp_at(message, 4)?, read_address(&message[12..])?);
+    let cookie = *message[12 + ADDRESS_LEN..].first_chunk()?;
+    Some(Bound { stamp, seen, cookie })
 }
 
 /// The relay's notice to a sender it does not know.

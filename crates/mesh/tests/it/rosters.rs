@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use mesh::{CallSign, Change, Member, Policy, PrivateKey, PublicKey, Roster, Suite};
+use mesh::{CallSign, Change, Contested, Member, Policy, PrivateKey, PublicKey, Roster, Suite};
 use units::{MeshId, Timestamp};
 
 use crate::pair::START;
@@ -27,7 +27,7 @@ fn member(mesh: MeshId, node: u8, serial: u64) -> Member {
     let network = if mesh == CLUSTER { 64 } else { 65 };
     Member {
         mesh,
-        sign: sign(node),
+        node: [node; 32],
         key: key(node),
         addresses: vec![IpAddr::from(Ipv4Addr::new(100, network, 0, node))],
         opens_fast: true,
@@ -38,7 +38,7 @@ fn member(mesh: MeshId, node: u8, serial: u64) -> Member {
 }
 
 fn roster() -> Roster {
-    Roster::new(sign(1), Policy::ActiveBackup)
+    Roster::new([1; 32], Policy::ActiveBackup)
 }
 
 /// What changes, in words.
@@ -68,7 +68,7 @@ fn only_what_changes_is_changed_and_nobody_is_a_peer_of_itself() {
     assert_eq!(told(&first), ["set 2 100.64.0.2/32", "set 3 100.64.0.3/32"]);
     assert_eq!(roster.on_members(CLUSTER, all(2), START), []);
     let mut fewer = all(3);
-    fewer.retain(|member| member.sign != sign(2));
+    fewer.retain(|member| member.node != [2; 32]);
     fewer.push(member(CLUSTER, 4, 3));
     let changes = roster.on_members(CLUSTER, fewer, START);
     assert_eq!(told(&changes), ["remove 2", "set 4 100.64.0.4/32"]);
@@ -122,4 +122,32 @@ fn the_record_decides_how_packets_are_sealed() {
     let mut sorted = suites;
     sorted.sort_unstable();
     assert_eq!(sorted, [Suite::Standard, Suite::Fast]);
+}
+
+#[test]
+fn who_names_the_key_of_another_is_left_out_and_told_of() {
+    let mut roster = roster();
+    roster.on_members(CLUSTER, vec![member(CLUSTER, 3, 1)], START);
+    let taker = Member { key: key(3), ..member(CLUSTER, 2, 1) };
+    let changes = roster.on_members(CLUSTER, vec![taker.clone(), member(CLUSTER, 3, 2)], START);
+    assert_eq!(told(&changes), [""; 0], "what was promised to 3 stays with 3");
+    let contested = Contested { mesh: CLUSTER, node: [2; 32], holder: [3; 32] };
+    assert_eq!(roster.contested(), [contested]);
+    // Nor can it be taken from another network.
+    let elsewhere = Member { mesh: OPERATOR, ..taker };
+    roster.on_members(CLUSTER, vec![member(CLUSTER, 3, 3)], START);
+    assert_eq!(told(&roster.on_members(OPERATOR, vec![elsewhere], START)), [""; 0]);
+    assert_eq!(roster.contested().len(), 1);
+    let left = roster.on_members(CLUSTER, vec![], START);
+    assert_eq!(told(&left), ["set 3 100.64.0.2/32"], "a key that nobody has is free");
+    assert_eq!(roster.contested(), []);
+}
+
+#[test]
+fn our_own_key_is_nobody_elses() {
+    let mut roster = roster();
+    let taker = Member { key: key(1), ..member(CLUSTER, 0, 1) };
+    let changes = roster.on_members(CLUSTER, vec![member(CLUSTER, 1, 1), taker], START);
+    assert_eq!(told(&changes), [""; 0]);
+    assert_eq!(roster.contested().len(), 1);
 }

@@ -81,7 +81,7 @@ impl World {
         let nodes = (1..).zip(nets).map(|(number, net)| node(number, *net)).collect();
         let relay = |number: u8| SocketAddr::from((Ipv4Addr::new(198, 51, 100, number), 3478));
         let relays = (1..=u8::try_from(relays).expect("few relays"))
-            .map(|number| (relay(number), Forwarder::default()))
+            .map(|number| (relay(number), Forwarder::new([number; 32])))
             .collect();
         let mut world = Self {
             nodes,
@@ -107,8 +107,9 @@ impl World {
             let allowance =
                 Allowance { meshes: [MeshId::from_bits(1)].into(), bytes_per_second: 10_000_000 };
             for (_, forwarder) in &mut self.relays {
-                let sign = node_sign(node.number);
-                assert!(forwarder.admit(sign, key.clone(), allowance.clone(), self.now));
+                let id = [node.number; 32];
+                let admitted = forwarder.admit(&id, key.clone(), allowance.clone(), self.now);
+                assert_eq!(admitted, Ok(()));
             }
             let config = |(n, (at, _)): (u8, &(SocketAddr, Forwarder))| RelayConfig {
                 sign: relay_sign(n),

@@ -34,6 +34,13 @@ impl Bucket {
         Self { rate, thousandths: i128::from(rate.burst) * 1_000, at: now }
     }
 
+    /// Goes at another rate from now on. What it holds stays, as far as it still fits.
+    pub fn set_rate(&mut self, rate: Rate, now: Timestamp) {
+        self.fill(now);
+        self.rate = rate;
+        self.thousandths = self.thousandths.min(i128::from(rate.burst) * 1_000);
+    }
+
     fn fill(&mut self, now: Timestamp) {
         let passed = now.since(self.at);
         let millis = i128::try_from(passed.as_millis()).unwrap_or(i128::MAX);
@@ -115,6 +122,17 @@ mod tests {
         let mut never = Bucket::new(Rate { per_second: 0, burst: 0 }, at(0));
         assert_eq!(never.draw(1, at(0)), Duration::MAX);
         assert_eq!(Bucket::new(Rate::UNLIMITED, at(0)).draw(u64::MAX, at(0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_bucket_that_goes_slower_gives_less_from_then_on() {
+        let mut bucket = Bucket::new(Rate { per_second: 1_000, burst: 1_000 }, at(0));
+        bucket.set_rate(Rate { per_second: 2, burst: 3 }, at(0));
+        assert_eq!(bucket.take(4, at(0)), Err(Duration::MAX));
+        assert_eq!(bucket.take(3, at(0)), Ok(()));
+        assert_eq!(bucket.take(1, at(0)), Err(Duration::from_millis(500)));
+        bucket.set_rate(Rate { per_second: 1_000, burst: 3 }, at(0));
+        assert_eq!(bucket.take(1, at(0)), Err(Duration::from_millis(1)));
     }
 
     proptest! {

@@ -12,9 +12,10 @@ use std::net::SocketAddr;
 use units::RentalId;
 
 use crate::code::Code;
-use crate::greeting::{Hello, Welcome};
+use crate::greeting::{Hello, UdpDoor, Welcome};
 use crate::limits::{
-    HOST_MAX, NAME_MAX, PASS_MAX, PLACES_MAX, SIGNAL_MAX, TEXT_MAX, TICKETS_MAX, WORDS_MAX,
+    HOST_MAX, NAME_MAX, PASS_MAX, PLACES_MAX, POLICY_MAX, SIGNAL_MAX, TEXT_MAX, TICKETS_MAX,
+    WORDS_MAX,
 };
 use crate::name::ServiceName;
 use crate::record::Traffic;
@@ -280,6 +281,11 @@ impl<'a> Frame<'a> {
                 out.u32(welcome.streams_max);
                 out.address(welcome.observed);
                 out.u64(welcome.time.millis());
+                out.u8(u8::from(welcome.udp.is_some()));
+                if let Some(UdpDoor { port, key }) = &welcome.udp {
+                    out.u16(*port);
+                    out.raw(key);
+                }
             }
             Self::Serve(service) => write_service(service, out),
             Self::Served(served) => write_served(served, out),
@@ -344,6 +350,10 @@ impl<'a> Frame<'a> {
                 streams_max: from.u32()?,
                 observed: from.address()?,
                 time: units::Timestamp::from_millis(from.u64()?),
+                udp: match from.truth()? {
+                    true => Some(UdpDoor { port: from.u16()?, key: from.array()? }),
+                    false => None,
+                },
             }),
             kind::SERVE => Self::Serve(read_service(from)?),
             kind::SERVED => Self::Served(read_served(from)?),
@@ -407,7 +417,7 @@ fn read_service(from: &mut Reader<'_>) -> Option<Service> {
         visibility: Visibility::ALL.get(usize::from(from.u8()?)).copied()?,
         is_plain_allowed: from.truth()?,
         port_wished: from.u16()?,
-        policy: from.text(TEXT_MAX)?,
+        policy: from.text(POLICY_MAX)?,
         rental: Some(from.u128()?).filter(|bits| *bits != 0).map(RentalId::from_bits),
     })
 }

@@ -1,5 +1,6 @@
 //! What both sides of a line say first.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use units::Timestamp;
@@ -29,4 +30,26 @@ pub struct Welcome {
     pub observed: SocketAddr,
     /// The relay's clock.
     pub time: Timestamp,
+    /// Where the relay takes packets of private networks, if it does and the pass names any.
+    pub udp: Option<UdpDoor>,
+}
+
+/// A relay's port for packets, and what lets this node in there for as long as its line lasts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct UdpDoor {
+    /// The port, at the address of the line.
+    pub port: u16,
+    /// A secret of this node and the relay.
+    pub key: [u8; Self::KEY_BYTES],
+}
+
+impl UdpDoor {
+    /// How long its key is.
+    pub const KEY_BYTES: usize = 32;
+}
+
+impl fmt::Debug for UdpDoor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UdpDoor({})", self.port)
+    }
 }

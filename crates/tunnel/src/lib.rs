@@ -13,6 +13,7 @@
 //! - What a stranger's bytes make us keep is bounded by [`limits`].
 //! - Nothing here reads a clock, rolls dice, or knows a socket: times and secrets come in from outside.
 
+mod access;
 mod bucket;
 mod code;
 mod frame;
@@ -29,10 +30,11 @@ mod words;
 #[cfg(test)]
 mod strategies;
 
+pub use access::{Access, NotAPolicy, Policy, Who};
 pub use bucket::{Bucket, Rate};
 pub use code::Code;
 pub use frame::{Broken, Frame, HEAD_BYTES, Open, PAYLOAD_MAX};
-pub use greeting::{Hello, Welcome};
+pub use greeting::{Hello, UdpDoor, Welcome};
 pub use mux::{Event, Gone, Mux, Read, Settings, Side, StreamId};
 pub use name::{NotAServiceName, ServiceName};
 pub use placement::Placement;

@@ -10,8 +10,10 @@ pub const PAYLOAD_MAX: usize = 16_376;
 pub const WORDS_MAX: usize = 4_608;
 /// The longest pass, as bytes: one of 12 KiB, and its seal.
 pub const PASS_MAX: usize = 12_544;
-/// The longest text of a refusal, the name of a policy, or of a visitor's subject.
+/// The longest text of a refusal, or of a visitor's subject.
 pub const TEXT_MAX: usize = 200;
+/// The longest policy of a service: fifteen keys of nodes, or thirty accounts.
+pub const POLICY_MAX: usize = 1_024;
 /// The longest host name (RFC 1035, 2.3.4).
 pub const HOST_MAX: usize = 253;
 /// Host names or ports of one service.
@@ -34,8 +36,8 @@ pub const UNSENT_MAX: usize = 64 << 10;
 pub const ANSWERS_MAX: usize = 256 << 10;
 /// Streams of one line, unless its pass says less.
 pub const STREAMS_MAX: u32 = 4_096;
-/// Signals of one line that have not gone out.
-pub const SIGNALS_MAX: usize = 64;
+/// Signals and packets of one line that have not gone out, in bytes: some ninety packets as long as paths carry.
+pub const SIGNALS_HELD_MAX: usize = 128 << 10;
 
 /// After this long without a word a node says one: mappings of NATs and of carriers last 30 seconds and more.
 pub const QUIET_NODE: Duration = Duration::from_secs(25);
@@ -43,11 +45,19 @@ pub const QUIET_NODE: Duration = Duration::from_secs(25);
 pub const QUIET_RELAY: Duration = Duration::from_secs(35);
 /// An answer to a question takes no longer on any path that is of use.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// After so long without a word while streams move, a side asks: then something is on its way, and its loss is noticed.
+pub const PROBE_AFTER: Duration = Duration::from_millis(150);
+/// What was sent may stay unacknowledged by the other system for so long before its path counts as cut, on short paths.
+/// TCP has sent it four times by then; with [`PROBE_AFTER`] it is less than a second.
+pub const PATIENCE_MIN: Duration = Duration::from_millis(700);
+/// The same while it is not known how long the path is.
+pub const PATIENCE_UNKNOWN: Duration = Duration::from_secs(3);
 
 /// What a stream carries one way before a connection of its own is worth it: a move costs about as much processor time
 /// as the mux spends on this much more than a dedicated connection does.
 pub const BULK_AFTER: u64 = 256 << 10;
 
 const _: () = assert!(WINDOW_FIRST <= WINDOW_MAX && WINDOW_MAX <= WINDOWS_GROWN_MAX);
+const _: () = assert!(PROBE_AFTER.as_millis() + PATIENCE_MIN.as_millis() < 1_000);
 const _: () = assert!(WORDS_MAX <= PAYLOAD_MAX && PASS_MAX + TEXT_MAX < PAYLOAD_MAX);
 const _: () = assert!(QUIET_NODE.as_secs() + ANSWER_WITHIN.as_secs() <= QUIET_RELAY.as_secs());

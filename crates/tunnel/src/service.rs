@@ -144,7 +144,7 @@ pub struct Service {
     pub is_plain_allowed: bool,
     /// The port that the node would like, where ports are leased; 0 for any.
     pub port_wished: u16,
-    /// The policy that names who may visit; empty for none.
+    /// Whom a service for members is for, besides whose it is: a [`crate::Policy`] as text.
     pub policy: String,
     /// The rental that it belongs to; none for what its node publishes in its account's name.
     pub rental: Option<RentalId>,

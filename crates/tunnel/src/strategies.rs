@@ -7,7 +7,7 @@ use units::{RentalId, Timestamp};
 
 use crate::code::Code;
 use crate::frame::{Frame, Open};
-use crate::greeting::{Hello, Welcome};
+use crate::greeting::{Hello, UdpDoor, Welcome};
 use crate::name::ServiceName;
 use crate::record::Traffic;
 use crate::service::{Proto, Served, Service, Visibility};
@@ -64,12 +64,14 @@ fn open() -> impl Strategy<Value = Open> {
 }
 
 fn welcome() -> impl Strategy<Value = Welcome> {
-    (any::<[u8; 16]>(), any::<u32>(), address(), any::<u64>()).prop_map(
-        |(session, streams_max, observed, time)| Welcome {
+    let udp = prop::option::of((any::<u16>(), any::<[u8; 32]>()));
+    (any::<[u8; 16]>(), any::<u32>(), address(), any::<u64>(), udp).prop_map(
+        |(session, streams_max, observed, time, udp)| Welcome {
             session,
             streams_max,
             observed,
             time: Timestamp::from_millis(time),
+            udp: udp.map(|(port, key)| UdpDoor { port, key }),
         },
     )
 }

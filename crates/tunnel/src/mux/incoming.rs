@@ -36,7 +36,7 @@ impl Mux {
         while !bytes.is_empty() {
             bytes = self.step(bytes)?;
         }
-        if self.words.len() > ANSWERS_MAX {
+        if self.answers > ANSWERS_MAX {
             return Err(Broken::Flood);
         }
         Ok(())
@@ -104,6 +104,7 @@ impl Mux {
         if head.kind == kind::DATA {
             if let Some(lane) = self.lane(head.stream)? {
                 lane.on_data(head.stream, head.length)?;
+                self.is_stirred = true;
             }
             return Ok(if length == 0 {
                 Parser::Start
@@ -180,7 +181,10 @@ impl Mux {
                 self.pong = Some(token);
                 return Ok(());
             }
-            Frame::Pong(0) => return Ok(()),
+            Frame::Pong(0) => {
+                self.measure();
+                return Ok(());
+            }
             Frame::Pong(token) => Event::Pong(token),
             Frame::Record { traffic, is_whole } => {
                 self.lane(number)?;
@@ -213,9 +217,10 @@ impl Mux {
         }
         self.theirs = number;
         if self.lanes.len() >= self.settings.streams_max as usize {
-            Frame::Reset(Code::Limit).write(number, &mut self.words);
+            self.answer_on(number, &Frame::Reset(Code::Limit));
             return Ok(());
         }
+        self.is_stirred = true;
         self.lanes.insert(number, Lane::new(false));
         self.events.push_back(Event::Opened(StreamId(number), open));
         Ok(())

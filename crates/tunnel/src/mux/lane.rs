@@ -90,6 +90,23 @@ impl Lane {
         self.out != Out::Open && self.ended.is_some()
     }
 
+    /// Nobody uses it any more: nothing that came is read.
+    pub(super) fn forget(&mut self) {
+        self.is_forgotten = true;
+        self.unread = VecDeque::new();
+    }
+
+    /// Whether something that was handed over still goes out though nobody uses the stream: what its user ended goes as
+    /// soon as there is credit, and what its user broke off as far as there is credit now.
+    pub(super) fn has_last_words(&self) -> bool {
+        let waits = match self.out {
+            Out::Open => !self.unsent.is_empty() && self.credit > 0,
+            Out::Ending(_) => true,
+            Out::Ended(_) => false,
+        };
+        self.broken.is_none() && waits
+    }
+
     /// Whether something can go out.
     pub(super) fn is_due(&self) -> bool {
         if self.broken.is_some() {
@@ -167,6 +184,9 @@ impl Lane {
 
     /// These are some of them. Returns whether its reader, who waits, can go on.
     pub(super) fn on_bytes(&mut self, bytes: &[u8]) -> bool {
+        if self.is_forgotten {
+            return false;
+        }
         self.unread.extend(bytes);
         !bytes.is_empty() && std::mem::take(&mut self.is_reader_waiting)
     }
@@ -192,14 +212,13 @@ impl Lane {
     }
 
     pub(super) fn read(&mut self, into: &mut [u8]) -> Read {
-        if let Some(code) = self.broken {
-            return Read::Broken(code);
-        }
+        // What came before the end is read before it, also when the end is a break.
         if self.unread.is_empty() {
-            return match self.ended {
-                Some(Ending::Finish) => Read::End,
-                Some(Ending::Move(ticket)) => Read::Elsewhere(ticket),
-                None => {
+            return match (self.ended, self.broken) {
+                (Some(Ending::Finish), _) => Read::End,
+                (_, Some(code)) => Read::Broken(code),
+                (Some(Ending::Move(ticket)), None) => Read::Elsewhere(ticket),
+                (None, None) => {
                     self.is_reader_waiting = true;
                     Read::Wait
                 }
@@ -222,7 +241,7 @@ impl Lane {
     /// The credit to give, and how much of it is a wider window; nothing until half a window was read. A window widens
     /// by what was read, as long as nothing waits to be read: then it may be the window that holds the sender back.
     pub(super) fn grant(&mut self, room: u32) -> Option<(u32, u32)> {
-        if self.consumed < self.window / 2 || self.ended.is_some() {
+        if self.consumed < self.window / 2 || self.ended.is_some() || self.broken.is_some() {
             return None;
         }
         let most = room.min(WINDOW_MAX - self.window);

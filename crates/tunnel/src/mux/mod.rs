@@ -16,6 +16,7 @@ mod outgoing;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use units::Timestamp;
 
@@ -23,8 +24,8 @@ use crate::code::Code;
 use crate::frame::{Broken, Frame, Open};
 use crate::greeting::{Hello, Welcome};
 use crate::limits::{
-    ANSWER_WITHIN, QUIET_NODE, QUIET_RELAY, SIGNALS_MAX, WINDOW_FIRST, WINDOW_MAX,
-    WINDOWS_GROWN_MAX,
+    ANSWER_WITHIN, ANSWERS_MAX, PATIENCE_MIN, PATIENCE_UNKNOWN, PROBE_AFTER, QUIET_NODE,
+    QUIET_RELAY, SIGNALS_HELD_MAX, WINDOW_FIRST, WINDOW_MAX, WINDOWS_GROWN_MAX,
 };
 use crate::record::Traffic;
 use crate::service::{Served, Service};
@@ -145,7 +146,10 @@ pub struct Mux {
     due: VecDeque<u32>,
     /// Frames that go before all data, written.
     words: Vec<u8>,
+    /// How many bytes of them are signals and packets.
     signals: usize,
+    /// How many are answers to what the other side said.
+    answers: usize,
     pong: Option<u64>,
     events: VecDeque<Event>,
     /// The number of the next stream that this side opens.
@@ -156,6 +160,14 @@ pub struct Mux {
     grown: u32,
     heard: Timestamp,
     asked: Option<Timestamp>,
+    /// When the question was put that measures the path.
+    measuring: Option<Timestamp>,
+    /// How long questions and answers took of late.
+    round_trip: Option<Duration>,
+    /// Whether a stream moved since the last question: if the line falls silent now, somebody waits.
+    is_stirred: bool,
+    /// Whether a stream is about to be opened.
+    is_opening: bool,
 }
 
 impl Mux {
@@ -173,6 +185,7 @@ impl Mux {
             due: VecDeque::new(),
             words: Vec::new(),
             signals: 0,
+            answers: 0,
             pong: None,
             events: VecDeque::new(),
             next,
@@ -180,6 +193,11 @@ impl Mux {
             grown: 0,
             heard: now,
             asked: None,
+            measuring: None,
+            round_trip: None,
+            // The first question measures the path.
+            is_stirred: true,
+            is_opening: false,
         }
     }
 
@@ -210,12 +228,24 @@ impl Mux {
 
     /// Says something to another node. Returns whether there was room; else it is lost.
     pub fn signal(&mut self, frame: &Frame<'_>) -> bool {
-        if self.signals >= SIGNALS_MAX {
+        let before = self.words.len();
+        if self.signals >= SIGNALS_HELD_MAX {
             return false;
         }
-        self.signals += 1;
         self.say(frame);
+        self.signals += self.words.len() - before;
         true
+    }
+
+    /// Answers something that the other side said. Who makes us answer more than it takes is cut off.
+    pub fn answer(&mut self, frame: &Frame<'_>) {
+        self.answer_on(0, frame);
+    }
+
+    fn answer_on(&mut self, number: u32, frame: &Frame<'_>) {
+        let before = self.words.len();
+        frame.write(number, &mut self.words);
+        self.answers += self.words.len() - before;
     }
 
     /// Asks whether the other side is there: [`Event::Pong`] with the same token.
@@ -233,12 +263,15 @@ impl Mux {
     /// # Errors
     /// If no more can be opened.
     pub fn open(&mut self, open: &Open) -> Result<StreamId, Gone> {
-        if self.lanes.len() >= self.settings.streams_max as usize {
+        // A side that takes nothing of what it is told gets nothing more to do.
+        let is_stuck = self.words.len() >= ANSWERS_MAX;
+        if is_stuck || self.lanes.len() >= self.settings.streams_max as usize {
             return Err(Gone::Full);
         }
         let number = self.next;
         self.next = number.checked_add(2).ok_or(Gone::Exhausted)?;
         self.lanes.insert(number, Lane::new(false));
+        self.is_opening = true;
         Frame::Open(open.clone()).write(number, &mut self.words);
         Ok(StreamId(number))
     }
@@ -306,13 +339,13 @@ impl Mux {
         read
     }
 
-    /// The user of the stream lets go of it. If a direction is not over, it is broken off.
+    /// The user of the stream lets go of it. If a direction is not over, it is broken off, once what was handed over has
+    /// gone.
     pub fn forget(&mut self, stream: StreamId) {
         let Some(lane) = self.lanes.get_mut(&stream.0) else { return };
-        lane.is_forgotten = true;
-        match (lane.is_over(), lane.is_ending()) {
+        lane.forget();
+        match (lane.is_over(), lane.is_ending() || lane.has_last_words()) {
             (true, _) => drop(self.remove(stream.0)),
-            // The last of it still goes out.
             (false, true) => {}
             (false, false) => self.reset(stream, Code::BrokenOff),
         }
@@ -340,10 +373,33 @@ impl Mux {
             Side::Node => QUIET_NODE,
             Side::Relay => QUIET_RELAY,
         };
-        match self.asked {
-            Some(asked) => asked.after(ANSWER_WITHIN),
-            None => self.heard.after(quiet),
+        match (self.asked, self.is_stirred) {
+            (Some(asked), _) => asked.after(ANSWER_WITHIN),
+            (None, true) => self.heard.after(PROBE_AFTER),
+            (None, false) => self.heard.after(quiet),
         }
+    }
+
+    /// A stream moves on a connection of its own: if the line falls silent now, somebody waits.
+    pub fn stir(&mut self) {
+        self.is_stirred = true;
+    }
+
+    /// How long what was sent may stay unacknowledged by the other system before its path counts as cut: four round
+    /// trips, and not so little that losses look like cuts.
+    pub fn patience(&self) -> Duration {
+        self.round_trip.map_or(PATIENCE_UNKNOWN, |round_trip| {
+            (round_trip * 4).clamp(PATIENCE_MIN, ANSWER_WITHIN)
+        })
+    }
+
+    /// The answer to [`Mux::on_wake`]'s question has come.
+    fn measure(&mut self) {
+        let Some(asked) = self.measuring.take() else { return };
+        let took = self.heard.since(asked);
+        // As TCP does it (RFC 6298, 2.3).
+        let before = self.round_trip.unwrap_or(took);
+        self.round_trip = Some((before * 7 + took) / 8);
     }
 
     /// Asks after a line that is quiet, and gives up on one that does not answer.
@@ -358,6 +414,8 @@ impl Mux {
             return Err(Broken::Silent);
         }
         self.asked = Some(now);
+        self.measuring = Some(now);
+        self.is_stirred = false;
         self.ping(0);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What goes out: words first, and then a frame of each stream in turn.
 
 use super::{Event, Mux, Side, StreamId};
+use crate::code::Code;
 use crate::frame::Frame;
 
 impl Mux {
@@ -11,13 +12,15 @@ impl Mux {
 
     /// Writes what goes out next, until `out` is `enough` bytes long, or a frame longer.
     pub fn fill(&mut self, out: &mut Vec<u8>, enough: usize) {
+        self.is_stirred |= self.is_opening || !self.due.is_empty();
+        self.is_opening = false;
         if let Some(token) = self.pong.take() {
             self.say(&Frame::Pong(token));
         }
         if !self.words.is_empty() {
             out.append(&mut self.words);
             self.words = Vec::new();
-            self.signals = 0;
+            (self.signals, self.answers) = (0, 0);
         }
         while out.len() < enough {
             let Some(number) = self.due.pop_front() else { return };
@@ -36,10 +39,12 @@ impl Mux {
         if lane.write(number, is_relay, out) {
             self.events.push_back(Event::Writable(StreamId(number)));
         }
-        if lane.is_forgotten && lane.is_over() {
-            drop(self.remove(number));
-            return;
+        match (lane.is_forgotten, lane.is_over()) {
+            (true, true) => drop(self.remove(number)),
+            (true, false) if !lane.is_ending() && !lane.has_last_words() => {
+                self.reset(StreamId(number), Code::BrokenOff);
+            }
+            (true | false, _) => self.queue(number),
         }
-        self.queue(number);
     }
 }

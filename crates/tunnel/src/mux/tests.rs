@@ -31,6 +31,7 @@ fn welcome() -> Frame<'static> {
         streams_max: 100,
         observed: "192.0.2.1:5".parse().unwrap(),
         time: NOW,
+        udp: None,
     })
 }
 
@@ -52,6 +53,26 @@ impl Pair {
         pair.settle();
         while pair.relay.next_event().is_some() || pair.node.next_event().is_some() {}
         pair
+    }
+
+    /// Both know how long their path is, and nothing moves.
+    fn quiet() -> Self {
+        let mut pair = Self::new();
+        for end in [&mut pair.relay, &mut pair.node] {
+            end.on_wake(NOW.after(PROBE_AFTER)).unwrap();
+        }
+        pair.settle();
+        pair
+    }
+
+    /// Carries all both ways, at this time.
+    fn settle_at(&mut self, now: Timestamp) {
+        for _ in 0..4 {
+            self.node.fill(&mut self.to_relay, 1 << 20);
+            self.relay.on_bytes(&std::mem::take(&mut self.to_relay), now).unwrap();
+            self.relay.fill(&mut self.to_node, 1 << 20);
+            self.node.on_bytes(&std::mem::take(&mut self.to_node), now).unwrap();
+        }
     }
 
     /// Carries at most so many bytes one way.
@@ -472,7 +493,7 @@ fn who_asks_without_listening_floods() {
 
 #[test]
 fn a_line_that_is_quiet_is_asked_after_and_one_that_is_silent_is_given_up() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::quiet();
     let quiet = NOW.after(QUIET_NODE);
     assert_eq!((pair.node.wake_at(), pair.relay.wake_at()), (quiet, NOW.after(QUIET_RELAY)));
     pair.node.on_wake(NOW.after(QUIET_NODE - Duration::from_millis(1))).unwrap();
@@ -483,6 +504,112 @@ fn a_line_that_is_quiet_is_asked_after_and_one_that_is_silent_is_given_up() {
     assert_eq!(pair.node.on_wake(quiet.after(ANSWER_WITHIN)), Err(Broken::Silent));
     pair.settle();
     assert_eq!(pair.node.on_wake(quiet.after(ANSWER_WITHIN)), Ok(()), "it answered");
+}
+
+#[test]
+fn a_line_on_which_something_moved_is_asked_after_soon_and_once() {
+    let mut pair = Pair::quiet();
+    let later = NOW.after(Duration::from_secs(20));
+    let stream = pair.relay.open(&open()).unwrap();
+    pair.relay.fill(&mut pair.to_node, 1 << 20);
+    assert!(pair.relay.wake_at() <= later, "an idle line is asked after when a stream is opened");
+    pair.relay.on_wake(later).unwrap();
+    assert!(pair.relay.has_output());
+    // Who only hears is as curious.
+    pair.node.on_bytes(&std::mem::take(&mut pair.to_node), later).unwrap();
+    let soon = later.after(PROBE_AFTER);
+    assert_eq!(pair.node.wake_at(), soon);
+    pair.node.on_wake(soon).unwrap();
+    pair.settle_at(soon);
+    assert_eq!(pair.relay.wake_at(), soon.after(QUIET_RELAY), "one question is enough");
+    pair.node.send(stream, b"x").unwrap();
+    pair.settle_at(soon);
+    assert_eq!(pair.relay.wake_at(), soon.after(PROBE_AFTER));
+    pair.relay.stir();
+    assert_eq!(pair.relay.wake_at(), soon.after(PROBE_AFTER));
+}
+
+#[test]
+fn patience_follows_the_length_of_the_path() {
+    let patience_at = |millis: u64| {
+        let mut pair = Pair::new();
+        assert_eq!(pair.node.patience(), PATIENCE_UNKNOWN);
+        for _ in 0..50 {
+            let asked = pair.node.wake_at();
+            pair.node.on_wake(asked).unwrap();
+            pair.settle_at(asked.after(Duration::from_millis(millis)));
+            pair.node.stir();
+        }
+        pair.node.patience()
+    };
+    assert_eq!(patience_at(0), PATIENCE_MIN);
+    assert_eq!(patience_at(100), PATIENCE_MIN);
+    assert_eq!(patience_at(300), Duration::from_millis(1_200));
+    assert_eq!(patience_at(9_000), ANSWER_WITHIN);
+}
+
+#[test]
+fn words_of_ones_own_are_no_flood_and_answers_are() {
+    let mut pair = Pair::new();
+    let long = "w".repeat(200);
+    for _ in 0..2_000 {
+        pair.relay.say(&Frame::Turned { code: Code::Other, why: long.clone() });
+    }
+    let mut wire = Vec::new();
+    Frame::Ping(1).write(0, &mut wire);
+    assert_eq!(pair.relay.on_bytes(&wire, NOW), Ok(()));
+    assert_eq!(pair.relay.open(&open()), Err(Gone::Full), "it takes nothing of what it is told");
+    pair.settle();
+    assert!(pair.relay.open(&open()).is_ok());
+    for _ in 0..2_000 {
+        pair.relay.answer(&Frame::Turned { code: Code::Other, why: long.clone() });
+    }
+    assert_eq!(pair.relay.on_bytes(&wire, NOW), Err(Broken::Flood));
+}
+
+#[test]
+fn packets_that_are_not_taken_are_lost_and_break_nothing() {
+    let mut pair = Pair::new();
+    let body = vec![7; 4_000];
+    let packet = || Frame::Packet { peer: [1; 32], body: body.clone() };
+    let taken = (0..1_000).take_while(|_| pair.relay.signal(&packet())).count();
+    assert!((32..40).contains(&taken), "{taken}");
+    let mut wire = Vec::new();
+    Frame::Ping(1).write(0, &mut wire);
+    assert_eq!(pair.relay.on_bytes(&wire, NOW), Ok(()));
+    pair.settle();
+    assert!(pair.relay.signal(&packet()));
+}
+
+#[test]
+fn what_was_handed_over_arrives_though_the_stream_was_let_go_of_after_it() {
+    for is_finished in [true, false] {
+        let (mut pair, stream) = story();
+        pair.node.send(stream, &[7; 50_000]).unwrap();
+        if is_finished {
+            pair.node.finish(stream);
+        }
+        pair.node.forget(stream);
+        pair.settle();
+        assert_eq!(pair.node.streams(), 0);
+        let mut into = vec![0; 60_000];
+        assert_eq!(pair.relay.read(stream, &mut into), Read::Bytes(50_000));
+        let end = if is_finished { Read::End } else { Read::Broken(Code::BrokenOff) };
+        assert_eq!(pair.relay.read(stream, &mut into), end);
+        assert_eq!(pair.relay.send(stream, b"x"), Err(Gone::Stream(Code::BrokenOff)));
+        pair.relay.forget(stream);
+        assert_eq!(pair.relay.streams(), 0);
+    }
+}
+
+#[test]
+fn who_takes_nothing_keeps_no_stream_that_was_broken_off() {
+    let (mut pair, stream) = story();
+    while pair.node.send(stream, &[7; 10_000]).unwrap() > 0 {
+        pair.settle();
+    }
+    pair.node.forget(stream);
+    assert_eq!(pair.node.streams(), 0);
 }
 
 #[test]

@@ -59,7 +59,8 @@ impl Proven {
     /// The operator's word for an hour stands alone.
     pub(super) fn vouch(&mut self, at: Timestamp, passed: bool) {
         self.rounds.retain(|round, _| Hour::of(*round) != Hour::of(at));
-        self.late.retain(|(hour, _), _| *hour != Hour::of(at));
+        let other = |hour| hour != Hour::of(at);
+        self.late.retain(|(hour, round), _| other(*hour) && other(Hour::of(*round)));
         self.mark(at, if passed { Mark::Good } else { Mark::Wrong });
         if passed {
             self.wrong.clear();
@@ -73,9 +74,12 @@ impl Proven {
         self.forget_old_hours();
     }
 
-    /// What was bad and told of too late for its own hour counts against the one that is open.
-    fn mark_late(&mut self, at: Timestamp, mark: Mark, open: Option<Hour>) {
-        let Some(open) = open.filter(|open| Hour::of(at) < *open) else { return };
+    /// What was bad and told of too late for its own hour counts against the one that is open, unless the round was
+    /// as bad before: a round costs one hour.
+    fn mark_bad(&mut self, at: Timestamp, mark: Mark, open: Option<Hour>) {
+        let is_known = self.rounds.get(&at).is_some_and(|known| *known >= mark);
+        self.mark(at, mark);
+        let Some(open) = open.filter(|open| Hour::of(at) < *open && !is_known) else { return };
         let known = self.late.entry((open, at)).or_insert(mark);
         *known = mark.max(*known);
         self.forget_old_hours();
@@ -145,12 +149,10 @@ impl Proven {
                 self.wrong.retain(|wrong| *wrong >= at);
             }
             Some(Mark::Slow) => {
-                self.mark(at, Mark::Slow);
-                self.mark_late(at, Mark::Slow, open);
+                self.mark_bad(at, Mark::Slow, open);
             }
             Some(Mark::Wrong) => {
-                self.mark(at, Mark::Wrong);
-                self.mark_late(at, Mark::Wrong, open);
+                self.mark_bad(at, Mark::Wrong, open);
                 if !excused && self.passed.is_none_or(|passed| passed < at) {
                     self.wrong.insert(at);
                 }

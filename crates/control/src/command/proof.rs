@@ -4,7 +4,7 @@
 //! - Only a wrong answer is charged: neither slowness nor silence, and not what a renter's check came to, for whoever
 //!   is in the container could answer wrongly on purpose.
 //! - What is told after the block of its hour was closed reopens nothing: what is bad counts against the hour that is
-//!   open, if its own was good until then, and what is wrong is charged as if it had been told in time.
+//!   open, once for each round, and what is wrong is charged as if it had been told in time.
 //! - A wrong answer is charged once an hour at most, and not again before the machine has passed: it is shut out until
 //!   then, and what is broken would else lose all that is at stake within hours.
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use proofs::log::Entry;
 use proofs::{Outcome, Reason, Task};
-use rewards::checklist::{Work, WorkOutcome, WorkProof};
+use rewards::checklist::{WorkOutcome, WorkProof};
 use rewards::rule::Rule;
 use stakes::votes::Switch;
 use stakes::{Evidence, EvidenceKind, Offence};
@@ -70,14 +70,7 @@ impl Control {
         let wrong = wrong_answer(entry).filter(|_| !is_exempt);
         let open = self.economy.blocks.open;
         if let Some(worker) = self.workers.get_mut(&id) {
-            let hour = Hour::of(*at);
-            // An hour that was not good was not paid for: what is bad of it has cost that hour already.
-            let was_good = worker.checks.work.in_hour(hour) == Work::Good;
-            let came_to = worker.checks.proved(*at, *cards, tasks, entry);
-            let bad = came_to.filter(|outcome| *outcome != WorkOutcome::Good && was_good);
-            if let (Some(outcome), Some(open)) = (bad, open.filter(|open| hour < *open)) {
-                worker.checks.work.note_late(WorkProof { at: *at, outcome }, open);
-            }
+            worker.checks.proved((*at, open), *cards, tasks, entry);
             let tasks = entry.tasks.clone();
             worker.checks.last = Some(Proved { session: entry.session, at: *at, tasks });
             if let Some(reason) = wrong {
@@ -167,14 +160,14 @@ fn summary(entry: &Entry, reason: Reason) -> String {
 
 impl Checks {
     /// Takes in what came of a session. A proof of work is good once every card has passed at one time; one card that
-    /// does not is enough to make it bad. What was inconclusive counts neither way. Returns what it came to.
+    /// does not is enough to make it bad. What was inconclusive counts neither way.
     fn proved(
         &mut self,
-        at: Timestamp,
+        (at, open): (Timestamp, Option<Hour>),
         cards: u32,
         tasks: &[Task],
         entry: &Entry,
-    ) -> Option<WorkOutcome> {
+    ) {
         let outcome = match proofs::worst(&entry.tasks) {
             Outcome::Inconclusive => None,
             Outcome::Slow => Some(WorkOutcome::Slow),
@@ -185,7 +178,7 @@ impl Checks {
             }
         };
         if let Some(outcome) = outcome {
-            self.work.note(WorkProof { at, outcome });
+            self.work.note(WorkProof { at, outcome }, open);
         }
         if outcome == Some(WorkOutcome::Good) {
             self.pass(at);
@@ -200,7 +193,6 @@ impl Checks {
             }
             Some(Outcome::Inconclusive) | None => {}
         }
-        outcome
     }
 
     /// A wrong answer makes a machine fail until all of it has passed a challenge that was given later. What is told

@@ -436,11 +436,14 @@ fn what_is_bad_and_told_late_counts_against_the_hour_that_is_open() {
 }
 
 #[test]
-fn what_is_told_late_of_an_hour_that_was_not_good_costs_no_other() {
+fn a_bad_round_costs_one_hour_and_another_of_the_same_hour_costs_another() {
     let slow = |minute| (minute, Reason::Late, Some(118));
     let passes = (120, Reason::None, None);
     assert_eq!(all_told(&[slow(119), passes, slow(126)]).1, ["failed", "earned", "earned"]);
     assert_eq!(all_told(&[slow(126), slow(127)]).1, ["earned", "failed", "earned"], "once");
+    let before = (110, Reason::Late, None);
+    let good = (114, Reason::None, None);
+    assert_eq!(all_told(&[before, good, slow(126)]).1, ["failed", "failed", "earned"]);
 }
 
 #[test]

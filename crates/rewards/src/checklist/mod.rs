@@ -15,7 +15,7 @@ use crate::rule::{Rule, RuleSet};
 
 use question::Question;
 pub use standing::{Engagement, Exemption, Standing, Status};
-pub use work::{WORK_HOURS_KEPT, Work, WorkOutcome, WorkProof, Works};
+pub use work::{ROUNDS_KEPT, WORK_HOURS_KEPT, Work, WorkOutcome, WorkProof, Works};
 
 /// Minutes of an hour.
 pub const HOUR_MINUTES: u8 = 60;

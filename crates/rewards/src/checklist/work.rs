@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //! - What was bad in an hour stays bad, whatever comes after it; only the operator's word replaces it.
-//! - At most [`WORK_HOURS_KEPT`] hours are kept, the newest.
+//! - A round costs one hour: its own, or if it is told of when the block of that is closed, the hour that is open then.
+//! - At most [`WORK_HOURS_KEPT`] hours are kept, the newest, and of each at most [`ROUNDS_KEPT`] rounds.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ use units::{Hour, Timestamp};
 /// Hours of which proofs are kept: the one whose block is being closed, the one before it that its nomination looked
 /// at, and the one that has begun meanwhile.
 pub const WORK_HOURS_KEPT: usize = 3;
+/// Rounds of an hour that are kept: more than the calls of an hour and what is tried again.
+pub const ROUNDS_KEPT: usize = 16;
 
 /// What a proof of work came to that came to something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,13 +41,19 @@ pub struct WorkProof {
     pub outcome: WorkOutcome,
 }
 
-/// Proofs of one hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Rounds of proofs, by when they were asked for: of what was asked at one time the worst counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Rounds(Vec<WorkProof>);
+
+/// Proofs that count in one hour. One of the two is not empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HourOfWork {
-    last: WorkProof,
-    /// What the worst of them came to.
-    worst: WorkOutcome,
+    /// What was asked for in it.
+    own: Rounds,
+    /// What was asked for in hours before, and told of in this one as bad.
+    late: Rounds,
 }
 
 /// The newest hours of a machine's proofs of work.
@@ -76,46 +85,86 @@ pub enum Work {
     },
 }
 
-impl HourOfWork {
-    fn of(proof: WorkProof) -> Self {
-        Self { last: proof, worst: proof.outcome }
+impl Rounds {
+    /// Takes in what a proof came to; whether its round was not known to be as bad.
+    fn note(&mut self, proof: WorkProof) -> bool {
+        let Self(rounds) = self;
+        match rounds.binary_search_by_key(&proof.at, |round| round.at) {
+            Ok(known) => {
+                let known = &mut rounds[known].outcome;
+                let is_news = proof.outcome > *known;
+                *known = proof.outcome.max(*known);
+                is_news
+            }
+            Err(place) => {
+                rounds.insert(place, proof);
+                self.forget_one_too_many();
+                true
+            }
+        }
     }
 
-    fn with(self, proof: WorkProof) -> Self {
-        let is_same = proof.at == self.last.at;
-        let is_later = proof.at > self.last.at;
-        // Of what was asked at one time the worst counts, whichever is told of last.
-        let replaces = is_later || (is_same && proof.outcome > self.last.outcome);
-        Self {
-            last: if replaces { proof } else { self.last },
-            worst: self.worst.max(proof.outcome),
+    /// A round before one that is no better says nothing of the hour. Among so many there is one: outcomes get better
+    /// but twice in a row.
+    fn forget_one_too_many(&mut self) {
+        let Self(rounds) = self;
+        if rounds.len() > ROUNDS_KEPT {
+            let mut pairs = rounds.windows(2);
+            let says_nothing = pairs.position(|pair| pair[0].outcome <= pair[1].outcome);
+            rounds.remove(says_nothing.unwrap_or_default());
         }
+    }
+
+    fn last(&self) -> Option<WorkProof> {
+        self.0.last().copied()
+    }
+
+    fn worst(&self) -> Option<WorkOutcome> {
+        self.0.iter().map(|round| round.outcome).max()
+    }
+
+    fn forget(&mut self, hour: Hour) {
+        self.0.retain(|round| Hour::of(round.at) != hour);
+    }
+}
+
+impl HourOfWork {
+    /// What was asked for in the hour itself goes before what was told in it.
+    fn last(&self) -> Option<WorkProof> {
+        self.own.last().or_else(|| self.late.last())
+    }
+
+    fn worst(&self) -> Option<WorkOutcome> {
+        self.own.worst().max(self.late.worst())
     }
 }
 
 impl Works {
-    /// Takes in what a proof came to.
-    pub fn note(&mut self, proof: WorkProof) {
+    /// Takes in what a proof came to, while `open` is the hour whose block is closed next.
+    ///
+    /// What is bad and told of only after the block of its hour was closed counts against that one: else whoever
+    /// answers late enough would lose nothing. A round that was as bad already has cost its hour, and costs no other.
+    pub fn note(&mut self, proof: WorkProof, open: Option<Hour>) {
         let hour = Hour::of(proof.at);
-        let known = self.hours.get(&hour).copied();
-        self.keep(hour, known.map_or_else(|| HourOfWork::of(proof), |it| it.with(proof)));
+        let is_news = self.hours.entry(hour).or_default().own.note(proof);
+        let is_bad = proof.outcome != WorkOutcome::Good;
+        if let Some(open) = open.filter(|open| hour < *open && is_bad && is_news) {
+            self.hours.entry(open).or_default().late.note(proof);
+        }
+        self.forget_old_hours();
     }
 
-    /// A proof that was bad, and told of only after the block of its hour was closed, counts against `open`, the hour
-    /// that is closed next: else whoever answers late enough would lose nothing. Whatever is asked in that hour itself
-    /// goes before it as its last.
-    pub fn note_late(&mut self, proof: WorkProof, open: Hour) {
-        let known = self.hours.get(&open).copied();
-        self.keep(open, known.map_or_else(|| HourOfWork::of(proof), |it| it.with(proof)));
-    }
-
-    /// Takes the operator's word for an hour: it replaces what was known of it.
+    /// Takes the operator's word for an hour: it replaces what was known of it, and what that has cost another hour.
     pub fn replace(&mut self, proof: WorkProof) {
-        self.keep(Hour::of(proof.at), HourOfWork::of(proof));
+        let hour = Hour::of(proof.at);
+        self.hours.values_mut().for_each(|work| work.late.forget(hour));
+        self.hours.retain(|_, work| work.last().is_some());
+        let own = Rounds(vec![proof]);
+        self.hours.insert(hour, HourOfWork { own, late: Rounds::default() });
+        self.forget_old_hours();
     }
 
-    fn keep(&mut self, hour: Hour, work: HourOfWork) {
-        self.hours.insert(hour, work);
+    fn forget_old_hours(&mut self) {
         while self.hours.len() > WORK_HOURS_KEPT {
             self.hours.pop_first();
         }
@@ -123,7 +172,7 @@ impl Works {
 
     /// The newest proof that came to something.
     pub fn last(&self) -> Option<WorkProof> {
-        self.hours.last_key_value().map(|(_, work)| work.last)
+        self.hours.last_key_value().and_then(|(_, work)| work.last())
     }
 
     /// What is said as an hour begins: by the last proof of it, or else of the hour before. Calls of an hour come after
@@ -131,12 +180,14 @@ impl Works {
     pub fn as_begins(&self, hour: Hour) -> Work {
         let before = || self.hours.iter().find(|(before, _)| before.next() == hour);
         let work = self.hours.get(&hour).or_else(|| before().map(|(_, work)| work));
-        work.map_or(Work::Unproved, |work| work.last.outcome.into())
+        let last = work.and_then(HourOfWork::last);
+        last.map_or(Work::Unproved, |last| last.outcome.into())
     }
 
     /// What is said of a whole hour: good if a proof was and none was not.
     pub fn in_hour(&self, hour: Hour) -> Work {
-        self.hours.get(&hour).map_or(Work::Unproved, |work| work.worst.into())
+        let worst = self.hours.get(&hour).and_then(HourOfWork::worst);
+        worst.map_or(Work::Unproved, Work::from)
     }
 }
 
@@ -152,6 +203,8 @@ impl From<WorkOutcome> for Work {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use WorkOutcome::{Good, Slow, Wrong};
 
@@ -161,13 +214,76 @@ mod tests {
         Hour::from_number(FIRST + number)
     }
 
+    fn proof(number: u32, minute: u64, outcome: WorkOutcome) -> WorkProof {
+        let at = Timestamp::from_millis(hour(number).start().millis() + minute * 60_000);
+        WorkProof { at, outcome }
+    }
+
+    /// Told in time.
     fn works(proofs: &[(u32, u64, WorkOutcome)]) -> Works {
         let mut works = Works::default();
         for (number, minute, outcome) in proofs {
-            let at = Timestamp::from_millis(hour(*number).start().millis() + minute * 60_000);
-            works.note(WorkProof { at, outcome: *outcome });
+            works.note(proof(*number, *minute, *outcome), Some(hour(*number)));
         }
         works
+    }
+
+    /// What the hour in which they were told of comes to: by the number of the hour that is open, and what is told.
+    fn told(proofs: &[(u32, (u32, u64, WorkOutcome))]) -> [Work; 3] {
+        let mut works = Works::default();
+        for (open, (number, minute, outcome)) in proofs {
+            works.note(proof(*number, *minute, *outcome), Some(hour(*open)));
+        }
+        [0, 1, 2].map(|number| works.in_hour(hour(number)))
+    }
+
+    #[test]
+    fn a_bad_round_that_is_told_late_costs_the_open_hour_and_no_other() {
+        let check = |proofs: &[_], expected: [Work; 3]| assert_eq!(told(proofs), expected);
+        let (first, next) = ((0, (0, 5, Good)), (1, (1, 5, Good)));
+        let (none, good, slow, wrong) = (Work::Unproved, Work::Good, Work::Slow, Work::Wrong);
+        check(&[first, next, (1, (0, 58, Slow))], [slow, slow, none]);
+        // What is good and told late counts for no other hour.
+        check(&[first, (1, (0, 58, Good))], [good, none, none]);
+        // Cards that were asked at one time are one round: it has cost its hour, or the next, already.
+        check(&[first, (0, (0, 58, Slow)), next, (1, (0, 58, Slow))], [slow, good, none]);
+        check(&[first, (1, (0, 58, Slow)), (2, (0, 58, Slow))], [slow, slow, none]);
+        // But worse is news: a renter's load excuses who is slow, and never who is wrong.
+        check(&[first, (0, (0, 58, Slow)), next, (1, (0, 58, Wrong))], [wrong, wrong, none]);
+        // Another round is another one, also of an hour that was lost: told in time, it would have been its last.
+        check(
+            &[(0, (0, 5, Wrong)), (0, (0, 9, Good)), next, (1, (0, 58, Slow))],
+            [wrong, slow, none],
+        );
+        check(&[next, (1, (0, 58, Slow))], [slow, slow, none]);
+    }
+
+    #[test]
+    fn the_operators_word_for_an_hour_undoes_what_a_late_round_of_it_has_cost() {
+        let mut works = works(&[(0, 5, Good), (1, 5, Good)]);
+        works.note(proof(0, 58, Slow), Some(hour(1)));
+        assert_eq!(works.in_hour(hour(1)), Work::Slow);
+        works.replace(proof(0, 59, Good));
+        assert_eq!([works.in_hour(hour(0)), works.in_hour(hour(1))], [Work::Good; 2]);
+        works.note(proof(1, 58, Slow), Some(hour(2)));
+        works.replace(proof(1, 59, Good));
+        assert_eq!([works.in_hour(hour(1)), works.in_hour(hour(2))], [Work::Good, Work::Unproved]);
+        works.note(proof(1, 58, Slow), Some(hour(2)));
+        works.replace(proof(2, 1, Good));
+        assert_eq!([works.in_hour(hour(1)), works.in_hour(hour(2))], [Work::Slow, Work::Good]);
+    }
+
+    proptest! {
+        #[test]
+        fn an_hour_of_many_rounds_is_as_its_worst_and_ends_as_its_last(
+            outcomes in prop::collection::vec(prop::sample::select(vec![Good, Slow, Wrong]), 1..60),
+        ) {
+            let rounds: Vec<_> = (0..60).zip(&outcomes).map(|(at, it)| (0, at, *it)).collect();
+            let works = works(&rounds);
+            prop_assert_eq!(works.in_hour(hour(0)), outcomes.iter().copied().max().map(Work::from).unwrap());
+            prop_assert_eq!(works.as_begins(hour(1)), (*outcomes.last().unwrap()).into());
+            prop_assert!(works.hours[&hour(0)].own.0.len() <= ROUNDS_KEPT);
+        }
     }
 
     #[test]

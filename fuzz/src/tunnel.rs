@@ -18,6 +18,7 @@ pub fn line(bytes: &[u8]) {
             streams_max: 64,
             observed: ([127, 0, 0, 1], 1).into(),
             time: NOW,
+            udp: None,
         })
         .write(0, &mut wire),
     }

@@ -59,6 +59,11 @@ impl UdpRelay {
         Ok(key)
     }
 
+    /// A node that was let in by `key` showed another pass.
+    pub fn renew(&self, sign: CallSign, key: &PortKey, allowance: Allowance) {
+        lock(&self.forwarder).renew(sign, key, allowance);
+    }
+
     /// Puts a node out that was let in by `key`. Who was let in anew by another key stays.
     pub fn dismiss(&self, sign: CallSign, key: &PortKey) {
         lock(&self.forwarder).dismiss(sign, key);

@@ -13,6 +13,7 @@ mod limits;
 mod member;
 mod nodes;
 mod opener;
+mod packets;
 mod place;
 mod records;
 mod registry;

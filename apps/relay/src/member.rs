@@ -13,6 +13,7 @@ use crate::gate::Turned;
 use crate::limits::PASS_GRACE;
 use crate::nodes::Nodes;
 use crate::opener::{Entry, Opener, Refused, Visitor};
+use crate::packets::PacketSeat;
 use crate::registry::Node;
 
 /// Serves a line until it ends, and says why it did.
@@ -21,8 +22,9 @@ pub(crate) async fn serve(
     node: &Arc<Node>,
     mut driver: Driver<TlsStream<Peeked>>,
     from: SocketAddr,
+    seat: Option<Arc<PacketSeat>>,
 ) -> anyhow::Error {
-    let member = Member { nodes: nodes.clone(), node: node.clone(), from };
+    let member = Member { nodes: nodes.clone(), node: node.clone(), from, seat };
     loop {
         let event = tokio::select! {
             event = driver.next() => event,
@@ -44,6 +46,8 @@ struct Member {
     nodes: Arc<Nodes>,
     node: Arc<Node>,
     from: SocketAddr,
+    /// Where its packets are let through.
+    seat: Option<Arc<PacketSeat>>,
 }
 
 impl Member {
@@ -60,7 +64,12 @@ impl Member {
         match event {
             Event::Hello(hello) => {
                 let admitted = self.nodes.pass(self.node.key, &hello);
-                if let Err(turned) = admitted.and_then(|pass| registry.renew(&self.node, &pass)) {
+                let renewed = admitted.and_then(|pass| {
+                    registry.renew(&self.node, &pass)?;
+                    self.seat.iter().for_each(|seat| seat.renew(&pass));
+                    Ok(())
+                });
+                if let Err(turned) = renewed {
                     self.turn(turned);
                 }
             }

@@ -20,6 +20,7 @@ use crate::door::NodeDoor;
 use crate::gate::{Gate, Turned};
 use crate::limits::{GREET_WITHIN, GREETING_MAX, LINES_MAX};
 use crate::member;
+use crate::packets::Packets;
 use crate::place::{NoDoors, Places};
 use crate::registry::{Registry, Session};
 
@@ -34,6 +35,7 @@ pub struct Nodes {
     gate: Gate,
     tls: Arc<ServerConfig>,
     places: OnceLock<Arc<dyn Places>>,
+    packets: OnceLock<Packets>,
     greeting: Arc<Semaphore>,
     lines_max: usize,
 }
@@ -49,6 +51,7 @@ impl Nodes {
             gate,
             tls: relay_tls(key)?,
             places: OnceLock::new(),
+            packets: OnceLock::new(),
             greeting: Arc::new(Semaphore::new(GREETING_MAX)),
             lines_max: LINES_MAX,
         }))
@@ -57,6 +60,16 @@ impl Nodes {
     /// Services get places here from now on. Only the first call counts.
     pub fn place_at(&self, places: Arc<dyn Places>) {
         let _ = self.places.set(places);
+    }
+
+    /// Packets of private networks are forwarded from now on, at the UDP port of this number or, if that is taken, any.
+    /// Returns which. Only the first call counts.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    pub fn forward_packets(&self, wished: u16) -> Result<u16> {
+        let packets = Packets::open(wished)?;
+        Ok(self.packets.get_or_init(|| packets).port())
     }
 
     pub(crate) fn places(&self) -> &dyn Places {
@@ -222,10 +235,16 @@ impl Greeted {
         let Self { key, pass, line, driver, from } = self;
         let streams_max = pass.limits.streams.min(tunnel::limits::STREAMS_MAX);
         line.set_streams_max(streams_max);
-        line.say(&Frame::Welcome(Welcome { session, streams_max, observed: from, time: now() }));
+        let seat = nodes.packets.get().and_then(|packets| packets.admit(key, &pass)).map(Arc::new);
+        let udp = seat.as_ref().map(|seat| seat.door);
+        let welcome = Welcome { session, streams_max, observed: from, time: now(), udp };
+        line.say(&Frame::Welcome(welcome));
         let node = nodes.registry.enter(key, session, line, pass);
-        let fault = member::serve(&nodes, &node, driver, from).await;
+        let fault = member::serve(&nodes, &node, driver, from, seat.clone()).await;
         nodes.registry.leave(&node);
+        if let Some(seat) = seat {
+            tokio::spawn(async move { seat.leave().await });
+        }
         tracing::debug!(%key, fault = format!("{fault:#}"), "a line ended");
     }
 }

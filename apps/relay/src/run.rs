@@ -104,6 +104,12 @@ impl Running {
                 (address, None)
             }
         };
+        match nodes.forward_packets(address.port()) {
+            Ok(port) => tracing::info!(port, "packets of private networks are forwarded"),
+            Err(fault) => {
+                tracing::warn!(fault = format!("{fault:#}"), "no packets are forwarded, only streams");
+            }
+        }
         if let Some(at) = config.metrics {
             let listener =
                 TcpListener::bind(at).await.with_context(|| format!("listen at {at}"))?;

@@ -121,6 +121,7 @@ async fn serve_relay(listener: TcpListener, door: TcpListener, mode: Mode) -> Re
         streams_max: 4_000,
         observed: from,
         time,
+        udp: None,
     }));
     tokio::spawn(async move { while driver.next().await.is_ok() {} });
     tokio::spawn(keep_spares(listener, tls, line.clone()));

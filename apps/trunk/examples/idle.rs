@@ -46,7 +46,7 @@ async fn relay() -> Result<()> {
             let (line, mut driver) = Driver::new(connection, settings);
             let Event::Hello(_) = driver.next().await? else { bail!("no greeting") };
             let (session, time) = ([5; 16], trunk::now());
-            let welcome = Welcome { session, streams_max: 100, observed: from, time };
+            let welcome = Welcome { session, streams_max: 100, observed: from, time, udp: None };
             line.say(&Frame::Welcome(welcome));
             while driver.next().await.is_ok() {}
             Ok(())

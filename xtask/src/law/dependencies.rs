@@ -31,9 +31,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("mesh", &["units"]),
     ("mesh-shell", &["mesh", "units"]),
     ("namespaces", &[]),
+    ("net", NETWORKS),
     ("proofs", &["merkle", "units"]),
     ("prover", &["merkle", "proofs", "units"]),
-    ("relay", &["trunk", "tunnel", "units", "wire"]),
+    ("relay", &["mesh", "mesh-shell", "trunk", "tunnel", "units", "wire"]),
     ("rewards", &["merkle", "units"]),
     ("scheduler", &["units"]),
     ("server", BRAINS_AND_WIRE),
@@ -61,11 +62,24 @@ const BRAINS_AND_WIRE: &[&str] = &[
     "wire",
     "worker",
 ];
-/// A supplier's machine proves and attests.
-const SUPPLY: &[&str] =
-    &["attest", "merkle", "proofs", "prover", "trunk", "tunnel", "units", "wire", "worker"];
+/// A supplier's machine proves and attests, and its nodes are in private networks.
+const SUPPLY: &[&str] = &[
+    "attest",
+    "merkle",
+    "mesh",
+    "mesh-shell",
+    "proofs",
+    "prover",
+    "trunk",
+    "tunnel",
+    "units",
+    "wire",
+    "worker",
+];
 /// Benchmarks and tests run the real shells.
 const BENCHES: &[&str] = EVERYTHING;
+const NETWORKS: &[&str] =
+    &["agent", "mesh", "mesh-shell", "namespaces", "relay", "trunk", "tunnel", "units", "wire"];
 const EVERYTHING: &[&str] = &[
     "agent",
     "attest",
@@ -74,6 +88,7 @@ const EVERYTHING: &[&str] = &[
     "market",
     "merkle",
     "mesh",
+    "mesh-shell",
     "proofs",
     "prover",
     "relay",

@@ -169,6 +169,13 @@ impl Forwarder {
         Ok(())
     }
 
+    /// A node that was let in by `key` showed another pass. Who was let in anew by another key goes by that one's.
+    pub fn renew(&mut self, sign: CallSign, key: &PortKey, allowance: Allowance) {
+        if let Some(seat) = self.seats.get_mut(&sign).filter(|seat| seat.key == *key) {
+            seat.allowance = allowance;
+        }
+    }
+
     /// Puts a node out that was let in by `key`: its pass ended, or its connection did. Who was let in anew by another
     /// key stays.
     pub fn dismiss(&mut self, sign: CallSign, key: &PortKey) {

@@ -39,8 +39,9 @@ mod wanted;
 pub use effect::{Closed, Effect, Locked, Movement, Sealed, Subject};
 pub use limits::{
     COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,
-    EXEMPTIONS_MAX, INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX, REASON_BYTES_MAX,
-    REFUNDABLE_FOR, REFUNDABLE_NODES_MAX, RENTALS_OPEN_MAX, SILENCE_MAX,
+    EXEMPTIONS_MAX, INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX,
+    NETWORK_POLICY_BYTES_MAX, REASON_BYTES_MAX, REFUNDABLE_FOR, REFUNDABLE_NODES_MAX,
+    RENTALS_OPEN_MAX, SERVICE_LABEL_BYTES_MAX, SERVICES_MAX, SILENCE_MAX,
 };
 pub use onboarding::{
     DESK_PATCH, DeviceStatus, NotOnboarding, Onboarding, OnboardingCheck, OnboardingRules,
@@ -53,7 +54,8 @@ pub use record::{
     ConnectionRecord, Digest, Entry, ExemptionRecord, FiltersRecord, FingerprintRecord,
     GrantRecord, GuestRecord, HostRecord, JobSaid, MachineRecord, NodeSaid, NotARelease,
     OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid, ProposalRecord, Purse, Release,
-    Role, Scope, SealedRecord, SeasonRecord, SlashRecord, TrialSaid, VerdictRecord,
+    Role, Scope, SealedRecord, SeasonRecord, ServiceProto, ServiceRecord, SlashRecord, TrialSaid,
+    VerdictRecord,
 };
 pub use record::{DisturbedBy, DisturbedRecord, LockRecord};
 pub use refusal::{Needs, Noun, Refusal};
@@ -67,6 +69,6 @@ pub use state::{
 };
 pub use state::{
     Charged, FailedProof, Follows, LOCK_HOURS_KEPT, Likeness, LockHead, LockHour, Locks,
-    MeasuredAs, NodeLock,
+    MeasuredAs, NetworkPolicy, NodeLock, Service,
 };
-pub use wanted::{JobWanted, NodeWanted, Wanted};
+pub use wanted::{JobWanted, NetworkWanted, NodeWanted, Wanted};

@@ -55,6 +55,15 @@ pub const MEMBERS_MAX: usize = 1_000;
 /// Rentals of one project that are not over.
 pub const RENTALS_OPEN_MAX: usize = 1_000;
 
+/// Services of one rental, beside those that every rental has.
+pub const SERVICES_MAX: usize = 32;
+
+/// The longest label of a service, in bytes: with a rental's id it is one label of a host name.
+pub const SERVICE_LABEL_BYTES_MAX: usize = 36;
+
+/// The longest policy of a project's private networks, in bytes: some hundred grants with comments.
+pub const NETWORK_POLICY_BYTES_MAX: usize = 64 * 1024;
+
 /// Exemptions of one machine.
 pub const EXEMPTIONS_MAX: usize = 32;
 

@@ -5,6 +5,7 @@
 
 mod attest;
 mod lock;
+mod network;
 mod onboard;
 mod parameters;
 mod proof;
@@ -24,12 +25,13 @@ use units::{
 
 pub use attest::{AttestationRecord, Attested, CardRecord, GuestRecord};
 pub use lock::{DisturbedBy, DisturbedRecord, LockRecord};
+pub use network::{ServiceProto, ServiceRecord};
 pub use onboard::{
     BlockKind, Blocked, ConnectionRecord, HostRecord, MachineRecord, NotARelease, Release,
     TrialSaid,
 };
 pub use parameters::Parameters;
-pub use proof::{FingerprintRecord, SealedRecord};
+pub use proof::{FingerprintRecord, ProofSaid, SealedRecord, VerdictRecord};
 pub use season::SeasonRecord;
 pub use votes::{BrakeRecord, ProposalRecord};
 
@@ -286,6 +288,13 @@ pub enum Command {
     },
     /// A renter stops a job.
     StopJob { job: JobId },
+    /// A renter opens a service of a rental, or changes it.
+    OpenService { rental: RentalId, label: Name, service: ServiceRecord },
+    /// A renter closes a service.
+    CloseService { rental: RentalId, label: Name },
+    /// A project's owner says what may pass in the private networks of its rentals; the usual policy when no file is
+    /// given. That the file is one is checked before it is told.
+    SetNetworkPolicy { project: ProjectId, file: Option<String> },
     /// Something is due.
     Wake {},
 }
@@ -350,32 +359,6 @@ pub struct SlashRecord {
     pub cards: u32,
     /// What shows it.
     pub evidence: Vec<stakes::Evidence>,
-}
-
-/// Which proof was judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProofSaid {
-    /// A test cluster with other newcomers.
-    Cluster,
-    /// A proof of work.
-    Work,
-    /// A test of the cards' memory.
-    Vram,
-}
-
-/// What came of a proof.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VerdictRecord {
-    /// Which.
-    pub proof: ProofSaid,
-    /// When its task was given.
-    pub at: Timestamp,
-    /// Whether it was right and in time.
-    pub passed: bool,
-    /// What its owner should know of it.
-    pub note: String,
 }
 
 /// What a machine is excused from.

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use units::{BlobId, JobId, RentalId, Resources, WorkerId};
+use units::{AccountId, BlobId, JobId, MeshId, Name, ProjectId, RentalId, Resources, WorkerId};
 
 use crate::onboarding::{STRESS_ENTRYPOINT, Trial};
-use crate::state::{Control, Job, Node, NodeStage, Rental, Worker};
+use crate::state::{
+    Control, Job, NetworkPolicy, Node, NodeStage, Rental, Service, Worker, standing,
+};
 
 /// Everything that should run on one machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,23 @@ pub struct NodeWanted {
     pub head: Option<SocketAddr>,
     /// Jobs to drive; only a head has any.
     pub jobs: Vec<JobWanted>,
+    /// The private network that it is in; `None` if it uses its host's network.
+    pub mesh: Option<MeshId>,
+}
+
+/// A private network that should be there: that of a rental, or of a trial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkWanted {
+    /// Its name.
+    pub mesh: MeshId,
+    /// Who rents; nobody does for a trial.
+    pub project: Option<ProjectId>,
+    /// The machines of the nodes that should run, and whose they are, by the nodes' places.
+    pub seats: BTreeMap<u32, (WorkerId, AccountId)>,
+    /// What of it can be visited.
+    pub services: BTreeMap<Name, Service>,
+    /// What may pass in it.
+    pub policy: NetworkPolicy,
 }
 
 /// A job that should run.
@@ -77,6 +96,7 @@ impl Control {
             resources: node.seat.resources,
             gpus: gpus(node),
             head,
+            mesh: rental.has_mesh.then(|| mesh_of(rental.id)),
             jobs: if index == 0 { self.jobs_wanted(rental) } else { Vec::new() },
         })
     }
@@ -97,7 +117,46 @@ impl Control {
             resources: node.resources,
             gpus: (0..node.resources.gpus).collect(),
             head,
+            mesh: trial.has_mesh.then(|| mesh_of(trial.id)),
             jobs: works.then(|| stress_job(trial)).into_iter().collect(),
+        })
+    }
+
+    /// The private network of a rental, or of a trial, while it should be there.
+    pub fn network_wanted(&self, id: RentalId) -> Option<NetworkWanted> {
+        match self.rentals.get(&id) {
+            Some(rental) => self.network_of_rental(rental),
+            None => self.trials.get(&id).and_then(|trial| self.network_of_trial(trial)),
+        }
+    }
+
+    fn network_of_rental(&self, rental: &Rental) -> Option<NetworkWanted> {
+        if !rental.has_mesh || !rental.stage.wants_nodes() {
+            return None;
+        }
+        let seats = (0..).zip(&rental.nodes).filter(|(_, node)| node.stage != NodeStage::Lost);
+        let project = self.projects.get(&rental.project);
+        Some(NetworkWanted {
+            mesh: mesh_of(rental.id),
+            project: Some(rental.project),
+            seats: seats.map(|(at, node)| (at, (node.seat.worker, node.supplier))).collect(),
+            services: rental.all_services().collect(),
+            policy: project.map(|project| project.policy.clone()).unwrap_or_default(),
+        })
+    }
+
+    fn network_of_trial(&self, trial: &Trial) -> Option<NetworkWanted> {
+        if !trial.has_mesh || trial.ended.is_some() {
+            return None;
+        }
+        let seats = (0..).zip(&trial.nodes).filter(|(_, node)| node.stage != NodeStage::Lost);
+        let owned = |worker: WorkerId| Some((worker, self.workers.get(&worker)?.owner));
+        Some(NetworkWanted {
+            mesh: mesh_of(trial.id),
+            project: None,
+            seats: seats.filter_map(|(at, node)| Some((at, owned(node.worker)?))).collect(),
+            services: standing(trial.nodes.len()).collect(),
+            policy: NetworkPolicy::default(),
         })
     }
 
@@ -109,6 +168,11 @@ impl Control {
             .filter(|job| !job.stage.is_over());
         open.map(Job::wanted).collect()
     }
+}
+
+/// The private network of a rental has its bits.
+const fn mesh_of(rental: RentalId) -> MeshId {
+    MeshId::from_bits(rental.bits())
 }
 
 fn stress_job(trial: &Trial) -> JobWanted {

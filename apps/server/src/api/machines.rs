@@ -251,7 +251,7 @@ async fn wanted(
         resources: node.resources,
         gpus: node.gpus,
         head: node.head,
-        mesh: None,
+        mesh: node.mesh,
         jobs: node.jobs.into_iter().map(job_wanted).collect(),
     };
     Ok(axum::Json(Wanted {

@@ -284,7 +284,7 @@ pub(crate) fn rental(state: &Control, rental: &Rental) -> RentalView {
             .zip(&rental.nodes)
             .map(|(index, it)| node(state, rental, (index, it)))
             .collect(),
-        mesh: None,
+        mesh: rental.mesh(),
         worked: rental.worked.iter().map(worked).collect(),
         unfit: super::canaries::unfit(rental),
         receipt: receipt(state, rental),

@@ -105,7 +105,7 @@ fn stopped_by(command: &Command) -> Option<Switch> {
             VetoProposal, PullBrake, LiftBrake, VetoBrake, OpenSeason, WithdrawSeason, CompleteQuest,
             ObserveRate, Invite, Join, ChangeMachine, MeasureConnection, BeginTrial, EndTrial, RetryTrial,
             SetPaused, Retire, WorkerUp, WorkerSilent, Observe, TurnedAway, Extend, EndRental, SubmitJob,
-            StopJob, Wake,
+            StopJob, OpenService, CloseService, SetNetworkPolicy, Wake,
         } => None,
     }
 }

@@ -129,6 +129,13 @@ impl Control {
                 self.submit_job(by, Job::new(job, rental, Work { entrypoint, package, env }, now))
             }
             C::StopJob { job } => self.stop_job(by, job),
+            C::OpenService { rental, label, service } => {
+                self.open_service(by, rental, label, service)
+            }
+            C::CloseService { rental, label } => self.close_service(by, rental, &label),
+            C::SetNetworkPolicy { project, file } => {
+                self.set_network_policy(by, project, file, now)
+            }
             C::Wake {} => self.wake(by, now),
         }
     }

@@ -15,6 +15,7 @@ mod job;
 mod listing;
 mod lock;
 mod money;
+mod network;
 mod onboard;
 mod parameters;
 mod people;

@@ -9,7 +9,7 @@ use crate::effect::Subject;
 use crate::limits::MEMBERS_MAX;
 use crate::record::{Actor, Role, Scope};
 use crate::refusal::{Noun, Refusal};
-use crate::state::{Control, Key, Person, Project, Reply};
+use crate::state::{Control, Key, NetworkPolicy, Person, Project, Reply};
 
 /// The longest address of e-mail that is taken, in bytes (RFC 5321: 254).
 const EMAIL_BYTES_MAX: usize = 254;
@@ -51,8 +51,8 @@ impl Control {
         }
         let members = [(owner, Role::Owner)].into();
         let granted = Credits::ZERO;
-        let rentals = BTreeSet::new();
-        self.projects.insert(project, Project { name, members, granted, rentals });
+        let (rentals, policy) = (BTreeSet::new(), NetworkPolicy::default());
+        self.projects.insert(project, Project { name, members, granted, rentals, policy });
         self.changed(Subject::Project(project));
         Ok(Reply::Project(project))
     }

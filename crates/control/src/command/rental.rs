@@ -115,8 +115,11 @@ impl Control {
                 worker.nodes.insert((id, index));
             }
         }
+        let machines: Vec<_> = nodes.iter().map(|node| node.seat.worker).collect();
+        let has_mesh = self.can_mesh(&machines);
         if let Some(rental) = self.rentals.get_mut(&id) {
             rental.nodes = nodes;
+            rental.has_mesh = has_mesh;
             rental.terms = terms;
             rental.name = Some(name);
         }

@@ -74,7 +74,8 @@ impl Control {
             }
             nodes.push(TrialNode::new(*worker, self.known_worker(*worker)?.machine.offers));
         }
-        self.trials.insert(id, Trial::new(id, nodes, now, &rules));
+        let has_mesh = self.can_mesh(workers);
+        self.trials.insert(id, Trial::new(id, nodes, has_mesh, now, &rules));
         for worker in workers {
             if let Some(worker) = self.workers.get_mut(worker) {
                 worker.onboarding.trial = Some(id);

@@ -68,6 +68,9 @@ pub struct Trial {
     pub decided: Option<Timestamp>,
     /// When it was over.
     pub ended: Option<Timestamp>,
+    /// Whether its nodes have a private network, as those of a rental would.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_mesh: bool,
 }
 
 impl TrialNode {
@@ -89,6 +92,7 @@ impl Trial {
     pub(crate) fn new(
         id: RentalId,
         nodes: Vec<TrialNode>,
+        has_mesh: bool,
         now: Timestamp,
         rules: &OnboardingRules,
     ) -> Self {
@@ -102,6 +106,7 @@ impl Trial {
             up_since: None,
             decided: None,
             ended: None,
+            has_mesh,
         }
     }
 

@@ -43,3 +43,29 @@ pub struct FingerprintRecord {
     /// Whether it is slower than the claimed one.
     pub slower: bool,
 }
+
+/// Which proof was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofSaid {
+    /// A test cluster with other newcomers.
+    Cluster,
+    /// A proof of work.
+    Work,
+    /// A test of the cards' memory.
+    Vram,
+}
+
+/// What came of a proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerdictRecord {
+    /// Which.
+    pub proof: ProofSaid,
+    /// When its task was given.
+    pub at: Timestamp,
+    /// Whether it was right and in time.
+    pub passed: bool,
+    /// What its owner should know of it.
+    pub note: String,
+}

@@ -18,8 +18,8 @@ use crate::onboarding::Trial;
 use crate::parameters::Versions;
 use crate::record::{Digest, OrderRecord, Role};
 use crate::state::{
-    Checked, Control, Economy, Head, Invite, Job, Key, Node, NodeLock, NodeStage, Person, Project,
-    Rental, Reply, Settled, Told, Worker,
+    Checked, Control, Economy, Head, Invite, Job, Key, NetworkPolicy, Node, NodeLock, NodeStage,
+    Person, Project, Rental, Reply, Service, Settled, Told, Worker,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub(super) struct Parts {
     head: (u64, Digest, Timestamp),
     told: Vec<(Timestamp, CommandId, Digest, Reply)>,
     people: Vec<(AccountId, Name, Option<String>)>,
-    projects: Vec<(ProjectId, Name, BTreeMap<AccountId, Role>, Credits)>,
+    projects: Vec<ProjectPart>,
     keys: Vec<(KeyId, Key)>,
     invites: Vec<InvitePart>,
     workers: Vec<(WorkerId, Worker)>,
@@ -40,6 +40,9 @@ pub(super) struct Parts {
     versions: Versions,
     economy: Economy,
 }
+
+/// A project: its name, its members, what it was granted, the policy of its private networks.
+type ProjectPart = (ProjectId, Name, BTreeMap<AccountId, Role>, Credits, NetworkPolicy);
 
 /// An invitation: whose, its secret, until when, who used it, whom it replaces.
 type InvitePart = (InviteId, AccountId, Digest, Timestamp, Option<WorkerId>, Option<WorkerId>);
@@ -68,6 +71,10 @@ struct RentalPart {
     wanted_back: Option<Timestamp>,
     reason: Option<String>,
     jobs: Vec<JobId>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_mesh: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    services: BTreeMap<Name, Service>,
     due: Option<Timestamp>,
 }
 
@@ -95,10 +102,9 @@ impl Parts {
         let invites = state.invites.iter().map(|(id, it)| {
             (*id, it.account, it.secret_sha256, it.expires, it.used_by, it.replaces)
         });
-        let projects = state
-            .projects
-            .iter()
-            .map(|(id, it)| (*id, it.name.clone(), it.members.clone(), it.granted));
+        let projects = state.projects.iter().map(|(id, it)| {
+            (*id, it.name.clone(), it.members.clone(), it.granted, it.policy.clone())
+        });
         Self {
             head: (state.head.seq, Digest::from_sha256(state.head.hash), state.head.at),
             told: told.collect(),
@@ -134,9 +140,9 @@ impl Parts {
             told: told.into_iter().map(Into::into).collect(),
         })?;
         let people = self.people.into_iter().map(|(id, name, email)| (id, Person { name, email }));
-        let projects = self.projects.into_iter().map(|(id, name, members, granted)| {
+        let projects = self.projects.into_iter().map(|(id, name, members, granted, policy)| {
             let rentals = BTreeSet::new();
-            (id, Project { name, members, granted, rentals })
+            (id, Project { name, members, granted, rentals, policy })
         });
         let invites = self.invites.into_iter().map(
             |(id, account, secret_sha256, expires, used_by, replaces)| {
@@ -242,6 +248,8 @@ impl From<&Rental> for RentalPart {
             wanted_back: rental.wanted_back,
             reason: rental.reason.clone(),
             jobs: rental.jobs.clone(),
+            has_mesh: rental.has_mesh,
+            services: rental.services.clone(),
             due: rental.due,
         }
     }
@@ -271,6 +279,8 @@ impl From<RentalPart> for Rental {
             wanted_back: part.wanted_back,
             reason: part.reason,
             jobs: part.jobs,
+            has_mesh: part.has_mesh,
+            services: part.services,
             due: part.due,
         }
     }

@@ -4,7 +4,9 @@ mod canaries;
 mod conduct;
 mod economy;
 mod hired;
+mod job;
 mod lock;
+mod network;
 mod nouns;
 mod proving;
 mod quoted;
@@ -30,12 +32,13 @@ pub use economy::{
     Grant, Market, Revenue,
 };
 pub use hired::Hired;
+pub(crate) use job::Work;
+pub use job::{Job, JobStage};
 pub use lock::{Follows, LOCK_HOURS_KEPT, LockHead, LockHour, Locks, NodeLock};
 pub(crate) use lock::{minute_after, minute_of};
-pub(crate) use nouns::Work;
-pub use nouns::{
-    Invite, Job, JobStage, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker,
-};
+pub use network::{NetworkPolicy, Service};
+pub(crate) use network::{is_standing, standing};
+pub use nouns::{Invite, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker};
 pub use proving::{Charged, FailedProof, Likeness, MeasuredAs};
 pub(crate) use refundable::Refundable;
 pub use standing::{Checks, Listing, Nomination, Priced, Proved, Round};

@@ -38,6 +38,8 @@ impl Rental {
             wanted_back: None,
             reason: None,
             jobs: Vec::new(),
+            has_mesh: false,
+            services: BTreeMap::new(),
             due: None,
         }
     }

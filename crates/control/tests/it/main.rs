@@ -17,6 +17,7 @@ mod lock;
 mod machines;
 #[cfg(test)]
 mod money;
+mod network;
 #[cfg(test)]
 mod people;
 #[cfg(test)]

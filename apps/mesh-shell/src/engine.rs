@@ -1,5 +1,6 @@
 //! The engine: a device, a port per shard, the threads that carry, and the thread that owns the brain.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -64,12 +65,24 @@ type Carry = fn(&Shard, Viewer) -> anyhow::Result<()>;
 impl Engine {
     /// Starts a node.
     pub fn start(config: Config) -> anyhow::Result<Self> {
+        let tuns = Tun::open(&config)?;
+        Self::carry(config, tuns)
+    }
+
+    /// Starts a node on a device that is there already, with one shard: see [`crate::make_device`].
+    pub fn start_on(mut config: Config, device: OwnedFd) -> anyhow::Result<Self> {
+        config.shards = 1;
+        let tun = Tun::attach(device, config.offloads)?;
+        Self::carry(config, vec![tun])
+    }
+
+    fn carry(config: Config, tuns: Vec<Arc<Tun>>) -> anyhow::Result<Self> {
         sys::prepare_nudge().context("prepare to stop threads")?;
         let clock = Clock::set();
         let (orders, inbox) = sync_channel(ORDERS_MAX);
         let showcase = Arc::new(Showcase::default());
         let stop = Arc::<AtomicBool>::default();
-        let shards = open_shards(&config, &orders, &stop, clock)?;
+        let shards = open_shards((&config, tuns), &orders, &stop, clock)?;
         let shards: Vec<Arc<Shard>> = shards.into_iter().map(Arc::new).collect();
         let first = shards.first().context("have at least one shard")?.clone();
         let brain = Brain::new(config, showcase.clone(), first.port.clone(), clock)?;
@@ -176,12 +189,11 @@ impl Drop for Engine {
 }
 
 fn open_shards(
-    config: &Config,
+    (config, tuns): (&Config, Vec<Arc<Tun>>),
     orders: &SyncSender<Order>,
     stop: &Arc<AtomicBool>,
     clock: Clock,
 ) -> anyhow::Result<Vec<Shard>> {
-    let tuns = Tun::open(config)?;
     let shard = |tun| {
         let port = UdpPort::open(config.port, config.shards > 1, config.offloads);
         let port = Arc::new(port.context("open UDP port")?);

@@ -37,5 +37,6 @@ pub use engine::Engine;
 pub use forwarder::UdpRelay;
 pub use inlet::StreamInlet;
 pub use streams::Streams;
-pub use sys::Received;
+pub use sys::{Received, owner_of_namespace};
+pub use tun::make_device;
 pub use udp::{Sent, UdpPort};

@@ -90,6 +90,21 @@ pub(crate) fn set_offloads(tun: BorrowedFd<'_>, offloads: Offloads) -> io::Resul
     check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOFFLOAD, bits) }).map(drop)
 }
 
+/// Lets the device outlive its queues: it ends with its network namespace.
+pub(crate) fn keep_device(tun: BorrowedFd<'_>) -> io::Result<()> {
+    let kept: libc::c_ulong = 1;
+    // SAFETY: this request takes its argument by value.
+    check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETPERSIST, kept) }).map(drop)
+}
+
+/// The user namespace that a namespace belongs to, whose privileges count in it.
+pub fn owner_of_namespace(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: the request (`NS_GET_USERNS`) takes no argument; what it returns is checked before it is owned.
+    let fd = check(unsafe { libc::ioctl(namespace.as_raw_fd(), 0xb701) })?;
+    // SAFETY: nobody else owns a descriptor just opened.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Sets the device's longest packet and its queue, and switches it on.
 pub(crate) fn raise_interface(name: &str, mtu: u16, queue_len: u16) -> io::Result<()> {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;

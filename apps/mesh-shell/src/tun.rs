@@ -1,6 +1,7 @@
 //! The TUN device: packets of the private network, behind the header that says what the kernel left to do.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -25,25 +26,21 @@ impl Tun {
         let name = &config.interface;
         let open_one = |_| -> anyhow::Result<Arc<Self>> {
             let fd = sys::open_tun(name, config.shards > 1).context("open TUN device")?;
-            let wanted = if config.offloads { Offloads::TcpAndUdp } else { Offloads::None };
-            let set = [wanted, Offloads::Tcp, Offloads::None]
-                .into_iter()
-                .find(|tried| sys::set_offloads(fd.as_fd(), *tried).is_ok());
-            let offloads = set.context("set offloads of TUN device")?;
-            Ok(Arc::new(Self { fd, offloads }))
+            Self::attach(fd, config.offloads)
         };
         let queues = (0..config.shards).map(open_one).collect::<anyhow::Result<_>>()?;
-        sys::raise_interface(name, config.mtu, QUEUE_PACKETS).context("configure TUN device")?;
-        for (ip, len) in &config.addresses {
-            if ip.is_ipv6() {
-                allow_ipv6(name);
-            }
-            match sys::set_address(name, *ip, *len) {
-                Err(error) if ip.is_ipv6() && is_without_ipv6(&error) => {}
-                set => set.with_context(|| format!("give TUN device the address {ip}/{len}"))?,
-            }
-        }
+        raise(name, config.mtu, &config.addresses)?;
         Ok(queues)
+    }
+
+    /// The queue of a device that is there already.
+    pub(crate) fn attach(fd: OwnedFd, offloads: bool) -> anyhow::Result<Arc<Self>> {
+        let wanted = if offloads { Offloads::TcpAndUdp } else { Offloads::None };
+        let set = [wanted, Offloads::Tcp, Offloads::None]
+            .into_iter()
+            .find(|tried| sys::set_offloads(fd.as_fd(), *tried).is_ok());
+        let offloads = set.context("set offloads of TUN device")?;
+        Ok(Arc::new(Self { fd, offloads }))
     }
 
     /// Whether it takes UDP super-packets.
@@ -76,6 +73,33 @@ impl Tun {
     }
 }
 
+/// Makes a device in this process's network namespace, or takes it up again if it is there, with its addresses and the
+/// routes to the blocks around them. It stays as long as the namespace; [`crate::Engine::start_on`] takes what is
+/// returned, in whatever process.
+///
+/// # Errors
+/// If the system does not let this process make it.
+pub fn make_device(name: &str, mtu: u16, addresses: &[(IpAddr, u8)]) -> anyhow::Result<OwnedFd> {
+    let fd = sys::open_tun(name, false).context("open TUN device")?;
+    sys::keep_device(fd.as_fd()).context("keep TUN device")?;
+    raise(name, mtu, addresses)?;
+    Ok(fd)
+}
+
+fn raise(name: &str, mtu: u16, addresses: &[(IpAddr, u8)]) -> anyhow::Result<()> {
+    sys::raise_interface(name, mtu, QUEUE_PACKETS).context("configure TUN device")?;
+    for (ip, len) in addresses {
+        if ip.is_ipv6() {
+            allow_ipv6(name);
+        }
+        match sys::set_address(name, *ip, *len) {
+            Err(error) if ip.is_ipv6() && is_harmless(&error) => {}
+            set => set.with_context(|| format!("give TUN device the address {ip}/{len}"))?,
+        }
+    }
+    Ok(())
+}
+
 /// Where IPv6 is switched off for new devices, ours has it nonetheless: nothing of it leaves but through the tunnel.
 fn allow_ipv6(device: &str) {
     let switch = format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6");
@@ -83,9 +107,10 @@ fn allow_ipv6(device: &str) {
     let _unwritten = std::fs::write(switch, "0");
 }
 
-/// A system without IPv6 has a private network without it.
-fn is_without_ipv6(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EACCES))
+/// A system without IPv6 has a private network without it; a device that was there may have its address.
+fn is_harmless(error: &io::Error) -> bool {
+    let known = [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL, libc::EACCES, libc::EEXIST];
+    error.raw_os_error().is_some_and(|code| known.contains(&code))
 }
 
 /// `EIO`: the device is switched off, and may be switched on again.

@@ -1,6 +1,7 @@
 //! The configuration file: WireGuard's, with a few words of our own.
 //!
-//! Our own words: `Shards`, `Offloads = off`, `Fast = on` and `Faster` in `[Interface]`, `Suite = fast` in `[Peer]`.
+//! Our own words: `Shards`, `Offloads = off`, `Fast = on` and `Faster` in `[Interface]`, `Suite = fast` and
+//! `Padding = 1` in `[Peer]`.
 
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use mesh::{
-    CallSign, Gate, PeerConfig, Prefix, PresharedKey, PrivateKey, PublicKey, Suite, Timing,
+    CallSign, Cover, Gate, PeerConfig, Prefix, PresharedKey, PrivateKey, PublicKey, Suite, Timing,
 };
 
 use crate::streams::Streams;
@@ -93,6 +94,8 @@ impl Config {
             mtu: mtu.into(),
             opens_fast: node.fast,
             gate: node.gate,
+            guard: None,
+            inside: Vec::new(),
         };
         let (shards, offloads) = (node.shards.unwrap_or(1).max(1), !node.offloads_off);
         Ok(Self {
@@ -118,6 +121,7 @@ fn unknown_peer() -> PeerConfig {
         keepalive_every: None,
         suite: Suite::Standard,
         contact: None,
+        cover: Cover::None,
     }
 }
 
@@ -164,6 +168,7 @@ fn read_peer(peer: &mut PeerConfig, line: &str) -> anyhow::Result<()> {
             let seconds: u16 = value.parse()?;
             peer.keepalive_every = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
         }
+        "padding" => peer.cover = Cover::try_from(value.parse::<u8>()?)?,
         "suite" if value == "fast" => peer.suite = Suite::Fast,
         "suite" if value == "standard" => peer.suite = Suite::Standard,
         _ => bail!("`{name}` is not a setting of [Peer]"),

@@ -3,40 +3,46 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use mesh::relay::{RelayConfig, RelayView};
-use mesh::{Effect, Guard, Mesh, Note, PeerConfig, PeerView, PublicKey};
+use mesh::{
+    Change, Effect, Guard, Mesh, News, Note, PeerConfig, PeerView, Prefix, PublicKey,
+};
 use units::Timestamp;
 
 use crate::addresses;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::inbox::{Gone, Inbox, Told};
 use crate::inlet::StreamInlet;
 use crate::outbox::Outbox;
+use crate::pacer::{Pacer, Wake};
 use crate::shard::Shard;
 use crate::showcase::{Showcase, Viewer};
 use crate::sys;
 use crate::tun::Tun;
 use crate::udp::UdpPort;
 
-/// How many orders wait for the brain: 8 MB at most, each with a super-packet. A flood fills this and no more.
-const ORDERS_MAX: usize = 128;
+/// How much news waits for who listens.
+const NEWS_MAX: usize = 1024;
 /// How soon a thread that was told to stop is told again: a nudge that comes too early is lost.
 const NUDGE_EVERY: Duration = Duration::from_millis(5);
 
 /// What the brain's thread is told.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// The threads that carry noted something.
-    Note(Note),
-    /// Add a peer, or change it.
-    SetPeer(PeerConfig),
-    /// Forget a peer.
-    RemovePeer(PublicKey),
+    /// Change these peers.
+    Change(Vec<Change>),
+    /// The device stands for these blocks.
+    SetInside(Vec<Prefix>),
+    /// What our own membership records say that we open.
+    SetOpensFast(bool),
+    /// Tell what changes from here on.
+    Listen(SyncSender<News>),
     /// Use these relays.
     SetRelays(Vec<RelayConfig>),
     /// Let this guard decide from here on.
@@ -52,7 +58,7 @@ pub(crate) enum Order {
 /// A node that runs. Stops when it is dropped; its device is gone then.
 #[derive(Debug)]
 pub struct Engine {
-    orders: SyncSender<Order>,
+    inbox: Arc<Inbox>,
     stop: Arc<AtomicBool>,
     carriers: Vec<JoinHandle<anyhow::Result<()>>>,
     brain: Option<JoinHandle<()>>,
@@ -79,18 +85,33 @@ impl Engine {
     fn carry(config: Config, tuns: Vec<Arc<Tun>>) -> anyhow::Result<Self> {
         sys::prepare_nudge().context("prepare to stop threads")?;
         let clock = Clock::set();
-        let (orders, inbox) = sync_channel(ORDERS_MAX);
+        let inbox = Arc::<Inbox>::default();
         let showcase = Arc::new(Showcase::default());
         let stop = Arc::<AtomicBool>::default();
-        let shards = open_shards((&config, tuns), &orders, &stop, clock)?;
+        let wake = Wake::default();
+        let shards = open_shards((&config, tuns), &inbox, &stop, clock, &wake)?;
         let shards: Vec<Arc<Shard>> = shards.into_iter().map(Arc::new).collect();
         let first = shards.first().context("have at least one shard")?.clone();
-        let brain = Brain::new(config, showcase.clone(), first.port.clone(), clock)?;
-        let body = move || brain.think(&inbox);
+        let pacer = Pacer {
+            viewer: Viewer::new(showcase.clone()),
+            outbox: Outbox::new(first.port.clone(), config.streams.clone()),
+            inbox: inbox.clone(),
+            clock,
+            stop: stop.clone(),
+            wake: wake.clone(),
+        };
+        let brain = Brain::new(config, showcase.clone(), first.port.clone(), clock, wake)?;
+        let mind = Mind(inbox.clone());
+        let body = move || brain.think(&mind.0);
         let brain = thread::Builder::new().name("mesh-brain".into()).spawn(body)?;
         // From here on, whatever fails stops what was started.
         let (carriers, brain) = (Vec::new(), Some(brain));
-        let mut engine = Self { orders, stop, carriers, brain, first, showcase: showcase.clone() };
+        let mut engine = Self { inbox, stop, carriers, brain, first, showcase: showcase.clone() };
+        let body = move || {
+            pacer.run();
+            Ok(())
+        };
+        engine.carriers.push(thread::Builder::new().name("mesh-pace".into()).spawn(body)?);
         for shard in shards {
             for (name, carry) in
                 [("mesh-out", Shard::carry_out as Carry), ("mesh-in", Shard::carry_in)]
@@ -105,12 +126,34 @@ impl Engine {
 
     /// Adds a peer, or changes it.
     pub fn set_peer(&self, peer: PeerConfig) -> anyhow::Result<()> {
-        self.order(Order::SetPeer(peer))
+        self.change(vec![Change::Set(peer)])
     }
 
     /// Forgets a peer.
     pub fn remove_peer(&self, key: PublicKey) -> anyhow::Result<()> {
-        self.order(Order::RemovePeer(key))
+        self.change(vec![Change::Remove(key)])
+    }
+
+    /// Changes peers, all of them before a packet goes by any: what a [`mesh::Roster`] says to do.
+    pub fn change(&self, changes: Vec<Change>) -> anyhow::Result<()> {
+        self.order(Order::Change(changes))
+    }
+
+    /// The device stands for these blocks from here on: no way to a peer leads into them.
+    pub fn set_inside(&self, blocks: Vec<Prefix>) -> anyhow::Result<()> {
+        self.order(Order::SetInside(blocks))
+    }
+
+    /// What our own membership records say about [`mesh::Suite::Fast`]; holds for sessions from here on.
+    pub fn set_opens_fast(&self, opens_fast: bool) -> anyhow::Result<()> {
+        self.order(Order::SetOpensFast(opens_fast))
+    }
+
+    /// What changes from here on. Who does not read loses what is newest; who listens anew takes the place of who did.
+    pub fn listen(&self) -> anyhow::Result<Receiver<News>> {
+        let (tell, news) = sync_channel(NEWS_MAX);
+        self.order(Order::Listen(tell))?;
+        Ok(news)
     }
 
     /// How the peers are.
@@ -148,12 +191,20 @@ impl Engine {
     }
 
     fn order(&self, order: Order) -> anyhow::Result<()> {
-        self.orders.send(order).map_err(|_| anyhow!("the mesh's brain has ended"))
+        self.inbox.order(order).map_err(|Gone| anyhow!("the mesh's brain has ended"))
     }
 
-    /// Whether a thread ended by itself, which only a fault makes it do.
+    /// Whether a thread ended by itself, which only a fault makes it do: of those that carry, and the brain's.
     pub fn has_failed(&self) -> bool {
-        self.carriers.iter().any(JoinHandle::is_finished)
+        self.failed().is_some()
+    }
+
+    /// Which thread ended by itself, if one did.
+    pub fn failed(&self) -> Option<&str> {
+        let brain = self.brain.iter().filter(|brain| brain.is_finished()).map(JoinHandle::thread);
+        let carriers = self.carriers.iter().filter(|carrier| carrier.is_finished());
+        let mut ended = carriers.map(JoinHandle::thread).chain(brain);
+        ended.next().map(|thread| thread.name().unwrap_or("a thread"))
     }
 
     /// Ends all threads and says what went wrong with the first that failed.
@@ -167,6 +218,7 @@ impl Engine {
         for carrier in self.carriers.drain(..) {
             while !carrier.is_finished() {
                 sys::nudge(&carrier);
+                carrier.thread().unpark();
                 thread::sleep(NUDGE_EVERY);
             }
             let ended = carrier.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")));
@@ -174,7 +226,7 @@ impl Engine {
         }
         if let Some(brain) = self.brain.take() {
             // A brain that is gone need not be told.
-            let _gone = self.orders.send(Order::Stop);
+            let _gone = self.inbox.order(Order::Stop);
             result = result.and(brain.join().map_err(|_| anyhow!("the mesh's brain panicked")));
         }
         result
@@ -190,17 +242,28 @@ impl Drop for Engine {
 
 fn open_shards(
     (config, tuns): (&Config, Vec<Arc<Tun>>),
-    orders: &SyncSender<Order>,
+    inbox: &Arc<Inbox>,
     stop: &Arc<AtomicBool>,
     clock: Clock,
+    pacer: &Wake,
 ) -> anyhow::Result<Vec<Shard>> {
     let shard = |tun| {
         let port = UdpPort::open(config.port, config.shards > 1, config.offloads);
         let port = Arc::new(port.context("open UDP port")?);
         let streams = config.streams.clone();
-        Ok(Shard { tun, port, orders: orders.clone(), streams, clock, stop: stop.clone() })
+        let (inbox, pacer, stop) = (inbox.clone(), pacer.clone(), stop.clone());
+        Ok(Shard { tun, port, inbox, streams, clock, pacer, stop })
     };
     tuns.into_iter().map(shard).collect()
+}
+
+/// Ends the brain's inbox when the brain's thread ends, however it does.
+struct Mind(Arc<Inbox>);
+
+impl Drop for Mind {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// The brain with what it acts through.
@@ -209,12 +272,16 @@ struct Brain {
     /// Our own device's name, and the port that peers reach us at.
     device: String,
     port: u16,
+    /// The blocks that our own device stands for.
+    inside: Vec<Prefix>,
     /// When to look at interfaces next.
     look_at: Timestamp,
+    listener: Option<SyncSender<News>>,
     showcase: Arc<Showcase>,
     viewer: Viewer,
     outbox: Outbox,
     clock: Clock,
+    pacer: Wake,
 }
 
 impl Brain {
@@ -223,30 +290,53 @@ impl Brain {
         showcase: Arc<Showcase>,
         port: Arc<UdpPort>,
         clock: Clock,
+        pacer: Wake,
     ) -> anyhow::Result<Self> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).context("draw entropy")?;
-        let mut mesh = Mesh::new(config.mesh, seed);
+        let blocks = config.addresses.iter().filter_map(|(ip, len)| Prefix::new(*ip, *len));
+        let inside: Vec<Prefix> = blocks.chain(config.mesh.inside.iter().copied()).collect();
+        let mut mesh = Mesh::new(mesh::Config { inside: inside.clone(), ..config.mesh }, seed);
         for peer in config.peers {
             mesh.set_peer(peer, clock.now());
         }
         let (device, look_at) = (config.interface, Timestamp::default());
         let at = port.local_address().context("find the UDP port")?.port();
         let (viewer, outbox) = (Viewer::new(showcase.clone()), Outbox::new(port, config.streams));
-        Ok(Self { mesh, device, port: at, look_at, showcase, viewer, outbox, clock })
+        let listener = None;
+        Ok(Self {
+            mesh,
+            device,
+            port: at,
+            inside,
+            look_at,
+            listener,
+            showcase,
+            viewer,
+            outbox,
+            clock,
+            pacer,
+        })
     }
 
-    fn think(mut self, inbox: &Receiver<Order>) {
+    /// Until it is told to stop. What came together is acted on together: one picture for all of it.
+    fn think(mut self, inbox: &Inbox) {
+        let mut told = Told::default();
         loop {
             self.look_at_interfaces();
             self.act();
             let wake_at = self.mesh.wake_at().map_or(self.look_at, |at| at.min(self.look_at));
-            match inbox.recv_timeout(wake_at.since(self.clock.now())) {
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(order) => self.obey(order),
-                Err(RecvTimeoutError::Timeout) => {}
+            inbox.take(wake_at.since(self.clock.now()), &mut told);
+            for order in told.orders.drain(..) {
+                if matches!(order, Order::Stop) {
+                    return;
+                }
+                self.obey(order);
             }
-            // Also after an order: a flood of them must not keep what is due from happening.
+            for note in told.notes.drain(..) {
+                self.mesh.on_note(note, self.clock.now());
+            }
+            // Also after all that: a flood of it must not keep what is due from happening.
             self.mesh.on_wake(self.clock.now());
         }
     }
@@ -254,11 +344,19 @@ impl Brain {
     fn obey(&mut self, order: Order) {
         let now = self.clock.now();
         match order {
-            Order::Note(note) => self.mesh.on_note(note, now),
-            Order::SetPeer(peer) => {
-                self.mesh.set_peer(peer, now);
+            Order::Change(changes) => changes.into_iter().for_each(|change| match change {
+                Change::Set(peer) => {
+                    self.mesh.set_peer(peer, now);
+                }
+                Change::Remove(key) => self.mesh.remove_peer(&key),
+            }),
+            Order::SetInside(blocks) => {
+                self.inside.clone_from(&blocks);
+                self.mesh.set_inside(blocks);
+                self.look_at = now;
             }
-            Order::RemovePeer(key) => self.mesh.remove_peer(&key),
+            Order::SetOpensFast(opens_fast) => self.mesh.set_opens_fast(opens_fast),
+            Order::Listen(listener) => self.listener = Some(listener),
             Order::SetRelays(relays) => self.mesh.set_relays(relays, now),
             Order::SetGuard(guard) => self.mesh.set_guard(guard),
             // Who asked may have gone.
@@ -276,7 +374,8 @@ impl Brain {
         let now = self.clock.now();
         if now >= self.look_at {
             self.look_at = now.after(addresses::LOOK_EVERY);
-            self.mesh.set_local(addresses::of_interfaces(&self.device, self.port), now);
+            let found = addresses::of_interfaces(&self.device, self.port, &self.inside);
+            self.mesh.set_local(found, now);
         }
     }
 
@@ -288,12 +387,23 @@ impl Brain {
                 Effect::Depart { frames } => self.depart(&frames),
             }
         }
+        while let Some(news) = self.mesh.next_news() {
+            if let Some(listener) = &self.listener {
+                // Who does not read, or is gone, was warned.
+                let _lost = listener.try_send(news);
+            }
+        }
     }
 
     fn depart(&mut self, frames: &[Vec<u8>]) {
         let now = self.clock.now();
         // What cannot leave even now is lost: its sender will say it again.
-        let mut lost = |_: Note| {};
+        let pacer = self.pacer.clone();
+        let mut lost = |note: Note| {
+            if note == Note::Stirred {
+                pacer.up();
+            }
+        };
         for frame in frames {
             self.outbox.put(self.viewer.look(), frame, now, &mut lost);
         }

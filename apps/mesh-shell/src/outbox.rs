@@ -36,31 +36,62 @@ impl Outbox {
         now: Timestamp,
         note: &mut impl FnMut(Note),
     ) -> Option<Stays> {
-        let departure = match plane.depart(frame, now) {
-            Ok(departure) => departure,
-            Err(Stays::Waits(peer)) => {
-                note(Note::Wanted { peer, frame: frame.to_vec() });
-                return None;
-            }
+        match plane.depart(frame, now) {
+            Ok(departure) => self.put_departure(&departure, now, note),
+            Err(Stays::Waits(peer)) => note(Note::Wanted { peer, frame: frame.to_vec() }),
+            Err(Stays::Held { stirs: true }) => note(Note::Stirred),
+            Err(Stays::Held { stirs: false }) => {}
             Err(stays) => return Some(stays),
-        };
+        }
+        None
+    }
+
+    /// Seals a frame that a shroud lets out into the box. What cannot leave is lost.
+    pub(crate) fn put_released(
+        &mut self,
+        plane: &Plane,
+        frame: &[u8],
+        now: Timestamp,
+        note: &mut impl FnMut(Note),
+    ) {
+        match plane.depart_released(frame, now) {
+            Ok(departure) => self.put_departure(&departure, now, note),
+            Err(Stays::Waits(peer)) => note(Note::Wanted { peer, frame: frame.to_vec() }),
+            Err(
+                Stays::Unread(_)
+                | Stays::Unknown
+                | Stays::NoRoute
+                | Stays::Stopped
+                | Stays::Held { .. }
+                | Stays::TooBig { .. },
+            ) => {}
+        }
+    }
+
+    fn put_departure(
+        &mut self,
+        departure: &Departure<'_, '_>,
+        now: Timestamp,
+        note: &mut impl FnMut(Note),
+    ) {
+        if departure.stirs {
+            note(Note::Stirred);
+        }
         if departure.begins {
             note(Note::Begun(departure.peer));
         }
         if !departure.copies.is_empty() {
-            self.send_copies(&departure, now, note);
-            return None;
+            return self.send_copies(departure, now, note);
         }
         let mut done = 0;
         while done < departure.count() {
             let before = done;
-            done = self.gather.put(&departure, done, now);
+            done = self.gather.put(departure, done, now);
             if done == before && !self.send(now, note) {
                 // Longer than any send: lost, as on a network that does not carry it.
-                return None;
+                return;
             }
         }
-        None
     }
 
     /// Sends what is in the box. False if it is empty.

@@ -6,15 +6,15 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::SyncSender;
 
 use anyhow::Context as _;
 use mesh::{Batch, Note, PARTS_MAX, Plane, Stays, VNET_LEN, Way};
 
 use crate::clock::Clock;
-use crate::engine::Order;
+use crate::inbox::Inbox;
 use crate::inlet::Inlet;
 use crate::outbox::Outbox;
+use crate::pacer::Wake;
 use crate::showcase::Viewer;
 use crate::streams::Streams;
 use crate::tun::Tun;
@@ -32,9 +32,10 @@ const TOGETHER_MAX: usize = 64;
 pub(crate) struct Shard {
     pub(crate) tun: Arc<Tun>,
     pub(crate) port: Arc<UdpPort>,
-    pub(crate) orders: SyncSender<Order>,
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) streams: Option<Arc<dyn Streams>>,
     pub(crate) clock: Clock,
+    pub(crate) pacer: Wake,
     /// Whether the threads shall end.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -80,6 +81,7 @@ impl Shard {
                 | Stays::Unknown
                 | Stays::Stopped
                 | Stays::NoRoute
+                | Stays::Held { .. }
                 | Stays::Waits(_),
             )
             | None => {}
@@ -164,6 +166,9 @@ impl Shard {
 
     /// Notes for a brain that is behind are lost; each will be said again by what caused it.
     fn note(&self, note: Note) {
-        let _lost = self.orders.try_send(Order::Note(note));
+        if note == Note::Stirred {
+            return self.pacer.up();
+        }
+        self.inbox.note(note);
     }
 }

@@ -82,6 +82,7 @@ fn crossing<'p>(question: &Question, number: u32, peer: &'p PublicKey) -> Crossi
         direction: Direction::Out,
         peer,
         flow: Flow { source: question.local, target: question.remote, transport },
+        quoted: None,
         tcp_flags: 0x10,
         now: Timestamp::from_millis(1),
     }

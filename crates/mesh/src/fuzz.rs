@@ -73,7 +73,7 @@ pub fn ways(bytes: &[u8]) {
     if let Some(heard) = disco::read(bytes) {
         let sealed = theirs.seal(&heard, [0; 24]);
         assert!(ours.open(&sealed) == Some(heard), "what was told is what is heard");
-        assert!(ours.open(&ours.seal(&Disco::Ping { id: 1 }, [0; 24])).is_none(), "no echo");
+        assert!(ours.open(&ours.seal(&Disco::Ping { id: 1, number: 1 }, [0; 24])).is_none(), "no echo");
     }
 }
 
@@ -93,6 +93,7 @@ pub fn handshake(bytes: &[u8]) {
             keepalive_every: None,
             suite: Suite::Standard,
             contact: None,
+            cover: crate::Cover::None,
         },
         now,
     );
@@ -114,5 +115,7 @@ fn config() -> Config {
         mtu: crate::MTU_DEFAULT,
         opens_fast: true,
         gate: Gate::Known,
+        guard: None,
+        inside: Vec::new(),
     }
 }

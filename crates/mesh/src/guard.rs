@@ -44,6 +44,8 @@ pub struct Crossing<'a> {
     pub peer: &'a PublicKey,
     /// Which flow.
     pub flow: Flow,
+    /// The flow of the packet that an error of ICMP is about, as it went: the other way.
+    pub quoted: Option<Flow>,
     /// The flags of a packet of TCP, else 0. Packets that turn a connection ([`TCP_TURNS`]) are asked about singly.
     pub tcp_flags: u8,
     /// When.
@@ -58,6 +60,11 @@ pub trait Guard: fmt::Debug + Send + Sync {
 
     /// Packets that were let pass have crossed; `bytes` is their length inside.
     fn on_carried(&self, crossing: &Crossing<'_>, packets: u64, bytes: u64);
+
+    /// Whether a packet that may leave needs no cover: its grant says that it is bulk. Asked only about peers with one.
+    fn is_bare(&self, _crossing: &Crossing<'_>) -> bool {
+        false
+    }
 
     /// Packets were stopped that came together with the one that was asked about, itself included. On the way out, the
     /// question is all that is told.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use units::Timestamp;
 
 use crate::message::{self, ANSWER_LEN, COOKIE_LEN, HELLO_LEN, Index, Kind};
+use crate::news::News;
 use crate::node::{Effect, Mesh};
 use crate::noise;
 use crate::path::Way;
@@ -65,7 +66,7 @@ impl Mesh {
         let seed = self.entropy.draw();
         let Ok(heard) = noise::hear(&self.config.private, seed, noise) else { return };
         let Some(id) = self.by_key.get(&heard.from).copied() else { return };
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.may_be_at(from)) else { return };
         let too_soon = peer.last_hello_at.is_some_and(|last| now.since(last) < HELLO_EVERY);
         if heard.timestamp <= peer.last_hello || too_soon {
             return;
@@ -93,12 +94,13 @@ impl Mesh {
     fn on_answer(&mut self, from: Way, message: &[u8; ANSWER_LEN], now: Timestamp) {
         let (remote, local, noise) = message::read_answer(message);
         let Some(id) = self.indices.get(&local).copied() else { return };
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.may_be_at(from)) else { return };
         let Some(asking) = peer.asking.as_mut().filter(|asking| asking.index == local) else {
             return;
         };
         let Ok(keys) = asking.noise.on_answer(noise) else { return };
         peer.asking = None;
+        self.asked.remove(local);
         peer.on_heard(from, now);
         peer.link.on_heard(1, message.len(), false, now);
 
@@ -106,6 +108,8 @@ impl Mesh {
         let session = Arc::new(Session::new(terms, &keys, &self.config.timing, now));
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let pushed_out = peer.on_answered(session);
+        let peer = peer.config.key;
+        self.tell(News::Session { peer });
         self.forget_sessions(pushed_out.into_iter().flatten());
         self.publish_peer(id);
         if !self.release_waiting(id) {
@@ -131,6 +135,9 @@ impl Mesh {
             return;
         };
         self.forget_sessions(pushed_out);
+        if let Some(peer) = self.peers.get(&id).map(|peer| peer.config.key) {
+            self.tell(News::Session { peer });
+        }
         self.publish_peer(id);
         self.release_waiting(id);
         self.look(id, now);
@@ -144,6 +151,11 @@ impl Mesh {
         let Some(peer) = self.peers.get(&id) else { return };
         let ways = peer.ways_to_ask();
         if ways.is_empty() {
+            // Asked again in time, not at every tick of the clock.
+            let again_at = now.after(self.config.timing.rekey_timeout);
+            if let Some(asking) = self.peers.get_mut(&id).and_then(|peer| peer.asking.as_mut()) {
+                asking.again_at = again_at;
+            }
             return;
         }
         let config = &peer.config;
@@ -152,6 +164,7 @@ impl Mesh {
         let Ok((noise, hello)) = asked else { return };
 
         let index = self.new_index(id);
+        self.asked.insert(index);
         let timing = &self.config.timing;
         let jitter = timing.jitter_max * (jitter >> 16) / (1 << 16);
         let again_at = now.after(timing.rekey_timeout + jitter);
@@ -168,22 +181,27 @@ impl Mesh {
         }
     }
 
-    /// Sends an empty packet, if there is a session to seal it.
+    /// Sends an empty packet, or one that is as long as all others, if there is a session to seal it.
     pub(crate) fn say_here(&mut self, id: PeerId, now: Timestamp) -> bool {
-        let Some(peer) = self.peers.get(&id) else { return false };
+        let unevenness = self.unevenness_for(id);
+        let Some(peer) = self.peers.get_mut(&id) else { return false };
+        peer.unevenness = unevenness;
         let (Some(session), Some(to)) = (&peer.current, peer.way()) else { return false };
         let Ok(counter) = session.reserve(1, now) else { return false };
-        let mut datagram = vec![0; message::DATA_OVERHEAD];
-        session.seal(counter, &mut datagram, 0);
+        let len = peer.sign_of_life_len(self.config.mtu);
+        let mut datagram = vec![0; message::DATA_OVERHEAD + len];
+        session.seal(counter, &mut datagram, len);
         peer.link.on_sent(1, datagram.len(), false, now);
+        if len > 0 {
+            peer.link.on_decoy_sent(datagram.len());
+        }
         self.effects.push_back(Effect::Send { to, datagram });
         true
     }
 
     /// Lets the frames go that waited. False if there were none.
     fn release_waiting(&mut self, id: PeerId) -> bool {
-        let Some(peer) = self.peers.get_mut(&id) else { return false };
-        let frames = peer.take_waiting();
+        let frames = self.take_waiting(id);
         let any = !frames.is_empty();
         if any {
             self.effects.push_back(Effect::Depart { frames });

@@ -5,6 +5,8 @@
 //!   at most.
 //! - What is not understood is not guessed: a header chain that is cut off, too long or unknown has no ports, and
 //!   [`Transport::is_known`] is false, so that a policy refuses it unless a rule names the protocol.
+//! - A packet that is to pass other hosts first is of no protocol but that: neither its target nor its ports say whom
+//!   it is for.
 //! - A fragment that does not begin the packet has no ports either: its first bytes are data.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,6 +18,8 @@ pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
+/// The header that names hosts to pass; also what a packet of IPv4 counts as that names some.
+const ROUTING: u8 = 43;
 
 /// Where in a TCP header its flags are.
 pub(crate) const TCP_FLAGS_AT: usize = 13;
@@ -91,29 +95,59 @@ impl Inner {
     /// Reads the packet that `bytes` begin with.
     #[inline]
     pub fn read(bytes: &[u8]) -> Result<Self, NotAPacket> {
+        Self::read_as(bytes, Whole::Yes)
+    }
+
+    /// As above, of a packet that is cut off somewhere behind 8 bytes of its transport header.
+    pub(crate) fn read_cut_off(bytes: &[u8]) -> Result<Self, NotAPacket> {
+        Self::read_as(bytes, Whole::No)
+    }
+
+    #[inline]
+    fn read_as(bytes: &[u8], whole: Whole) -> Result<Self, NotAPacket> {
         match bytes.first().map(|first| first >> 4) {
-            Some(4) => read_v4(bytes),
-            Some(6) => read_v6(bytes),
+            Some(4) => read_v4(bytes, whole),
+            Some(6) => read_v6(bytes, whole),
             Some(_) => Err(NotAPacket::Version),
             None => Err(NotAPacket::Short),
         }
     }
 }
 
+/// Whether a packet must be all there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Yes,
+    No,
+}
+
+/// As much of a packet of `len` bytes as must be there.
 #[inline]
-fn read_v4(bytes: &[u8]) -> Result<Inner, NotAPacket> {
+fn body(bytes: &[u8], len: usize, whole: Whole) -> Result<&[u8], NotAPacket> {
+    match whole {
+        Whole::Yes => bytes.get(..len).ok_or(NotAPacket::Short),
+        Whole::No => Ok(&bytes[..len.min(bytes.len())]),
+    }
+}
+
+#[inline]
+fn read_v4(bytes: &[u8], whole: Whole) -> Result<Inner, NotAPacket> {
     let header: &[u8; 20] = bytes.first_chunk().ok_or(NotAPacket::Short)?;
     let header_len = usize::from(header[0] & 0x0f) * 4;
     let len = usize::from(u16::from_be_bytes([header[2], header[3]]));
     if header_len < 20 || len < header_len {
         return Err(NotAPacket::Header);
     }
-    let packet = bytes.get(..len).ok_or(NotAPacket::Short)?;
+    let packet = body(bytes, len, whole)?;
+    let options = packet.get(20..header_len).ok_or(NotAPacket::Short)?;
     let fragment = u16::from_be_bytes([header[6], header[7]]);
     let (protocol, offset) = (header[9], fragment & 0x1fff);
     let transport = match (offset, protocol) {
+        (_, _) if !options.is_empty() && has_source_route(options) => {
+            Transport::Other { protocol: ROUTING }
+        }
         (0, ICMPV6) => Transport::Other { protocol },
-        (0, _) => transport(protocol, &packet[header_len..])?,
+        (0, _) => transport(protocol, &packet[header_len..], whole)?,
         // A fragment that would overwrite the first one's ports (RFC 1858).
         (1, TCP) => return Err(NotAPacket::Header),
         (_, _) => Transport::Fragment { protocol },
@@ -123,12 +157,31 @@ fn read_v4(bytes: &[u8]) -> Result<Inner, NotAPacket> {
     Ok(Inner { source, target, len, transport_at: header_len, transport })
 }
 
+/// Whether options of IPv4 name hosts that the packet must pass (RFC 791): who it is really for, its header does not
+/// say. Options that cannot be followed are taken for such.
+#[cold]
+fn has_source_route(options: &[u8]) -> bool {
+    /// Loose and strict source routes.
+    const ROUTES: [u8; 2] = [131, 137];
+    let mut at = 0;
+    while let Some(option) = options.get(at) {
+        match (option, options.get(at + 1)) {
+            (0, _) => return false,
+            (1, _) => at += 1,
+            (option, _) if ROUTES.contains(option) => return true,
+            (_, Some(len)) if *len >= 2 => at += usize::from(*len),
+            (_, _) => return true,
+        }
+    }
+    false
+}
+
 #[inline]
-fn read_v6(bytes: &[u8]) -> Result<Inner, NotAPacket> {
+fn read_v6(bytes: &[u8], whole: Whole) -> Result<Inner, NotAPacket> {
     let header: &[u8; 40] = bytes.first_chunk().ok_or(NotAPacket::Short)?;
     let len = 40 + usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let packet = bytes.get(..len).ok_or(NotAPacket::Short)?;
-    let (transport_at, transport) = follow(header[6], packet)?;
+    let packet = body(bytes, len, whole)?;
+    let (transport_at, transport) = follow(header[6], packet, whole)?;
     let address = |at: usize| -> IpAddr {
         let octets: [u8; 16] = header[at..at + 16].try_into().expect("the range is 16 long");
         Ipv6Addr::from(octets).into()
@@ -138,12 +191,20 @@ fn read_v6(bytes: &[u8]) -> Result<Inner, NotAPacket> {
 
 /// Follows the chain of headers to the transport.
 #[inline]
-fn follow(first: u8, packet: &[u8]) -> Result<(usize, Transport), NotAPacket> {
+fn follow(
+    first: u8,
+    packet: &[u8],
+    whole: Whole,
+) -> Result<(usize, Transport), NotAPacket> {
     let (mut next, mut at) = (first, 40);
     for _ in 0..=EXTENSIONS_MAX {
         match next {
+            // With hosts left to pass, the packet is not for its target.
+            ROUTING if *packet.get(at + 3).ok_or(NotAPacket::Short)? != 0 => {
+                return Ok((at, Transport::Other { protocol: ROUTING }));
+            }
             // Hop by hop, routing, destination options, mobility, HIP, shim6: length in 8 bytes beyond the first 8.
-            0 | 43 | 60 | 135 | 139 | 140 => {
+            0 | ROUTING | 60 | 135 | 139 | 140 => {
                 let header = packet.get(at..at + 2).ok_or(NotAPacket::Short)?;
                 (next, at) = (header[0], at + 8 + usize::from(header[1]) * 8);
             }
@@ -163,7 +224,7 @@ fn follow(first: u8, packet: &[u8]) -> Result<(usize, Transport), NotAPacket> {
             ICMP => return Ok((at, Transport::Other { protocol: ICMP })),
             protocol => {
                 let rest = packet.get(at..).ok_or(NotAPacket::Short)?;
-                return Ok((at, transport(protocol, rest)?));
+                return Ok((at, transport(protocol, rest, whole)?));
             }
         }
     }
@@ -171,10 +232,11 @@ fn follow(first: u8, packet: &[u8]) -> Result<(usize, Transport), NotAPacket> {
 }
 
 #[inline]
-fn transport(protocol: u8, header: &[u8]) -> Result<Transport, NotAPacket> {
+fn transport(protocol: u8, header: &[u8], whole: Whole) -> Result<Transport, NotAPacket> {
     let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let tcp_len = if whole == Whole::Yes { 20 } else { 8 };
     match protocol {
-        TCP if header.len() < 20 => Err(NotAPacket::Short),
+        TCP if header.len() < tcp_len => Err(NotAPacket::Short),
         UDP if header.len() < 8 => Err(NotAPacket::Short),
         ICMP | ICMPV6 if header.len() < 4 => Err(NotAPacket::Short),
         TCP => Ok(Transport::Tcp { source: word(0), target: word(2) }),

@@ -13,9 +13,11 @@
 //! - No counter seals twice; none opens twice.
 //! - Bytes from outside never panic, and never make anything grow beyond a named limit.
 
+mod asked;
 mod checksum;
 mod coalesce;
 mod cookie;
+pub mod cover;
 mod entropy;
 pub mod fuzz;
 mod gather;
@@ -27,6 +29,8 @@ mod limit;
 mod link;
 mod message;
 mod mtu;
+pub mod names;
+mod news;
 mod node;
 mod noise;
 pub mod path;
@@ -34,6 +38,7 @@ mod peer;
 mod plane;
 pub mod policy;
 mod primitive;
+mod quoted;
 pub mod relay;
 mod replay;
 mod roster;
@@ -42,24 +47,29 @@ mod search;
 mod segment;
 mod session;
 mod suite;
+mod terms;
 mod timing;
 mod vnet;
 mod wake;
 
 pub use checksum::{Sum, pseudo_header};
 pub use coalesce::{Merger, PARTS_MAX};
+pub use cover::Cover;
 pub use gather::{DATAGRAMS_MAX, GATHERED_BYTES_MAX, Gather, Gathered};
 pub use guard::{Crossing, Direction, Flow, Guard, TCP_TURNS};
 pub use inner::{EXTENSIONS_MAX, Inner, NotAPacket, Transport};
 pub use key::{KEY_LEN, NotAKey, PresharedKey, PrivateKey, PublicKey};
 pub use limit::{BURST, LOAD_PER_SECOND, PER_SECOND, SENDERS_MAX};
-pub use link::{Carried, Link};
+pub use link::{Carried, Link, Overhead};
 pub use message::{
     ANSWER_LEN, COOKIE_LEN, DATA_HEADER_LEN, DATA_OVERHEAD, HELLO_LEN, Index, Kind, kind_of,
 };
+pub use news::News;
 pub use node::{Config, Effect, Mesh, PeerView};
 pub use path::{CallSign, Policy, Way, WayKind, WayView};
-pub use peer::{Contact, PeerConfig, PeerId, WAITING_BYTES_MAX};
+pub use peer::{
+    Contact, PeerConfig, PeerId, WAITING_BYTES_MAX, WAITING_BYTES_TOTAL_MAX,
+};
 pub use plane::{Batch, Departure, Gate, Lane, Note, Plane, Stays};
 pub use replay::{Stale, WINDOW_BITS, Window};
 pub use roster::{Change, Contested, MEMBERS_MAX, Member, Roster};

@@ -3,8 +3,12 @@
 //! Threads only write, the brain only looks; no number depends on another, so none needs an order.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use units::Timestamp;
+
+/// How often the brain is told that a peer is heard another way.
+const ROAMED_EVERY: Duration = Duration::from_secs(1);
 
 /// Moments and counts of one peer.
 #[derive(Debug, Default)]
@@ -18,6 +22,10 @@ pub struct Link {
     sent: Count,
     heard: Count,
     refused: AtomicU64,
+    roamed_at: AtomicU64,
+    padding: AtomicU64,
+    decoys_sent: Count,
+    decoys_heard: Count,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +43,19 @@ pub struct Carried {
     pub heard: (u64, u64),
     /// Datagrams that were refused after they named the peer: forged, repeated, or not allowed.
     pub refused: u64,
+    /// What cover added to it.
+    pub overhead: Overhead,
+}
+
+/// What a link carried, of what [`Carried`] counts, only to hide the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overhead {
+    /// Bytes that made packets equally long.
+    pub padding: u64,
+    /// Decoys sent, and their bytes.
+    pub decoys_sent: (u64, u64),
+    /// Decoys heard, and their bytes.
+    pub decoys_heard: (u64, u64),
 }
 
 impl Link {
@@ -67,6 +88,31 @@ impl Link {
         self.heard.add(packets, bytes);
     }
 
+    /// Packets that were sent had so many bytes more than without cover.
+    #[inline]
+    pub(crate) fn on_padded(&self, bytes: usize) {
+        self.padding.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// One of the datagrams that were sent was a decoy.
+    pub(crate) fn on_decoy_sent(&self, bytes: usize) {
+        self.decoys_sent.add(1, bytes);
+    }
+
+    /// One of the datagrams that were heard was a decoy.
+    pub(crate) fn on_decoy_heard(&self, bytes: usize) {
+        self.decoys_heard.add(1, bytes);
+    }
+
+    /// Whether the brain may be told that the peer is heard another way: once a second.
+    pub(crate) fn may_tell_roamed(&self, now: Timestamp) -> bool {
+        let told = self.roamed_at.load(Relaxed);
+        let rested = now.since(Timestamp::from_millis(told)) >= ROAMED_EVERY;
+        // Of threads that see it at once, one tells.
+        let swap = |millis| self.roamed_at.compare_exchange(told, millis, Relaxed, Relaxed);
+        rested && swap(now.millis()).is_ok()
+    }
+
     /// A datagram was refused.
     pub fn on_refused(&self) {
         self.refused.fetch_add(1, Relaxed);
@@ -78,6 +124,11 @@ impl Link {
             sent: self.sent.read(),
             heard: self.heard.read(),
             refused: self.refused.load(Relaxed),
+            overhead: Overhead {
+                padding: self.padding.load(Relaxed),
+                decoys_sent: self.decoys_sent.read(),
+                decoys_heard: self.decoys_heard.read(),
+            },
         }
     }
 

@@ -134,6 +134,15 @@ pub(crate) fn read_answer(message: &[u8; ANSWER_LEN]) -> (Index, Index, &[u8; RE
     (index_at(message, 4), index_at(message, 8), array_at(message, 12))
 }
 
+/// Which of our questions a message answers, if it is one that answers.
+pub(crate) fn answered_index(message: &[u8]) -> Option<Index> {
+    match kind_of(message)? {
+        Kind::Answer => message.try_into().ok().map(|message| read_answer(message).1),
+        Kind::Cookie => message.try_into().ok().map(|message| read_cookie(message).0),
+        Kind::Hello | Kind::Data(_) | Kind::Disco | Kind::Relay | Kind::Relayed => None,
+    }
+}
+
 /// Our index, the nonce and the sealed cookie.
 pub(crate) fn read_cookie(message: &[u8; COOKIE_LEN]) -> (Index, &[u8; 24], &[u8; 32]) {
     (index_at(message, 4), array_at(message, 8), array_at(message, 32))

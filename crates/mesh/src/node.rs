@@ -15,21 +15,24 @@ use std::sync::Arc;
 
 use units::Timestamp;
 
+use crate::asked::Asked;
 use crate::cookie::{Doorman, FirstCode};
+use crate::cover::Cover;
 use crate::entropy::Entropy;
 use crate::guard::Guard;
 use crate::key::{PrivateKey, PublicKey};
 use crate::limit::Limiter;
 use crate::link::Link;
 use crate::message::Index;
+use crate::news::{NEWS_MAX, News};
 use crate::noise::TIMESTAMP_LEN;
 use crate::path::disco::{DiscoKeys, Tag};
 use crate::path::{CallSign, Way, WayView};
-use crate::peer::{Peer, PeerConfig, PeerId};
+use crate::peer::{Peer, PeerConfig, PeerId, WAITING_BYTES_TOTAL_MAX};
 use crate::plane::{Gate, Lane, Note, Plane};
 use crate::relay::Relays;
-use crate::routes::Routes;
-use crate::search::Search;
+use crate::routes::{Prefix, Routes};
+use crate::search::{Numbers, Search};
 use crate::session::Session;
 use crate::timing::Timing;
 
@@ -46,8 +49,13 @@ pub struct Config {
     pub mtu: usize,
     /// Whether its membership record says that it opens [`crate::Suite::Fast`].
     pub opens_fast: bool,
-    /// Which packets may travel.
+    /// Which packets may travel, where no guard decides.
     pub gate: Gate,
+    /// What decides which flows may cross, and counts, from the first packet on. Without one, all may that the routes
+    /// allow.
+    pub guard: Option<Arc<dyn Guard>>,
+    /// The blocks that the device stands for: no way to a peer leads into them, so that no tunnel runs in itself.
+    pub inside: Vec<Prefix>,
 }
 
 /// What the shell must do next, in order.
@@ -59,6 +67,18 @@ pub enum Effect {
     Publish(Arc<Plane>),
     /// Let frames that waited depart by the newest picture.
     Depart { frames: Vec<Vec<u8>> },
+}
+
+/// How many peers are remembered that are gone: their old messages must not count as new when they come back.
+const FAREWELLS_MAX: usize = crate::roster::MEMBERS_MAX;
+/// A block this short or shorter is where a peer leads, not where the mesh is.
+const INTERNET_BITS: u8 = 8;
+
+/// What is remembered of a peer that is gone.
+#[derive(Clone, Copy, Debug, Default)]
+struct Farewell {
+    last_hello: [u8; TIMESTAMP_LEN],
+    numbers: Numbers,
 }
 
 /// The brain of a node.
@@ -77,6 +97,7 @@ pub struct Mesh {
     /// Our own addresses.
     pub(crate) local: Vec<SocketAddr>,
     pub(crate) effects: VecDeque<Effect>,
+    news: VecDeque<News>,
     pub(crate) plane: Plane,
     /// Whether the threads have not seen the picture as it is.
     unseen: bool,
@@ -86,6 +107,10 @@ pub struct Mesh {
     deadlines: BTreeMap<PeerId, Timestamp>,
     next_peer: u64,
     last_stamp: (u64, u32),
+    farewells: BTreeMap<PublicKey, Farewell>,
+    /// How many bytes of frames wait for sessions.
+    waiting_bytes: usize,
+    pub(crate) asked: Arc<Asked>,
 }
 
 /// What is known of a peer.
@@ -101,6 +126,8 @@ pub struct PeerView {
     pub switches: u64,
     /// Since when the session in use exists.
     pub session_since: Option<Timestamp>,
+    /// What an onlooker is kept from learning.
+    pub cover: Cover,
     /// How much was carried.
     pub link: Arc<Link>,
 }
@@ -110,7 +137,10 @@ impl Mesh {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let public = config.private.public();
         let door = FirstCode::new(&public);
-        let plane = Plane { door, gate: config.gate, ..Plane::default() };
+        let guard = config.guard.clone();
+        let asked = Arc::<Asked>::default();
+        let gate = config.gate;
+        let plane = Plane { door, gate, guard, asked: asked.clone(), ..Plane::default() };
         Self {
             entropy: Entropy::new(seed),
             doorman: Doorman::new(&public),
@@ -122,13 +152,17 @@ impl Mesh {
             relays: Relays::default(),
             local: Vec::new(),
             effects: VecDeque::new(),
+            news: VecDeque::new(),
             plane,
             unseen: true,
-            rerouted: false,
+            rerouted: true,
             agenda: BTreeSet::new(),
             deadlines: BTreeMap::new(),
             next_peer: 1,
             last_stamp: (0, 0),
+            farewells: BTreeMap::new(),
+            waiting_bytes: 0,
+            asked,
             config,
         }
     }
@@ -136,15 +170,15 @@ impl Mesh {
     /// Adds a peer, or changes one, whose sessions go on; what is changed about sealing holds from the next session on.
     /// Only another preshared key, or a stock peer that turns into a node of ours, makes it begin anew.
     pub fn set_peer(&mut self, config: PeerConfig, now: Timestamp) -> PeerId {
-        let id = self.change_peer(&config).unwrap_or_else(|| self.add_peer(config));
-        self.rerouted = true;
-        self.draw_relayed(id);
+        let id = self.change_peer(&config, now).unwrap_or_else(|| self.add_peer(config, now));
+        self.draw_relayed(id, now);
+        self.draw_shroud(id, now);
         self.publish_peer(id);
         self.look(id, now);
         id
     }
 
-    fn change_peer(&mut self, config: &PeerConfig) -> Option<PeerId> {
+    fn change_peer(&mut self, config: &PeerConfig, now: Timestamp) -> Option<PeerId> {
         let id = *self.by_key.get(&config.key)?;
         let peer = self.peers.get_mut(&id)?;
         let same_kind = peer.config.contact.is_some() == config.contact.is_some();
@@ -152,25 +186,29 @@ impl Mesh {
             return None;
         }
         let moved = peer.config.endpoint != config.endpoint;
+        self.rerouted |= peer.config.allowed != config.allowed;
         peer.config = config.clone();
         if moved {
-            peer.on_told();
+            peer.on_told(now);
         }
         Some(id)
     }
 
-    fn add_peer(&mut self, config: PeerConfig) -> PeerId {
+    fn add_peer(&mut self, config: PeerConfig, now: Timestamp) -> PeerId {
         self.remove_peer(&config.key);
+        self.rerouted = true;
+        let farewell = self.farewells.remove(&config.key).unwrap_or_default();
         let id = PeerId(self.next_peer);
         self.next_peer += 1;
         self.by_key.insert(config.key, id);
         let keys = config.contact.as_ref();
         let keys = keys.and_then(|_| DiscoKeys::new(&self.config.private, &config.key));
         let mut peer = Peer::new(config);
+        peer.last_hello = farewell.last_hello;
         if let Some(keys) = keys {
             self.by_tag.insert(keys.tag(), id);
-            peer.search = Some(Search::new(keys));
-            peer.on_told();
+            peer.search = Some(Search::new(keys, farewell.numbers, now));
+            peer.on_told(now);
         }
         self.peers.insert(id, peer);
         id
@@ -180,6 +218,8 @@ impl Mesh {
     pub fn remove_peer(&mut self, key: &PublicKey) {
         let Some(id) = self.by_key.remove(key) else { return };
         let Some(peer) = self.peers.remove(&id) else { return };
+        self.remember(&peer);
+        self.waiting_bytes -= peer.waiting_bytes;
         let asked = peer.asking.iter().map(|asking| asking.index);
         let indices: Vec<Index> =
             asked.chain(peer.sessions().map(|session| session.local)).collect();
@@ -190,8 +230,25 @@ impl Mesh {
             self.by_tag.remove(&search.keys.tag());
         }
         self.plane.lanes.remove(&id);
+        self.plane.shrouds.remove(&id);
         self.set_deadline(id, None);
         (self.rerouted, self.unseen) = (true, true);
+    }
+
+    /// Keeps what a peer's next beginning must go on from.
+    fn remember(&mut self, peer: &Peer) {
+        if self.farewells.len() >= FAREWELLS_MAX {
+            self.farewells.pop_first();
+        }
+        let numbers = peer.search.as_ref().map(Search::numbers).unwrap_or_default();
+        let farewell = Farewell { last_hello: peer.last_hello, numbers };
+        self.farewells.insert(peer.config.key, farewell);
+    }
+
+    /// The blocks that the device stands for from here on.
+    pub fn set_inside(&mut self, inside: Vec<Prefix>) {
+        self.config.inside = inside;
+        self.rerouted = true;
     }
 
     /// Lets a guard decide and count from here on; without one, what the routes allow may cross.
@@ -212,6 +269,7 @@ impl Mesh {
                 ways: search.map(|search| search.ways.views()).unwrap_or_default(),
                 switches: search.map_or(0, |search| search.ways.switches),
                 session_since,
+                cover: peer.cover(),
                 link,
             };
             (*id, view)
@@ -248,28 +306,49 @@ impl Mesh {
             Note::Relay { from, message } => self.on_relay(from, &message, now),
             Note::Wanted { peer, frame } => self.on_wanted(peer, frame, now),
             Note::PathMtu { peer, mtu } => self.on_path_mtu(peer, mtu),
+            Note::Stirred => {}
         }
     }
 
     /// What to do next. A changed picture goes first: what follows may be answered before the next effect is asked for.
     pub fn next_effect(&mut self) -> Option<Effect> {
-        if std::mem::take(&mut self.rerouted) {
-            self.reroute();
-        }
+        self.settle_routes();
         if std::mem::take(&mut self.unseen) {
             return Some(Effect::Publish(Arc::new(self.plane.clone())));
         }
         self.effects.pop_front()
     }
 
+    /// What changed that those who watch over the node want to hear of.
+    pub fn next_news(&mut self) -> Option<News> {
+        self.news.pop_front()
+    }
+
+    pub(crate) fn tell(&mut self, news: News) {
+        if self.news.len() >= NEWS_MAX {
+            self.news.pop_front();
+        }
+        self.news.push_back(news);
+    }
+
+    /// What our own membership records say that we open, for sessions from here on.
+    pub const fn set_opens_fast(&mut self, opens_fast: bool) {
+        self.config.opens_fast = opens_fast;
+    }
+
     fn on_roamed(&mut self, id: PeerId, to: Way, now: Timestamp) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        let first = peer.way().is_none();
-        if peer.on_heard(to, now) {
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.may_be_at(to)) else { return };
+        let (first, known) = (peer.way().is_none(), peer.ways_known());
+        let moved = peer.on_heard(to, now);
+        let learned = peer.ways_known() != known;
+        if moved {
             self.on_way_changed(id, first, now);
         }
         self.look(id, now);
-        self.publish_peer(id);
+        // A new picture costs all threads: only for what is new in it.
+        if learned && !moved {
+            self.publish_peer(id);
+        }
     }
 
     fn on_begun(&mut self, id: PeerId, now: Timestamp) {
@@ -287,7 +366,11 @@ impl Mesh {
             // The session came while the frame was on its way here.
             return self.effects.push_back(Effect::Depart { frames: vec![frame] });
         }
-        peer.wait(frame);
+        let others = self.waiting_bytes - peer.waiting_bytes;
+        if others + frame.len() <= WAITING_BYTES_TOTAL_MAX {
+            peer.wait(frame);
+            self.waiting_bytes = others + peer.waiting_bytes;
+        }
         if let Some(search) = &mut peer.search {
             search.on_wanted(now);
         }
@@ -295,6 +378,18 @@ impl Mesh {
             self.ask(id, now, now);
         }
         self.look(id, now);
+    }
+
+    /// How many bytes of frames wait for sessions.
+    pub const fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// The frames that waited for a session with a peer.
+    pub(crate) fn take_waiting(&mut self, id: PeerId) -> Vec<Vec<u8>> {
+        let Some(peer) = self.peers.get_mut(&id) else { return Vec::new() };
+        self.waiting_bytes -= peer.waiting_bytes;
+        peer.take_waiting()
     }
 
     fn on_path_mtu(&mut self, id: PeerId, outer: usize) {
@@ -322,6 +417,9 @@ impl Mesh {
     pub(crate) fn new_index(&mut self, id: PeerId) -> Index {
         loop {
             let index = self.entropy.draw_u32();
+            if index == 0 {
+                continue;
+            }
             if let Entry::Vacant(free) = self.indices.entry(index) {
                 free.insert(id);
                 return index;
@@ -332,6 +430,7 @@ impl Mesh {
     /// Frees the name of a session or a question.
     pub(crate) fn forget(&mut self, index: Index) {
         self.indices.remove(&index);
+        self.asked.remove(index);
         self.plane.sessions.remove(&index);
     }
 
@@ -359,6 +458,10 @@ impl Mesh {
     pub(crate) fn publish_peer(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.get(&id) {
             let lane: Lane = peer.lane(self.config.mtu);
+            match &lane.shroud {
+                Some(shroud) => self.plane.shrouds.insert(id, shroud.clone()),
+                None => self.plane.shrouds.remove(&id),
+            };
             self.plane.lanes.insert(id, Arc::new(lane));
             self.plane
                 .sessions
@@ -367,15 +470,30 @@ impl Mesh {
         self.unseen = true;
     }
 
+    /// Draws the routes anew if peers came, went, or were given other blocks.
+    pub(crate) fn settle_routes(&mut self) {
+        if std::mem::take(&mut self.rerouted) {
+            self.reroute();
+            self.unseen = true;
+        }
+    }
+
     /// Of two peers that are allowed the same block, the later one has it.
     fn reroute(&mut self) {
-        let mut routes = Routes::default();
+        let (mut routes, mut inside) = (Routes::default(), Routes::default());
+        for block in &self.config.inside {
+            inside.insert(*block, ());
+        }
         for (id, peer) in &self.peers {
             for block in &peer.config.allowed {
                 routes.insert(*block, *id);
+                if block.bits() > INTERNET_BITS {
+                    inside.insert(*block, ());
+                }
             }
         }
         self.plane.routes = Arc::new(routes);
+        self.plane.inside = Arc::new(inside);
         self.plane.tags = Arc::new(self.by_tag.keys().copied().collect());
         self.plane.relays = Arc::new(self.relays.ports().collect());
     }

@@ -8,7 +8,7 @@
 //! ```
 //! All three open packets, only the current one seals.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use units::Timestamp;
 
 use crate::cookie::Stamp;
+use crate::cover::{Cover, Shroud};
 use crate::key::{PresharedKey, PublicKey};
 use crate::link::Link;
 use crate::message::{self, Index};
@@ -29,6 +30,8 @@ use crate::suite::Suite;
 
 /// How many bytes of frames wait for a session, per peer: one super-packet and some.
 pub const WAITING_BYTES_MAX: usize = 128 * 1024;
+/// How many wait in all, whatever is said to how many peers that do not answer.
+pub const WAITING_BYTES_TOTAL_MAX: usize = 64 * 1024 * 1024;
 
 /// What every way carries that is nothing special, in bytes: relays are reached over the Internet.
 const ETHERNET_MTU: usize = 1500;
@@ -54,10 +57,12 @@ pub struct PeerConfig {
     pub suite: Suite,
     /// How it is found, if it is a node of ours: a stock peer knows nothing of ways.
     pub contact: Option<Contact>,
+    /// What an onlooker is kept from learning; of a stock peer, [`Cover::Size`] at most.
+    pub cover: Cover,
 }
 
 /// How a node of ours is found, by its membership record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contact {
     /// What relays call it.
     pub sign: CallSign,
@@ -65,6 +70,10 @@ pub struct Contact {
     pub relays: Vec<CallSign>,
     /// How ways to it are used.
     pub policy: Policy,
+    /// Members that packets to it go through, and no other way. `None`: as it comes.
+    pub via: Option<BTreeSet<CallSign>>,
+    /// Members that we hand its packets to, and whose packets we hand to it: we are the hop between them.
+    pub carries: BTreeSet<CallSign>,
 }
 
 #[derive(Debug)]
@@ -87,6 +96,10 @@ pub(crate) struct Peer {
     pub(crate) waiting_bytes: usize,
     /// The longest inner packet that fits on the way, if the system told.
     pub(crate) mtu: Option<usize>,
+    /// What hides bursts and moments, if its cover has such.
+    pub(crate) shroud: Option<(Cover, Arc<Shroud>)>,
+    /// How much earlier than agreed the next sign of life comes, in 131,072 parts.
+    pub(crate) unevenness: u16,
 }
 
 /// We asked for a session and wait for the answer.
@@ -114,6 +127,8 @@ impl Peer {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             mtu: None,
+            shroud: None,
+            unevenness: 0,
             config,
         }
     }
@@ -135,12 +150,23 @@ impl Peer {
     }
 
     /// Where it is was told from outside.
-    pub(crate) fn on_told(&mut self) {
+    pub(crate) fn on_told(&mut self, now: Timestamp) {
         let told = self.config.endpoint.map(Way::Direct);
         match &mut self.search {
-            Some(search) => told.into_iter().for_each(|way| search.ways.add(way)),
+            Some(search) => told.into_iter().for_each(|way| search.ways.add(way, now)),
             None => self.endpoint = told.or(self.endpoint),
         }
+    }
+
+    /// Whether it can be met on a way: behind a relay only by its own name.
+    pub(crate) fn may_be_at(&self, way: Way) -> bool {
+        let sign = self.config.contact.as_ref().map(|contact| contact.sign);
+        way.far().is_none_or(|far| Some(far) == sign)
+    }
+
+    /// How many ways to it are known.
+    pub(crate) fn ways_known(&self) -> usize {
+        self.search.as_ref().map_or(0, |search| search.ways.count())
     }
 
     /// It was heard by something that nobody can tell twice. True if packets to it go another way from here on.
@@ -216,7 +242,15 @@ impl Peer {
             policy: self.policy(),
             sending: self.current.clone(),
             mtu: self.mtu(mtu),
+            cover: self.cover(),
+            shroud: self.shroud.as_ref().map(|(_, shroud)| shroud.clone()),
         }
+    }
+
+    /// What an onlooker is kept from learning: a stock peer counts decoys as errors.
+    pub(crate) fn cover(&self) -> Cover {
+        let most = if self.config.contact.is_some() { Cover::Rate } else { Cover::Size };
+        self.config.cover.min(most)
     }
 
     fn policy(&self) -> Policy {
@@ -231,7 +265,7 @@ impl Peer {
     }
 
     /// The longest inner packet, which must fit every way that carries.
-    fn mtu(&self, mtu: usize) -> usize {
+    pub(crate) fn mtu(&self, mtu: usize) -> usize {
         let relayed = |way: &Way| match way {
             Way::Relayed { relay, .. } => Some(message::inner_mtu(ETHERNET_MTU, relay, way)),
             Way::Direct(_) | Way::Stream { .. } => None,

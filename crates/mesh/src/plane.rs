@@ -12,8 +12,10 @@ use std::sync::Arc;
 
 use units::Timestamp;
 
+use crate::asked::Asked;
 use crate::coalesce::Merger;
 use crate::cookie::FirstCode;
+use crate::cover::{self, Cover, Held, Shroud};
 use crate::guard::{Crossing, Direction, Flow, Guard, TCP_TURNS, tcp_flags};
 use crate::inner::Inner;
 use crate::key::PublicKey;
@@ -23,6 +25,7 @@ use crate::mtu;
 use crate::path::disco::{self, Tag};
 use crate::path::{BROADCAST_LEN_MAX, Policy, Way};
 use crate::peer::PeerId;
+use crate::quoted::quoted;
 use crate::relay::{self, RELAYED_HEADER_LEN};
 use crate::routes::Routes;
 use crate::segment::{Cutter, NotAFrame};
@@ -42,6 +45,12 @@ pub struct Plane {
     /// Where relays' ports are.
     pub(crate) relays: Arc<BTreeSet<SocketAddr>>,
     pub(crate) guard: Option<Arc<dyn Guard>>,
+    /// The addresses of the private network, which no datagram of ours goes to or comes from.
+    pub(crate) inside: Arc<Routes<()>>,
+    /// Which questions for a session may be answered.
+    pub(crate) asked: Arc<Asked>,
+    /// Of the peers whose cover has one.
+    pub(crate) shrouds: BTreeMap<PeerId, Arc<Shroud>>,
 }
 
 /// How packets reach one peer.
@@ -61,6 +70,8 @@ pub struct Lane {
     pub(crate) sending: Option<Arc<Session>>,
     /// The longest packet that fits on the way, in bytes.
     pub(crate) mtu: usize,
+    pub(crate) cover: Cover,
+    pub(crate) shroud: Option<Arc<Shroud>>,
 }
 
 /// Which packets may travel at all.
@@ -91,6 +102,9 @@ pub enum Stays {
     /// Its peer has no session, or was never heard: the brain wants the frame.
     #[error("the peer has no session yet")]
     Waits(PeerId),
+    /// The peer's shroud keeps it for a moment. `stirs`: who lets it out must be told.
+    #[error("the packet waits for its moment")]
+    Held { stirs: bool },
     /// It is too long for the way; the sender should be told.
     #[error("the packet is longer than the way to its peer allows")]
     TooBig { mtu: usize },
@@ -107,6 +121,10 @@ pub struct Departure<'p, 'f> {
     pub copies: &'p [Way],
     /// Whether nothing was sent to the peer lately: then the brain should know that something is.
     pub begins: bool,
+    /// Whether who lets out what a shroud holds must be told.
+    pub stirs: bool,
+    /// Whether all datagrams are made as long as the longest may be.
+    pads: bool,
     cutter: Cutter<'f>,
     session: &'p Session,
     link: &'p Link,
@@ -133,14 +151,50 @@ pub enum Note {
     Wanted { peer: PeerId, frame: Vec<u8> },
     /// Packets to a peer may have this length at most, header and all, as the system says.
     PathMtu { peer: PeerId, mtu: usize },
+    /// A shroud has something to do earlier than was planned: for who lets it out, not for the brain.
+    Stirred,
+}
+
+impl Note {
+    /// Whether anybody may have caused it: nothing of it was verified yet.
+    pub const fn is_strangers(&self) -> bool {
+        match self {
+            Self::Handshake { .. } | Self::Disco { .. } | Self::Relay { .. } => true,
+            Self::Confirmed(_)
+            | Self::Roamed { .. }
+            | Self::Begun(_)
+            | Self::Wanted { .. }
+            | Self::PathMtu { .. }
+            | Self::Stirred => false,
+        }
+    }
 }
 
 impl Plane {
     /// Decides where a frame of the device goes.
     #[inline]
     pub fn depart<'f>(&self, frame: &'f [u8], now: Timestamp) -> Result<Departure<'_, 'f>, Stays> {
+        self.depart_from(frame, true, now)
+    }
+
+    /// As above, of a frame that a shroud lets out.
+    pub fn depart_released<'f>(
+        &self,
+        frame: &'f [u8],
+        now: Timestamp,
+    ) -> Result<Departure<'_, 'f>, Stays> {
+        self.depart_from(frame, false, now)
+    }
+
+    #[inline]
+    fn depart_from<'f>(
+        &self,
+        frame: &'f [u8],
+        is_new: bool,
+        now: Timestamp,
+    ) -> Result<Departure<'_, 'f>, Stays> {
         let mut cutter = Cutter::read(frame)?;
-        if self.gate == Gate::Known && !cutter.inner.transport.is_known() {
+        if !self.gate_lets_pass(&cutter.inner) {
             return Err(Stays::Unknown);
         }
         let peer = self.routes.owner(cutter.inner.target).ok_or(Stays::NoRoute)?;
@@ -152,6 +206,14 @@ impl Plane {
         if cutter.longest() > lane.mtu && !cutter.shorten(lane.mtu) {
             return Err(Stays::TooBig { mtu: lane.mtu });
         }
+        let pads = lane.cover.pads()
+            && !crossing.as_ref().is_some_and(|(guard, crossing)| guard.is_bare(crossing));
+        let shroud = lane.shroud.as_ref().filter(|_| pads);
+        if let Some(shroud) = shroud.filter(|_| is_new)
+            && let Held::Yes { stirs } = shroud.hold(&cutter, frame, now)
+        {
+            return Err(Stays::Held { stirs });
+        }
         let (Some(session), Some(to)) = (&lane.sending, lane.way_of(&cutter.inner)) else {
             return Err(Stays::Waits(peer));
         };
@@ -162,7 +224,21 @@ impl Plane {
         let begins = lane.known.is_some() && lane.link.is_quiet(now);
         let copies = lane.copies(&cutter);
         let (link, mtu) = (&lane.link, lane.mtu);
-        Ok(Departure { to, peer, copies, begins, cutter, session, link, first_counter, mtu })
+        let stirs = shroud.is_some_and(|shroud| shroud.on_sent(cutter.count() * mtu, now));
+        let begun = Departure {
+            to,
+            peer,
+            copies,
+            begins,
+            stirs,
+            pads,
+            cutter,
+            session,
+            link,
+            first_counter,
+            mtu,
+        };
+        Ok(begun)
     }
 
     /// Opens the datagrams of one batch, which are `size` long each but the last, in place; pushes what they hold, and
@@ -175,10 +251,14 @@ impl Plane {
         now: Timestamp,
         mut note: impl FnMut(Note),
     ) {
+        if batch.from.socket().is_some_and(|at| self.inside.owner(at.ip()).is_some()) {
+            // A tunnel in itself.
+            return;
+        }
         let from_relay = batch.from.socket().is_some_and(|at| self.relays.contains(&at));
         let from = batch.from;
         let mut sorter =
-            Sorter { plane: self, from, from_relay, now, last: None, source: None, run: None };
+            Sorter { plane: self, from, from_relay, now, last: None, source: None, run: None, stirs: false };
         let mut at = batch.at.start;
         while at < batch.at.end {
             let end = (at + batch.size.max(1)).min(batch.at.end);
@@ -186,11 +266,41 @@ impl Plane {
             at = end;
         }
         sorter.settle();
+        if sorter.stirs {
+            note(Note::Stirred);
+        }
+    }
+
+    /// Whether a packet may travel by its protocol. A guard decides that itself: it knows what rules name.
+    #[inline]
+    fn gate_lets_pass(&self, inner: &Inner) -> bool {
+        match self.gate {
+            Gate::Any => true,
+            Gate::Known => self.guard.is_some() || inner.transport.is_known(),
+        }
     }
 
     /// The answer that tells a sender of the device that its packet is too long.
     pub fn too_big(&self, frame: &[u8], mtu: usize) -> Option<Vec<u8>> {
         mtu::too_big(frame.get(crate::vnet::VNET_LEN..)?, mtu)
+    }
+
+    /// A datagram to a peer that means nothing and is as long as all others; and which way it goes. Nothing if there
+    /// is no session.
+    pub fn decoy(&self, peer: PeerId, now: Timestamp) -> Option<(Way, Vec<u8>)> {
+        let lane = self.lanes.get(&peer)?;
+        let (session, to) = (lane.sending.as_ref()?, *lane.ways.first()?);
+        let counter = session.reserve(1, now).ok()?;
+        let mut datagram = vec![0; DATA_OVERHEAD + lane.mtu];
+        session.seal(counter, &mut datagram, lane.mtu);
+        lane.link.on_sent(1, datagram.len(), false, now);
+        lane.link.on_decoy_sent(datagram.len());
+        Some((to, datagram))
+    }
+
+    /// What hides the packets of some peers, and has something to do from time to time.
+    pub fn shrouds(&self) -> impl Iterator<Item = (PeerId, &Shroud)> {
+        self.shrouds.iter().map(|(id, shroud)| (*id, shroud.as_ref()))
     }
 
     /// How packets reach a peer.
@@ -202,7 +312,8 @@ impl Plane {
 /// A frame of the device, as a guard sees it.
 fn outgoing<'l>(lane: &'l Lane, cutter: &Cutter<'_>, now: Timestamp) -> Crossing<'l> {
     let (flow, tcp_flags) = (Flow::of(&cutter.inner), cutter.tcp_flags());
-    Crossing { direction: Direction::Out, peer: &lane.key, flow, tcp_flags, now }
+    let quoted = quoted(cutter.packet(), &cutter.inner);
+    Crossing { direction: Direction::Out, peer: &lane.key, flow, quoted, tcp_flags, now }
 }
 
 /// Datagrams that came together.
@@ -263,22 +374,29 @@ impl Departure<'_, '_> {
     /// If `out` is shorter than [`Departure::datagram_len`] for each.
     #[inline]
     pub fn seal(&self, which: Range<usize>, out: &mut [u8], now: Timestamp) -> usize {
-        let (packets, mut at) = (which.len(), 0);
+        let (packets, mut at, mut padding) = (which.len(), 0, 0);
         for index in which {
             at += write_way(self.to, &mut out[at..]);
             let place = &mut out[at..];
             let len = self.cutter.write(index, &mut place[DATA_HEADER_LEN..]);
             let padded = self.padded(len);
             place[DATA_HEADER_LEN + len..DATA_HEADER_LEN + padded].fill(0);
+            padding += padded - len;
             at += self.session.seal(self.first_counter + index as u64, place, padded);
         }
         self.link.on_sent(packets, at, true, now);
+        if self.pads {
+            self.link.on_padded(padding);
+        }
         at
     }
 
-    /// Packets are padded to a multiple of 16, but never beyond what the device may send.
+    /// Packets are padded to a multiple of 16, but never beyond what the device may send; under cover, to that.
     #[inline]
     fn padded(&self, len: usize) -> usize {
+        if self.pads {
+            return self.mtu.max(len);
+        }
         len.next_multiple_of(16).min(self.mtu).max(len)
     }
 }
@@ -306,6 +424,8 @@ struct Sorter<'p> {
     /// The last source that the last peer was allowed.
     source: Option<IpAddr>,
     run: Option<Run<'p>>,
+    /// Whether who lets out what a shroud holds must be told.
+    stirs: bool,
 }
 
 /// Packets of one flow that came one behind the other, and what the guard said to the first.
@@ -323,6 +443,7 @@ struct Open<'p> {
     packets: usize,
     bytes: usize,
     data: bool,
+    decoys: usize,
 }
 
 impl<'p> Sorter<'p> {
@@ -351,12 +472,15 @@ impl<'p> Sorter<'p> {
         (open.packets, open.bytes) = (open.packets + 1, open.bytes + at.len());
         let (session, lane) = (open.session, open.lane);
         if open.packets == 1 {
-            Self::announce(session, lane, from, note);
+            Self::announce(session, lane, from, now, note);
         }
         if len == 0 {
             return;
         }
         let begin = at.start + DATA_HEADER_LEN;
+        if cover::is_decoy(&bytes[begin..begin + len]) {
+            return self.drop_decoy(at.len());
+        }
         let Ok(inner) = Inner::read(&bytes[begin..begin + len]) else {
             return lane.link.on_refused();
         };
@@ -368,6 +492,13 @@ impl<'p> Sorter<'p> {
             open.data = true;
         }
         merger.push(bytes, begin..begin + inner.len, inner);
+    }
+
+    fn drop_decoy(&mut self, bytes: usize) {
+        if let Some(open) = &mut self.last {
+            open.decoys += 1;
+            open.lane.link.on_decoy_heard(bytes);
+        }
     }
 
     /// Takes what a relay wrote off a datagram: which way it came, and where it lies.
@@ -387,7 +518,9 @@ impl<'p> Sorter<'p> {
     fn sort_message(&self, from: Way, message: &[u8], note: &mut impl FnMut(Note)) {
         match message::kind_of(message) {
             Some(Kind::Hello | Kind::Answer | Kind::Cookie) => {
-                if self.plane.door.lets_pass(message) {
+                let answers = message::answered_index(message);
+                let is_asked = answers.is_none_or(|index| self.plane.asked.contains(index));
+                if is_asked && self.plane.door.lets_pass(message) {
                     note(Note::Handshake { from, message: message.to_vec() });
                 }
             }
@@ -407,7 +540,13 @@ impl<'p> Sorter<'p> {
     }
 
     /// Notes what a first verified packet says: the keys work, and the peer is here.
-    fn announce(session: &Session, lane: &Lane, from: Way, note: &mut impl FnMut(Note)) {
+    fn announce(
+        session: &Session,
+        lane: &Lane,
+        from: Way,
+        now: Timestamp,
+        note: &mut impl FnMut(Note),
+    ) {
         if !session.is_confirmed() {
             note(Note::Confirmed(session.local));
         }
@@ -415,7 +554,7 @@ impl<'p> Sorter<'p> {
             Some(known) => !known.contains(&from),
             None => lane.ways.first() != Some(&from),
         };
-        if is_news {
+        if is_news && lane.link.may_tell_roamed(now) {
             note(Note::Roamed { peer: session.peer, to: from });
         }
     }
@@ -426,14 +565,14 @@ impl<'p> Sorter<'p> {
             self.settle();
             let session = self.plane.sessions.get(&index)?;
             let lane = self.plane.lanes.get(&session.peer)?;
-            self.last = Some(Open { session, lane, packets: 0, bytes: 0, data: false });
+            self.last = Some(Open { session, lane, packets: 0, bytes: 0, data: false, decoys: 0 });
         }
         self.last.as_mut()
     }
 
     #[inline]
     fn may_come(&mut self, peer: PeerId, inner: &Inner) -> bool {
-        if self.plane.gate == Gate::Known && !inner.transport.is_known() {
+        if !self.plane.gate_lets_pass(inner) {
             return false;
         }
         if self.source != Some(inner.source) {
@@ -450,8 +589,10 @@ impl<'p> Sorter<'p> {
     fn guard_lets_pass(&mut self, lane: &'p Lane, packet: &[u8], inner: &Inner) -> bool {
         let Some(guard) = &self.plane.guard else { return true };
         let (flow, tcp_flags) = (Flow::of(inner), tcp_flags(packet, inner));
+        let quoted = quoted(packet, inner);
         if let Some(run) = &mut self.run
             && run.crossing.flow == flow
+            && run.crossing.quoted == quoted
             && (run.crossing.tcp_flags | tcp_flags) & TCP_TURNS == 0
         {
             (run.packets, run.bytes) = (run.packets + 1, run.bytes + inner.len as u64);
@@ -459,7 +600,8 @@ impl<'p> Sorter<'p> {
         }
         self.end_run();
         let peer = &lane.key;
-        let crossing = Crossing { direction: Direction::In, peer, flow, tcp_flags, now: self.now };
+        let (direction, now) = (Direction::In, self.now);
+        let crossing = Crossing { direction, peer, flow, quoted, tcp_flags, now };
         let passes = guard.lets_pass(&crossing);
         self.run = Some(Run { crossing, passes, packets: 1, bytes: inner.len as u64 });
         passes
@@ -482,6 +624,9 @@ impl<'p> Sorter<'p> {
             && open.packets > 0
         {
             open.lane.link.on_heard(open.packets, open.bytes, open.data, self.now);
+            if let Some(shroud) = &open.lane.shroud {
+                self.stirs |= shroud.on_heard(open.packets, open.decoys, self.now);
+            }
         }
         self.source = None;
     }

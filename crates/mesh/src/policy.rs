@@ -13,6 +13,7 @@
 mod compile;
 mod flow;
 mod hujson;
+mod padding;
 mod place;
 mod ports;
 mod range;
@@ -28,6 +29,7 @@ mod warden;
 pub use compile::{Compiled, Rule, Step};
 pub use flow::{ANSWERED_IDLE_MAX, Count, TCP_EDGE_MAX, TCP_IDLE_MAX, UNANSWERED_IDLE_MAX};
 pub use hujson::DEPTH_MAX;
+pub use padding::PADDING;
 pub use place::{Place, Problem, Wrong};
 pub use ports::{Ports, protocol_name};
 pub use range::{NotARange, Range};

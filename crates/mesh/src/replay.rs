@@ -2,14 +2,14 @@
 //!
 //! # Invariants
 //! - A counter is accepted at most once.
-//! - A counter 8192 or more below the highest accepted one is refused, seen or not.
+//! - A counter further below the highest accepted one than the window is long is refused, seen or not.
 //! - Nothing is marked before the packet has been verified: [`Window::check`] changes nothing.
 
 /// How many counters back a packet may come, in bits. As in Linux and wireguard-go.
 pub const WINDOW_BITS: u64 = 8192;
 
 const WORD_BITS: u64 = 64;
-const WORDS: usize = (WINDOW_BITS / WORD_BITS) as usize + 1;
+const PACKET_WORDS: usize = (WINDOW_BITS / WORD_BITS) as usize + 1;
 
 /// Why a counter is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,30 +24,52 @@ pub enum Stale {
 
 /// A ring of bits, one word longer than the window, so that the word being filled never holds bits still in use.
 #[derive(Clone)]
-pub struct Window {
+pub struct Window<const WORDS: usize = PACKET_WORDS> {
     /// One above the highest counter accepted.
     next: u64,
     ring: [u64; WORDS],
     accepted: u64,
 }
 
-impl Default for Window {
+impl<const WORDS: usize> Default for Window<WORDS> {
     fn default() -> Self {
         Self { next: 0, ring: [0; WORDS], accepted: 0 }
     }
 }
 
-impl Window {
+impl<const WORDS: usize> Window<WORDS> {
+    /// How many counters back one may come.
+    const BITS: u64 = (WORDS as u64 - 1) * WORD_BITS;
+
+    /// A window that takes nothing below `next`.
+    pub fn from_next(next: u64) -> Self {
+        if next == 0 {
+            return Self::default();
+        }
+        let mut ring = [u64::MAX; WORDS];
+        // In the newest word, what is still to come was not seen.
+        if !next.is_multiple_of(WORD_BITS) {
+            let (word, bit) = place::<WORDS>(next);
+            ring[word] = bit - 1;
+        }
+        Self { next, ring, accepted: 0 }
+    }
+
+    /// The first counter that was never accepted, nor any behind it.
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Whether `counter` could be accepted.
     #[inline]
     pub fn check(&self, counter: u64) -> Result<(), Stale> {
         if counter >= self.next {
             return Ok(());
         }
-        if self.next - counter > WINDOW_BITS {
+        if self.next - counter > Self::BITS {
             return Err(Stale::TooOld);
         }
-        let (word, bit) = place(counter);
+        let (word, bit) = place::<WORDS>(counter);
         if self.ring[word] & bit == 0 { Ok(()) } else { Err(Stale::Seen) }
     }
 
@@ -58,7 +80,7 @@ impl Window {
         if counter >= self.next {
             self.advance(counter);
         }
-        let (word, bit) = place(counter);
+        let (word, bit) = place::<WORDS>(counter);
         self.ring[word] |= bit;
         self.accepted += 1;
         Ok(())
@@ -77,7 +99,7 @@ impl Window {
         let wanted = counter / WORD_BITS;
         let fresh = (wanted - newest).min(WORDS as u64);
         for step in 1..=fresh {
-            let (word, _) = place((newest + step) * WORD_BITS);
+            let (word, _) = place::<WORDS>((newest + step) * WORD_BITS);
             self.ring[word] = 0;
         }
         self.next = counter.saturating_add(1);
@@ -85,11 +107,11 @@ impl Window {
 }
 
 #[inline]
-fn place(counter: u64) -> (usize, u64) {
+const fn place<const WORDS: usize>(counter: u64) -> (usize, u64) {
     (((counter / WORD_BITS) % WORDS as u64) as usize, 1 << (counter % WORD_BITS))
 }
 
-impl std::fmt::Debug for Window {
+impl<const WORDS: usize> std::fmt::Debug for Window<WORDS> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Window").field("next", &self.next).finish_non_exhaustive()
     }

@@ -14,11 +14,14 @@ use std::time::Duration;
 
 use units::{MeshId, Timestamp};
 
+use crate::cover::Cover;
 use crate::key::{PresharedKey, PublicKey};
 use crate::path::{CallSign, Policy};
 use crate::peer::{Contact, PeerConfig};
+use crate::policy::Rule;
 use crate::routes::Prefix;
 use crate::suite::Suite;
+use crate::terms::Terms;
 
 /// How many members all our networks may have: their keys and addresses are some 20 MB.
 pub const MEMBERS_MAX: usize = 65_536;
@@ -45,6 +48,7 @@ pub struct Member {
 }
 
 /// What is to be changed of the peers.
+#[expect(clippy::large_enum_variant, reason = "changes are few, and taken as soon as they are made")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Forget a peer.
@@ -73,6 +77,7 @@ pub struct Roster {
     peers: BTreeMap<PublicKey, PeerConfig>,
     holders: Holders,
     contested: Vec<Contested>,
+    terms: Terms,
 }
 
 /// Which node has a key or a call sign.
@@ -94,7 +99,7 @@ impl Roster {
     pub fn new(me: [u8; 32], policy: Policy) -> Self {
         let holders = Holders::default();
         let (members, peers) = (BTreeMap::new(), BTreeMap::new());
-        Self { me, policy, members, peers, holders, contested: Vec::new() }
+        Self { me, policy, members, peers, holders, contested: Vec::new(), terms: Terms::default() }
     }
 
     /// Who is left out at the moment, because another has what it names: somebody should be told.
@@ -119,6 +124,13 @@ impl Roster {
                 self.members.insert((mesh, member.node), member);
             }
         }
+        self.on_wake(now)
+    }
+
+    /// The rules of `mesh`'s policy for this node, all of them: what they say about cover, and about members that packets
+    /// go through, becomes part of peers. Says what changes.
+    pub fn on_rules(&mut self, mesh: MeshId, rules: Vec<Rule>, now: Timestamp) -> Vec<Change> {
+        self.terms.set(mesh, rules);
         self.on_wake(now)
     }
 
@@ -171,6 +183,7 @@ impl Roster {
             let fresh: Vec<Prefix> = blocks.filter(|block| !peer.allowed.contains(block)).collect();
             peer.allowed.extend(fresh);
         }
+        self.terms.apply(&self.me, &self.members.values(), &mut peers);
         peers
     }
 
@@ -183,7 +196,8 @@ impl Roster {
             allowed: Vec::new(),
             keepalive_every: None::<Duration>,
             suite: if member.opens_fast { Suite::Fast } else { Suite::Standard },
-            contact: Some(Contact { sign, relays, policy: self.policy }),
+            contact: Some(Contact { sign, relays, policy: self.policy, ..Contact::default() }),
+            cover: Cover::None,
         }
     }
 }

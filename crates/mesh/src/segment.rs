@@ -87,6 +87,12 @@ impl<'a> Cutter<'a> {
         }
     }
 
+    /// The packet, as it was before it is cut.
+    #[inline]
+    pub(crate) const fn packet(&self) -> &[u8] {
+        self.packet
+    }
+
     /// The flags of a packet of TCP, else 0.
     #[inline]
     pub(crate) fn tcp_flags(&self) -> u8 {

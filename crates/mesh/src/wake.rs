@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use units::Timestamp;
 
+use crate::news::News;
 use crate::node::Mesh;
 use crate::peer::{Peer, PeerId};
 use crate::timing::Timing;
@@ -50,12 +51,14 @@ impl Mesh {
     }
 
     fn give_up(&mut self, id: PeerId) {
+        self.take_waiting(id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.take_waiting();
         peer.link.forgive();
-        if let Some(asking) = peer.asking.take() {
+        let (asking, peer) = (peer.asking.take(), peer.config.key);
+        if let Some(asking) = asking {
             self.forget(asking.index);
         }
+        self.tell(News::Silent { peer });
     }
 }
 
@@ -69,7 +72,8 @@ fn due(peer: &Peer, timing: &Timing, now: Timestamp) -> Option<Due> {
     if peer.way().is_some() && wants_session(peer, timing, now) {
         return Some(Due::Ask { began: now });
     }
-    let owed = peer.link.owed_since().is_some_and(|since| now >= since.after(timing.keepalive));
+    let patience = peer.unevenly(timing.keepalive);
+    let owed = peer.link.owed_since().is_some_and(|since| now >= since.after(patience));
     let periodic = periodic_at(peer).is_some_and(|at| now >= at);
     (peer.current.is_some() && (owed || periodic)).then_some(Due::SayHere)
 }
@@ -94,7 +98,7 @@ fn wants_session(peer: &Peer, timing: &Timing, now: Timestamp) -> bool {
 
 /// When the next periodic sign of life is due.
 fn periodic_at(peer: &Peer) -> Option<Timestamp> {
-    let every = peer.config.keepalive_every?;
+    let every = peer.unevenly(peer.config.keepalive_every?);
     let last = peer.link.sent_at().max(peer.link.heard_at());
     Some(last.map_or(Timestamp::default(), |last| last.after(every)))
 }
@@ -107,7 +111,8 @@ fn look_at(peer: &Peer, timing: &Timing, now: Timestamp) -> Option<Timestamp> {
     let reachable = peer.way().is_some() && peer.asking.is_none();
     let soon = now.after(timing.look_every);
     let periodic = periodic_at(peer).filter(|_| reachable).map(|at| at.max(soon));
-    let owed = peer.link.owed_since().map(|since| since.after(timing.keepalive));
+    let patience = peer.unevenly(timing.keepalive);
+    let owed = peer.link.owed_since().map(|since| since.after(patience));
     let owed = owed.filter(|at| *at > now && peer.current.is_some());
     let ways = peer.search.as_ref().and_then(|search| search.wake_at(peer.mood(now)));
     [asking, session, periodic, owed, ways].into_iter().flatten().min()

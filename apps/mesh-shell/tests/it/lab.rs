@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use mesh::relay::{Allowance, RelayConfig};
 use mesh::{
-    CallSign, Contact, Gate, MTU_DEFAULT, PeerConfig, Policy, PresharedKey, PrivateKey, Suite,
-    Timing, WayKind,
+    CallSign, Contact, Cover, Gate, MTU_DEFAULT, PeerConfig, Policy, PresharedKey, PrivateKey,
+    Suite, Timing, WayKind,
 };
 use mesh_shell::{Config, Engine, UdpRelay};
 use namespaces::{Place, Rig};
@@ -39,6 +39,17 @@ struct Echo {
 impl Lab {
     /// A node in each of `names`, a relay in each of `relays`; everybody knows everybody.
     pub(crate) fn new(rig: Rig, names: &[&str], relays: &[&str], suite: Suite) -> Self {
+        Self::with(rig, names, relays, suite, |_, _| {})
+    }
+
+    /// As above; `shape` changes what the node of a number is told, from 1 on.
+    pub(crate) fn with(
+        rig: Rig,
+        names: &[&str],
+        relays: &[&str],
+        suite: Suite,
+        shape: impl Fn(u8, &mut Config),
+    ) -> Self {
         let numbers: Vec<u8> = (1..).take(names.len()).collect();
         let signs: Vec<CallSign> = (1..).take(relays.len()).map(relay_sign).collect();
         let ports: Vec<UdpRelay> = relays
@@ -46,7 +57,8 @@ impl Lab {
             .map(|name| rig.at(name).run(|| UdpRelay::start(3478)).expect("a relay starts"))
             .collect();
         let node = |(number, name): (u8, &&str)| {
-            let config = config(number, &numbers, &signs, suite);
+            let mut config = config(number, &numbers, &signs, suite);
+            shape(number, &mut config);
             let engine = rig.at(name).run(|| Engine::start(config)).expect("a node starts");
             let join = |((udp, place), sign): ((&UdpRelay, &&str), &CallSign)| {
                 let allowance =
@@ -195,7 +207,7 @@ pub(crate) fn private(number: u8) -> PrivateKey {
     PrivateKey::from_bytes([number; 32])
 }
 
-fn node_sign(number: u8) -> CallSign {
+pub(crate) fn node_sign(number: u8) -> CallSign {
     CallSign::of_node(&[number; 32])
 }
 
@@ -219,7 +231,9 @@ fn config(number: u8, all: &[u8], relays: &[CallSign], suite: Suite) -> Config {
             sign: node_sign(*other),
             relays: relays.to_vec(),
             policy: Policy::ActiveBackup,
+            ..Contact::default()
         }),
+        cover: Cover::None,
     };
     Config {
         interface: "mesh0".into(),
@@ -235,8 +249,14 @@ fn config(number: u8, all: &[u8], relays: &[CallSign], suite: Suite) -> Config {
             mtu: MTU_DEFAULT,
             opens_fast: suite == Suite::Fast,
             gate: Gate::Known,
+            guard: None,
+            inside: vec![block("100.64.0.0/24"), block("fd00::/64")],
         },
         streams: None,
         peers: all.iter().filter(|other| **other != number).map(peer).collect(),
     }
+}
+
+fn block(text: &str) -> mesh::Prefix {
+    text.parse().expect("a block")
 }

@@ -1,4 +1,5 @@
 //! The mesh on real kernels: devices, sockets, NATs and relays in namespaces.
 
+mod cover;
 mod lab;
 mod namespaces;

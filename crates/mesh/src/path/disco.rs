@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! 0x85 0 0 0 │ tag 8 │ nonce 24 │ sealed: kind 1, version 1, count 1, flags 1, then by kind, tag 16
-//!   ping   id 8, zeros 20                 84 bytes in all
+//!   ping   id 8, number 8, zeros 12       84 bytes in all
 //!   pong   id 8, address 18, zeros 2      84 bytes in all: an answer is never longer than its question
-//!   call   address 18 × count
+//!   call   number 8, address 18 × count
 //! ```
+//! Numbers rise from message to message, and begin at milliseconds since 1970: what is played again has no effect.
+//! A pong answers a ping that waits, once, by its id.
+//!
 //! Tag and key follow from the two nodes' X25519 keys, another pair for each direction: the tag tells the receiver who
 //! speaks and tells others nothing, and nothing can be thrown back at who said it.
 
@@ -26,14 +29,16 @@ pub(crate) const DISCO: u8 = 0x85;
 const HEADER_LEN: usize = 36;
 /// How long pings and pongs are inside.
 const PING_LEN: usize = 32;
+/// How long a call is inside that names no address.
+const CALL_LEN: usize = 12;
 /// How long pings and pongs are in all, in bytes.
 pub const PING_DATAGRAM_LEN: usize = HEADER_LEN + PING_LEN + TAG_LEN;
 /// How many addresses one call names: a machine has few, a call fits any network's least packet.
 pub const CALLED_MAX: usize = 12;
 /// The shortest message, in bytes: a call that names no address.
-pub const DISCO_LEN_MIN: usize = HEADER_LEN + 4 + TAG_LEN;
+pub const DISCO_LEN_MIN: usize = HEADER_LEN + CALL_LEN + TAG_LEN;
 /// The longest message, in bytes.
-pub const DISCO_LEN_MAX: usize = HEADER_LEN + 4 + CALLED_MAX * ADDRESS_LEN + TAG_LEN;
+pub const DISCO_LEN_MAX: usize = HEADER_LEN + CALL_LEN + CALLED_MAX * ADDRESS_LEN + TAG_LEN;
 /// An address: 16 bytes of IPv6 (IPv4 by its IPv6 name), 2 of port.
 pub(crate) const ADDRESS_LEN: usize = 18;
 const VERSION: u8 = 1;
@@ -46,11 +51,11 @@ pub(crate) type Tag = u64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Disco {
     /// Does this way work?
-    Ping { id: u64 },
+    Ping { id: u64, number: u64 },
     /// It does, and you came from `seen`.
     Pong { id: u64, seen: SocketAddr },
     /// Try me at these addresses; `answer` if I have not heard of yours.
-    Call { at: Vec<SocketAddr>, answer: bool },
+    Call { number: u64, at: Vec<SocketAddr>, answer: bool },
 }
 
 /// The keys of both directions between two nodes.
@@ -128,9 +133,10 @@ fn tag(key: &[u8; 32]) -> Tag {
 fn write(message: &Disco) -> Vec<u8> {
     let mut plain = vec![0, VERSION, 0, 0];
     match message {
-        Disco::Ping { id } => {
+        Disco::Ping { id, number } => {
             plain[0] = 1;
             plain.extend_from_slice(&id.to_le_bytes());
+            plain.extend_from_slice(&number.to_le_bytes());
             plain.resize(PING_LEN, 0);
         }
         Disco::Pong { id, seen } => {
@@ -139,11 +145,12 @@ fn write(message: &Disco) -> Vec<u8> {
             plain.extend_from_slice(&write_address(*seen));
             plain.resize(PING_LEN, 0);
         }
-        Disco::Call { at, answer } => {
+        Disco::Call { number, at, answer } => {
             let at = &at[..at.len().min(CALLED_MAX)];
             plain[0] = 3;
             plain[2] = u8::try_from(at.len()).expect("a call names few addresses");
             plain[3] = if *answer { WANTS_CALL } else { 0 };
+            plain.extend_from_slice(&number.to_le_bytes());
             plain.extend(at.iter().flat_map(|at| write_address(*at)));
         }
     }
@@ -153,17 +160,17 @@ fn write(message: &Disco) -> Vec<u8> {
 /// What follows what we know is for later versions.
 pub(crate) fn read(plain: &[u8]) -> Option<Disco> {
     let (&[kind, version, count, flags], rest) = plain.split_first_chunk()?;
-    let id = || Some(u64::from_le_bytes(*rest.first_chunk()?));
+    let word = |at: usize| Some(u64::from_le_bytes(*rest.get(at..)?.first_chunk()?));
     if version != VERSION {
         return None;
     }
     match kind {
-        1 => Some(Disco::Ping { id: id()? }),
-        2 => Some(Disco::Pong { id: id()?, seen: read_address(rest.get(8..)?)? }),
+        1 => Some(Disco::Ping { id: word(0)?, number: word(8)? }),
+        2 => Some(Disco::Pong { id: word(0)?, seen: read_address(rest.get(8..)?)? }),
         3 if usize::from(count) <= CALLED_MAX => {
-            let addresses = rest.get(..usize::from(count) * ADDRESS_LEN)?;
+            let addresses = rest.get(8..8 + usize::from(count) * ADDRESS_LEN)?;
             let at = addresses.chunks_exact(ADDRESS_LEN).filter_map(read_address).collect();
-            Some(Disco::Call { at, answer: flags & WANTS_CALL != 0 })
+            Some(Disco::Call { number: word(0)?, at, answer: flags & WANTS_CALL != 0 })
         }
         _ => None,
     }

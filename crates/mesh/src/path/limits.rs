@@ -40,6 +40,11 @@ pub const AWAKE_FOR: Duration = Duration::from_secs(120);
 /// Ways are tried this long after the peer called.
 pub const CALLED_FOR: Duration = Duration::from_secs(30);
 
+/// How soon a way that does not answer is tried anew because it was named again: who names ways must not aim us.
+pub const ENCOURAGE_EVERY: Duration = Duration::from_secs(2);
+
+/// Calls of one peer that are heard at once; from then on, one every [`CALL_EVERY_MIN`].
+pub const CALLS_TOGETHER: u32 = 4;
 /// Calls are repeated while there is no direct way, first this soon, doubling to [`CALL_EVERY_MAX`].
 pub const CALL_EVERY_MIN: Duration = Duration::from_millis(500);
 /// As above.

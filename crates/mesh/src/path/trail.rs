@@ -5,7 +5,7 @@ use std::time::Duration;
 use units::Timestamp;
 
 use super::limits::{
-    LATE_MAX, PING_ACTIVE, PING_BUSY, PING_LOST_MAX, PING_STANDBY, PING_UNPROVEN, PROBES_MAX,
+    ENCOURAGE_EVERY, LATE_MAX, PING_ACTIVE, PING_BUSY, PING_LOST_MAX, PING_STANDBY, PING_UNPROVEN, PROBES_MAX,
     PROVEN_PONGS, TIMEOUT_FIRST, TIMEOUT_MAX, TIMEOUT_MIN,
 };
 use super::way::{Way, WayKind};
@@ -60,6 +60,8 @@ pub(crate) struct Trail {
     tries: u32,
     /// How often it stopped working.
     pub(crate) failures: u32,
+    /// When there was last reason to hope.
+    encouraged_at: Timestamp,
 }
 
 /// A ping that waits for an answer.
@@ -85,6 +87,7 @@ impl Trail {
             pongs: 0,
             tries: 0,
             failures: 0,
+            encouraged_at: Timestamp::from_millis(0),
         }
     }
 
@@ -126,9 +129,10 @@ impl Trail {
     }
 
     /// There is reason to try it anew: it was named again, or the peer was heard from there.
-    pub(crate) fn encourage(&mut self) {
-        if !self.is_alive() && self.tries > 1 {
-            (self.tries, self.pinged_at) = (0, None);
+    pub(crate) fn encourage(&mut self, now: Timestamp) {
+        let rested = now.since(self.encouraged_at) >= ENCOURAGE_EVERY;
+        if rested && !self.is_alive() && self.tries > 1 {
+            (self.tries, self.pinged_at, self.encouraged_at) = (0, None, now);
         }
     }
 

@@ -67,6 +67,14 @@ impl Way {
         }
     }
 
+    /// The far end's name, where a relay is between.
+    pub const fn far(&self) -> Option<CallSign> {
+        match self {
+            Self::Direct(_) => None,
+            Self::Relayed { far, .. } | Self::Stream { far, .. } => Some(*far),
+        }
+    }
+
     /// Where a UDP socket sends what goes this way, if one does.
     pub const fn socket(&self) -> Option<SocketAddr> {
         match self {

@@ -69,9 +69,9 @@ pub(crate) struct Ways {
 
 impl Ways {
     /// Learns of a way, if it is one that can be tried and there is room.
-    pub(crate) fn add(&mut self, way: Way) {
+    pub(crate) fn add(&mut self, way: Way, now: Timestamp) {
         if let Some(known) = self.trails.iter_mut().find(|trail| trail.way == way) {
-            return known.encourage();
+            return known.encourage(now);
         }
         if matches!(way, Way::Direct(at) if !is_usable(at)) {
             return;
@@ -89,16 +89,16 @@ impl Ways {
     }
 
     /// The ways over relays are these and no others.
-    pub(crate) fn set_relayed(&mut self, ways: &BTreeSet<Way>) {
+    pub(crate) fn set_relayed(&mut self, ways: &BTreeSet<Way>, now: Timestamp) {
         let stays = |way: &Way| way.kind() == WayKind::Direct || ways.contains(way);
         self.trails.retain(|trail| stays(&trail.way));
         self.active = self.active.filter(stays);
-        ways.iter().for_each(|way| self.add(*way));
+        ways.iter().for_each(|way| self.add(*way, now));
     }
 
     /// The peer was heard by something that cannot be told twice: a message of the handshake.
     pub(crate) fn on_heard(&mut self, way: Way, now: Timestamp) {
-        self.add(way);
+        self.add(way, now);
         let Some(trail) = self.trails.iter_mut().find(|trail| trail.way == way) else { return };
         trail.on_heard(now);
         if self.active.is_none() {

@@ -31,7 +31,7 @@ pub struct Rule {
     pub remote: Vec<Range>,
     /// Protocols, and ports of the one who is connected to.
     pub ports: Vec<Ports>,
-    /// Members that carry it to addresses that are no member's.
+    /// Members that carry it: to addresses that are no member's, and between members.
     pub via: Vec<PublicKey>,
     /// What applications are told: values in JSON, by the name of a capability.
     pub app: BTreeMap<String, Vec<String>>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use units::Timestamp;
 
 use super::tables::{Allowed, Question};
-use crate::guard::{Crossing, Direction};
+use crate::guard::{Crossing, Direction, Flow};
 use crate::inner::Transport;
 use crate::key::PublicKey;
 
@@ -48,8 +48,10 @@ pub(super) enum Manner {
     Begins,
     /// It belongs to a connection, or to nothing.
     Answers,
-    /// It goes with any connection between the two addresses: of this protocol, or of any if there is none.
-    Follows(Option<u8>),
+    /// It goes with any connection of this protocol between the two addresses.
+    Follows(u8),
+    /// It goes with the connection of the packet that it quotes.
+    IsAbout,
 }
 
 /// Echoes, and whatever has no answer.
@@ -63,8 +65,21 @@ impl Key {
     /// Which connection a packet belongs to, and how it is to be taken.
     #[inline]
     pub(super) fn of(crossing: &Crossing<'_>) -> (Self, Manner) {
-        let flow = &crossing.flow;
-        let is_out = crossing.direction == Direction::Out;
+        Self::of_flow(&crossing.flow, crossing.direction, crossing.tcp_flags)
+    }
+
+    /// Which connection the packet belongs to that an error is about: it went the other way.
+    pub(super) fn of_quoted(crossing: &Crossing<'_>) -> Option<Self> {
+        let heading = match crossing.direction {
+            Direction::Out => Direction::In,
+            Direction::In => Direction::Out,
+        };
+        crossing.quoted.map(|flow| Self::of_flow(&flow, heading, 0).0)
+    }
+
+    #[inline]
+    fn of_flow(flow: &Flow, heading: Direction, tcp_flags: u8) -> (Self, Manner) {
+        let is_out = heading == Direction::Out;
         let key = |protocol, source: u16, target: u16, exchange| {
             let (local_port, remote_port) =
                 if is_out { (source, target) } else { (target, source) };
@@ -74,7 +89,7 @@ impl Key {
         };
         match flow.transport {
             Transport::Tcp { source, target } => {
-                let is_reset = crossing.tcp_flags & RST != 0;
+                let is_reset = tcp_flags & RST != 0;
                 let manner = if is_reset { Manner::Answers } else { Manner::Begins };
                 (key(TCP, source, target, EXCHANGE), manner)
             }
@@ -82,7 +97,11 @@ impl Key {
                 (key(UDP, source, target, EXCHANGE), Manner::Begins)
             }
             Transport::Fragment { protocol } => {
-                (key(protocol, 0, 0, FOLLOWING), Manner::Follows(Some(protocol)))
+                (key(protocol, 0, 0, FOLLOWING), Manner::Follows(protocol))
+            }
+            // ICMP of the other family: rules for ICMP are not about it.
+            Transport::Other { protocol: protocol @ (ICMP | ICMPV6) } => {
+                (key(protocol, 0, 0, EXCHANGE), Manner::Answers)
             }
             Transport::Other { protocol } => (key(protocol, 0, 0, EXCHANGE), Manner::Begins),
             Transport::Icmp { kind, .. } => {
@@ -115,7 +134,7 @@ const fn icmp(protocol: u8, kind: u8, is_out: bool) -> (Manner, u8) {
     match (protocol, kind) {
         (ICMP, 8) | (ICMPV6, 128) => (Manner::Begins, if is_out { EXCHANGE } else { EXCHANGE_IN }),
         (ICMP, 0) | (ICMPV6, 129) => (Manner::Answers, if is_out { EXCHANGE_IN } else { EXCHANGE }),
-        (ICMP, 3 | 11 | 12) | (ICMPV6, 1..=4) => (Manner::Follows(None), FOLLOWING),
+        (ICMP, 3 | 11 | 12) | (ICMPV6, 1..=4) => (Manner::IsAbout, FOLLOWING),
         (_, _) => (Manner::Begins, if is_out { EXCHANGE } else { EXCHANGE_IN }),
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::hujson::{self, Node, Value};
+use super::padding;
 use super::place::{Place, Problem, Wrong};
 use super::ports::{self, Ports, protocol_of};
 use super::range::Range;
@@ -42,7 +43,8 @@ pub struct Grant {
     pub ports: Vec<Ports>,
     /// What applications are told: values in JSON, by the name of a capability.
     pub app: BTreeMap<String, Vec<String>>,
-    /// Tags of members that carry it to addresses that are no member's.
+    /// Tags of members that carry it: to addresses that are no member's, and between members that must not see where
+    /// the other is.
     pub via: Vec<String>,
 }
 
@@ -280,6 +282,11 @@ fn is_word_behind(kind: &str, text: &str) -> bool {
 fn capabilities(node: &Node) -> Result<BTreeMap<String, Vec<String>>, Wrong> {
     let mut app = BTreeMap::new();
     for (_, name, values) in table(node, "a table of capabilities")? {
+        let is_padding = name == padding::PADDING;
+        let odd = |value: &&Node| is_padding && padding::level(value).is_none();
+        if let Some(value) = list(values)?.iter().find(odd) {
+            return wrong(value.at, padding::EXPECTED, what(&value.value));
+        }
         let values = list(values)?.iter().map(|value| value.value.to_json()).collect();
         app.insert(name.clone(), values);
     }

@@ -44,11 +44,11 @@ pub(super) struct Store {
     by_pair: ByPair,
 }
 
-/// How many connections two addresses have by each protocol, and what allowed one of them.
-type ByPair = BTreeMap<(IpAddr, IpAddr), BTreeMap<u8, (usize, Allowed)>>;
+/// How many connections two addresses have with a peer by each protocol, and what allowed one of them.
+type ByPair = BTreeMap<(IpAddr, IpAddr, PublicKey), BTreeMap<u8, (usize, Allowed)>>;
 
 fn remember(by_pair: &mut ByPair, track: &Track) {
-    let pair = by_pair.entry((track.key.local, track.key.remote)).or_default();
+    let pair = by_pair.entry((track.key.local, track.key.remote, track.peer)).or_default();
     pair.entry(track.key.protocol).or_insert((0, track.allowed)).0 += 1;
 }
 
@@ -75,19 +75,15 @@ impl Store {
         places.into_iter().find(|track| track.key == *key)
     }
 
-    /// What allows a connection between two addresses that is kept: of a protocol, or of any.
+    /// What allows a connection of a protocol that is kept, between the same addresses and with this peer.
     pub(super) fn any_between(
         &self,
-        local: IpAddr,
-        remote: IpAddr,
-        protocol: Option<u8>,
+        key: &Key,
+        peer: &PublicKey,
+        protocol: u8,
     ) -> Option<Allowed> {
-        let protocols = self.by_pair.get(&(local, remote))?;
-        let found = match protocol {
-            Some(protocol) => protocols.get(&protocol),
-            None => protocols.values().next(),
-        };
-        found.map(|(_, allowed)| *allowed)
+        let protocols = self.by_pair.get(&(key.local, key.remote, *peer))?;
+        protocols.get(&protocol).map(|(_, allowed)| *allowed)
     }
 
     /// Keeps a connection that is not there.
@@ -182,7 +178,7 @@ impl Store {
                 self.by_peer.remove(&track.peer);
             }
         }
-        let pair = (track.key.local, track.key.remote);
+        let pair = (track.key.local, track.key.remote, track.peer);
         if !track.key.is_following()
             && let Some(protocols) = self.by_pair.get_mut(&pair)
             && let Some((count, _)) = protocols.get_mut(&track.key.protocol)

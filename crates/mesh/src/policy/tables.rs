@@ -7,11 +7,14 @@
 //! - Allowed is what a rule allows; everything else is not.
 //! - Of several rules that allow, the first in the file is named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+
+use units::Timestamp;
 
 use super::compile::Rule;
 use super::range::Range;
+use crate::cover::Cover;
 use crate::guard::Direction;
 
 /// What is asked about: the first packet of a connection, from this node's side.
@@ -42,6 +45,9 @@ pub struct Allowed {
 #[derive(Clone, Debug)]
 pub struct Tables {
     version: u64,
+    expires: Option<Timestamp>,
+    /// Grants whose connections need no cover.
+    bare: BTreeSet<u32>,
     outward: Way,
     inward: Way,
 }
@@ -123,7 +129,27 @@ impl Tables {
             let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.heading == heading).collect();
             Way { v4: Family::new(&rules), v6: Family::new(&rules) }
         };
-        Self { version, outward: way(Direction::Out), inward: way(Direction::In) }
+        let is_bare = |rule: &&Rule| rule.cover() == Some(Cover::None);
+        let bare = rules.iter().filter(is_bare).map(|rule| rule.grant).collect();
+        let (outward, inward) = (way(Direction::Out), way(Direction::In));
+        Self { version, expires: None, bare, outward, inward }
+    }
+
+    /// The same, which allow nothing from a moment on.
+    #[must_use]
+    pub fn until(self, expires: Timestamp) -> Self {
+        Self { expires: Some(expires), ..self }
+    }
+
+    /// The same, of another version.
+    #[must_use]
+    pub(super) fn of_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    /// From when on they allow nothing, if they say so.
+    pub const fn expires(&self) -> Option<Timestamp> {
+        self.expires
     }
 
     /// Tables that allow nothing, of no version.
@@ -134,6 +160,11 @@ impl Tables {
     /// Of which version of the policy.
     pub const fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whether connections of a grant need no cover.
+    pub fn is_bare(&self, grant: u32) -> bool {
+        self.bare.contains(&grant)
     }
 
     /// What allows it, if anything does.

@@ -1,7 +1,9 @@
 //! What stands guard at a node: lets pass what its policy allows and what belongs to that, and keeps count.
 //!
 //! # Invariants
-//! - A packet passes if its connection was allowed by the version of the policy that holds now, and not otherwise.
+//! - A packet passes if its connection was allowed by the version of the policy that holds now, and not otherwise; when
+//!   that version ends and no later one came, nothing passes.
+//! - A connection is one peer's. What is about a connection passes only with what is kept of it.
 //! - What answers passes only as long as somebody on this side, or allowed on the other, has begun.
 //! - Every byte that passed is in exactly one report, or counted as unlisted; so is every packet that was stopped.
 //! - Memory is bounded, whatever comes: 64 Ki connections, 4 Ki attempts, and as many reports between two collections.
@@ -15,7 +17,7 @@ use super::flow::{Count, Key, Manner, Track, asks_for_connection};
 use super::report::{FlowReport, Why};
 use super::stopped::Stopped;
 use super::store::{Kept, Store, shard};
-use super::tables::Tables;
+use super::tables::{Allowed, Tables};
 use crate::guard::{Crossing, Direction, Guard};
 
 /// Parts that are locked by themselves; connections between two addresses are in one. A power of two.
@@ -75,11 +77,20 @@ impl Warden {
         Self { seed, parts: std::array::from_fn(|index| Mutex::new(part(index))) }
     }
 
-    /// Goes by these tables from here on. Connections that they do not allow end at once.
-    pub fn set_tables(&self, tables: &Arc<Tables>) {
+    /// Goes by these tables from here on, unless those that hold are of a later version: then nothing changes, and
+    /// it says false. Connections that they do not allow end at once.
+    pub fn set_tables(&self, tables: &Arc<Tables>) -> bool {
+        let mut taken = true;
         for part in &self.parts {
-            lock(part).set_tables(tables);
+            let mut part = lock(part);
+            // Of two callers at once, the later version is in all parts in the end.
+            let is_older = tables.version() < part.tables.version();
+            match is_older {
+                true => taken = false,
+                false => part.set_tables(tables),
+            }
         }
+        taken
     }
 
     /// Ends what was silent for too long, and hands out what there is to report. To be called every second or so.
@@ -156,6 +167,13 @@ impl Guard for Warden {
         }
     }
 
+    fn is_bare(&self, crossing: &Crossing<'_>) -> bool {
+        let (key, _) = Key::of(crossing);
+        let mut part = self.part(&key);
+        let grant = part.store.find(&key).map(|track| track.allowed.grant);
+        grant.is_some_and(|grant| part.tables.is_bare(grant))
+    }
+
     fn on_stopped(&self, crossing: &Crossing<'_>, packets: u64, bytes: u64) {
         let (key, _) = Key::of(crossing);
         self.part(&key).stop(&key, crossing, Why::Stopped, (packets, bytes));
@@ -165,12 +183,16 @@ impl Guard for Warden {
 impl Part {
     #[inline]
     fn admit(&mut self, key: Key, manner: Manner, crossing: &Crossing<'_>) -> Result<(), Why> {
-        if let Manner::Follows(protocol) = manner {
-            return self.follow(key, protocol, crossing);
+        self.expire(crossing.now);
+        if let Manner::Follows(_) | Manner::IsAbout = manner {
+            return self.follow(key, manner, crossing);
         }
         if let Some(track) = self.store.find(&key) {
             let asks = asks_for_connection(crossing.tcp_flags);
-            let is_over = track.holds_until() <= crossing.now || (asks && track.is_closed());
+            // Another node's, if the address is since: what was allowed to the one says nothing about the other.
+            let is_theirs = track.peer == *crossing.peer;
+            let is_over =
+                !is_theirs || track.holds_until() <= crossing.now || (asks && track.is_closed());
             let is_turned = asks && crossing.direction != track.began;
             if !is_over && !is_turned {
                 track.on_packet(crossing);
@@ -198,19 +220,39 @@ impl Part {
     }
 
     /// What goes with connections is counted by itself.
-    fn follow(
-        &mut self,
-        key: Key,
-        protocol: Option<u8>,
-        crossing: &Crossing<'_>,
-    ) -> Result<(), Why> {
-        let allowed =
-            self.store.any_between(key.local, key.remote, protocol).ok_or(Why::Stopped)?;
-        if let Some(track) = self.store.find(&key) {
-            track.on_packet(crossing);
-            return Ok(());
+    fn follow(&mut self, key: Key, manner: Manner, crossing: &Crossing<'_>) -> Result<(), Why> {
+        let allowed = match manner {
+            Manner::Follows(protocol) => self.store.any_between(&key, crossing.peer, protocol),
+            Manner::IsAbout => self.allowed_quoted(&key, crossing),
+            Manner::Begins | Manner::Answers => None,
+        };
+        let allowed = allowed.ok_or(Why::Stopped)?;
+        match self.store.find(&key) {
+            Some(track) if track.peer == *crossing.peer => {
+                track.on_packet(crossing);
+                return Ok(());
+            }
+            Some(_) => self.end(&key),
+            None => {}
         }
         self.keep(Track::new(key, crossing, allowed, self.tables.version()), crossing)
+    }
+
+    /// What allows the connection that an error is about: one between the same two that is kept and not over.
+    fn allowed_quoted(&mut self, key: &Key, crossing: &Crossing<'_>) -> Option<Allowed> {
+        let about = Key::of_quoted(crossing)?;
+        let is_between = (about.local, about.remote) == (key.local, key.remote);
+        let track = self.store.find(&about).filter(|_| is_between)?;
+        let is_theirs = track.peer == *crossing.peer && track.holds_until() > crossing.now;
+        is_theirs.then_some(track.allowed)
+    }
+
+    /// Goes by no rule from the moment on at which the tables end.
+    #[inline]
+    fn expire(&mut self, now: Timestamp) {
+        if self.tables.expires().is_some_and(|expires| expires <= now) {
+            self.set_tables(&Arc::new(Tables::nothing().of_version(self.tables.version())));
+        }
     }
 
     fn keep(&mut self, mut track: Track, crossing: &Crossing<'_>) -> Result<(), Why> {
@@ -260,6 +302,7 @@ impl Part {
     }
 
     fn collect(&mut self, now: Timestamp, to: &mut Vec<FlowReport>) {
+        self.expire(now);
         to.append(&mut self.reports);
         self.store.retain(|track| {
             if track.holds_until() <= now {

@@ -140,3 +140,26 @@ fn headers_that_contradict_each_other_are_refused() {
     check(&[0x50; 40], Err(NotAPacket::Version));
     check(&[], Err(NotAPacket::Short));
 }
+
+#[test]
+fn a_packet_that_is_to_pass_other_hosts_first_is_of_no_protocol_but_that() {
+    let routed = Ok(Transport::Other { protocol: 43 });
+    let mut header = extension(TCP);
+    header[3] = 1;
+    check(&v6(&[(43, header.clone()), (TCP, tcp())]), routed);
+    check(&v6(&[(60, extension(43)), (43, header), (TCP, tcp())]), routed);
+    let with_options = |options: &[u8], fragment: u16| {
+        let mut packet = v4(TCP, fragment, &[options, &tcp()].concat());
+        packet[0] = 0x45 + (options.len() / 4) as u8;
+        packet
+    };
+    for route in [131, 137] {
+        check(&with_options(&[route, 7, 4, 10, 0, 0, 9, 0], 0), routed);
+        check(&with_options(&[1, route, 7, 4, 10, 0, 0, 9], 0), routed);
+        check(&with_options(&[route, 7, 4, 10, 0, 0, 9, 0], 9), routed);
+    }
+    check(&with_options(&[7, 0, 0, 0], 0), routed);
+    let plain = Ok(Transport::Tcp { source: 0x1001, target: 0x2002 });
+    check(&with_options(&[148, 4, 0, 0], 0), plain);
+    check(&with_options(&[0, 131, 7, 4], 0), plain);
+}

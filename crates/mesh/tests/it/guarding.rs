@@ -67,3 +67,35 @@ fn what_is_stopped_comes_no_further_and_is_counted() {
     assert_eq!(clerk.told().clone(), [(Direction::In, false, 1, 32)]);
     assert_eq!(pair.b.mesh.peers().next().unwrap().1.link.carried().refused, 1);
 }
+
+#[test]
+fn a_guard_of_the_configuration_is_there_before_the_first_packet() {
+    let clerk = Arc::new(Clerk { stops: Some(0x2000), ..Clerk::default() });
+    let mut config = crate::pair::config(1, End::default());
+    config.guard = Some(clerk);
+    let mut mesh = mesh::Mesh::new(config, [1; 32]);
+    mesh.set_peer(crate::pair::peer(2, End::default(), None, None), crate::pair::START);
+    let Some(mesh::Effect::Publish(plane)) = mesh.next_effect() else { panic!("a picture first") };
+    let [one, two] = [1, 2].map(|last| std::net::Ipv4Addr::new(10, 0, 0, last));
+    let frame = [&[0; mesh::VNET_LEN], &crate::pair::udp(one, two, b"text")[..]].concat();
+    let stays = plane.depart(&frame, crate::pair::START).expect_err("it is stopped");
+    assert_eq!(stays, mesh::Stays::Stopped);
+}
+
+#[test]
+fn a_guard_is_asked_about_protocols_that_nobody_knows() {
+    let mut config = crate::pair::config(1, End::default());
+    config.guard = Some(Arc::new(Clerk::default()));
+    let mut mesh = mesh::Mesh::new(config, [1; 32]);
+    mesh.set_peer(crate::pair::peer(2, End::default(), None, None), crate::pair::START);
+    let Some(mesh::Effect::Publish(plane)) = mesh.next_effect() else { panic!("a picture first") };
+    let [one, two] = [1, 2].map(|last| std::net::Ipv4Addr::new(10, 0, 0, last));
+    let mut packet = crate::pair::udp(one, two, b"text");
+    packet[9] = 47;
+    packet[10..12].fill(0);
+    let sum = mesh::Sum::of(&packet[..20]).finish();
+    packet[10..12].copy_from_slice(&sum);
+    let frame = [&[0; mesh::VNET_LEN], &packet[..]].concat();
+    let stays = plane.depart(&frame, crate::pair::START).expect_err("there is no session");
+    assert!(matches!(stays, mesh::Stays::Waits(_)), "{stays}");
+}

@@ -6,9 +6,11 @@
 )]
 
 mod classify;
+mod cover;
 mod doors;
 mod gathering;
 mod guarding;
+mod names;
 mod narrow;
 mod pair;
 mod relays;
@@ -16,6 +18,7 @@ mod rosters;
 mod routing;
 mod sessions;
 mod shapes;
+mod strangers;
 mod superpackets;
 mod tables;
 mod warden;

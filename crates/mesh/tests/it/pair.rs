@@ -138,6 +138,31 @@ impl Node {
         }
     }
 
+    /// What a thread notes of a datagram, which the brain is not told.
+    pub(crate) fn look(
+        &self,
+        from: SocketAddr,
+        mut datagram: Vec<u8>,
+        now: Timestamp,
+        note: impl FnMut(Note),
+    ) {
+        let len = datagram.len();
+        let from = Way::Direct(from);
+        let batch = &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from };
+        self.plane.arrive(batch, &mut Merger::new(true, true), now, note);
+    }
+
+    /// A text to the other node, sealed and not sent.
+    pub(crate) fn sealed(&self, text: &str, now: Timestamp) -> Vec<u8> {
+        let other = Ipv4Addr::new(10, 0, 0, 3 - self.ip.octets()[3]);
+        let frame = [&[0; VNET_LEN], &udp(self.ip, other, text.as_bytes())[..]].concat();
+        let departure = self.plane.depart(&frame, now).expect("there is a session");
+        let mut out = vec![0; departure.datagram_len()];
+        let len = departure.seal(0..1, &mut out, now);
+        out.truncate(len);
+        out
+    }
+
     /// The texts that were delivered since last asked.
     pub(crate) fn texts(&mut self) -> Vec<String> {
         let text = |packet: Vec<u8>| String::from_utf8_lossy(&packet[28..]).into_owned();
@@ -200,17 +225,22 @@ fn private(number: u8) -> PrivateKey {
     PrivateKey::from_bytes([number; 32])
 }
 
-fn node(number: u8, end: End) -> Node {
-    let config = Config {
+pub(crate) fn config(number: u8, end: End) -> Config {
+    Config {
         private: private(number),
         sign: CallSign::default(),
         timing: Timing::default(),
         mtu: MTU_DEFAULT,
         opens_fast: end.opens_fast,
         gate: Gate::Known,
-    };
+        guard: None,
+        inside: Vec::new(),
+    }
+}
+
+fn node(number: u8, end: End) -> Node {
     Node {
-        mesh: Mesh::new(config, [number + 100; 32]),
+        mesh: Mesh::new(config(number, end), [number + 100; 32]),
         plane: Arc::default(),
         address: SocketAddr::from(([192, 0, 2, number], 51820)),
         ip: Ipv4Addr::new(10, 0, 0, number),
@@ -219,7 +249,7 @@ fn node(number: u8, end: End) -> Node {
     }
 }
 
-fn peer(
+pub(crate) fn peer(
     number: u8,
     end: End,
     keepalive_every: Option<Duration>,
@@ -233,5 +263,6 @@ fn peer(
         keepalive_every,
         suite: if end.opens_fast { Suite::Fast } else { Suite::Standard },
         contact: None,
+        cover: mesh::Cover::None,
     }
 }

@@ -47,6 +47,8 @@ impl Asker {
             mtu: MTU_DEFAULT,
             opens_fast: false,
             gate: Gate::Known,
+            guard: None,
+            inside: Vec::new(),
         };
         let mut mesh = Mesh::new(config, [node; 32]);
         let ports = vec![relay_port()];

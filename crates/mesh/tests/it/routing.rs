@@ -15,6 +15,7 @@ fn peer(number: u8, allowed: &[&str]) -> PeerConfig {
         preshared: PresharedKey::default(),
         endpoint: None,
         contact: None,
+        cover: mesh::Cover::None,
         allowed: allowed.iter().map(|block| block.parse().expect("a block")).collect(),
         keepalive_every: None,
         suite: Suite::Standard,
@@ -29,6 +30,8 @@ fn node(gate: Gate) -> Mesh {
         mtu: MTU_DEFAULT,
         opens_fast: false,
         gate,
+        guard: None,
+        inside: Vec::new(),
     };
     Mesh::new(config, [3; 32])
 }

@@ -241,3 +241,60 @@ fn under_load_a_cookie_is_asked_for_and_then_honored() {
     pair.pass(SECOND * 6);
     assert_eq!(pair.b.texts(), ["under load"]);
 }
+
+#[test]
+fn a_peer_that_was_removed_and_comes_back_answers_no_old_question() {
+    let mut pair = standard();
+    pair.send("hello");
+    let (from, hello) =
+        pair.heard.iter().find(|(_, it)| it[0] == HELLO).expect("it was asked").clone();
+    let config = crate::pair::peer(1, End::default(), None, None);
+    pair.b.mesh.remove_peer(&config.key);
+    pair.b.mesh.set_peer(config, pair.now);
+    pair.settle();
+    pair.now = pair.now.after(SECOND);
+    let answers = pair.count(ANSWER);
+    pair.b.receive(from, hello, pair.now);
+    pair.settle();
+    assert_eq!(pair.count(ANSWER), answers);
+}
+
+#[test]
+fn what_answers_no_question_of_ours_does_not_reach_the_brain() {
+    let mut pair = standard();
+    pair.send("hello");
+    let old: Vec<_> = pair.heard.iter().filter(|(_, it)| it[0] == ANSWER).cloned().collect();
+    let cookie = {
+        let mut cookie = vec![7; 64];
+        cookie[..4].copy_from_slice(&[3, 0, 0, 0]);
+        (pair.b.address, cookie)
+    };
+    for (from, message) in old.into_iter().chain([cookie]) {
+        let mut notes = 0;
+        pair.a.look(from, message, pair.now, |_| notes += 1);
+        assert_eq!(notes, 0);
+    }
+}
+
+#[test]
+fn a_peer_that_moves_is_noted_once_a_second() {
+    let mut pair = standard();
+    pair.send("hello");
+    pair.heard.clear();
+    for text in ["1", "2", "3"] {
+        pair.send(text);
+    }
+    let packets: Vec<_> = pair.heard.iter().filter(|(_, it)| it[0] == DATA).cloned().collect();
+    // What was carried is old; each is sealed anew for the other end to hear from elsewhere.
+    assert_eq!(packets.len(), 3);
+    let elsewhere: SocketAddr = "192.0.2.77:7".parse().expect("an address");
+    let mut moved = 0;
+    for later in [0, 10, 500, 1200] {
+        let now = pair.now.after(Duration::from_millis(later));
+        let sealed = pair.a.sealed("text", now);
+        pair.b.look(elsewhere, sealed, now, |note| {
+            moved += usize::from(matches!(note, mesh::Note::Roamed { .. }));
+        });
+    }
+    assert_eq!(moved, 2);
+}

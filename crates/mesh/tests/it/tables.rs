@@ -46,7 +46,7 @@ proptest! {
 
     #[test]
     fn a_counter_is_accepted_once_and_only_in_the_window(steps in vec((any::<bool>(), 0..12_000_u64), 1..200)) {
-        let (mut window, mut seen, mut highest) = (Window::default(), BTreeSet::new(), 0_u64);
+        let (mut window, mut seen, mut highest) = (<Window>::default(), BTreeSet::new(), 0_u64);
         for (ahead, by) in steps {
             let counter = if ahead { highest + by } else { highest.saturating_sub(by) };
             let next = seen.last().map_or(0, |last: &u64| last + 1);
@@ -70,7 +70,7 @@ proptest! {
 
 #[test]
 fn the_window_holds_at_the_end_of_numbers() {
-    let mut window = Window::default();
+    let mut window = <Window>::default();
     assert_eq!(window.accept(u64::MAX - 1), Ok(()));
     assert_eq!(window.accept(u64::MAX - 1), Err(Stale::Seen));
     assert_eq!(window.accept(0), Err(Stale::TooOld));
@@ -80,5 +80,21 @@ fn the_window_holds_at_the_end_of_numbers() {
 fn what_is_no_block_is_refused() {
     for text in ["", "10.0.0.0", "10.0.0.0/33", "fd00::/129", "10.0.0/8", "x/8", "10.0.0.0/-1"] {
         assert!(text.parse::<Prefix>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_window_that_goes_on_takes_what_comes_and_nothing_before() {
+    for next in [0, 1, 63, 64, 65, 1000, 1 << 40] {
+        let mut window = Window::<17>::from_next(next);
+        let before = next.saturating_sub(100)..next;
+        assert!(before.clone().all(|counter| window.accept(counter).is_err()), "{next}");
+        for counter in [next, next + 3, next + 1, next + 200] {
+            assert!(window.accept(counter).is_ok(), "{next}: {counter}");
+            assert!(window.accept(counter).is_err(), "{next}: {counter} again");
+        }
+        assert!(window.accept(next + 2).is_ok());
+        assert!(window.accept(next + 2000).is_ok());
+        assert!(window.accept(next + 900).is_err(), "too old for a short window");
     }
 }

@@ -56,6 +56,12 @@ fn tables(version: u64, grants: &str) -> Arc<Tables> {
 const GRANTS: &str = r#"{"src": ["two"], "dst": ["one"], "ip": ["tcp:22", "icmp:*"]},
     {"src": ["one"], "dst": ["two"], "ip": ["udp:53"]}"#;
 
+/// A flow between node 1, which is here, and node 2.
+fn flow(direction: Direction, transport: Transport) -> Flow {
+    let (source, target) = if direction == Out { (ip(1), ip(2)) } else { (ip(2), ip(1)) };
+    Flow { source, target, transport }
+}
+
 impl Pair {
     fn new() -> Self {
         let pair = Self { warden: Warden::new([3, 5]), now: START };
@@ -64,13 +70,31 @@ impl Pair {
     }
 
     fn passes(&self, direction: Direction, transport: Transport, tcp_flags: u8) -> bool {
-        let (source, target) = if direction == Out { (ip(1), ip(2)) } else { (ip(2), ip(1)) };
-        let flow = Flow { source, target, transport };
-        let crossing = Crossing { direction, peer: &PEER, flow, tcp_flags, now: self.now };
-        let passes = self.warden.lets_pass(&crossing);
+        let flow = flow(direction, transport);
+        self.crosses(&self.crossing(direction, flow, tcp_flags))
+    }
+
+    fn crossing(&self, direction: Direction, flow: Flow, tcp_flags: u8) -> Crossing<'static> {
+        Crossing { direction, peer: &PEER, flow, quoted: None, tcp_flags, now: self.now }
+    }
+
+    /// An error about a packet that went the other way.
+    fn error(&self, direction: Direction, about: Transport) -> bool {
+        let unreachable = Transport::Icmp { kind: 3, code: 3 };
+        let back = if direction == Out { In } else { Out };
+        let quoted = Some(flow(back, about));
+        self.crosses(&Crossing {
+            quoted,
+            ..self.crossing(direction, flow(direction, unreachable), 0)
+        })
+    }
+
+    fn crosses(&self, crossing: &Crossing<'_>) -> bool {
+        let direction = crossing.direction;
+        let passes = self.warden.lets_pass(crossing);
         match (passes, direction) {
-            (true, _) => self.warden.on_carried(&crossing, 2, 200),
-            (false, In) => self.warden.on_stopped(&crossing, 2, 200),
+            (true, _) => self.warden.on_carried(crossing, 2, 200),
+            (false, In) => self.warden.on_stopped(crossing, 2, 200),
             (false, Out) => {}
         }
         passes
@@ -124,7 +148,72 @@ fn echoes_are_answered_and_errors_go_with_what_they_are_about() {
     assert!(pair.icmp(In, 8) && pair.icmp(Out, 0));
     assert!(!pair.icmp(Out, 8), "node 1 may not ask");
     assert!(!pair.icmp(In, 0), "and is not answered");
-    assert!(pair.icmp(Out, 3) && pair.icmp(In, 11));
+    let echo = Transport::Icmp { kind: 8, code: 0 };
+    assert!(pair.error(Out, echo), "about the question");
+    assert!(!pair.error(In, echo), "node 1 has asked nothing");
+}
+
+#[test]
+fn an_error_passes_only_with_the_connection_that_it_quotes() {
+    let mut pair = Pair::new();
+    assert!(pair.udp(Out, 5353, 53));
+    let asked = Transport::Udp { source: 5353, target: 53 };
+    assert!(pair.error(In, asked));
+    assert!(!pair.error(In, Transport::Udp { source: 5353, target: 54 }), "of another port");
+    assert!(!pair.error(In, Transport::Tcp { source: 5353, target: 53 }), "of another protocol");
+    assert!(!pair.error(Out, asked), "nobody has sent that");
+    assert!(!pair.icmp(In, 3), "about nothing that can be read");
+    let elsewhere = Flow { source: ip(1), target: ip(3), transport: asked };
+    let unreachable = flow(In, Transport::Icmp { kind: 3, code: 3 });
+    let crossing = Crossing { quoted: Some(elsewhere), ..pair.crossing(In, unreachable, 0) };
+    assert!(!pair.crosses(&crossing), "about what went to somebody else");
+    pair.now = pair.now.after(UNANSWERED_IDLE_MAX);
+    assert!(!pair.error(In, asked), "about what is over");
+}
+
+#[test]
+fn a_connection_is_one_peers() {
+    let mut pair = Pair::new();
+    let other = PublicKey([9; 32]);
+    assert!(pair.udp(Out, 5353, 53));
+    let answer = flow(In, Transport::Udp { source: 53, target: 5353 });
+    let from_other = Crossing { peer: &other, ..pair.crossing(In, answer, 0) };
+    assert!(!pair.crosses(&from_other), "the address is another's since, who was not asked");
+    assert!(pair.udp(Out, 5353, 53));
+    let fragment = flow(In, Transport::Fragment { protocol: 17 });
+    let of_other = Crossing { peer: &other, ..pair.crossing(In, fragment, 0) };
+    assert!(!pair.crosses(&of_other));
+    assert!(pair.crosses(&pair.crossing(In, fragment, 0)));
+    let reports = pair.later(Duration::ZERO);
+    assert!(reports.iter().any(|it| it.why == Why::Idle && it.peer == PEER), "it was ended");
+}
+
+#[test]
+fn an_older_policy_changes_nothing_and_one_that_ended_allows_nothing() {
+    let mut pair = Pair::new();
+    let ends = pair.now.after(Duration::from_secs(60));
+    let newer = Arc::new(Tables::clone(&tables(5, GRANTS)).until(ends));
+    assert!(pair.warden.set_tables(&newer));
+    assert!(!pair.warden.set_tables(&tables(4, r#"{"src": ["*"], "dst": ["*"], "ip": ["*"]}"#)));
+    assert!(!pair.ssh(Out, SYN), "only the older one would allow it");
+    assert!(pair.ssh(In, SYN) && pair.ssh(Out, SYN_ACK));
+    pair.now = ends;
+    assert!(!pair.ssh(In, 0x10), "what was open is closed");
+    assert!(!pair.udp(Out, 5353, 53));
+    let reports = pair.later(Duration::ZERO);
+    assert!(reports.iter().any(|it| it.why == Why::Revoked));
+    assert!(!pair.warden.set_tables(&tables(4, GRANTS)), "nor does it come back then");
+    assert!(pair.warden.set_tables(&tables(5, GRANTS)), "the same may be told anew");
+    assert!(pair.ssh(In, SYN));
+}
+
+#[test]
+fn icmp_of_the_other_family_is_allowed_by_no_rule() {
+    let pair = Pair::new();
+    pair.warden.set_tables(&tables(2, r#"{"src": ["*"], "dst": ["*"], "ip": ["*", "icmp:*"]}"#));
+    assert!(pair.icmp(In, 8));
+    assert!(!pair.passes(In, Transport::Other { protocol: 58 }, 0));
+    assert!(!pair.passes(In, Transport::Other { protocol: 1 }, 0));
 }
 
 #[test]

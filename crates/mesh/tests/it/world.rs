@@ -48,6 +48,8 @@ pub(crate) struct World {
     cuts: BTreeSet<(IpAddr, IpAddr)>,
     /// Datagrams carried in all, and those of pings.
     pub(crate) carried: u64,
+    /// All datagrams that set out, and where to, if somebody listens.
+    pub(crate) listens: Option<Vec<(SocketAddr, Vec<u8>)>>,
 }
 
 struct Flight {
@@ -93,6 +95,7 @@ impl World {
             loss_permille: 0,
             cuts: BTreeSet::new(),
             carried: 0,
+            listens: None,
         };
         world.introduce(Policy::ActiveBackup);
         world
@@ -274,6 +277,9 @@ impl World {
 
     fn fly(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         self.carried += 1;
+        if let Some(heard) = &mut self.listens {
+            heard.push((to, bytes.clone()));
+        }
         let lost = self.draw(1000) < self.loss_permille;
         if lost || self.cuts.contains(&(from.ip(), to.ip())) {
             return;
@@ -281,6 +287,11 @@ impl World {
         self.count += 1;
         let delay = Duration::from_millis(8 + self.draw(5));
         self.flights.insert((self.now.after(delay), self.count), Flight { from, to, bytes });
+    }
+
+    /// A datagram comes from anywhere, whoever sent it.
+    pub(crate) fn inject(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        self.land(Flight { from, to, bytes });
     }
 
     fn land(&mut self, flight: Flight) {
@@ -416,6 +427,8 @@ fn node(number: u8, net: Net) -> Node {
         mtu: MTU_DEFAULT,
         opens_fast: true,
         gate: Gate::Known,
+        guard: None,
+        inside: vec!["10.0.0.0/24".parse().expect("a block")],
     };
     Node {
         mesh: Mesh::new(config, [number + 100; 32]),
@@ -436,6 +449,12 @@ fn peer(number: u8, relays: &[CallSign], policy: Policy) -> PeerConfig {
         allowed: vec![format!("10.0.0.{number}/32").parse().expect("a block")],
         keepalive_every: None,
         suite: Suite::Fast,
-        contact: Some(Contact { sign: node_sign(number), relays: relays.to_vec(), policy }),
+        contact: Some(Contact {
+            sign: node_sign(number),
+            relays: relays.to_vec(),
+            policy,
+            ..Contact::default()
+        }),
+        cover: mesh::Cover::None,
     }
 }

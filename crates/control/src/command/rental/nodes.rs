@@ -272,8 +272,6 @@ impl Control {
         let Some(node) = node_at(&rental.nodes, index) else { return };
         let (worker, stranger) =
             (node.seat.worker, self.is_stranger(rental.project, node.supplier));
-        let others = self.workers.get(&worker).and_then(|worker| self.hired_since(worker));
-        let since = others.map_or(since, |others| others.min(since));
         if let Some(worker) = self.workers.get_mut(&worker).filter(|_| stranger) {
             worker.hired.add(since, at, first_open);
         }

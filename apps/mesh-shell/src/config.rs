@@ -1,9 +1,9 @@
 //! The configuration file: WireGuard's, with a few words of our own.
 //!
-//! Our own words: `Shards`, `Offloads = off`, `Fast = on` and `Faster` in `[Interface]`, `Suite = fast` and
+//! Our own words: `Shards`, `Offloads = off`, `Fast = on`, `Resolver`, `MapPorts = on` and `Faster` in `[Interface]`, `Suite = fast` and
 //! `Padding = 1` in `[Peer]`.
 
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,11 @@ pub struct Config {
     pub mesh: mesh::Config,
     /// What carries packets over connections to relays, if anything does.
     pub streams: Option<Arc<dyn Streams>>,
+    /// Where programs on this node ask for names of members, if anywhere: an address that the device leads to and that
+    /// is nobody's. See [`crate::Engine::set_names`].
+    pub resolver: Option<Ipv4Addr>,
+    /// Whether routers are asked to let peers in: on networks that a person runs, not in a data center.
+    pub maps_ports: bool,
     /// Who else there is.
     pub peers: Vec<PeerConfig>,
 }
@@ -48,6 +53,8 @@ struct Interface {
     fast: bool,
     gate: Gate,
     timing: Timing,
+    resolver: Option<Ipv4Addr>,
+    maps_ports: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -107,6 +114,8 @@ impl Config {
             offloads,
             mesh,
             streams: None,
+            resolver: node.resolver,
+            maps_ports: node.maps_ports,
             peers,
         })
     }
@@ -135,6 +144,8 @@ fn read_interface(node: &mut Interface, line: &str) -> anyhow::Result<()> {
         "offloads" => node.offloads_off = !is_on(value)?,
         "fast" => node.fast = is_on(value)?,
         "anyprotocol" => node.gate = if is_on(value)? { Gate::Any } else { Gate::Known },
+        "resolver" => node.resolver = Some(value.parse()?),
+        "mapports" => node.maps_ports = is_on(value)?,
         "faster" => node.timing = Timing::faster(value.parse()?),
         "address" => {
             for address in value.split(',') {

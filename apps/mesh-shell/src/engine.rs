@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use mesh::names::Names;
 use mesh::relay::{RelayConfig, RelayView};
 use mesh::{
     Change, Effect, Guard, Mesh, News, Note, PeerConfig, PeerView, Prefix, PublicKey,
@@ -21,6 +22,7 @@ use crate::inbox::{Gone, Inbox, Told};
 use crate::inlet::StreamInlet;
 use crate::outbox::Outbox;
 use crate::pacer::{Pacer, Wake};
+use crate::resolver::Resolver;
 use crate::shard::Shard;
 use crate::showcase::{Showcase, Viewer};
 use crate::sys;
@@ -173,6 +175,13 @@ impl Engine {
         self.order(Order::SetGuard(guard))
     }
 
+    /// What members are called from here on, where [`Config::resolver`] says that programs may ask.
+    pub fn set_names(&self, names: Names) {
+        if let Some(resolver) = &self.first.resolver {
+            resolver.set(names);
+        }
+    }
+
     /// How the relays are.
     pub fn relays(&self) -> anyhow::Result<Vec<RelayView>> {
         let (reply, answer) = sync_channel(1);
@@ -247,12 +256,14 @@ fn open_shards(
     clock: Clock,
     pacer: &Wake,
 ) -> anyhow::Result<Vec<Shard>> {
+    let resolver = config.resolver.map(|at| Arc::new(Resolver::new(at)));
     let shard = |tun| {
         let port = UdpPort::open(config.port, config.shards > 1, config.offloads);
         let port = Arc::new(port.context("open UDP port")?);
         let streams = config.streams.clone();
         let (inbox, pacer, stop) = (inbox.clone(), pacer.clone(), stop.clone());
-        Ok(Shard { tun, port, inbox, streams, clock, pacer, stop })
+        let resolver = resolver.clone();
+        Ok(Shard { tun, port, inbox, streams, clock, pacer, resolver, stop })
     };
     tuns.into_iter().map(shard).collect()
 }

@@ -26,6 +26,7 @@ mod inbox;
 mod inlet;
 mod outbox;
 mod pacer;
+mod resolver;
 mod shard;
 mod showcase;
 mod streams;

@@ -15,6 +15,7 @@ use crate::inbox::Inbox;
 use crate::inlet::Inlet;
 use crate::outbox::Outbox;
 use crate::pacer::Wake;
+use crate::resolver::Resolver;
 use crate::showcase::Viewer;
 use crate::streams::Streams;
 use crate::tun::Tun;
@@ -36,6 +37,7 @@ pub(crate) struct Shard {
     pub(crate) streams: Option<Arc<dyn Streams>>,
     pub(crate) clock: Clock,
     pub(crate) pacer: Wake,
+    pub(crate) resolver: Option<Arc<Resolver>>,
     /// Whether the threads shall end.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -74,6 +76,12 @@ impl Shard {
             return Ok(false);
         };
         let (frame, plane) = (&frame[..len], viewer.look());
+        if let Some(answer) = self.resolved(frame) {
+            if let Some(answer) = answer {
+                self.tun.write(&[IoSlice::new(&[0; VNET_LEN]), IoSlice::new(&answer)])?;
+            }
+            return Ok(true);
+        }
         match outbox.put(plane, frame, self.clock.now(), &mut |note| self.note(note)) {
             Some(Stays::TooBig { mtu }) => self.answer_too_big(plane, frame, mtu)?,
             Some(
@@ -87,6 +95,12 @@ impl Shard {
             | None => {}
         }
         Ok(true)
+    }
+
+    /// Whether a frame is for the resolver; then what it answers.
+    #[inline]
+    fn resolved(&self, frame: &[u8]) -> Option<Option<Vec<u8>>> {
+        self.resolver.as_ref()?.answer(frame.get(VNET_LEN..)?)
     }
 
     /// From the network to the device, until stopped.

@@ -253,6 +253,8 @@ fn config(number: u8, all: &[u8], relays: &[CallSign], suite: Suite) -> Config {
             inside: vec![block("100.64.0.0/24"), block("fd00::/64")],
         },
         streams: None,
+        resolver: None,
+        maps_ports: false,
         peers: all.iter().filter(|other| **other != number).map(peer).collect(),
     }
 }

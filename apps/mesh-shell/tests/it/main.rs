@@ -2,4 +2,5 @@
 
 mod cover;
 mod lab;
+mod names;
 mod namespaces;

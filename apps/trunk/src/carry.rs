@@ -5,9 +5,11 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::splice::splice;
 use crate::stream::Stream;
@@ -16,6 +18,10 @@ use crate::stream::Stream;
 const PIECE: usize = 64 << 10;
 /// Pieces one way before others have their turn.
 const PIECES_MAX: usize = 16;
+/// What is read at a time only to be thrown away,
+const LINGER_PIECE: usize = 16 << 10;
+/// and for how long: whoever still speaks to one who has said all and left hears so.
+const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// What was carried, and whether both ways came to their end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +52,7 @@ pub enum Way {
 pub async fn carry<P: AsyncRead + AsyncWrite + Unpin>(mut party: P, mut stream: Stream) -> Carried {
     let mut both = Both::default();
     let is_whole = poll_fn(|cx| both.poll(&mut party, &mut stream, cx, |_| false)).await.is_ok();
+    both.linger(&mut party, &mut stream).await;
     both.carried(is_whole, &stream)
 }
 
@@ -61,24 +68,39 @@ pub async fn carry_tcp(mut party: TcpStream, mut stream: Stream) -> Carried {
     });
     let is_whole = outcome.await.is_ok();
     let mut carried = both.carried(is_whole, &stream);
-    if let Some((bare, bucket)) = bare.filter(|_| is_whole) {
+    if let Some(bare) = bare.filter(|_| is_whole) {
         carried.way = Way::Kernel;
         let held = (both.into.rest(), both.out.rest());
-        let (sent, received, is_whole) = splice(&party, &bare, bucket, held).await;
-        carried.sent += sent;
-        carried.received += received;
-        carried.is_whole = is_whole;
+        let spliced = splice(&party, &bare, held).await;
+        carried.sent += spliced.sent.saturating_sub(held.0.len() as u64);
+        carried.received += spliced.received;
+        carried.is_whole = spliced.is_whole();
         // What was held for the stream never went through it.
-        stream.add(sent + held.0.len() as u64, received, is_whole);
-        if !is_whole {
-            let _ = bare.set_zero_linger();
-        }
+        stream.add(spliced);
+        end(party, spliced.is_received_whole, spliced.is_whole()).await;
+        end(bare.tcp, spliced.is_sent_whole, spliced.is_whole()).await;
+        return carried;
     }
-    if !carried.is_whole {
-        // Else what was broken off would look like an end.
-        let _ = party.set_zero_linger();
-    }
+    both.linger(&mut party, &mut stream).await;
+    end(party, both.out.is_whole(), true).await;
     carried
+}
+
+/// Ends a connection: what it was told to its end arrives, and what was broken off does not look like an end.
+async fn end(mut connection: TcpStream, is_told_whole: bool, is_heard_whole: bool) {
+    match (is_told_whole, is_heard_whole) {
+        (true, true) => {}
+        (true, false) => linger(&mut connection).await,
+        (false, _) => drop(connection.set_zero_linger()),
+    }
+}
+
+/// Reads on for a while, and throws it away: a connection that is closed with something unread takes back what was said
+/// on it before.
+async fn linger<R: AsyncRead + Unpin>(from: &mut R) {
+    let mut piece = vec![0; LINGER_PIECE];
+    let reading = async { while from.read(&mut piece).await.is_ok_and(|many| many > 0) {} };
+    let _ = timeout(LINGER_TIME, reading).await;
 }
 
 #[derive(Debug, Default)]
@@ -95,13 +117,33 @@ struct Half {
     carried: u64,
     is_ending: bool,
     is_over: bool,
+    /// Whether it ended before its end, because nothing can be written any more.
+    is_broken: bool,
     is_to_flush: bool,
+}
+
+/// Where one way broke.
+enum Break {
+    /// Where it is read: that end is gone.
+    Read(io::Error),
+    /// Where it is written: that end takes no more, and may have said something before.
+    Write,
 }
 
 impl Both {
     fn carried(&self, is_whole: bool, stream: &Stream) -> Carried {
         let way = if stream.has_own_connection() { Way::Own } else { Way::Line };
         Carried { sent: self.into.carried, received: self.out.carried, is_whole, way }
+    }
+
+    /// Where only one way came to its end, sees that it arrives.
+    async fn linger<P: AsyncRead + Unpin>(&self, party: &mut P, stream: &mut Stream) {
+        if self.out.is_whole() && self.into.is_broken {
+            linger(party).await;
+        }
+        if self.into.is_whole() && self.out.is_broken {
+            linger(stream).await;
+        }
     }
 
     /// Carries until both ways are over, or until it may stop while both are open.
@@ -112,12 +154,17 @@ impl Both {
         cx: &mut Context<'_>,
         may_stop: impl FnOnce(&mut Stream) -> bool,
     ) -> Poll<io::Result<()>> {
-        let into = self.into.poll(party, stream, cx)?;
-        let out = self.out.poll(stream, party, cx)?;
+        let into = self.into.poll_to_end(party, stream, cx)?;
+        let out = self.out.poll_to_end(stream, party, cx)?;
         if into.is_ready() && out.is_ready() {
-            return Poll::Ready(Ok(()));
+            let is_whole = !self.into.is_broken && !self.out.is_broken;
+            return Poll::Ready(match is_whole {
+                true => Ok(()),
+                false => Err(io::ErrorKind::BrokenPipe.into()),
+            });
         }
-        match !self.into.is_ending && !self.out.is_ending && may_stop(stream) {
+        let is_open = |half: &Half| !half.is_ending && !half.is_over;
+        match is_open(&self.into) && is_open(&self.out) && may_stop(stream) {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
         }
@@ -125,12 +172,21 @@ impl Both {
 }
 
 impl Half {
+    /// Whether it came to its end.
+    fn is_whole(&self) -> bool {
+        self.is_over && !self.is_broken
+    }
+
     /// What was read and is not written.
     fn rest(&self) -> &[u8] {
         &self.held[self.gone..]
     }
 
-    fn poll<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    /// Carries until the way is over, well or not: one that cannot be written any more is over, and the other goes on.
+    ///
+    /// # Errors
+    /// If who is read is gone: then nobody is there for the other way, either.
+    fn poll_to_end<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         &mut self,
         from: &mut R,
         to: &mut W,
@@ -139,16 +195,30 @@ impl Half {
         if self.is_over {
             return Poll::Ready(Ok(()));
         }
+        match ready!(self.poll(from, to, cx)) {
+            Err(Break::Read(fault)) => return Poll::Ready(Err(fault)),
+            Err(Break::Write) => self.is_broken = true,
+            Ok(()) => {}
+        }
+        self.is_over = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        &mut self,
+        from: &mut R,
+        to: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Break>> {
+        let written = |outcome: io::Result<()>| outcome.map_err(|_| Break::Write);
         for _ in 0..PIECES_MAX {
-            ready!(self.poll_held(to, cx))?;
+            written(ready!(self.poll_held(to, cx)))?;
             if self.is_ending {
-                ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
-                self.is_over = true;
-                return Poll::Ready(Ok(()));
+                return Pin::new(&mut *to).poll_shutdown(cx).map(written);
             }
             if self.poll_piece(from, to, cx)?.is_pending() {
                 if self.is_to_flush {
-                    ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                    written(ready!(Pin::new(&mut *to).poll_flush(cx)))?;
                     self.is_to_flush = false;
                 }
                 return Poll::Pending;
@@ -184,10 +254,10 @@ impl Half {
         from: &mut R,
         to: &mut W,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<Result<(), Break>> {
         let mut piece = [MaybeUninit::uninit(); PIECE];
         let mut piece = ReadBuf::uninit(&mut piece);
-        ready!(Pin::new(&mut *from).poll_read(cx, &mut piece))?;
+        ready!(Pin::new(&mut *from).poll_read(cx, &mut piece)).map_err(Break::Read)?;
         let bytes = piece.filled();
         if bytes.is_empty() {
             self.is_ending = true;
@@ -196,7 +266,7 @@ impl Half {
         self.carried += bytes.len() as u64;
         self.is_to_flush = true;
         let many = match Pin::new(&mut *to).poll_write(cx, bytes) {
-            Poll::Ready(many) => many?,
+            Poll::Ready(many) => many.map_err(|_| Break::Write)?,
             Poll::Pending => 0,
         };
         self.held.extend_from_slice(&bytes[many..]);

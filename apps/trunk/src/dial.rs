@@ -15,6 +15,7 @@ use tunnel::limits::STREAMS_MAX;
 use tunnel::{Event, Frame, Hello, Settings, Side, Ticket, Welcome};
 use wire::paper::NodeKey;
 
+use crate::alive::keep_alive;
 use crate::driver::Driver;
 use crate::key::{ALPN, BULK_ALPN, node_tls};
 use crate::line::Line;
@@ -32,6 +33,7 @@ pub(crate) async fn connect(address: SocketAddr) -> Result<TcpStream> {
     let tcp = timeout(WITHIN, TcpStream::connect(address)).await.context("connect in time")??;
     // Frames are gathered before they are written; the kernel need not.
     tcp.set_nodelay(true).context("send at once")?;
+    keep_alive(&tcp);
     Ok(tcp)
 }
 

@@ -12,10 +12,11 @@ use std::time::Duration;
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tunnel::{Broken, Event, Mux, Settings};
+use units::Timestamp;
 
+use crate::alive::Connection;
 use crate::clock::now;
 use crate::line::{Line, Shared};
-use crate::stream::Carrier;
 
 /// What goes out at a time: four records of TLS, and one system call.
 const BATCH: usize = 64 << 10;
@@ -23,6 +24,8 @@ const BATCH: usize = 64 << 10;
 const PIECE: usize = 32 << 10;
 /// Reads before others have their turn.
 const READS_MAX: usize = 16;
+/// How often it is looked whether something moves on connections of its own, while there are any.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
 
 /// Why a line is over.
 #[derive(Debug, thiserror::Error)]
@@ -46,14 +49,25 @@ pub struct Driver<C> {
     gone: usize,
     is_to_flush: bool,
     alarm: Pin<Box<Sleep>>,
+    /// What the alarm is set to.
+    alarm_at: Timestamp,
+    /// When there is something to do next.
+    due_at: Timestamp,
+    patience: Duration,
+    /// What had moved on connections of their own when it was last looked.
+    moved: u64,
     news: VecDeque<Event>,
     wakes: Vec<Waker>,
 }
 
-impl<C: Carrier> Driver<C> {
+impl<C: Connection> Driver<C> {
     /// A line over this connection, and what drives it.
     pub fn new(connection: C, settings: Settings) -> (Line, Self) {
-        let shared = Arc::new(Shared::new(Mux::new(settings, now())));
+        let begun = now();
+        let mux = Mux::new(settings, begun);
+        let (due_at, patience) = (mux.wake_at(), mux.patience());
+        connection.set_patience(patience);
+        let shared = Arc::new(Shared::new(mux));
         let driver = Self {
             connection,
             shared: shared.clone(),
@@ -61,6 +75,10 @@ impl<C: Carrier> Driver<C> {
             gone: 0,
             is_to_flush: false,
             alarm: Box::pin(sleep_until(Instant::now())),
+            alarm_at: begun,
+            due_at,
+            patience,
+            moved: 0,
             news: VecDeque::new(),
             wakes: Vec::new(),
         };
@@ -132,6 +150,7 @@ impl<C: Carrier> Driver<C> {
         self.gone = 0;
         let mut state = self.shared.lock();
         state.mux.fill(&mut self.out, BATCH);
+        self.due_at = state.mux.wake_at();
         while let Some(event) = state.mux.next_event() {
             self.news.extend(state.route(event, &mut self.wakes));
         }
@@ -160,31 +179,54 @@ impl<C: Carrier> Driver<C> {
         }
         let mut state = self.shared.lock();
         let result = state.mux.on_bytes(piece.filled(), now());
+        self.due_at = state.mux.wake_at();
+        let patience = state.mux.patience();
         while let Some(event) = state.mux.next_event() {
             self.news.extend(state.route(event, &mut self.wakes));
         }
         drop(state);
         self.wakes.drain(..).for_each(Waker::wake);
+        if patience != self.patience {
+            self.patience = patience;
+            self.connection.set_patience(patience);
+        }
         result?;
         Ok(Poll::Ready(()))
     }
 
     /// Asks after a quiet line, in time.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Fault>> {
+        // What is due later than the alarm is found out when it goes off: it need not be set anew for every byte.
+        if self.due_at < self.alarm_at {
+            self.set_alarm(now());
+        }
         loop {
             ready!(self.alarm.as_mut().poll(cx));
-            let mut state = self.shared.lock();
             let time = now();
+            let moved = self.shared.own.moved();
+            let mut state = self.shared.lock();
+            if std::mem::replace(&mut self.moved, moved) != moved {
+                state.mux.stir();
+            }
             state.mux.on_wake(time)?;
             let is_to_say = state.mux.has_output();
-            let wait = state.mux.wake_at().since(time).max(Duration::from_millis(1));
+            self.due_at = state.mux.wake_at();
             drop(state);
             self.shared.spares.prune(time);
-            self.alarm.as_mut().reset(Instant::now() + wait);
+            self.set_alarm(time);
             if is_to_say && let Poll::Ready(Err(fault)) = self.poll_out(cx) {
                 return Poll::Ready(Err(fault));
             }
         }
+    }
+
+    fn set_alarm(&mut self, time: Timestamp) {
+        let mut wait = self.due_at.since(time).max(Duration::from_millis(1));
+        if self.shared.own.any() {
+            wait = wait.min(LOOK_EVERY);
+        }
+        self.alarm_at = time.after(wait);
+        self.alarm.as_mut().reset(Instant::now() + wait);
     }
 }
 
@@ -193,6 +235,7 @@ impl<C> Drop for Driver<C> {
         let wakes = self.shared.lock().end();
         wakes.into_iter().for_each(Waker::wake);
         self.shared.spares.close();
+        self.shared.own.end();
     }
 }
 

@@ -14,21 +14,25 @@
 //! - Both ends prove their node key (RFC 7250 raw keys, ed25519, TLS 1.3): there are no certificates to parse.
 //! - A stream that is idle holds no buffer, and a line that is idle none but that of TLS.
 //! - The lock of a line is held for one call of the mux, and never across a wait.
+//! - What a line began ends with it, on whatever connection it goes by then.
 
+mod alive;
 mod carry;
 mod clock;
 mod dial;
 mod driver;
 mod key;
 mod line;
+mod own;
 mod pace;
 mod peeked;
 mod spare;
 mod splice;
 mod stream;
 
+pub use alive::{Connection, keep_alive};
 pub use carry::{Carried, Way, carry, carry_tcp};
-pub use clock::now;
+pub use clock::{now, system_time};
 pub use dial::{Dial, Dialed};
 pub use driver::{Driver, Fault};
 pub use key::{ALPN, BULK_ALPN, node_tls, peer_key, relay_tls};

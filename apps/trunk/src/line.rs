@@ -12,6 +12,7 @@ use tunnel::{
 };
 
 use crate::clock::now;
+use crate::own::Own;
 use crate::spare::{Dedicated, Spares};
 use crate::stream::Stream;
 
@@ -22,6 +23,7 @@ pub struct Line(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) spares: Spares,
+    pub(crate) own: Arc<Own>,
 }
 
 /// A mux, and who waits for what.
@@ -65,7 +67,7 @@ impl Shared {
             spares.is_chosen_for();
         }
         let state = State { mux, seats: BTreeMap::new(), driver: None, is_over: false };
-        Self { state: Mutex::new(state), spares }
+        Self { state: Mutex::new(state), spares, own: Arc::default() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -207,6 +209,11 @@ impl Line {
     /// Says something that is about no stream.
     pub fn say(&self, frame: &Frame<'_>) {
         self.0.with(|state| state.mux.say(frame));
+    }
+
+    /// Answers something that the other side said. Who makes us answer more than it takes is cut off.
+    pub fn answer(&self, frame: &Frame<'_>) {
+        self.0.with(|state| state.mux.answer(frame));
     }
 
     /// Says something to another node. Returns whether there was room; else it is lost.

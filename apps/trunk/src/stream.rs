@@ -12,8 +12,10 @@ use tunnel::{Bucket, Code, Frame, Gone, Placement, Read, Side, StreamId, Ticket,
 
 use crate::clock::now;
 use crate::line::Shared;
+use crate::own::Tie;
 use crate::pace::Pace;
 use crate::spare::Dedicated;
+use crate::splice::Spliced;
 
 /// A stream that found no connection of its own looks for one again after this many bytes.
 const LOOK_EVERY: u64 = 64 << 10;
@@ -41,6 +43,8 @@ struct OnLine {
     look_at: u64,
     /// The connection that it has for itself.
     own: Option<Dedicated>,
+    /// What ends it with its line while it has one.
+    tie: Option<Tie>,
     is_read_there: bool,
     is_written_there: bool,
     is_read_over: bool,
@@ -73,6 +77,7 @@ impl Stream {
             placement: Placement::default(),
             look_at: 0,
             own: None,
+            tie: None,
             is_read_there: false,
             is_written_there: false,
             is_read_over: false,
@@ -114,12 +119,12 @@ impl Stream {
     }
 
     /// Carried beside the stream, over the connection that was taken out of it.
-    pub(crate) fn add(&mut self, sent: u64, received: u64, is_whole: bool) {
+    pub(crate) fn add(&mut self, spliced: Spliced) {
         if let Kind::Line(on_line) = &mut self.0 {
-            on_line.sent += sent;
-            on_line.received += received;
-            on_line.is_read_over = is_whole;
-            on_line.is_write_over = is_whole;
+            on_line.sent += spliced.sent;
+            on_line.received += spliced.received;
+            on_line.is_write_over = spliced.is_sent_whole;
+            on_line.is_read_over = spliced.is_received_whole;
         }
     }
 
@@ -139,20 +144,30 @@ impl Stream {
         }
     }
 
-    /// The bare connection that it has for itself both ways, if that is all it is, and the bucket it shares. The
-    /// stream is of no use after.
-    pub(crate) fn take_bare(&mut self) -> Option<(TcpStream, Option<Arc<Mutex<Bucket>>>)> {
+    /// The bare connection that it has for itself both ways, if that is all it is, the bucket it shares, and what ties
+    /// it to its line. The stream is of no use after.
+    pub(crate) fn take_bare(&mut self) -> Option<Bare> {
         let Kind::Line(on_line) = &mut self.0 else { return None };
         let is_all_there = on_line.is_read_there && on_line.is_written_there;
         let is_used = on_line.is_read_over || on_line.is_write_over;
         if !is_all_there || is_used || !on_line.own.as_ref().is_some_and(Dedicated::is_plain) {
             return None;
         }
-        match on_line.own.take() {
-            Some(Dedicated::Plain(tcp)) => Some((tcp, on_line.pace.as_ref().map(Pace::bucket))),
-            Some(Dedicated::Tls(_)) | None => None,
+        match (on_line.own.take(), on_line.tie.take()) {
+            (Some(Dedicated::Plain(tcp)), Some(tie)) => {
+                Some(Bare { tcp, bucket: on_line.pace.as_ref().map(Pace::bucket), tie })
+            }
+            (Some(Dedicated::Plain(_) | Dedicated::Tls(_)) | None, _) => None,
         }
     }
+}
+
+/// A bare connection that a stream had for itself.
+pub(crate) struct Bare {
+    pub(crate) tcp: TcpStream,
+    /// The bucket that its bytes are drawn from.
+    pub(crate) bucket: Option<Arc<Mutex<Bucket>>>,
+    pub(crate) tie: Tie,
 }
 
 fn broken_off(code: Code) -> io::Error {
@@ -173,9 +188,22 @@ impl OnLine {
         }
         if let Some((id, dedicated)) = chosen {
             self.shared.with(|state| state.mux.move_to(self.id, id));
-            self.own = Some(dedicated);
+            self.has(dedicated);
             self.is_written_there = true;
             self.forget_if_over();
+        }
+    }
+
+    fn has(&mut self, own: Dedicated) {
+        self.own = Some(own);
+        self.tie = Some(Tie::new(&self.shared.own));
+    }
+
+    /// Whether its line is over, and with it the connection that it has for itself.
+    fn check_tie(&mut self, cx: &mut Context<'_>, is_writer: bool) -> io::Result<()> {
+        match self.tie.as_mut().is_some_and(|tie| tie.is_cut(cx, is_writer)) {
+            true => Err(io::ErrorKind::ConnectionAborted.into()),
+            false => Ok(()),
         }
     }
 
@@ -196,7 +224,7 @@ impl OnLine {
             let own = self.shared.spares.take(ticket);
             // Whether bytes may go in the open is not for the other side to say.
             let own = own.filter(|own| self.is_plain_allowed || !own.is_plain());
-            self.own = Some(own.ok_or_else(|| broken_off(Code::Other))?);
+            self.has(own.ok_or_else(|| broken_off(Code::Other))?);
             if !self.is_write_over {
                 self.shared.with(|state| state.mux.move_to(self.id, ticket));
                 self.is_written_there = true;
@@ -231,14 +259,22 @@ impl OnLine {
 
     fn received(&mut self, many: usize) {
         self.received += many as u64;
+        self.stir();
         self.placement.on_down(many as u64);
         self.draw(many);
     }
 
     fn sent(&mut self, many: usize) {
         self.sent += many as u64;
+        self.stir();
         self.placement.on_up(many as u64);
         self.draw(many);
+    }
+
+    fn stir(&self) {
+        if let Some(tie) = &self.tie {
+            tie.stir();
+        }
     }
 
     fn draw(&mut self, many: usize) {
@@ -319,6 +355,7 @@ impl OnLine {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.check_tie(cx, false)?;
         let before = into.filled().len();
         let read = match &mut self.own {
             Some(Dedicated::Tls(tls)) => Pin::new(tls).poll_read(cx, into),
@@ -359,6 +396,7 @@ impl OnLine {
     }
 
     fn poll_write_own(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check_tie(cx, true)?;
         let written = match &mut self.own {
             Some(Dedicated::Tls(tls)) => Pin::new(tls).poll_write(cx, bytes),
             Some(Dedicated::Plain(tcp)) => Pin::new(tcp).poll_write(cx, bytes),
@@ -380,6 +418,7 @@ impl OnLine {
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_written_there {
+            self.check_tie(cx, true)?;
             let shut = match &mut self.own {
                 Some(Dedicated::Tls(tls)) => Pin::new(tls).poll_shutdown(cx),
                 Some(Dedicated::Plain(tcp)) => Pin::new(tcp).poll_shutdown(cx),
@@ -403,7 +442,7 @@ impl Drop for OnLine {
             at_end(self.sent, self.received, is_whole);
         }
         if let Some(Dedicated::Plain(tcp)) = &self.own
-            && !is_whole
+            && !self.is_write_over
         {
             // Else what was broken off would look like an end.
             let _ = tcp.set_zero_linger();

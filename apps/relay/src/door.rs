@@ -64,7 +64,7 @@ pub use self::papers::Papers;
 pub use self::pool::NoPort;
 use self::ports::Ports;
 pub use self::ports::{Lease, NoLease, PortRanges};
-use self::seats::Seats;
+pub(crate) use self::seats::{Seats, neighborhood};
 use crate::opener::Opener;
 
 /// How the doors of a relay are set up.
@@ -142,6 +142,8 @@ impl<O: Opener> Doors<O> {
             cookies: Cookies::new(config.cookie_key),
             addresses: Seats::new(limits.connections_per_address),
             all: Seats::new(limits.connections),
+            udp_addresses: Seats::new(limits.connections_per_address),
+            udp_all: Seats::new(limits.udp_flows_all),
             limits,
         });
         let front = Arc::new(Front { house: Arc::clone(&house), nodes: asked.nodes, tls, ssh });

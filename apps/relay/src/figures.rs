@@ -25,9 +25,15 @@ struct Lines(Arc<Registry>);
 impl Collector for Lines {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let refusals = usize::try_from(self.0.refusals()).unwrap_or(usize::MAX);
         let figures = [
             ("iog_relay_lines", "Lines of machines that are open", self.0.lines()),
             ("iog_relay_streams", "Streams on lines that are open", self.0.streams()),
+            (
+                "iog_relay_refusals",
+                "Visitors not let to a service that is not for them, so far",
+                refusals,
+            ),
             ("iog_relay_services", "Services that machines serve", self.0.services().len()),
         ];
         for (name, help, value) in figures {

@@ -1,9 +1,10 @@
 //! Whom the relay lets in: nodes that show a pass of the network, checked without asking anybody.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use trunk::now;
-use tunnel::{Code, Service};
+use trunk::system_time;
+use tunnel::{Code, Service, Who};
 use units::Timestamp;
 use wire::paper::{NodeKey, Pass, SealedPaper};
 
@@ -72,15 +73,16 @@ pub(crate) fn may_serve(pass: &Pass, service: &Service) -> Result<(), Turned> {
     }
 }
 
-/// Whether the bearer of a pass may open streams to this.
-pub(crate) fn may_visit(pass: &Pass, service: &Service, owner: units::AccountId) -> bool {
-    match service.rental {
-        Some(rental) => pass.may.forward.contains(&rental),
-        None => pass.account == owner,
+/// Who the bearer of a pass is to services.
+pub(crate) fn who_of(pass: &Pass) -> Who {
+    Who {
+        accounts: BTreeSet::from([pass.account]),
+        rentals: pass.may.forward.clone(),
+        key: Some(pass.holder.0),
     }
 }
 
 /// Whether it still holds.
 pub(crate) fn holds(pass: &Pass) -> bool {
-    now() < pass.expires.0
+    system_time() < pass.expires.0
 }

@@ -18,6 +18,7 @@ mod place;
 mod records;
 mod registry;
 mod run;
+mod tenant;
 
 pub use config::{Config, DoorsConfig};
 pub use gate::{Gate, Turned};

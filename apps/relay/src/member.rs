@@ -4,55 +4,90 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_rustls::TlsStream;
-use trunk::{Driver, Peeked, Stream, carry, now};
-use tunnel::{Code, Event, Frame, Open, Service, StreamId};
+use trunk::{Driver, Peeked, Stream, carry, system_time};
+use tunnel::{Code, Event, Frame, Open, Service, ServiceName, StreamId};
+use wire::paper::NodeKey;
 
-use crate::gate::Turned;
-use crate::limits::PASS_GRACE;
+use crate::gate::{Turned, holds, who_of};
+use crate::limits::{ASKED_MAX, PASS_GRACE, PASS_LOOK_EVERY};
 use crate::nodes::Nodes;
 use crate::opener::{Entry, Opener, Refused, Visitor};
 use crate::packets::PacketSeat;
 use crate::registry::Node;
 
-/// Serves a line until it ends, and says why it did.
-pub(crate) async fn serve(
-    nodes: &Arc<Nodes>,
-    node: &Arc<Node>,
-    mut driver: Driver<TlsStream<Peeked>>,
-    from: SocketAddr,
-    seat: Option<Arc<PacketSeat>>,
-) -> anyhow::Error {
-    let member = Member { nodes: nodes.clone(), node: node.clone(), from, seat };
-    loop {
-        let event = tokio::select! {
-            event = driver.next() => event,
-            () = sleep(member.until_pass_ends()) => {
-                member.turn(Turned::new(Code::NotPermitted, "the pass has expired"));
-                let _ = driver.flush().await;
-                return anyhow::anyhow!("the pass has expired");
-            }
-        };
-        match event {
-            Ok(event) => member.on(event),
-            Err(fault) => return fault.into(),
-        }
-    }
+/// One line, and where it comes from.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) nodes: Arc<Nodes>,
+    pub(crate) node: Arc<Node>,
+    pub(crate) from: SocketAddr,
+    /// Which of the relay's own addresses it came to.
+    pub(crate) local: SocketAddr,
+    /// Where its packets are let through.
+    pub(crate) seat: Option<Arc<PacketSeat>>,
 }
 
-#[derive(Clone)]
-struct Member {
-    nodes: Arc<Nodes>,
-    node: Arc<Node>,
-    from: SocketAddr,
-    /// Where its packets are let through.
-    seat: Option<Arc<PacketSeat>>,
+/// What a node wants to serve from now on, or no longer.
+enum Wish {
+    Serve(Service),
+    Withdraw(ServiceName),
 }
 
 impl Member {
+    /// Serves the line until it ends, and says why it did. The node may still have to hear so.
+    pub(crate) async fn serve(&self, driver: &mut Driver<TlsStream<Peeked>>) -> anyhow::Error {
+        let (wishes, asked) = mpsc::channel(ASKED_MAX);
+        // One after the other, in the order in which they came; what is under way ends with the line.
+        let mut granting = JoinSet::new();
+        granting.spawn(self.clone().grant(asked));
+        loop {
+            let event = tokio::select! {
+                event = driver.next() => event,
+                () = sleep(self.until_pass_ends().min(PASS_LOOK_EVERY)) => {
+                    if self.until_pass_ends() > Duration::ZERO {
+                        continue;
+                    }
+                    return self.end(Code::NotPermitted, "the pass has expired");
+                }
+                () = self.node.displaced.cancelled() => {
+                    return self.end(Code::Limit, "newer lines of the same key take its place");
+                }
+            };
+            let wish = match event {
+                Ok(Event::Serve(service)) => Wish::Serve(service),
+                Ok(Event::Withdraw(name)) => Wish::Withdraw(name),
+                Ok(event) => {
+                    self.on(event);
+                    continue;
+                }
+                Err(fault) => return fault.into(),
+            };
+            if wishes.try_send(wish).is_err() {
+                return self.end(Code::Limit, "more was to be served than can be done in time");
+            }
+        }
+    }
+
+    fn end(&self, code: Code, why: &'static str) -> anyhow::Error {
+        self.turn(Turned::new(code, why));
+        anyhow::anyhow!(why)
+    }
+
+    async fn grant(self, mut asked: mpsc::Receiver<Wish>) {
+        while let Some(wish) = asked.recv().await {
+            match wish {
+                Wish::Serve(service) => self.place(service).await,
+                Wish::Withdraw(name) => self.nodes.registry().withdraw(&self.node, &name),
+            }
+        }
+    }
+
     fn until_pass_ends(&self) -> Duration {
-        self.node.pass().expires.0.after(PASS_GRACE).since(now())
+        self.node.pass().expires.0.after(PASS_GRACE).since(system_time())
     }
 
     fn turn(&self, Turned { code, why }: Turned) {
@@ -73,26 +108,26 @@ impl Member {
                     self.turn(turned);
                 }
             }
-            Event::Serve(service) => drop(tokio::spawn(self.clone().place(service))),
-            Event::Withdraw(name) => registry.withdraw(&self.node, &name),
             Event::Opened(stream, open) => {
                 let taken = self.node.line.take(stream);
                 tokio::spawn(self.clone().forward(stream, taken, open));
             }
             Event::Signal(to, body) => {
-                let frame = Frame::Signal { peer: self.node.key.0, body };
-                registry.pass_on(&self.node, wire::paper::NodeKey(to), &frame);
+                let (peer, bytes) = (self.node.key.0, body.len());
+                registry.pass_on(&self.node, NodeKey(to), (&Frame::Signal { peer, body }, bytes));
             }
             Event::Packet(to, body) => {
-                let frame = Frame::Packet { peer: self.node.key.0, body };
-                registry.pass_on(&self.node, wire::paper::NodeKey(to), &frame);
+                let (peer, bytes) = (self.node.key.0, body.len());
+                registry.pass_on(&self.node, NodeKey(to), (&Frame::Packet { peer, body }, bytes));
             }
             Event::Record(stream, traffic, is_whole) => {
                 let records = registry.records();
                 self.node.waiting.theirs(stream.number(), (traffic, is_whole), records);
             }
-            // Only a relay says these, or the line keeps them to itself.
-            Event::Welcome(_)
+            // Only a relay says these, or they are seen to elsewhere.
+            Event::Serve(_)
+            | Event::Withdraw(_)
+            | Event::Welcome(_)
             | Event::Served(_)
             | Event::Refused(..)
             | Event::Accepted(_)
@@ -107,20 +142,19 @@ impl Member {
     }
 
     /// Finds a place for a service, and tells the node.
-    async fn place(self, service: Service) {
+    async fn place(&self, service: Service) {
         let name = service.name.clone();
         let answer = match self.placed(service).await {
             Ok(served) => Frame::Served(served),
             Err(Turned { code, why }) => Frame::Refused { name, code, why },
         };
-        self.node.line.say(&answer);
+        self.node.line.answer(&answer);
     }
 
     async fn placed(&self, service: Service) -> Result<tunnel::Served, Turned> {
         let registry = self.nodes.registry();
-        registry.check(&self.node, &service)?;
-        let tenant = self.node.pass().account.to_string();
-        let placed = self.nodes.places().place(&service, tenant).await?;
+        let access = registry.check(&self.node, &service)?;
+        let placed = self.nodes.places().place(&service, access).await?;
         registry.seat(&self.node, service, placed.kept)?;
         Ok(placed.served)
     }
@@ -141,18 +175,19 @@ impl Member {
     }
 
     async fn open(&self, open: &Open) -> Result<Stream, Refused> {
-        let (registry, pass) = (self.nodes.registry(), self.node.pass());
-        if !registry.may_visit(&pass, &open.service) {
+        let pass = self.node.pass();
+        if !holds(&pass) {
             return Err(Refused::NotPermitted(open.service.clone()));
         }
         // What the node says of itself is not believed.
         let visitor = Visitor {
             address: self.from,
-            local: open.local,
+            local: self.local,
             entry: Entry::Forward,
             subject: pass.account.to_string(),
+            who: who_of(&pass),
         };
-        registry.open(&open.service, &visitor).await
+        self.nodes.registry().open(&open.service, &visitor).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Connections of nodes: lines, and dedicated connections that belong to one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,14 +12,19 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsStream};
-use trunk::{BULK_ALPN, Dedicated, Driver, PLAIN_GREETING, Peeked, now, peer_key, relay_tls};
+use trunk::{
+    BULK_ALPN, Dedicated, Driver, PLAIN_GREETING, Peeked, keep_alive, peer_key, relay_tls,
+    system_time,
+};
 use tunnel::{Code, Event, Frame, Hello, Settings, Side, Ticket, Welcome};
 use wire::paper::{NodeKey, Pass};
 
-use crate::door::NodeDoor;
+use crate::door::{NodeDoor, Seats, neighborhood};
 use crate::gate::{Gate, Turned};
-use crate::limits::{GREET_WITHIN, GREETING_MAX, LINES_MAX};
-use crate::member;
+use crate::limits::{
+    FAREWELL_WITHIN, GREET_WITHIN, GREETING_MAX, GREETING_PER_ADDRESS_MAX, LINES_MAX, TICKET_WITHIN,
+};
+use crate::member::Member;
 use crate::packets::Packets;
 use crate::place::{NoDoors, Places};
 use crate::registry::{Registry, Session};
@@ -37,6 +42,7 @@ pub struct Nodes {
     places: OnceLock<Arc<dyn Places>>,
     packets: OnceLock<Packets>,
     greeting: Arc<Semaphore>,
+    addresses: Seats<IpAddr>,
     lines_max: usize,
 }
 
@@ -53,6 +59,7 @@ impl Nodes {
             places: OnceLock::new(),
             packets: OnceLock::new(),
             greeting: Arc::new(Semaphore::new(GREETING_MAX)),
+            addresses: Seats::new(GREETING_PER_ADDRESS_MAX),
             lines_max: LINES_MAX,
         }))
     }
@@ -96,11 +103,13 @@ impl Nodes {
     fn take(self: &Arc<Self>, connection: Peeked, from: SocketAddr) {
         // Who comes when all places are taken is closed at once.
         let Ok(place) = self.greeting.clone().try_acquire_owned() else { return };
+        let Some(seat) = self.addresses.take(&neighborhood(from.ip())) else { return };
         let nodes = self.clone();
         tokio::spawn(async move {
             let _ = connection.tcp().set_nodelay(true);
+            keep_alive(connection.tcp());
             let greeted = timeout(GREET_WITHIN, nodes.greet(connection, from)).await;
-            drop(place);
+            drop((place, seat));
             match greeted {
                 Ok(Ok(Some(line))) => line.serve(nodes).await,
                 Ok(Ok(None)) => {}
@@ -117,9 +126,10 @@ impl Nodes {
             return Ok(None);
         }
         if connection.held().first() != Some(&TLS_HANDSHAKE) {
-            self.keep_plain(connection).await?;
+            timeout(TICKET_WITHIN, self.keep_plain(connection)).await??;
             return Ok(None);
         }
+        let local = connection.tcp().local_addr()?;
         let tls = TlsAcceptor::from(self.tls.clone()).accept(connection).await?;
         let (key, is_bulk) = {
             let connection = tls.get_ref().1;
@@ -130,7 +140,7 @@ impl Nodes {
             self.keep_tls(tls, key).await?;
             return Ok(None);
         }
-        self.begin(tls, key, from).await.map(Some)
+        self.begin(tls, key, (from, local)).await.map(Some)
     }
 
     /// A dedicated connection without TLS: all that proves whose it is is its ticket.
@@ -164,13 +174,13 @@ impl Nodes {
         &self,
         tls: TlsStream<Peeked>,
         key: NodeKey,
-        from: SocketAddr,
+        ends: (SocketAddr, SocketAddr),
     ) -> Result<Greeted> {
         let settings = Settings { side: Side::Relay, streams_max: tunnel::limits::STREAMS_MAX };
         let (line, mut driver) = Driver::new(tls, settings);
         let Event::Hello(hello) = driver.next().await? else { bail!("hear a greeting") };
         match self.admit(key, &hello) {
-            Ok(pass) => Ok(Greeted { key, pass, line, driver, from }),
+            Ok(pass) => Ok(Greeted { key, pass, line, driver, ends }),
             Err(Turned { code, why }) => {
                 line.say(&Frame::Turned { code, why: why.clone() });
                 driver.flush().await?;
@@ -189,12 +199,16 @@ impl Nodes {
         if self.registry.lines() >= self.lines_max {
             return Err(Turned::new(Code::Limit, "this relay has as many lines as it takes"));
         }
-        self.pass(key, hello)
+        let pass = self.pass(key, hello)?;
+        match self.registry.has_room_for(pass.account) {
+            true => Ok(pass),
+            false => Err(Turned::new(Code::Limit, "its account has as many lines as one may have")),
+        }
     }
 
     /// The pass that a node shows, first or in the place of another.
     pub(crate) fn pass(&self, key: NodeKey, hello: &Hello) -> Result<Pass, Turned> {
-        self.gate.admit(key, &hello.pass, now())
+        self.gate.admit(key, &hello.pass, system_time())
     }
 }
 
@@ -223,7 +237,8 @@ struct Greeted {
     pass: Pass,
     line: trunk::Line,
     driver: Driver<TlsStream<Peeked>>,
-    from: SocketAddr,
+    /// Where it comes from, and where to.
+    ends: (SocketAddr, SocketAddr),
 }
 
 impl Greeted {
@@ -232,16 +247,20 @@ impl Greeted {
         if getrandom::fill(&mut session).is_err() {
             return;
         }
-        let Self { key, pass, line, driver, from } = self;
+        let Self { key, pass, line, mut driver, ends: (from, local) } = self;
         let streams_max = pass.limits.streams.min(tunnel::limits::STREAMS_MAX);
         line.set_streams_max(streams_max);
         let seat = nodes.packets.get().and_then(|packets| packets.admit(key, &pass)).map(Arc::new);
         let udp = seat.as_ref().map(|seat| seat.door);
-        let welcome = Welcome { session, streams_max, observed: from, time: now(), udp };
+        let welcome = Welcome { session, streams_max, observed: from, time: system_time(), udp };
         line.say(&Frame::Welcome(welcome));
         let node = nodes.registry.enter(key, session, line, pass);
-        let fault = member::serve(&nodes, &node, driver, from, seat.clone()).await;
+        let member =
+            Member { nodes: nodes.clone(), node: node.clone(), from, local, seat: seat.clone() };
+        let fault = member.serve(&mut driver).await;
         nodes.registry.leave(&node);
+        // What it is told last, if it takes it. A line that broke says at once that it did.
+        let _ = timeout(FAREWELL_WITHIN, driver.flush()).await;
         if let Some(seat) = seat {
             tokio::spawn(async move { seat.leave().await });
         }

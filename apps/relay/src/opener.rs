@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use trunk::Stream;
-use tunnel::ServiceName;
+use tunnel::{ServiceName, Who};
 
 /// Opens streams to services of connected nodes.
 pub trait Opener: Send + Sync + 'static {
@@ -31,8 +31,10 @@ pub struct Visitor {
     pub local: SocketAddr,
     /// By which door.
     pub entry: Entry,
-    /// Who they proved to be: an account, a key, a token; empty for anybody. A door that checks tokens sets it.
+    /// Who they proved to be, as records call them; empty for anybody. A door that checks tokens sets it.
     pub subject: String,
+    /// Who they proved to be, as policies name them.
+    pub who: Who,
 }
 
 /// The doors of a relay.

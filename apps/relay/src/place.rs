@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use tunnel::{Code, Proto, Served, Service};
+use tunnel::{Access, Code, Proto, Served, Service};
 
 use crate::door::{Directory, Doors, Offered};
 use crate::gate::Turned;
@@ -31,7 +31,7 @@ pub type Placing<'a> = Pin<Box<dyn Future<Output = Result<Placed, Turned>> + Sen
 /// Gives services places.
 pub trait Places: Send + Sync + 'static {
     /// A place for this service.
-    fn place<'a>(&'a self, service: &'a Service, tenant: String) -> Placing<'a>;
+    fn place<'a>(&'a self, service: &'a Service, access: Access) -> Placing<'a>;
 }
 
 /// A relay without doors: services are reached by nodes of their own.
@@ -39,14 +39,14 @@ pub trait Places: Send + Sync + 'static {
 pub struct NoDoors;
 
 impl Places for NoDoors {
-    fn place<'a>(&'a self, service: &'a Service, _tenant: String) -> Placing<'a> {
+    fn place<'a>(&'a self, service: &'a Service, _access: Access) -> Placing<'a> {
         let served = Served { name: service.name.clone(), hosts: Vec::new(), ports: Vec::new() };
         Box::pin(std::future::ready(Ok(Placed { served, kept: None })))
     }
 }
 
 impl<O: Opener + Directory> Places for Doors<O> {
-    fn place<'a>(&'a self, service: &'a Service, tenant: String) -> Placing<'a> {
+    fn place<'a>(&'a self, service: &'a Service, access: Access) -> Placing<'a> {
         Box::pin(async move {
             let name = service.name.clone();
             match service.proto {
@@ -54,26 +54,21 @@ impl<O: Opener + Directory> Places for Doors<O> {
                     let hosts = self.hosts(&name);
                     Ok(Placed { served: Served { name, hosts, ports: Vec::new() }, kept: None })
                 }
-                Proto::Tcp | Proto::Udp => self.place_on_port(service, tenant).await,
+                Proto::Tcp | Proto::Udp => self.place_on_port(service, access).await,
             }
         })
     }
 }
 
 impl<O: Opener> Doors<O> {
-    async fn place_on_port(&self, service: &Service, tenant: String) -> Result<Placed, Turned> {
-        let offered = Offered {
-            proto: service.proto,
-            visibility: service.visibility,
-            policy: service.policy.clone(),
-            tenant,
-        };
+    async fn place_on_port(&self, service: &Service, access: Access) -> Result<Placed, Turned> {
         // What is not public is served, too: to nodes of its own, without a port.
-        if service.visibility != tunnel::Visibility::Public {
+        if !access.is_public() {
             let served =
                 Served { name: service.name.clone(), hosts: Vec::new(), ports: Vec::new() };
             return Ok(Placed { served, kept: None });
         }
+        let offered = Offered { proto: service.proto, access };
         let lease = self.lease(&service.name, &offered, service.port_wished).await;
         let lease = lease.map_err(|why| Turned::new(Code::Limit, why))?;
         let (name, ports) = (service.name.clone(), vec![lease.port()]);

@@ -3,28 +3,28 @@
 //! # Invariants
 //! - A name is one node's at a time; the same node may take it again with a new line, and then has it there.
 //! - What a line brought goes with the line.
+//! - Who may visit is decided under the lock under which the service is found.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use data_encoding::HEXLOWER;
 use tokio::time::timeout;
-use trunk::{Line, Stream, Unopened, now};
-use tunnel::{
-    Bucket, Code, Frame, Open, Rate, Service, ServiceName, StreamRecord, Ticket, Traffic,
-    Visibility,
-};
-use units::{AccountId, Timestamp};
-use wire::paper::{NodeKey, Pass, PassLimits};
+use tokio_util::sync::CancellationToken;
+use trunk::{Line, Stream, Unopened, now, system_time};
+use tunnel::{Access, Code, Frame, Open, Service, ServiceName, StreamRecord, Ticket, Traffic};
+use units::AccountId;
+use wire::paper::{NodeKey, Pass};
 
 use crate::door::{Directory, Offered};
-use crate::gate::{Turned, holds, may_serve, may_visit};
-use crate::limits::{OPEN_WITHIN, SERVICES_MAX};
+use crate::gate::{Turned, holds, may_serve};
+use crate::limits::{LINES_PER_ACCOUNT_MAX, LINES_PER_KEY_MAX, OPEN_WITHIN, SERVICES_MAX};
 use crate::opener::{Opener, Refused, Visitor};
 use crate::records::{Records, Waiting};
+use crate::tenant::{Place, Tenant};
 
 /// Names a line; chance, and no secret.
 pub(crate) type Session = [u8; 16];
@@ -33,6 +33,10 @@ pub(crate) type Session = [u8; 16];
 pub struct Registry {
     inner: Mutex<Inner>,
     records: Arc<dyn Records>,
+    /// Streams that are open.
+    open: Arc<AtomicUsize>,
+    lines_begun: AtomicU64,
+    refusals: AtomicU64,
     is_draining: AtomicBool,
 }
 
@@ -49,83 +53,90 @@ pub(crate) struct Node {
     pub(crate) key: NodeKey,
     pub(crate) session: Session,
     pub(crate) line: Line,
+    /// Which line it is, in the order in which they began.
+    number: u64,
     tenant: Arc<Tenant>,
-    pass: Mutex<Pass>,
+    /// Set when newer lines of its key take its place.
+    pub(crate) displaced: CancellationToken,
+    pass: Mutex<Arc<Pass>>,
     pub(crate) waiting: Waiting,
 }
 
 /// A service, and whose it is.
 struct Seat {
     service: Service,
+    access: Access,
     node: Arc<Node>,
     /// What is kept as long as it is served: a lease of a port.
     _kept: Option<Box<dyn Any + Send>>,
 }
 
-/// What one account has open here, on all lines together.
-struct Tenant {
-    account: AccountId,
-    streams: AtomicU32,
-    streams_max: AtomicU32,
-    opens: Mutex<Bucket>,
-    bytes: Arc<Mutex<Bucket>>,
-}
-
-impl Tenant {
-    fn new(account: AccountId, limits: PassLimits, now: Timestamp) -> Self {
-        let opens = u64::from(limits.streams_per_second);
-        let opens = Rate { per_second: opens, burst: opens.saturating_mul(10) };
-        // A second's worth at once: pages come in bursts.
-        let bytes = Rate { per_second: limits.bytes_per_second, burst: limits.bytes_per_second };
-        Self {
-            account,
-            streams: AtomicU32::new(0),
-            streams_max: AtomicU32::new(limits.streams),
-            opens: Mutex::new(Bucket::new(opens, now)),
-            bytes: Arc::new(Mutex::new(Bucket::new(bytes, now))),
-        }
-    }
-}
-
-/// One stream of a tenant. Dropping it makes room.
-struct Place(Arc<Tenant>);
-
-impl Place {
-    fn take(tenant: &Arc<Tenant>) -> Result<Self, Refused> {
-        let opened = lock(&tenant.opens).take(1, now());
-        opened.map_err(|_| Refused::Limit("new streams per second of the account"))?;
-        let most = tenant.streams_max.load(Ordering::Relaxed);
-        let taken = tenant.streams.fetch_add(1, Ordering::Relaxed);
-        let place = Self(tenant.clone());
-        match taken < most {
-            true => Ok(place),
-            false => Err(Refused::Limit("streams of the account")),
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Node {
     /// The pass as it was last shown.
-    pub(crate) fn pass(&self) -> Pass {
+    pub(crate) fn pass(&self) -> Arc<Pass> {
         lock(&self.pass).clone()
+    }
+
+    /// The account that it acts for.
+    pub(crate) fn account(&self) -> AccountId {
+        self.tenant.account
+    }
+}
+
+impl Inner {
+    /// Whether this line may serve this, and the name is free.
+    fn may_seat(&self, node: &Node, service: &Service) -> Result<Access, Turned> {
+        let pass = node.pass();
+        if !self.sessions.contains_key(&node.session) || !holds(&pass) {
+            return Err(Turned::new(Code::NotPermitted, "the line or its pass is over"));
+        }
+        may_serve(&pass, service)?;
+        let access = Access::of(service, node.account());
+        let access = access.map_err(|why| Turned::new(Code::Other, why))?;
+        let before = self.seats.get(&service.name);
+        if before.is_some_and(|seat| seat.node.key != node.key) {
+            return Err(Turned::new(Code::NameTaken, "another machine serves under this name"));
+        }
+        let is_another =
+            |seat: &&Seat| seat.node.session == node.session && seat.service.name != service.name;
+        match self.seats.values().filter(is_another).count() < SERVICES_MAX {
+            true => Ok(access),
+            false => Err(Turned::new(Code::Limit, "a machine serves no more than this")),
+        }
+    }
+
+    fn tenant(&mut self, pass: &Pass, open: &Arc<AtomicUsize>) -> Arc<Tenant> {
+        self.tenants.retain(|_, tenant| tenant.strong_count() > 0);
+        match self.tenants.get(&pass.account).and_then(Weak::upgrade) {
+            Some(tenant) => {
+                tenant.limit_to(pass.limits, now());
+                tenant
+            }
+            None => {
+                let tenant = Tenant::new(pass.account, open.clone(), pass.limits, now());
+                let tenant = Arc::new(tenant);
+                self.tenants.insert(pass.account, Arc::downgrade(&tenant));
+                tenant
+            }
+        }
     }
 }
 
 impl Registry {
     /// Nothing is connected yet.
     pub fn new(records: Arc<dyn Records>) -> Self {
-        let inner = Mutex::new(Inner::default());
-        Self { inner, records, is_draining: AtomicBool::new(false) }
+        Self {
+            inner: Mutex::new(Inner::default()),
+            records,
+            open: Arc::default(),
+            lines_begun: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+            is_draining: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn records(&self) -> &Arc<dyn Records> {
@@ -137,10 +148,14 @@ impl Registry {
         lock(&self.inner).sessions.len()
     }
 
-    /// Streams that are open.
+    /// Streams that are open, on lines and on connections of their own.
     pub fn streams(&self) -> usize {
-        let nodes: Vec<_> = lock(&self.inner).sessions.values().cloned().collect();
-        nodes.iter().map(|node| node.line.streams()).sum()
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Visitors who were not let to a service because it is not for them, so far.
+    pub fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     /// What is served here.
@@ -149,7 +164,14 @@ impl Registry {
         inner.seats.values().map(|seat| (seat.service.clone(), seat.node.key)).collect()
     }
 
-    /// A line of a node begins.
+    /// Whether one more line of this account may begin.
+    pub(crate) fn has_room_for(&self, account: AccountId) -> bool {
+        let inner = lock(&self.inner);
+        let its = inner.sessions.values().filter(|node| node.account() == account);
+        its.count() < LINES_PER_ACCOUNT_MAX
+    }
+
+    /// A line of a node begins. If its key has too many, its oldest ends.
     pub(crate) fn enter(
         &self,
         key: NodeKey,
@@ -157,18 +179,20 @@ impl Registry {
         line: Line,
         pass: Pass,
     ) -> Arc<Node> {
+        let number = self.lines_begun.fetch_add(1, Ordering::Relaxed);
         let mut inner = lock(&self.inner);
-        inner.tenants.retain(|_, tenant| tenant.strong_count() > 0);
-        let tenant = match inner.tenants.get(&pass.account).and_then(Weak::upgrade) {
-            Some(tenant) => tenant,
-            None => {
-                let tenant = Arc::new(Tenant::new(pass.account, pass.limits, now()));
-                inner.tenants.insert(pass.account, Arc::downgrade(&tenant));
-                tenant
-            }
-        };
-        let (pass, waiting) = (Mutex::new(pass), Waiting::default());
-        let node = Arc::new(Node { key, session, line, tenant, pass, waiting });
+        let tenant = inner.tenant(&pass, &self.open);
+        let (pass, waiting) = (Mutex::new(Arc::new(pass)), Waiting::default());
+        let displaced = CancellationToken::new();
+        let node = Node { key, number, session, line, tenant, displaced, pass, waiting };
+        let node = Arc::new(node);
+        let its = inner.sessions.values().filter(|other| other.key == key);
+        let its: Vec<_> = its.collect();
+        if its.len() >= LINES_PER_KEY_MAX
+            && let Some(oldest) = its.iter().min_by_key(|other| other.number)
+        {
+            oldest.displaced.cancel();
+        }
         inner.sessions.insert(session, node.clone());
         inner.nodes.insert(key, node.clone());
         node
@@ -180,7 +204,12 @@ impl Registry {
             let mut inner = lock(&self.inner);
             inner.sessions.remove(&node.session);
             if inner.nodes.get(&node.key).is_some_and(|other| other.session == node.session) {
-                inner.nodes.remove(&node.key);
+                let its = inner.sessions.values().filter(|other| other.key == node.key);
+                let latest = its.max_by_key(|other| other.number).cloned();
+                match latest {
+                    Some(latest) => drop(inner.nodes.insert(node.key, latest)),
+                    None => drop(inner.nodes.remove(&node.key)),
+                }
             }
             let is_its = |_: &ServiceName, seat: &mut Seat| seat.node.session == node.session;
             inner.seats.extract_if(.., is_its).map(|(_, seat)| seat).collect()
@@ -194,48 +223,41 @@ impl Registry {
     ///
     /// # Errors
     /// If not.
-    pub(crate) fn check(&self, node: &Arc<Node>, service: &Service) -> Result<(), Turned> {
-        let pass = node.pass();
-        may_serve(&pass, service)?;
-        let inner = lock(&self.inner);
-        let is_taken = inner.seats.get(&service.name).is_some_and(|seat| seat.node.key != node.key);
-        if is_taken {
-            return Err(Turned::new(Code::NameTaken, "another machine serves under this name"));
-        }
-        let many = inner.seats.values().filter(|seat| seat.node.session == node.session).count();
-        match many < SERVICES_MAX {
-            true => Ok(()),
-            false => Err(Turned::new(Code::Limit, "a machine serves no more than this")),
-        }
+    pub(crate) fn check(&self, node: &Node, service: &Service) -> Result<Access, Turned> {
+        lock(&self.inner).may_seat(node, service)
     }
 
     /// It serves this from now on.
     ///
     /// # Errors
-    /// As [`Registry::check`]: somebody may have been faster.
+    /// As [`Registry::check`]: somebody may have been faster, or the line is over.
     pub(crate) fn seat(
         &self,
         node: &Arc<Node>,
         service: Service,
         kept: Option<Box<dyn Any + Send>>,
     ) -> Result<(), Turned> {
-        self.check(node, &service)?;
-        let seat = Seat { service, node: node.clone(), _kept: kept };
-        let before = lock(&self.inner).seats.insert(seat.service.name.clone(), seat);
+        let mut inner = lock(&self.inner);
+        let access = inner.may_seat(node, &service)?;
+        let seat = Seat { service, access, node: node.clone(), _kept: kept };
+        let before = inner.seats.insert(seat.service.name.clone(), seat);
+        drop(inner);
+        // A lease is given back outside the lock.
         drop(before);
         Ok(())
     }
 
-    /// A node showed a new pass: what it may no longer serve it serves no longer.
+    /// A node showed a new pass: what it may no longer serve it serves no longer, and its limits are the new ones.
     ///
     /// # Errors
     /// If the pass is another account's.
     pub(crate) fn renew(&self, node: &Arc<Node>, pass: &Pass) -> Result<(), Turned> {
-        if pass.account != node.tenant.account {
+        if pass.account != node.account() {
             return Err(Turned::new(Code::NotPermitted, "the pass is another account's"));
         }
-        node.tenant.streams_max.store(pass.limits.streams, Ordering::Relaxed);
-        *lock(&node.pass) = pass.clone();
+        node.tenant.limit_to(pass.limits, now());
+        node.line.set_streams_max(pass.limits.streams.min(tunnel::limits::STREAMS_MAX));
+        *lock(&node.pass) = Arc::new(pass.clone());
         let gone: Vec<Seat> = {
             let is_over = |_: &ServiceName, seat: &mut Seat| {
                 seat.node.session == node.session && may_serve(pass, &seat.service).is_err()
@@ -267,21 +289,15 @@ impl Registry {
         node.line.redeem(ticket, is_plain).then_some(node)
     }
 
-    /// Says something of one node to another, if both are in one private network.
-    pub(crate) fn pass_on(&self, from: &Node, to: NodeKey, frame: &Frame<'_>) {
+    /// Says something of one node to another, if both are in one private network, and within what the one may send.
+    pub(crate) fn pass_on(&self, from: &Node, to: NodeKey, (frame, bytes): (&Frame<'_>, usize)) {
         let Some(to) = lock(&self.inner).nodes.get(&to).cloned() else { return };
-        let (from, pass) = (from.pass(), to.pass());
-        if !from.may.meshes.is_disjoint(&pass.may.meshes) {
+        let (one, other) = (from.pass(), to.pass());
+        let may = holds(&one) && holds(&other) && !one.may.meshes.is_disjoint(&other.may.meshes);
+        if may && from.tenant.may_send(bytes) {
             // What finds no room is lost, as packets are.
             to.line.signal(frame);
         }
-    }
-
-    /// Whether the bearer of this pass may open a stream to this service.
-    pub(crate) fn may_visit(&self, pass: &Pass, name: &ServiceName) -> bool {
-        let inner = lock(&self.inner);
-        let Some(seat) = inner.seats.get(name) else { return true };
-        may_visit(pass, &seat.service, seat.node.tenant.account)
     }
 
     /// Asks all nodes to use other relays: this one goes in so many seconds. Nothing new is opened from now on.
@@ -299,11 +315,12 @@ impl Registry {
     fn find(&self, name: &ServiceName, visitor: &Visitor) -> Result<(Service, Arc<Node>), Refused> {
         let inner = lock(&self.inner);
         let seat = inner.seats.get(name).ok_or_else(|| Refused::NoSuchService(name.clone()))?;
-        // A door that does not know who comes opens what is public, and nothing else.
-        if seat.service.visibility != Visibility::Public && visitor.subject.is_empty() {
+        if !seat.access.admits(&visitor.who) {
+            drop(inner);
+            self.refused(name, visitor);
             return Err(Refused::NotPermitted(name.clone()));
         }
-        if !holds(&lock(&seat.node.pass)) {
+        if !holds(&seat.node.pass()) {
             return Err(Refused::NoSuchService(name.clone()));
         }
         Ok((seat.service.clone(), seat.node.clone()))
@@ -311,7 +328,7 @@ impl Registry {
 
     fn recorded(&self, stream: Stream, open: Open, node: Arc<Node>, place: Place) -> Stream {
         let Some(id) = stream.id() else { return stream };
-        let (opened, records) = (now(), self.records.clone());
+        let (opened, records) = (system_time(), self.records.clone());
         stream.at_end(move |to_service, to_visitor, is_whole| {
             let record = StreamRecord {
                 session: HEXLOWER.encode(&node.session),
@@ -320,11 +337,11 @@ impl Registry {
                 visitor: open.visitor,
                 subject: open.subject,
                 opened,
-                closed: now(),
+                closed: system_time(),
                 traffic: Traffic { to_service, to_visitor },
                 is_whole,
             };
-            node.waiting.ours(record, &records);
+            node.waiting.ours(record, node.key, &records);
             drop(place);
         })
     }
@@ -336,7 +353,7 @@ impl Opener for Registry {
         if self.is_draining() {
             return Err(Refused::Draining);
         }
-        let place = Place::take(&node.tenant)?;
+        let place = Place::take(&node.tenant, visitor.entry)?;
         let open = Open {
             service: service.clone(),
             proto: found.proto,
@@ -371,12 +388,12 @@ impl Directory for Registry {
     fn offered(&self, service: &ServiceName) -> Option<Offered> {
         let inner = lock(&self.inner);
         let seat = inner.seats.get(service)?;
-        Some(Offered {
-            proto: seat.service.proto,
-            visibility: seat.service.visibility,
-            policy: seat.service.policy.clone(),
-            tenant: seat.node.tenant.account.to_string(),
-        })
+        Some(Offered { proto: seat.service.proto, access: seat.access.clone() })
+    }
+
+    fn refused(&self, service: &ServiceName, visitor: &Visitor) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+        self.records.refused(service, visitor);
     }
 }
 

@@ -100,14 +100,17 @@ impl Running {
                 let listener = TcpListener::bind(config.listen).await;
                 let listener = listener.with_context(|| format!("listen at {}", config.listen))?;
                 let address = listener.local_addr().context("ask for the relay's address")?;
-                tasks.spawn(nodes.accept(listener));
+                tasks.spawn(nodes.clone().accept(listener));
                 (address, None)
             }
         };
         match nodes.forward_packets(address.port()) {
             Ok(port) => tracing::info!(port, "packets of private networks are forwarded"),
             Err(fault) => {
-                tracing::warn!(fault = format!("{fault:#}"), "no packets are forwarded, only streams");
+                tracing::warn!(
+                    fault = format!("{fault:#}"),
+                    "no packets are forwarded, only streams"
+                );
             }
         }
         if let Some(at) = config.metrics {

@@ -5,8 +5,8 @@
 //! - A page of another host cannot use a visitor's cookie, also when both hosts are services of one relay.
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use tunnel::{ServiceName, Visibility};
-use units::Timestamp;
+use tunnel::{ServiceName, Who};
+use units::{AccountId, RentalId, Timestamp};
 
 use super::admission::{Admission, Admitted, Denied, Offered};
 use super::answer::{Answer, Status};
@@ -21,8 +21,10 @@ const PARAMETER: &str = "iog-token";
 /// A visitor's way in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entrance {
-    /// Who they proved to be; empty for anybody.
+    /// Who they proved to be, as records call them; empty for anybody.
     pub(crate) subject: String,
+    /// The same, as policies name them.
+    pub(crate) who: Who,
     /// The path and query without a token in it.
     pub(crate) target: String,
     /// Whether `Authorization` was a token of ours, and not the service's own.
@@ -39,32 +41,62 @@ impl Cookies {
         Self { key }
     }
 
-    fn seal(&self, service: &ServiceName, subject: &str, until: Timestamp) -> blake3::Hash {
-        let text = format!("iog visitor 1\n{service}\n{}\n{subject}", until.millis());
+    fn seal(&self, service: &ServiceName, said: &str, until: Timestamp) -> blake3::Hash {
+        let text = format!("iog visitor 2\n{service}\n{}\n{said}", until.millis());
         blake3::keyed_hash(&self.key, text.as_bytes())
     }
 
-    fn made(&self, service: &ServiceName, admitted: &Admitted, now: Timestamp) -> String {
+    fn made(&self, asked: &Asked<'_>, admitted: &Admitted, now: Timestamp) -> String {
         let until = admitted.until.min(now.after(COOKIE_TIME));
-        let seal = HEXLOWER.encode(self.seal(service, &admitted.subject, until).as_bytes());
-        let subject = BASE64URL_NOPAD.encode(admitted.subject.as_bytes());
+        let said = said(admitted, asked.offered.access.rental);
+        let seal = HEXLOWER.encode(self.seal(asked.service, &said, until).as_bytes());
+        let said = BASE64URL_NOPAD.encode(said.as_bytes());
         let seconds = until.since(now).as_secs();
         format!(
-            "{COOKIE}={}.{subject}.{seal}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax",
+            "{COOKIE}={}.{said}.{seal}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax",
             until.millis()
         )
     }
 
-    /// Whom the cookie lets in.
-    fn opened(&self, value: &str, service: &ServiceName, now: Timestamp) -> Option<String> {
+    /// Whom the cookie lets in, if the service is still for them.
+    fn opened(&self, value: &str, service: &ServiceName, now: Timestamp) -> Option<(String, Who)> {
         let mut parts = value.splitn(3, '.');
         let until = Timestamp::from_millis(parts.next()?.parse().ok()?);
-        let subject =
-            String::from_utf8(BASE64URL_NOPAD.decode(parts.next()?.as_bytes()).ok()?).ok()?;
+        let said = BASE64URL_NOPAD.decode(parts.next()?.as_bytes()).ok()?;
+        let said = String::from_utf8(said).ok()?;
         let seal = blake3::Hash::from_hex(parts.next()?).ok()?;
         // Hashes compare in constant time.
-        (now < until && seal == self.seal(service, &subject, until)).then_some(subject)
+        (now < until && seal == self.seal(service, &said, until)).then(|| heard(&said))
     }
+}
+
+/// What a cookie says of its bearer: their name in records on the first line, and on the second what policies name, of
+/// their rentals only the one that the service belongs to.
+fn said(admitted: &Admitted, rental: Option<RentalId>) -> String {
+    let Who { accounts, rentals, key } = &admitted.who;
+    let accounts = accounts.iter().map(AccountId::to_string);
+    let rental = rental.filter(|rental| rentals.contains(rental));
+    let rental = rental.iter().map(RentalId::to_string);
+    let key = key.iter().map(|key| HEXLOWER.encode(key));
+    let words: Vec<_> = accounts.chain(rental).chain(key).collect();
+    format!("{}\n{}", admitted.subject, words.join(" "))
+}
+
+/// What [`said`] wrote.
+fn heard(said: &str) -> (String, Who) {
+    let (subject, words) = said.split_once('\n').unwrap_or((said, ""));
+    let mut who = Who::default();
+    for word in words.split(' ') {
+        if let Ok(account) = word.parse() {
+            who.accounts.insert(account);
+        } else if let Ok(rental) = word.parse() {
+            who.rentals.insert(rental);
+        } else {
+            let key = HEXLOWER.decode(word.as_bytes()).ok().and_then(|key| key.try_into().ok());
+            who.key = who.key.or(key);
+        }
+    }
+    (subject.to_owned(), who)
 }
 
 /// What one request asks for.
@@ -82,11 +114,12 @@ pub(crate) fn enter(
     now: Timestamp,
 ) -> Result<Entrance, Answer> {
     let head = asked.head;
-    let entrance = |subject: String, target: &str, authorization_is_ours: bool| {
-        Ok(Entrance { subject, target: target.to_owned(), authorization_is_ours })
+    let entrance = |(subject, who): (String, Who), target: &str, authorization_is_ours: bool| {
+        Ok(Entrance { subject, who, target: target.to_owned(), authorization_is_ours })
     };
-    if asked.offered.visibility == Visibility::Public {
-        return entrance(String::new(), &head.target, false);
+    let access = &asked.offered.access;
+    if access.is_public() {
+        return entrance(Default::default(), &head.target, false);
     }
     let check = |token: &str| match token.len() <= TOKEN_BYTES {
         true => admission.by_token(token, asked.service, asked.offered, now),
@@ -96,20 +129,22 @@ pub(crate) fn enter(
         let admitted = check(&token).map_err(|denied| refused(denied, head))?;
         let may_be_sent_on = matches!(head.method.as_str(), "GET" | "HEAD") && !head.is_upgrade;
         if !may_be_sent_on {
-            return entrance(admitted.subject, &target, false);
+            return entrance((admitted.subject, admitted.who), &target, false);
         }
-        let cookie = cookies.made(asked.service, &admitted, now);
+        let cookie = cookies.made(asked, &admitted, now);
         return Err(without_token(head, &target).with("Set-Cookie", cookie));
     }
     let bearer = head.text("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let shown = bearer.map(|token| check(token.trim()));
     if let Some(Ok(admitted)) = shown {
-        return entrance(admitted.subject, &head.target, true);
+        return entrance((admitted.subject, admitted.who), &head.target, true);
     }
-    let subject = head.cookies(COOKIE).find_map(|value| cookies.opened(value, asked.service, now));
-    match (subject, shown) {
+    let known = head.cookies(COOKIE).find_map(|value| cookies.opened(value, asked.service, now));
+    match (known, shown) {
         (Some(_), _) if is_from_elsewhere(head) => Err(elsewhere(&head.host)),
-        (Some(subject), _) => entrance(subject, &head.target, false),
+        // What a service is for may have changed since.
+        (Some((_, who)), _) if !access.admits(&who) => Err(Answer::forbidden(&head.host)),
+        (Some(known), _) => entrance(known, &head.target, false),
         (None, Some(Err(denied))) => Err(refused(denied, head)),
         (None, None | Some(Ok(_))) => {
             Err(Answer::unauthorized(&head.host, "{host} asks who you are."))
@@ -168,7 +203,9 @@ fn is_from_elsewhere(head: &Head) -> bool {
     if head.text("origin").is_some_and(|origin| !own(origin)) {
         return true;
     }
-    let is_visit = head.text("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
+    // Not into a frame: what a frame shows is clicked on for the page around it.
+    let is_visit = head.text("sec-fetch-mode").is_none_or(|mode| mode == "navigate")
+        && head.text("sec-fetch-dest").is_none_or(|whereto| whereto == "document");
     let is_read = matches!(head.method.as_str(), "GET" | "HEAD");
     match head.text("sec-fetch-site") {
         Some("same-site" | "cross-site") => !(is_visit && is_read),
@@ -187,11 +224,13 @@ fn elsewhere(host: &str) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use tunnel::Proto;
+    use tunnel::{Access, Policy, Proto, Visibility};
 
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+    const OWNER: AccountId = AccountId::from_bits(1);
 
     /// Knows one token, for one service.
     struct OneToken;
@@ -207,7 +246,7 @@ mod tests {
             match (token, service.as_str()) {
                 ("t+/=", "s") => Ok(Admitted {
                     subject: "acc_1".to_owned(),
-                    owners: vec![],
+                    who: Who { accounts: [OWNER].into(), ..Who::default() },
                     until: now.after(COOKIE_TIME * 2),
                 }),
                 ("t+/=", _) => Err(Denied::Elsewhere),
@@ -238,12 +277,9 @@ mod tests {
         let text = format!("{line} HTTP/1.1\nHost: {service}.relay.example\n{headers}\n")
             .replace('\n', "\r\n");
         let (head, _) = super::super::head::read(text.as_bytes()).unwrap().unwrap();
-        let offered = Offered {
-            proto: Proto::Http,
-            visibility,
-            policy: String::new(),
-            tenant: String::new(),
-        };
+        let policy = Policy::default();
+        let access = Access { visibility, policy, account: OWNER, rental: None };
+        let offered = Offered { proto: Proto::Http, access };
         let service = service.parse().unwrap();
         let asked = Asked { head: &head, service: &service, offered: &offered };
         enter(&asked, &OneToken, &Cookies::new([7; 32]), NOW)
@@ -266,7 +302,12 @@ mod tests {
         let target = "/?iog-token=x".to_owned();
         assert_eq!(
             entrance,
-            Entrance { subject: String::new(), target, authorization_is_ours: false }
+            Entrance {
+                subject: String::new(),
+                who: Who::default(),
+                target,
+                authorization_is_ours: false
+            }
         );
     }
 
@@ -319,7 +360,8 @@ mod tests {
         let value = made.split_once('=').unwrap().1;
         let (this, other): (ServiceName, ServiceName) =
             ("s".parse().unwrap(), "t".parse().unwrap());
-        assert_eq!(cookies.opened(value, &this, NOW).as_deref(), Some("acc_1"));
+        let who = Who { accounts: [OWNER].into(), ..Who::default() };
+        assert_eq!(cookies.opened(value, &this, NOW), Some(("acc_1".to_owned(), who)));
         assert_eq!(cookies.opened(value, &other, NOW), None);
         assert_eq!(cookies.opened(value, &this, NOW.after(COOKIE_TIME)), None);
         assert_eq!(Cookies::new([8; 32]).opened(value, &this, NOW), None);
@@ -331,6 +373,39 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_says_who_its_bearer_is_and_of_their_rentals_only_the_one() {
+        let (mine, other) = (RentalId::from_bits(3), RentalId::from_bits(4));
+        let who =
+            Who { accounts: [OWNER].into(), rentals: [mine, other].into(), key: Some([7; 32]) };
+        let admitted = Admitted { subject: "acc_1".to_owned(), who: who.clone(), until: NOW };
+        let (subject, known) = heard(&said(&admitted, Some(mine)));
+        assert_eq!((subject.as_str(), &known.rentals), ("acc_1", &[mine].into()));
+        assert_eq!((known.accounts, known.key), (who.accounts, who.key));
+        assert_eq!(heard(&said(&admitted, None)).1.rentals, [].into());
+    }
+
+    #[test]
+    fn who_a_service_is_no_longer_for_comes_in_no_more() {
+        let cookie = format!("Cookie: {}\n", cookie());
+        let of = |account: u128| {
+            let text = format!("GET / HTTP/1.1\nHost: s.relay.example\n{cookie}\n");
+            let (head, _) =
+                super::super::head::read(text.replace('\n', "\r\n").as_bytes()).unwrap().unwrap();
+            let access = Access {
+                visibility: Visibility::Owner,
+                policy: Policy::default(),
+                account: AccountId::from_bits(account),
+                rental: None,
+            };
+            let (service, offered) = ("s".parse().unwrap(), Offered { proto: Proto::Http, access });
+            let asked = Asked { head: &head, service: &service, offered: &offered };
+            enter(&asked, &OneToken, &Cookies::new([7; 32]), NOW)
+        };
+        assert!(of(1).is_ok());
+        assert_eq!(of(2).unwrap_err().status, Status::Forbidden);
+    }
+
+    #[test]
     fn a_page_of_another_host_cannot_use_the_cookie() {
         let cookie = format!("Cookie: {}\n", cookie());
         let cases = [
@@ -339,6 +414,16 @@ mod tests {
             ("POST /", "Origin: https://evil.relay.example\n", false),
             ("GET /", "Origin: null\n", false),
             ("GET /", "Sec-Fetch-Site: same-site\nSec-Fetch-Mode: navigate\n", true),
+            (
+                "GET /",
+                "Sec-Fetch-Site: same-site\nSec-Fetch-Mode: navigate\nSec-Fetch-Dest: document\n",
+                true,
+            ),
+            (
+                "GET /",
+                "Sec-Fetch-Site: same-site\nSec-Fetch-Mode: navigate\nSec-Fetch-Dest: iframe\n",
+                false,
+            ),
             ("GET /", "Sec-Fetch-Site: same-site\nSec-Fetch-Mode: no-cors\n", false),
             ("POST /", "Sec-Fetch-Site: same-site\nSec-Fetch-Mode: navigate\n", false),
             ("GET /", "Sec-Fetch-Site: same-origin\nSec-Fetch-Mode: cors\n", true),

@@ -1,8 +1,10 @@
 //! Who may visit what. The doors ask; what tokens and keys mean is known elsewhere.
 
 use russh::keys::ssh_key::Certificate;
-use tunnel::{Proto, ServiceName, Visibility};
+use tunnel::{Access, Proto, ServiceName, Who};
 use units::Timestamp;
+
+use crate::opener::Visitor;
 
 /// What is known of a service before it is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,26 +12,25 @@ pub struct Offered {
     /// What its visitors speak: by which door they come.
     pub proto: Proto,
     /// Who may visit.
-    pub visibility: Visibility,
-    /// The policy that names who may visit; empty for none.
-    pub policy: String,
-    /// The account that it is served for.
-    pub tenant: String,
+    pub access: Access,
 }
 
 /// What is served at this relay.
 pub trait Directory: Send + Sync + 'static {
     /// The service, when a connected node serves it.
     fn offered(&self, service: &ServiceName) -> Option<Offered>;
+
+    /// A door did not let this visitor to the service, because it is not for them.
+    fn refused(&self, _service: &ServiceName, _visitor: &Visitor) {}
 }
 
 /// Somebody who was let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admitted {
-    /// Who they proved to be: an account, a key.
+    /// Who they proved to be, as records call them: an account, a rental, a key.
     pub subject: String,
-    /// Ids of those whose services they may visit, where the paper names them: accounts and rentals.
-    pub owners: Vec<String>,
+    /// The same, as policies name them.
+    pub who: Who,
     /// Until when this holds.
     pub until: Timestamp,
 }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use trunk::Peeked;
-use tunnel::{Proto, ServiceName, Visibility};
+use tunnel::{Proto, ServiceName};
 
 use super::alive::keep_alive;
 use super::carried::Activity;
@@ -129,15 +129,15 @@ impl<O: Opener> Front<O> {
     fn passed_through(&self, host: &str) -> Option<ServiceName> {
         let service = service_of(host, &self.house.domain)?;
         let offered = self.house.directory.offered(&service)?;
-        let is_passed = offered.proto == Proto::Tls && offered.visibility == Visibility::Public;
+        let is_passed = offered.proto == Proto::Tls && offered.access.is_public();
         is_passed.then_some(service)
     }
 
     async fn pass_through(&self, connection: Peeked, service: &ServiceName, ends: Ends) {
         let activity = Activity::new();
-        let entry = (ends, Entry::Passthrough);
+        let visitor = ends.anybody(Entry::Passthrough);
         // A refusal could only be said inside TLS, which is not ours here.
-        let Ok(mut opened) = self.house.open(service, entry, "", &activity).await else {
+        let Ok(mut opened) = self.house.open(service, &visitor, &activity).await else {
             return;
         };
         let (connection, read) = connection.into_parts();

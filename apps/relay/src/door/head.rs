@@ -67,7 +67,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Option<(Head, usize)>, BadHead> {
         .collect();
     let host = one_host(&headers)?;
     let body = body_of(&headers, minor)?;
-    let is_upgrade = has(&headers, "upgrade") && names(&headers, "connection", "upgrade");
+    let is_upgrade = is_websocket(&headers) && names(&headers, "connection", "upgrade");
     if is_upgrade && !body.is_over() {
         return Err(BadHead::Ambiguous);
     }
@@ -93,8 +93,11 @@ fn values<'h, 'n>(
         .map(|(_, value)| value.as_slice())
 }
 
-fn has(headers: &[(String, Vec<u8>)], name: &str) -> bool {
-    values(headers, name).next().is_some()
+/// Whether it asks to go on as a WebSocket, and as nothing else: in another protocol requests could hide.
+fn is_websocket(headers: &[(String, Vec<u8>)]) -> bool {
+    let mut wished = values(headers, "upgrade");
+    let first = wished.next().is_some_and(|to| to.trim_ascii().eq_ignore_ascii_case(b"websocket"));
+    first && wished.next().is_none()
 }
 
 /// Whether a header that lists words lists this one.
@@ -190,7 +193,11 @@ impl Head {
                 name if OURS.contains(&name) => None,
                 "authorization" if told.authorization_is_ours => None,
                 "cookie" => without_cookie(value, told.own_cookie),
-                "connection" => Some(connection_of(value)),
+                "connection" => {
+                    Some(connection_of(value, self.is_upgrade)).filter(|words| !words.is_empty())
+                }
+                // A wish for another protocol may be passed over (RFC 9110, 7.8).
+                "upgrade" | "http2-settings" if !self.is_upgrade => None,
                 _ => Some(value.clone()),
             };
             if let Some(value) = value {
@@ -211,10 +218,10 @@ fn push(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     }
 }
 
-fn connection_of(value: &[u8]) -> Vec<u8> {
+fn connection_of(value: &[u8], is_upgrade: bool) -> Vec<u8> {
     let words = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    let kept =
-        words.filter(|word| CONNECTION_WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)));
+    let known = CONNECTION_WORDS.iter().filter(|word| is_upgrade || **word != b"upgrade");
+    let kept = words.filter(|word| known.clone().any(|known| word.eq_ignore_ascii_case(known)));
     kept.collect::<Vec<_>>().join(&b", "[..])
 }
 
@@ -262,6 +269,23 @@ mod tests {
     }
 
     #[test]
+    fn a_request_goes_on_as_a_websocket_or_not_at_all() {
+        let upgrade = |to: &str| {
+            format!("GET / HTTP/1.1\nHost: s\nUpgrade: {to}\nConnection: Upgrade, keep-alive\n\n")
+        };
+        for other in
+            ["h2c", "websocket, h2c", "h2c, websocket", "TLS/1.0", "websocket\nUpgrade: h2c"]
+        {
+            assert!(!head(&upgrade(other)).is_upgrade, "{other}");
+            let written = written(&upgrade(other), &told()).to_lowercase();
+            assert!(!written.contains("upgrade") && !written.contains("h2c"), "{written}");
+            assert!(written.contains("connection: keep-alive\n"), "{written}");
+        }
+        assert!(head(&upgrade("WebSocket")).is_upgrade);
+        assert!(written(&upgrade("WebSocket"), &told()).contains("Upgrade: WebSocket\n"));
+    }
+
+    #[test]
     fn what_lets_a_visitor_in_is_not_told_to_the_service() {
         let text = "GET / HTTP/1.1\nHost: s\nCookie: a=1; __Host-iog-access=secret; b=2\nAuthorization: Bearer x\n\n";
         let with = written(text, &told());
@@ -298,7 +322,7 @@ mod tests {
             ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: gzip, chunked\n\n", Bad::Ambiguous),
             ("POST / HTTP/1.0\nHost: a\nTransfer-Encoding: chunked\n\n", Bad::Ambiguous),
             (
-                "GET / HTTP/1.1\nHost: a\nUpgrade: x\nConnection: Upgrade\nContent-Length: 1\n\n",
+                "GET / HTTP/1.1\nHost: a\nUpgrade: websocket\nConnection: Upgrade\nContent-Length: 1\n\n",
                 Bad::Ambiguous,
             ),
         ];

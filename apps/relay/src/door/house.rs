@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use tunnel::ServiceName;
+use tunnel::{ServiceName, Who};
 
 use super::access::Cookies;
 use super::admission::{Admission, Directory};
@@ -24,6 +24,9 @@ pub(crate) struct House<O> {
     pub(crate) cookies: Cookies,
     pub(crate) addresses: Seats<IpAddr>,
     pub(crate) all: Seats<()>,
+    /// Visitors by UDP have places of their own: where they come from may be a lie.
+    pub(crate) udp_addresses: Seats<IpAddr>,
+    pub(crate) udp_all: Seats<()>,
 }
 
 /// A visitor's place in the house.
@@ -40,6 +43,14 @@ pub(crate) struct Ends {
     pub(crate) local: SocketAddr,
 }
 
+impl Ends {
+    /// Somebody who proved nothing.
+    pub(crate) fn anybody(self, entry: Entry) -> Visitor {
+        let (address, local) = (self.visitor, self.local);
+        Visitor { address, local, entry, subject: String::new(), who: Who::default() }
+    }
+}
+
 impl<O: Opener> House<O> {
     /// A place for a visitor, or why there is none.
     pub(crate) fn enter(&self, visitor: SocketAddr) -> Result<Places, Turned> {
@@ -48,21 +59,22 @@ impl<O: Opener> House<O> {
         Ok(Places { _address: address, _all: all })
     }
 
+    /// As [`House::enter`], for a visitor by UDP.
+    pub(crate) fn enter_by_udp(&self, visitor: SocketAddr) -> Result<Places, Turned> {
+        let all = self.udp_all.take(&()).ok_or(Turned::Full)?;
+        let address = self.udp_addresses.take(&neighborhood(visitor.ip()));
+        Ok(Places { _address: address.ok_or(Turned::Address)?, _all: all })
+    }
+
     /// Opens a stream that is counted.
     pub(crate) async fn open(
         &self,
         service: &ServiceName,
-        (ends, entry): (Ends, Entry),
-        subject: &str,
+        visitor: &Visitor,
         activity: &Activity,
     ) -> Result<Opened, Refused> {
-        let visitor = Visitor {
-            address: ends.visitor,
-            local: ends.local,
-            entry,
-            subject: subject.to_owned(),
-        };
-        let stream = self.opener.open(service, &visitor).await?;
+        let entry = visitor.entry;
+        let stream = self.opener.open(service, visitor).await?;
         let meter = Meter {
             activity: activity.clone(),
             to_service: self.metrics.bytes(entry, Direction::ToService),

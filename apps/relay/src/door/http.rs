@@ -19,10 +19,10 @@ use super::clock::now;
 use super::head::{Head, Told};
 use super::host::service_of;
 use super::house::{Ends, House};
-use super::limits::{LINGER_BYTES, LINGER_TIME};
+use super::limits::{ANSWER_QUIET, LINGER_BYTES, LINGER_TIME};
 use super::metrics::Turned;
 use super::requests::{NoHead, Requests};
-use crate::opener::{Entry, Opener};
+use crate::opener::{Entry, Opener, Visitor};
 
 /// What comes next on a connection.
 enum Turn {
@@ -38,7 +38,7 @@ enum Turn {
 struct Visit {
     head: Head,
     service: ServiceName,
-    subject: String,
+    visitor: Visitor,
     authorization_is_ours: bool,
 }
 
@@ -68,7 +68,7 @@ async fn serve_requests<O: Opener, C>(
     let mut turn = match requests.first().await {
         // Browsers open connections that they never use.
         Err(NoHead::Gone | NoHead::Slow) => Turn::Over,
-        first => look_at(house, first),
+        first => look_at(house, first, ends),
     };
     loop {
         turn = match turn {
@@ -80,8 +80,7 @@ async fn serve_requests<O: Opener, C>(
             }
             Turn::Visit(visit) => {
                 let form = form_of(&visit.head);
-                let entry = (ends, Entry::Https);
-                match house.open(&visit.service, entry, &visit.subject, activity).await {
+                match house.open(&visit.service, &visit.visitor, activity).await {
                     Err(refused) => Turn::Say(Answer::of_refused(&refused, &visit.head.host), form),
                     Ok(stream) if visit.head.is_upgrade => {
                         go_on_as_something_else(house, (requests, write), stream, &visit, ends)
@@ -99,10 +98,10 @@ async fn serve_requests<O: Opener, C>(
 }
 
 /// What to do about a head that came, or did not.
-fn look_at<O>(house: &House<O>, head: Result<Head, NoHead>) -> Turn {
+fn look_at<O>(house: &House<O>, head: Result<Head, NoHead>, ends: Ends) -> Turn {
     let plain = Form { is_html: false, is_head_only: false };
     match head {
-        Ok(head) => look_at_head(house, head),
+        Ok(head) => look_at_head(house, head, ends),
         Err(NoHead::Gone) => Turn::Over,
         Err(NoHead::Bad(bad)) => Turn::Say(Answer::of_bad_head(bad), plain),
         Err(NoHead::Slow) => {
@@ -116,7 +115,7 @@ fn form_of(head: &Head) -> Form {
     Form { is_html: head.wants_html(), is_head_only: head.method == "HEAD" }
 }
 
-fn look_at_head<O>(house: &House<O>, mut head: Head) -> Turn {
+fn look_at_head<O>(house: &House<O>, mut head: Head, ends: Ends) -> Turn {
     let form = form_of(&head);
     let service = service_of(&head.host, &house.domain);
     let found = service.and_then(|service| Some((house.directory.offered(&service)?, service)));
@@ -128,10 +127,16 @@ fn look_at_head<O>(house: &House<O>, mut head: Head) -> Turn {
     }
     let asked = Asked { head: &head, service: &service, offered: &offered };
     match enter(&asked, house.admission.as_ref(), &house.cookies, now()) {
-        Err(answer) => Turn::Say(answer, form),
-        Ok(Entrance { subject, target, authorization_is_ours }) => {
+        Err(answer) => {
+            if answer.status == Status::Forbidden {
+                house.directory.refused(&service, &ends.anybody(Entry::Https));
+            }
+            Turn::Say(answer, form)
+        }
+        Ok(Entrance { subject, who, target, authorization_is_ours }) => {
             head.target = target;
-            Turn::Visit(Box::new(Visit { head, service, subject, authorization_is_ours }))
+            let visitor = Visitor { subject, who, ..ends.anybody(Entry::Https) };
+            Turn::Visit(Box::new(Visit { head, service, visitor, authorization_is_ours }))
         }
     }
 }
@@ -174,8 +179,8 @@ impl Visit {
     }
 
     /// Whether this request may use the stream of that one.
-    fn goes_with(&self, other: &(ServiceName, String)) -> bool {
-        (&self.service, &self.subject) == (&other.0, &other.1) && !self.head.is_upgrade
+    fn goes_with(&self, other: &(ServiceName, Visitor)) -> bool {
+        (&self.service, &self.visitor) == (&other.0, &other.1) && !self.head.is_upgrade
     }
 }
 
@@ -192,16 +197,25 @@ where
     W: AsyncWrite + Unpin,
 {
     let (form, host) = (form_of(&visit.head), visit.head.host.clone());
+    let activity = stream.meter.activity.clone();
     let (mut from_service, to_service) = tokio::io::split(stream.metered());
     let asking = ask(house, requests, to_service, visit, ends);
     let answering = answer(&mut from_service, write);
     tokio::pin!(asking, answering);
     let answered = tokio::select! {
         answered = &mut answering => answered,
-        turn = &mut asking => match turn {
-            Some(turn) => return turn,
+        asked = &mut asking => match asked {
+            Asking::Broken => return Turn::Over,
             // The visitor has said all, or the service takes no more: what it still says is heard.
-            None => answering.await,
+            Asking::Over => answering.await,
+            // What the service still says comes before what the next request comes to.
+            Asking::Next(turn) => {
+                tokio::select! {
+                    _ = &mut answering => {}
+                    () = activity.quiet_for(ANSWER_QUIET) => {}
+                }
+                return turn;
+            }
         },
     };
     match answered {
@@ -216,32 +230,47 @@ where
     }
 }
 
-/// Passes requests on. None when there are no more to pass on.
+/// Why no more requests are passed on.
+enum Asking {
+    /// The visitor has said all, or the service takes no more.
+    Over,
+    /// The visitor went in the middle of a request.
+    Broken,
+    /// The next is for another service, or for none.
+    Next(Turn),
+}
+
+/// Passes requests on.
 async fn ask<O: Opener, R, W>(
     house: &House<O>,
     requests: &mut Requests<R>,
     mut to: W,
     mut visit: Visit,
     ends: Ends,
-) -> Option<Turn>
+) -> Asking
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let whose = (visit.service.clone(), visit.subject.clone());
+    let whose = (visit.service.clone(), visit.visitor.clone());
     loop {
-        to.write_all(&visit.head_for_service(ends)).await.ok()?;
-        let is_whole = requests.pass_body(visit.head.body.clone(), &mut to).await.ok()?;
-        if !is_whole {
-            return Some(Turn::Over);
+        if to.write_all(&visit.head_for_service(ends)).await.is_err() {
+            return Asking::Over;
         }
-        visit = match look_at(house, requests.next().await) {
+        match requests.pass_body(visit.head.body.clone(), &mut to).await {
+            Ok(true) => {}
+            Ok(false) => return Asking::Broken,
+            Err(_) => return Asking::Over,
+        }
+        visit = match look_at(house, requests.next().await, ends) {
             Turn::Visit(next) if next.goes_with(&whose) => *next,
-            Turn::Over => {
+            turn => {
                 let _ = to.shutdown().await;
-                return None;
+                return match turn {
+                    Turn::Over => Asking::Over,
+                    turn @ (Turn::Visit(_) | Turn::Say(..)) => Asking::Next(turn),
+                };
             }
-            turn @ (Turn::Visit(_) | Turn::Say(..)) => return Some(turn),
         };
     }
 }

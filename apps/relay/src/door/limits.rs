@@ -27,6 +27,8 @@ pub struct DoorLimits {
     pub ssh_channels: usize,
     /// Visitors (address and port) of one leased UDP port at once.
     pub udp_flows: usize,
+    /// The same of all UDP ports together. They take no places of other visitors.
+    pub udp_flows_all: usize,
     /// A visitor of a UDP port from whom and to whom nothing came for this long is forgotten. Two minutes are what
     /// RFC 4787 (REQ-5) asks of NATs.
     pub udp_quiet_time: Duration,
@@ -47,6 +49,7 @@ impl Default for DoorLimits {
             connections_per_address: 256,
             ssh_channels: 16,
             udp_flows: 1_024,
+            udp_flows_all: 8_192,
             udp_quiet_time: Duration::from_mins(2),
             certificate_every: Duration::from_secs(10),
         }
@@ -70,6 +73,22 @@ pub(crate) const COOKIE_TIME: Duration = Duration::from_hours(12);
 pub(crate) const CERTIFICATES_MADE: usize = 256;
 /// Datagrams of one visitor that wait for the node. More are dropped, as a full router would.
 pub(crate) const DATAGRAMS_WAITING: usize = 64;
+/// Their bytes: as many of the longest that are usual.
+pub(crate) const DATAGRAM_BYTES_WAITING: usize = 128 * 1024;
+/// The same of all visitors of one port.
+pub(crate) const DATAGRAM_BYTES_WAITING_ALL: usize = 4 * 1024 * 1024;
+/// A visitor of a UDP port whom nothing answers is forgotten after this: its address may not be where it comes from.
+pub(crate) const UNANSWERED_TIME: Duration = Duration::from_secs(10);
+/// How long a port that was leased is kept for the service that had it: who has its address in a file comes back to no
+/// other.
+pub(crate) const PORT_KEPT: Duration = Duration::from_hours(6);
+/// Ports of one account: this many in any case, or a part of all.
+pub(crate) const PORTS_PER_ACCOUNT_MIN: usize = 16;
+/// Which part: one in so many.
+pub(crate) const PORTS_PER_ACCOUNT_PART: usize = 4;
+/// When a connection goes on to another service, what the one before still says is heard until it says nothing for so
+/// long.
+pub(crate) const ANSWER_QUIET: Duration = Duration::from_secs(10);
 /// What is read and thrown away after an answer that ends a connection, so that the answer is not lost to a reset.
 pub(crate) const LINGER_BYTES: usize = 256 * 1024;
 /// For how long.

@@ -1,16 +1,17 @@
 //! Visitors by papers: tokens that the bearer of a pass made, and certificates of OpenSSH that the network signed.
 //!
-//! Both are checked without asking anybody. A service's name ends in the id of whose it is, so a paper that names an
-//! account or a rental opens the services of that account or rental, and no others.
+//! Both are checked without asking anybody. They say who somebody is; the service's visibility and policy say whether
+//! that is enough.
 
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::public::{Ed25519PublicKey, KeyData};
 use russh::keys::ssh_key::{Certificate, Fingerprint, HashAlg};
-use tunnel::ServiceName;
-use units::{AccountId, RentalId, Timestamp};
-use wire::paper::{NodeKey, PaperRefused, Pass, Visit, VisitRefused};
+use tunnel::{ServiceName, Who};
+use units::Timestamp;
+use wire::paper::{NodeKey, PaperRefused, Visit, VisitRefused};
 
 use super::admission::{Admission, Admitted, Denied, Offered};
+use crate::gate::who_of;
 
 /// Lets in whom papers of one network name.
 #[derive(Clone, Debug)]
@@ -33,14 +34,14 @@ impl Admission for Papers {
         &self,
         token: &str,
         service: &ServiceName,
-        _: &Offered,
+        offered: &Offered,
         now: Timestamp,
     ) -> Result<Admitted, Denied> {
         let visit = Visit::read(token).map_err(|_| Denied::NotGood)?;
         let (pass, until) = visit.open(&self.network, now).map_err(|why| denied(&why))?;
-        let owners = owners_of(&pass);
-        match visit.service() == service.as_str() && is_of_one(service, &owners) {
-            true => Ok(Admitted { subject: pass.account.to_string(), owners, until }),
+        let who = who_of(&pass);
+        match visit.service() == service.as_str() && offered.access.admits(&who) {
+            true => Ok(Admitted { subject: pass.account.to_string(), who, until }),
             false => Err(Denied::Elsewhere),
         }
     }
@@ -55,20 +56,20 @@ impl Admission for Papers {
         // One that names nobody would be everybody's, and what an option demands would have to be done.
         let is_plain =
             certificate.cert_type() == CertType::User && certificate.critical_options().is_empty();
-        let owners = certificate.valid_principals().to_vec();
+        let principals = certificate.valid_principals();
         let until = Timestamp::from_millis(certificate.valid_before().saturating_mul(1_000));
-        let subject = owners.first()?.clone();
-        is_plain.then_some(Admitted { subject, owners, until })
+        let subject = principals.first()?.clone();
+        is_plain.then(|| Admitted { subject, who: who_named(principals), until })
     }
 
     fn may_visit(
         &self,
         who: &Admitted,
-        service: &ServiceName,
-        _: &Offered,
+        _: &ServiceName,
+        offered: &Offered,
         now: Timestamp,
     ) -> bool {
-        now < who.until && is_of_one(service, &who.owners)
+        now < who.until && offered.access.admits(&who.who)
     }
 }
 
@@ -81,17 +82,11 @@ fn denied(why: &VisitRefused) -> Denied {
     }
 }
 
-/// The account of a pass, and the rentals whose services it opens.
-fn owners_of(pass: &Pass) -> Vec<String> {
-    let rentals = pass.may.forward.iter().map(RentalId::to_string);
-    std::iter::once(pass.account.to_string()).chain(rentals).collect()
-}
-
-/// Whether the service belongs to one of these accounts and rentals.
-fn is_of_one(service: &ServiceName, owners: &[String]) -> bool {
-    owners.iter().any(|owner| match (owner.parse::<AccountId>(), owner.parse::<RentalId>()) {
-        (Ok(account), _) => service.is_of_account(account),
-        (_, Ok(rental)) => service.is_of_rental(rental),
-        (Err(_), Err(_)) => false,
-    })
+/// Whom principals of a certificate name: accounts and rentals. What is neither names nobody.
+fn who_named(principals: &[String]) -> Who {
+    Who {
+        accounts: principals.iter().filter_map(|id| id.parse().ok()).collect(),
+        rentals: principals.iter().filter_map(|id| id.parse().ok()).collect(),
+        key: None,
+    }
 }

@@ -4,15 +4,17 @@
 //! - A port is one service's at a time, from the lease until the lease is dropped.
 //! - A service that may not be visited by anybody gets no port: nothing on it could tell who comes.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
-use tunnel::{Proto, ServiceName, Visibility};
+use tunnel::{Proto, ServiceName};
 
 use super::admission::Offered;
+use super::clock::now;
 use super::house::House;
 use super::pool::{NoPort, Pool};
 use super::{tcp_port, udp_port};
@@ -57,13 +59,19 @@ type Shared = Arc<Mutex<Half>>;
 #[derive(Debug)]
 struct Half {
     pool: Pool,
+    /// Leases that somebody has.
+    leases: BTreeMap<ServiceName, Weak<Leased>>,
     /// Sockets of leases that were dropped, about to be closed.
     closing: Vec<JoinHandle<()>>,
 }
 
-/// A port that is a service's. Dropping it gives the port back and closes it; streams that are open stay open.
+/// A port that is a service's. Clones are the same port, and so is what its service leases again meanwhile. Dropping the
+/// last gives the port back and closes it; streams that are open stay open.
+#[derive(Clone, Debug)]
+pub struct Lease(Arc<Leased>);
+
 #[derive(Debug)]
-pub struct Lease {
+struct Leased {
     port: u16,
     entry: Entry,
     half: Shared,
@@ -74,14 +82,15 @@ pub struct Lease {
 impl Lease {
     /// Which port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 }
 
-impl Drop for Lease {
+impl Drop for Leased {
     fn drop(&mut self) {
         let mut half = self.half.lock().unwrap_or_else(PoisonError::into_inner);
-        half.pool.release(self.port);
+        half.pool.release(self.port, now());
+        half.leases.retain(|_, leased| leased.strong_count() > 0);
         self.metrics.ports_leased(self.entry, half.pool.leased());
         if let Some(serving) = self.serving.take() {
             serving.abort();
@@ -100,7 +109,8 @@ enum Socket {
 impl<O: Opener> Ports<O> {
     pub(crate) fn new(house: Arc<House<O>>, ranges: &PortRanges) -> Self {
         let half = |range: &RangeInclusive<u16>| {
-            Arc::new(Mutex::new(Half { pool: Pool::new(range.clone()), closing: Vec::new() }))
+            let (pool, leases) = (Pool::new(range.clone()), BTreeMap::new());
+            Arc::new(Mutex::new(Half { pool, leases, closing: Vec::new() }))
         };
         Self { house, address: ranges.address, tcp: half(&ranges.tcp), udp: half(&ranges.udp) }
     }
@@ -117,29 +127,39 @@ impl<O: Opener> Ports<O> {
             Proto::Udp => (&self.udp, Entry::Udp),
             proto @ (Proto::Http | Proto::Tls | Proto::Ssh) => return Err(NoLease::ByName(proto)),
         };
-        if offered.visibility != Visibility::Public {
+        if !offered.access.is_public() {
             return Err(NoLease::NotPublic);
         }
+        let held = || half.lock().unwrap_or_else(PoisonError::into_inner);
+        // It may come back by another line before the relay knows that the first is over.
+        if let Some(leased) = held().leases.get(service).and_then(Weak::upgrade) {
+            return Ok(Lease(leased));
+        }
         // A service that comes back at once finds its port closed, and not about to be.
-        let closing =
-            std::mem::take(&mut half.lock().unwrap_or_else(PoisonError::into_inner).closing);
+        let closing = std::mem::take(&mut held().closing);
         for closed in closing {
             let _ = closed.await;
         }
-        let candidates =
-            half.lock().unwrap_or_else(PoisonError::into_inner).pool.candidates(service, wished);
+        let account = offered.access.account;
+        let candidates = held().pool.candidates(service, account, wished, now())?;
         for port in candidates {
             let Ok(socket) = self.bound(entry, port).await else {
                 continue;
             };
-            let mut held = half.lock().unwrap_or_else(PoisonError::into_inner);
-            held.pool.lease(port, service.clone());
+            let mut held = held();
+            // Meanwhile it may have leased one elsewhere.
+            if let Some(leased) = held.leases.get(service).and_then(Weak::upgrade) {
+                return Ok(Lease(leased));
+            }
+            held.pool.lease(port, service.clone(), account);
             self.house.metrics.ports_leased(entry, held.pool.leased());
             let serving = Some(self.serve(socket, service));
             let (half, metrics) = (Arc::clone(half), self.house.metrics.clone());
-            return Ok(Lease { port, entry, half, metrics, serving });
+            let leased = Arc::new(Leased { port, entry, half, metrics, serving });
+            held.leases.insert(service.clone(), Arc::downgrade(&leased));
+            return Ok(Lease(leased));
         }
-        Err(half.lock().unwrap_or_else(PoisonError::into_inner).pool.refusal().into())
+        Err(NoPort::NotGiven.into())
     }
 
     async fn bound(&self, entry: Entry, port: u16) -> std::io::Result<Socket> {

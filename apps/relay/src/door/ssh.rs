@@ -4,6 +4,7 @@
 //! is forwarded back. The inner connection is the visitor's own SSH, sealed to the service: the relay sees none of it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,7 +19,7 @@ use russh::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-use tunnel::{Proto, ServiceName, Visibility};
+use tunnel::{Proto, ServiceName};
 
 use super::admission::Admitted;
 use super::carried::Activity;
@@ -28,7 +29,7 @@ use super::host::service_at;
 use super::house::{Ends, House};
 use super::limits::DoorLimits;
 use super::metrics::Turned;
-use crate::opener::{Entry, Opener, Refused};
+use crate::opener::{Entry, Opener, Refused, Visitor};
 
 /// What whoever opens a session reads.
 const NO_SHELL: &str =
@@ -114,6 +115,7 @@ pub(crate) async fn serve<O: Opener, C>(
         who: None,
         known: known.clone(),
         channels: Arc::default(),
+        sessions: BTreeMap::new(),
         told: None,
     };
     // Whatever way this ends, the connection ends with it.
@@ -128,18 +130,14 @@ pub(crate) async fn serve<O: Opener, C>(
     };
     tokio::pin!(served);
     let login = tokio::time::timeout(house.limits.login_time, known.cancelled());
-    let why = tokio::select! {
-        true = &mut served => return,
-        logged_in = login => match logged_in {
-            Ok(()) => {
-                served.await;
-                return;
-            }
-            Err(_) => Turned::Silent,
-        },
-        else => Turned::Handshake,
+    let turned = tokio::select! {
+        // Who was let in and then broke off was no stranger.
+        is_well = &mut served => (!is_well && !known.is_cancelled()).then_some(Turned::Handshake),
+        Err(_) = login => Some(Turned::Silent),
     };
-    house.metrics.turned(why);
+    if let Some(why) = turned {
+        house.metrics.turned(why);
+    }
 }
 
 /// One visitor of the jump host.
@@ -150,6 +148,8 @@ struct Jump<O> {
     /// Is set when the visitor has logged in.
     known: CancellationToken,
     channels: Arc<AtomicUsize>,
+    /// Sessions that are open; each counts as a channel.
+    sessions: BTreeMap<ChannelId, CountedChannel>,
     /// The session that was told that there is no shell.
     told: Option<ChannelId>,
 }
@@ -185,14 +185,28 @@ impl<O: Opener> Jump<O> {
         let Some((offered, service)) = found else {
             return Err(refusal(format!("no connected machine serves {host}")));
         };
-        if matches!(offered.proto, Proto::Udp) {
-            return Err(refusal(format!("{host} is visited by UDP")));
+        match offered.proto {
+            Proto::Ssh | Proto::Tcp | Proto::Tls => {}
+            // What a service reads of its visitor in headers it must read from the relay.
+            Proto::Http => return Err(refusal(format!("{host} is visited by https"))),
+            Proto::Udp => return Err(refusal(format!("{host} is visited by UDP"))),
         }
         let may = |who: &Admitted| self.house.admission.may_visit(who, &service, &offered, now());
-        let is_in = offered.visibility == Visibility::Public || self.who.as_ref().is_some_and(may);
-        match is_in {
-            true => Ok(service),
-            false => Err(ChannelOpenFailure::AdministrativelyProhibited),
+        let is_in = offered.access.is_public() || self.who.as_ref().is_some_and(may);
+        if is_in {
+            return Ok(service);
+        }
+        self.house.directory.refused(&service, &self.visitor());
+        Err(ChannelOpenFailure::AdministrativelyProhibited)
+    }
+
+    fn visitor(&self) -> Visitor {
+        let anybody = self.ends.anybody(Entry::Ssh);
+        match &self.who {
+            Some(Admitted { subject, who, .. }) => {
+                Visitor { subject: subject.clone(), who: who.clone(), ..anybody }
+            }
+            None => anybody,
         }
     }
 
@@ -270,11 +284,26 @@ impl<O: Opener> Handler for Jump<O> {
 
     async fn channel_open_session(
         &mut self,
-        _channel: Channel<Msg>,
+        channel: Channel<Msg>,
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        reply.accept().await;
+        match self.channel() {
+            Some(counted) => {
+                self.sessions.insert(channel.id(), counted);
+                reply.accept().await;
+            }
+            None => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+        }
+        Ok(())
+    }
+
+    async fn channel_close(
+        &mut self,
+        channel: ChannelId,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.sessions.remove(&channel);
         Ok(())
     }
 
@@ -314,7 +343,7 @@ impl<O: Opener> Handler for Jump<O> {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let (Some(counted), Some(who)) = (self.channel(), self.who.clone()) else {
+        let Some(counted) = self.channel().filter(|_| self.who.is_some()) else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         };
@@ -325,11 +354,10 @@ impl<O: Opener> Handler for Jump<O> {
                 return Ok(());
             }
         };
-        let (house, ends) = (Arc::clone(&self.house), self.ends);
+        let (house, visitor) = (Arc::clone(&self.house), self.visitor());
         tokio::spawn(async move {
             let activity = Activity::new();
-            let entry = (ends, Entry::Ssh);
-            match house.open(&service, entry, &who.subject, &activity).await {
+            match house.open(&service, &visitor, &activity).await {
                 Err(refused) => reply.reject(failure_of(&refused)).await,
                 Ok(stream) => {
                     reply.accept().await;

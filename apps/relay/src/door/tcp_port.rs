@@ -44,9 +44,9 @@ async fn connect<O: Opener>(house: &House<O>, connection: TcpStream, service: &S
     };
     keep_alive(&connection);
     let activity = Activity::new();
-    let entry = (Ends { visitor, local }, Entry::Tcp);
+    let visitor = Ends { visitor, local }.anybody(Entry::Tcp);
     // A refusal has no words on a raw port: the connection is closed.
-    if let Ok(stream) = house.open(service, entry, "", &activity).await {
+    if let Ok(stream) = house.open(service, &visitor, &activity).await {
         stream.carry_tcp(connection).await;
     }
 }

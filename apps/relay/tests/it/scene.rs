@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use trunk::{Carried, carry_tcp};
-use tunnel::{Proto, Reconciled, Service, ServiceName, StreamRecord, Visibility};
+use tunnel::{Proto, Reconciled, Service, ServiceName, StreamRecord, Visibility, Who};
 use units::{AccountId, RentalId};
 use wire::Time;
 use wire::paper::{May, NodeKey, Pass, PassLimits, SealedPaper};
@@ -72,7 +72,7 @@ pub(crate) fn service(label: &str) -> Service {
 }
 
 pub(crate) fn exposed(label: &str, target: SocketAddr) -> Exposed {
-    Exposed { service: service(label), target, wants_proxy_header: false }
+    Exposed { service: service(label), target: target.into(), wants_proxy_header: false }
 }
 
 pub(crate) fn visitor() -> Visitor {
@@ -81,6 +81,7 @@ pub(crate) fn visitor() -> Visitor {
         local: "192.0.2.9:443".parse().unwrap(),
         entry: Entry::Tcp,
         subject: String::new(),
+        who: Who::default(),
     }
 }
 

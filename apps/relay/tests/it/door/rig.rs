@@ -18,8 +18,8 @@ use relay::{Opener, Refused, Stream, Visitor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use trunk::Peeked;
-use tunnel::{Proto, ServiceName, Visibility};
-use units::Timestamp;
+use tunnel::{Access, Policy, Proto, ServiceName, Visibility, Who};
+use units::{AccountId, Timestamp};
 
 pub(crate) const DOMAIN: &str = "relay.test";
 /// The token that lets its bearer into every private service but `elsewhere`.
@@ -56,8 +56,15 @@ impl World {
     }
 }
 
+/// Whose all services are.
+fn owner() -> Who {
+    Who { accounts: [AccountId::from_bits(1)].into(), ..Who::default() }
+}
+
 pub(crate) fn offered(proto: Proto, visibility: Visibility) -> Offered {
-    Offered { proto, visibility, policy: String::new(), tenant: "bob".to_owned() }
+    let policy = Policy::default();
+    let access = Access { visibility, policy, account: AccountId::from_bits(1), rental: None };
+    Offered { proto, access }
 }
 
 impl Directory for World {
@@ -90,7 +97,7 @@ impl Admission for World {
             (TOKEN, "elsewhere") => Err(Denied::Elsewhere),
             (TOKEN, _) => Ok(Admitted {
                 subject: "alice".to_owned(),
-                owners: Vec::new(),
+                who: owner(),
                 until: now.after(units::HOUR),
             }),
             (_, _) => Err(Denied::NotGood),
@@ -101,7 +108,7 @@ impl Admission for World {
         let is_known = self.keys.lock().unwrap().iter().any(|known| known == key);
         is_known.then(|| Admitted {
             subject: "alice".to_owned(),
-            owners: Vec::new(),
+            who: owner(),
             until: now.after(units::HOUR),
         })
     }

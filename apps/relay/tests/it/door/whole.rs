@@ -66,7 +66,7 @@ impl Whole {
 
 fn exposed(label: &str, proto: Proto, visibility: Visibility, target: SocketAddr) -> Exposed {
     let service = tunnel::Service { proto, visibility, ..service(label) };
-    Exposed { service, target, wants_proxy_header: proto == Proto::Tcp }
+    Exposed { service, target: target.into(), wants_proxy_header: proto == Proto::Tcp }
 }
 
 /// A machine whose services all have their places.

@@ -51,7 +51,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use broken::{Broken, Invariant};
 pub use economy::{Economy, attacks as economy_attacks, play as play_economy};
 pub use pricing_study::report as pricing_report;
-pub use seeds::{NotASeed, parse_seed, parse_seeds};
+pub use seeds::{NotASeed, parse_seed, parse_seeds, text_of_seeds};
 pub use tale::Tale;
 pub use trace::Detail;
 pub use zoo::report as zoo_report;

@@ -6,7 +6,9 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sim::{Detail, Outcome, Tale, parse_seed, parse_seeds, pricing_report, run, run_twice};
+use sim::{
+    Detail, Outcome, Tale, parse_seed, parse_seeds, pricing_report, run, run_twice, text_of_seeds,
+};
 
 const USAGE: &str =
     "usage: sim [--seeds FROM..TO | --seed X [--trace] | --seconds N [--base X] | --file PATH | pricing | attacks |
@@ -89,8 +91,12 @@ fn of_file(path: &str) -> Result<Vec<u64>, String> {
 
 fn play(choice: Choice) -> ExitCode {
     let fresh = |base: u64, lasts: Duration| {
-        let start = clock();
-        (base..).take_while(move |_| clock().saturating_sub(start) < lasts)
+        // From the first of them on: how long the committed ones took is not their time.
+        let mut start = None;
+        (base..).take_while(move |_| {
+            let now = clock();
+            now.saturating_sub(*start.get_or_insert(now)) < lasts
+        })
     };
     match choice {
         Choice::Given(seeds) => play_all(seeds.into_iter()),
@@ -125,12 +131,14 @@ fn play_all(seeds: impl Iterator<Item = u64>) -> ExitCode {
 }
 
 fn verdict(outcomes: &[Outcome]) -> ExitCode {
+    let played = text_of_seeds(outcomes.iter().map(|outcome| outcome.seed));
     let broken = outcomes.iter().find_map(|outcome| Some((outcome.seed, outcome.broken.as_ref()?)));
     if let Some((seed, broken)) = broken {
         for line in run(seed, Detail::Last).lines {
             say(&line);
         }
         say(&format!("\nseed {seed:#x} breaks: {}\n  {}", broken.invariant, broken.seen));
+        say(&format!("played: {played}"));
         say(&format!("replay: cargo run --profile sim -p sim -- --seed {seed:#x} --trace"));
         return ExitCode::FAILURE;
     }
@@ -138,7 +146,7 @@ fn verdict(outcomes: &[Outcome]) -> ExitCode {
     let steps: u64 = outcomes.iter().map(|outcome| outcome.steps).sum();
     let tale = outcomes.iter().fold(Tale::default(), |sum, outcome| sum + outcome.tale);
     say(&format!(
-        "{} seeds clean: {steps} steps, {entries} entries\n{}",
+        "{} seeds clean ({played}): {steps} steps, {entries} entries\n{}",
         outcomes.len(),
         words_of(&tale)
     ));

@@ -37,6 +37,22 @@ pub fn parse_seeds(text: &str) -> Result<Vec<u64>, NotASeed> {
     words.filter_map(|line| line.split_whitespace().next()).map(parse_seed).collect()
 }
 
+/// Seeds in the order they were played, as the command line takes them: those that follow each other as `FROM..TO`.
+pub fn text_of_seeds(seeds: impl Iterator<Item = u64>) -> String {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for seed in seeds {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(seed) => *last = seed,
+            Some(_) | None => runs.push((seed, seed)),
+        }
+    }
+    let text = |(first, last): &(u64, u64)| match last.checked_add(1) {
+        Some(behind) if first < last => format!("{first:#x}..{behind:#x}"),
+        Some(_) | None => format!("{first:#x}"),
+    };
+    runs.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +60,7 @@ mod tests {
     #[test]
     fn a_file_of_seeds_is_read() {
         assert_eq!(parse_seeds("# why\n\n0x10 found this\n7\n"), Ok(vec![16, 7]));
+        assert_eq!(text_of_seeds([16, 7, 8, 9, 3].into_iter()), "0x10 0x7..0xa 0x3");
         assert_eq!(parse_seeds("seven"), Err(NotASeed { found: "seven".to_owned() }));
     }
 }

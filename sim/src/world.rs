@@ -385,8 +385,11 @@ impl World {
             self.deadline = self.now.after(REST_MAX);
             self.agenda.at(self.now.after(LETTERS_END), Due::Silence(hours));
         }
-        // What was extended ends later.
-        let booked = self.auditor.booked_until().map(|until| until.after(REST_MAX));
+        // What was extended ends later, by the control plane's clock.
+        let booked = self.auditor.booked_until().map(|until| {
+            let until = until.millis().saturating_add_signed(-self.server.ahead);
+            Timestamp::from_millis(until).after(REST_MAX)
+        });
         self.deadline = self.deadline.max(booked.unwrap_or_default());
         must(self.now < self.deadline, Invariant::Liveness, || open.join("; "))?;
         self.agenda.at(self.now.after(std::time::Duration::from_secs(20)), Due::Look);

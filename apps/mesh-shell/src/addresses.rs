@@ -10,8 +10,8 @@ use crate::sys;
 /// How often interfaces are looked at: a cable or a radio that changes is noticed by pings first.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// The addresses to tell peers, with the port. Those of our own device, and others of the blocks `inside`, lead into the
-/// private network; loopback and link-local ones lead nowhere.
+/// The addresses to tell peers, with the port. Those of our own device, and others of the blocks `inside`, lead into
+/// the private network; loopback and link-local ones lead nowhere.
 pub(crate) fn of_interfaces(own_device: &str, port: u16, inside: &[Prefix]) -> Vec<SocketAddr> {
     // Without them, relays still tell where they see us.
     let found = sys::interface_addresses().unwrap_or_default();

@@ -116,13 +116,7 @@ impl Outbox {
 
     /// Sends a message of the brain.
     pub(crate) fn send_message(&self, to: Way, message: &[u8]) {
-        let datagram = to.wrap(message);
-        match to.socket() {
-            Some(at) => {
-                self.port.send(at, &datagram, datagram.len());
-            }
-            None => send_stream(self.streams.as_deref(), to, &datagram),
-        }
+        send_alone(&self.port, self.streams.as_deref(), to, message);
     }
 
     /// Sends one packet several ways: sealed once, so that the receiver's window drops all copies but the first.
@@ -140,6 +134,17 @@ impl Outbox {
         for way in std::iter::once(departure.to).chain(departure.copies.iter().copied()) {
             self.send_message(way, inner);
         }
+    }
+}
+
+/// Sends one datagram by itself.
+pub(crate) fn send_alone(port: &UdpPort, streams: Option<&dyn Streams>, to: Way, message: &[u8]) {
+    let datagram = to.wrap(message);
+    match to.socket() {
+        Some(at) => {
+            port.send(at, &datagram, datagram.len());
+        }
+        None => send_stream(streams, to, &datagram),
     }
 }
 

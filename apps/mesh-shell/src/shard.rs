@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context as _;
-use mesh::{Batch, Note, PARTS_MAX, Plane, Stays, VNET_LEN, Way};
+use mesh::hop::{Label, Stuck};
+use mesh::{Batch, Note, PARTS_MAX, PeerId, Plane, Stays, VNET_LEN, Way};
+use units::Timestamp;
 
 use crate::clock::Clock;
 use crate::inbox::Inbox;
 use crate::inlet::Inlet;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, send_alone};
 use crate::pacer::Wake;
 use crate::resolver::Resolver;
 use crate::showcase::Viewer;
@@ -148,7 +150,27 @@ impl Shard {
     pub(crate) fn open(&self, inlet: &mut Inlet, at: Range<usize>, size: usize, from: Way) {
         let Inlet { buffer, merger, viewer } = inlet;
         let batch = &mut Batch { buffer, at, size, from };
-        viewer.look().arrive(batch, merger, self.clock.now(), |note| self.note(note));
+        let (plane, now) = (viewer.look(), self.clock.now());
+        plane.arrive(batch, merger, now, |note| match note {
+            Note::Carry { to, label, datagram } => self.carry(plane, to, label, datagram, now),
+            note => self.note(note),
+        });
+    }
+
+    /// Hands on a parcel of another member's. Without a session it is the brain's, which makes one.
+    fn carry(
+        &self,
+        plane: &Plane,
+        to: PeerId,
+        label: Label,
+        datagram: Vec<u8>,
+        now: Timestamp,
+    ) {
+        match plane.parcel(to, label, &datagram, now) {
+            Ok((way, sealed)) => send_alone(&self.port, self.streams.as_deref(), way, &sealed),
+            Err(Stuck::Waits(_)) => self.note(Note::Carry { to, label, datagram }),
+            Err(Stuck::Lost) => {}
+        }
     }
 
     /// Writes what was opened to the device.

@@ -73,9 +73,10 @@ impl Tun {
     }
 }
 
-/// Makes a device in this process's network namespace, or takes it up again if it is there, with its addresses and the
-/// routes to the blocks around them. It stays as long as the namespace; [`crate::Engine::start_on`] takes what is
-/// returned, in whatever process.
+/// Makes a device in this process's network namespace, with its addresses and the routes to the blocks around them.
+///
+/// If it is there already, it is taken up again. It stays as long as the namespace; [`crate::Engine::start_on`] takes
+/// what is returned, in whatever process.
 ///
 /// # Errors
 /// If the system does not let this process make it.

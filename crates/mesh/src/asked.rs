@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::message::Index;
 
 /// Four times as many as peers are asked at a time where there are a thousand.
-const PLACES: usize = 4096;
+const PLACES: u32 = 4096;
 
 /// Indices of questions; 0 where there is none.
 pub(crate) struct Asked(Box<[AtomicU32]>);
@@ -37,7 +37,7 @@ impl Asked {
     }
 
     fn place(&self, index: Index) -> &AtomicU32 {
-        &self.0[index as usize % PLACES]
+        &self.0[(index % PLACES) as usize]
     }
 }
 
@@ -57,8 +57,8 @@ mod tests {
         let asked = Asked::default();
         assert!(!asked.contains(0) && !asked.contains(7));
         asked.insert(7);
-        assert!(asked.contains(7) && !asked.contains(7 + PLACES as u32));
-        asked.remove(7 + PLACES as u32);
+        assert!(asked.contains(7) && !asked.contains(7 + PLACES));
+        asked.remove(7 + PLACES);
         assert!(asked.contains(7));
         asked.remove(7);
         assert!(!asked.contains(7));

@@ -73,7 +73,10 @@ pub fn ways(bytes: &[u8]) {
     if let Some(heard) = disco::read(bytes) {
         let sealed = theirs.seal(&heard, [0; 24]);
         assert!(ours.open(&sealed) == Some(heard), "what was told is what is heard");
-        assert!(ours.open(&ours.seal(&Disco::Ping { id: 1, number: 1 }, [0; 24])).is_none(), "no echo");
+        assert!(
+            ours.open(&ours.seal(&Disco::Ping { id: 1, number: 1 }, [0; 24])).is_none(),
+            "no echo"
+        );
     }
 }
 

@@ -7,9 +7,9 @@
 
 use units::Timestamp;
 
+use crate::departure::Departure;
 use crate::path::Way;
 use crate::peer::PeerId;
-use crate::plane::Departure;
 
 /// How many datagrams the kernel cuts one send into, on every version that can.
 pub const DATAGRAMS_MAX: usize = 64;

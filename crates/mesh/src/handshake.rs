@@ -66,7 +66,9 @@ impl Mesh {
         let seed = self.entropy.draw();
         let Ok(heard) = noise::hear(&self.config.private, seed, noise) else { return };
         let Some(id) = self.by_key.get(&heard.from).copied() else { return };
-        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.may_be_at(from)) else { return };
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.may_be_at(from)) else {
+            return;
+        };
         let too_soon = peer.last_hello_at.is_some_and(|last| now.since(last) < HELLO_EVERY);
         if heard.timestamp <= peer.last_hello || too_soon {
             return;
@@ -94,7 +96,9 @@ impl Mesh {
     fn on_answer(&mut self, from: Way, message: &[u8; ANSWER_LEN], now: Timestamp) {
         let (remote, local, noise) = message::read_answer(message);
         let Some(id) = self.indices.get(&local).copied() else { return };
-        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.may_be_at(from)) else { return };
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.may_be_at(from)) else {
+            return;
+        };
         let Some(asking) = peer.asking.as_mut().filter(|asking| asking.index == local) else {
             return;
         };
@@ -201,6 +205,7 @@ impl Mesh {
 
     /// Lets the frames go that waited. False if there were none.
     fn release_waiting(&mut self, id: PeerId) -> bool {
+        self.release_parcels(id, self.told_at);
         let frames = self.take_waiting(id);
         let any = !frames.is_empty();
         if any {

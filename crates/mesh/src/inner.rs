@@ -191,11 +191,7 @@ fn read_v6(bytes: &[u8], whole: Whole) -> Result<Inner, NotAPacket> {
 
 /// Follows the chain of headers to the transport.
 #[inline]
-fn follow(
-    first: u8,
-    packet: &[u8],
-    whole: Whole,
-) -> Result<(usize, Transport), NotAPacket> {
+fn follow(first: u8, packet: &[u8], whole: Whole) -> Result<(usize, Transport), NotAPacket> {
     let (mut next, mut at) = (first, 40);
     for _ in 0..=EXTENSIONS_MAX {
         match next {

@@ -13,16 +13,20 @@
 //! - No counter seals twice; none opens twice.
 //! - Bytes from outside never panic, and never make anything grow beyond a named limit.
 
+mod arrival;
 mod asked;
 mod checksum;
 mod coalesce;
 mod cookie;
 pub mod cover;
+mod departure;
 mod entropy;
+mod farewell;
 pub mod fuzz;
 mod gather;
 mod guard;
 mod handshake;
+pub mod hop;
 mod inner;
 mod key;
 mod limit;
@@ -35,6 +39,7 @@ mod node;
 mod noise;
 pub mod path;
 mod peer;
+mod picture;
 mod plane;
 pub mod policy;
 mod primitive;
@@ -52,9 +57,11 @@ mod timing;
 mod vnet;
 mod wake;
 
+pub use arrival::Batch;
 pub use checksum::{Sum, pseudo_header};
 pub use coalesce::{Merger, PARTS_MAX};
 pub use cover::Cover;
+pub use departure::Departure;
 pub use gather::{DATAGRAMS_MAX, GATHERED_BYTES_MAX, Gather, Gathered};
 pub use guard::{Crossing, Direction, Flow, Guard, TCP_TURNS};
 pub use inner::{EXTENSIONS_MAX, Inner, NotAPacket, Transport};
@@ -67,10 +74,8 @@ pub use message::{
 pub use news::News;
 pub use node::{Config, Effect, Mesh, PeerView};
 pub use path::{CallSign, Policy, Way, WayKind, WayView};
-pub use peer::{
-    Contact, PeerConfig, PeerId, WAITING_BYTES_MAX, WAITING_BYTES_TOTAL_MAX,
-};
-pub use plane::{Batch, Departure, Gate, Lane, Note, Plane, Stays};
+pub use peer::{Contact, PeerConfig, PeerId, WAITING_BYTES_MAX, WAITING_BYTES_TOTAL_MAX};
+pub use plane::{Gate, Lane, Note, Plane, Stays};
 pub use replay::{Stale, WINDOW_BITS, Window};
 pub use roster::{Change, Contested, MEMBERS_MAX, Member, Roster};
 pub use routes::{NotAPrefix, Prefix, Routes};

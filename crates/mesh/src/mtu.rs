@@ -8,15 +8,14 @@ use std::net::IpAddr;
 use crate::checksum::{Sum, pseudo_header};
 use crate::inner::{Inner, Transport, len_u16};
 
-const DONT_FRAGMENT: u8 = 0x40;
 /// How much of the packet the answer repeats: enough for every transport's ports, in the least a network must carry.
 const QUOTE_V4: usize = 28;
 const QUOTE_V6: usize = 1232;
 /// What IPv6 guarantees: no way is told to be shorter.
 const V6_MTU_MIN: usize = 1280;
 
-/// The answer to `packet`, or nothing if it may not have one: an error about an error would never end, and an IPv4
-/// packet that may be fragmented has no one to tell.
+/// The answer to `packet`, or nothing if it may not have one: an error about an error would never end. An IPv4 packet
+/// that may be fragmented has one, too: nobody on this way fragments, and who hears of it sends shorter fragments.
 pub(crate) fn too_big(packet: &[u8], mtu: usize) -> Option<Vec<u8>> {
     let inner = Inner::read(packet).ok()?;
     if let Transport::Icmp { kind, .. } = inner.transport
@@ -26,12 +25,15 @@ pub(crate) fn too_big(packet: &[u8], mtu: usize) -> Option<Vec<u8>> {
     }
     let packet = &packet[..inner.len];
     match (inner.source, inner.target) {
-        (IpAddr::V4(_), IpAddr::V4(_)) if packet[6] & DONT_FRAGMENT != 0 => {
-            Some(answer_v4(packet, mtu))
-        }
+        (IpAddr::V4(_), IpAddr::V4(_)) if is_first(packet) => Some(answer_v4(packet, mtu)),
         (IpAddr::V6(_), IpAddr::V6(_)) => Some(answer_v6(packet, &inner, mtu.max(V6_MTU_MIN))),
         (IpAddr::V4(_) | IpAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_)) => None,
     }
+}
+
+/// Whether it is whole, or the fragment that tells whose it is.
+fn is_first(packet: &[u8]) -> bool {
+    u16::from_be_bytes([packet[6], packet[7]]) & 0x1fff == 0
 }
 
 fn is_error(source: IpAddr, kind: u8) -> bool {

@@ -19,6 +19,7 @@ use crate::asked::Asked;
 use crate::cookie::{Doorman, FirstCode};
 use crate::cover::Cover;
 use crate::entropy::Entropy;
+use crate::farewell::Farewells;
 use crate::guard::Guard;
 use crate::key::{PrivateKey, PublicKey};
 use crate::limit::Limiter;
@@ -29,10 +30,10 @@ use crate::noise::TIMESTAMP_LEN;
 use crate::path::disco::{DiscoKeys, Tag};
 use crate::path::{CallSign, Way, WayView};
 use crate::peer::{Peer, PeerConfig, PeerId, WAITING_BYTES_TOTAL_MAX};
-use crate::plane::{Gate, Lane, Note, Plane};
+use crate::plane::{Gate, Note, Plane};
 use crate::relay::Relays;
-use crate::routes::{Prefix, Routes};
-use crate::search::{Numbers, Search};
+use crate::routes::Prefix;
+use crate::search::Search;
 use crate::session::Session;
 use crate::timing::Timing;
 
@@ -69,18 +70,6 @@ pub enum Effect {
     Depart { frames: Vec<Vec<u8>> },
 }
 
-/// How many peers are remembered that are gone: their old messages must not count as new when they come back.
-const FAREWELLS_MAX: usize = crate::roster::MEMBERS_MAX;
-/// A block this short or shorter is where a peer leads, not where the mesh is.
-const INTERNET_BITS: u8 = 8;
-
-/// What is remembered of a peer that is gone.
-#[derive(Clone, Copy, Debug, Default)]
-struct Farewell {
-    last_hello: [u8; TIMESTAMP_LEN],
-    numbers: Numbers,
-}
-
 /// The brain of a node.
 #[derive(Debug)]
 pub struct Mesh {
@@ -97,17 +86,19 @@ pub struct Mesh {
     /// Our own addresses.
     pub(crate) local: Vec<SocketAddr>,
     pub(crate) effects: VecDeque<Effect>,
+    /// The latest moment that it was told of.
+    pub(crate) told_at: Timestamp,
     news: VecDeque<News>,
     pub(crate) plane: Plane,
     /// Whether the threads have not seen the picture as it is.
-    unseen: bool,
+    pub(crate) unseen: bool,
     /// Whether peers came or went since the routes were drawn.
     pub(crate) rerouted: bool,
     agenda: BTreeSet<(Timestamp, PeerId)>,
     deadlines: BTreeMap<PeerId, Timestamp>,
     next_peer: u64,
     last_stamp: (u64, u32),
-    farewells: BTreeMap<PublicKey, Farewell>,
+    farewells: Farewells,
     /// How many bytes of frames wait for sessions.
     waiting_bytes: usize,
     pub(crate) asked: Arc<Asked>,
@@ -152,6 +143,7 @@ impl Mesh {
             relays: Relays::default(),
             local: Vec::new(),
             effects: VecDeque::new(),
+            told_at: Timestamp::default(),
             news: VecDeque::new(),
             plane,
             unseen: true,
@@ -160,7 +152,7 @@ impl Mesh {
             deadlines: BTreeMap::new(),
             next_peer: 1,
             last_stamp: (0, 0),
-            farewells: BTreeMap::new(),
+            farewells: Farewells::default(),
             waiting_bytes: 0,
             asked,
             config,
@@ -197,7 +189,7 @@ impl Mesh {
     fn add_peer(&mut self, config: PeerConfig, now: Timestamp) -> PeerId {
         self.remove_peer(&config.key);
         self.rerouted = true;
-        let farewell = self.farewells.remove(&config.key).unwrap_or_default();
+        let farewell = self.farewells.take(&config.key);
         let id = PeerId(self.next_peer);
         self.next_peer += 1;
         self.by_key.insert(config.key, id);
@@ -218,7 +210,7 @@ impl Mesh {
     pub fn remove_peer(&mut self, key: &PublicKey) {
         let Some(id) = self.by_key.remove(key) else { return };
         let Some(peer) = self.peers.remove(&id) else { return };
-        self.remember(&peer);
+        self.farewells.say(&peer);
         self.waiting_bytes -= peer.waiting_bytes;
         let asked = peer.asking.iter().map(|asking| asking.index);
         let indices: Vec<Index> =
@@ -233,16 +225,6 @@ impl Mesh {
         self.plane.shrouds.remove(&id);
         self.set_deadline(id, None);
         (self.rerouted, self.unseen) = (true, true);
-    }
-
-    /// Keeps what a peer's next beginning must go on from.
-    fn remember(&mut self, peer: &Peer) {
-        if self.farewells.len() >= FAREWELLS_MAX {
-            self.farewells.pop_first();
-        }
-        let numbers = peer.search.as_ref().map(Search::numbers).unwrap_or_default();
-        let farewell = Farewell { last_hello: peer.last_hello, numbers };
-        self.farewells.insert(peer.config.key, farewell);
     }
 
     /// The blocks that the device stands for from here on.
@@ -284,6 +266,7 @@ impl Mesh {
 
     /// Does what is due.
     pub fn on_wake(&mut self, now: Timestamp) {
+        self.told_at = now;
         for (at, question) in self.relays.on_wake(self.config.sign, now) {
             let (to, datagram) = (Way::Direct(at), question.to_vec());
             self.effects.push_back(Effect::Send { to, datagram });
@@ -297,6 +280,7 @@ impl Mesh {
 
     /// Takes what the threads noted.
     pub fn on_note(&mut self, note: Note, now: Timestamp) {
+        self.told_at = now;
         match note {
             Note::Handshake { from, message } => self.on_handshake(from, &message, now),
             Note::Confirmed(index) => self.on_confirmed(index, now),
@@ -306,6 +290,7 @@ impl Mesh {
             Note::Relay { from, message } => self.on_relay(from, &message, now),
             Note::Wanted { peer, frame } => self.on_wanted(peer, frame, now),
             Note::PathMtu { peer, mtu } => self.on_path_mtu(peer, mtu),
+            Note::Carry { to, label, datagram } => self.on_carry(to, label, datagram, now),
             Note::Stirred => {}
         }
     }
@@ -316,7 +301,19 @@ impl Mesh {
         if std::mem::take(&mut self.unseen) {
             return Some(Effect::Publish(Arc::new(self.plane.clone())));
         }
-        self.effects.pop_front()
+        loop {
+            let effect = match self.effects.pop_front()? {
+                Effect::Send { to: Way::Hop { hop, far }, datagram } => {
+                    self.over_hop(hop, far, datagram)
+                }
+                effect @ (Effect::Send { .. } | Effect::Publish(_) | Effect::Depart { .. }) => {
+                    Some(effect)
+                }
+            };
+            if effect.is_some() {
+                return effect;
+            }
+        }
     }
 
     /// What changed that those who watch over the node want to hear of.
@@ -452,49 +449,5 @@ impl Mesh {
         out[..8].copy_from_slice(&self.last_stamp.0.to_be_bytes());
         out[8..].copy_from_slice(&self.last_stamp.1.to_be_bytes());
         out
-    }
-
-    /// Draws what changed of one peer into the picture.
-    pub(crate) fn publish_peer(&mut self, id: PeerId) {
-        if let Some(peer) = self.peers.get(&id) {
-            let lane: Lane = peer.lane(self.config.mtu);
-            match &lane.shroud {
-                Some(shroud) => self.plane.shrouds.insert(id, shroud.clone()),
-                None => self.plane.shrouds.remove(&id),
-            };
-            self.plane.lanes.insert(id, Arc::new(lane));
-            self.plane
-                .sessions
-                .extend(peer.sessions().map(|session| (session.local, session.clone())));
-        }
-        self.unseen = true;
-    }
-
-    /// Draws the routes anew if peers came, went, or were given other blocks.
-    pub(crate) fn settle_routes(&mut self) {
-        if std::mem::take(&mut self.rerouted) {
-            self.reroute();
-            self.unseen = true;
-        }
-    }
-
-    /// Of two peers that are allowed the same block, the later one has it.
-    fn reroute(&mut self) {
-        let (mut routes, mut inside) = (Routes::default(), Routes::default());
-        for block in &self.config.inside {
-            inside.insert(*block, ());
-        }
-        for (id, peer) in &self.peers {
-            for block in &peer.config.allowed {
-                routes.insert(*block, *id);
-                if block.bits() > INTERNET_BITS {
-                    inside.insert(*block, ());
-                }
-            }
-        }
-        self.plane.routes = Arc::new(routes);
-        self.plane.inside = Arc::new(inside);
-        self.plane.tags = Arc::new(self.by_tag.keys().copied().collect());
-        self.plane.relays = Arc::new(self.relays.ports().collect());
     }
 }

@@ -17,6 +17,7 @@ use units::Timestamp;
 
 use crate::cookie::Stamp;
 use crate::cover::{Cover, Shroud};
+use crate::hop::Label;
 use crate::key::{PresharedKey, PublicKey};
 use crate::link::Link;
 use crate::message::{self, Index};
@@ -96,6 +97,8 @@ pub(crate) struct Peer {
     pub(crate) waiting_bytes: usize,
     /// The longest inner packet that fits on the way, if the system told.
     pub(crate) mtu: Option<usize>,
+    /// Parcels for it that wait for a session.
+    pub(crate) parcels: VecDeque<(Label, Vec<u8>)>,
     /// What hides bursts and moments, if its cover has such.
     pub(crate) shroud: Option<(Cover, Arc<Shroud>)>,
     /// How much earlier than agreed the next sign of life comes, in 131,072 parts.
@@ -127,6 +130,7 @@ impl Peer {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             mtu: None,
+            parcels: VecDeque::new(),
             shroud: None,
             unevenness: 0,
             config,
@@ -158,10 +162,21 @@ impl Peer {
         }
     }
 
-    /// Whether it can be met on a way: behind a relay only by its own name.
+    /// Whether it can be met on a way: behind a relay only by its own name, and through hops only where it has to be.
     pub(crate) fn may_be_at(&self, way: Way) -> bool {
-        let sign = self.config.contact.as_ref().map(|contact| contact.sign);
-        way.far().is_none_or(|far| Some(far) == sign)
+        let Some(contact) = &self.config.contact else { return way.far().is_none() };
+        let is_right = match (&contact.via, way) {
+            (None, Way::Hop { .. }) => false,
+            (None, Way::Direct(_) | Way::Relayed { .. } | Way::Stream { .. }) => true,
+            (Some(via), Way::Hop { hop, .. }) => via.contains(&hop),
+            (Some(_), Way::Direct(_) | Way::Relayed { .. } | Way::Stream { .. }) => false,
+        };
+        is_right && way.far().is_none_or(|far| far == contact.sign)
+    }
+
+    /// Members that it is reached through, if only through members.
+    pub(crate) fn via(&self) -> Option<&BTreeSet<CallSign>> {
+        self.config.contact.as_ref()?.via.as_ref()
     }
 
     /// How many ways to it are known.
@@ -236,6 +251,7 @@ impl Peer {
     pub(crate) fn lane(&self, mtu: usize) -> Lane {
         Lane {
             key: self.config.key,
+            sign: self.config.contact.as_ref().map(|contact| contact.sign),
             link: self.link.clone(),
             ways: self.carrying(),
             known: self.search.as_ref().map(|search| search.ways.known()),
@@ -243,6 +259,7 @@ impl Peer {
             sending: self.current.clone(),
             mtu: self.mtu(mtu),
             cover: self.cover(),
+            carries: self.carries(),
             shroud: self.shroud.as_ref().map(|(_, shroud)| shroud.clone()),
         }
     }
@@ -251,6 +268,11 @@ impl Peer {
     pub(crate) fn cover(&self) -> Cover {
         let most = if self.config.contact.is_some() { Cover::Rate } else { Cover::Size };
         self.config.cover.min(most)
+    }
+
+    fn carries(&self) -> Arc<BTreeSet<CallSign>> {
+        let contact = self.config.contact.as_ref();
+        Arc::new(contact.map(|contact| contact.carries.clone()).unwrap_or_default())
     }
 
     fn policy(&self) -> Policy {
@@ -268,7 +290,7 @@ impl Peer {
     pub(crate) fn mtu(&self, mtu: usize) -> usize {
         let relayed = |way: &Way| match way {
             Way::Relayed { relay, .. } => Some(message::inner_mtu(ETHERNET_MTU, relay, way)),
-            Way::Direct(_) | Way::Stream { .. } => None,
+            Way::Direct(_) | Way::Stream { .. } | Way::Hop { .. } => None,
         };
         let ways = self.carrying();
         let known = self.mtu.into_iter().chain(ways.iter().filter_map(relayed));

@@ -39,7 +39,7 @@ mod tests {
     fn v4(protocol: u8, ends: (u8, u8), body: &[u8], keep: usize) -> Vec<u8> {
         let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol, 0, 0];
         packet.extend([10, 0, 0, ends.0, 10, 0, 0, ends.1]);
-        packet[3] = 20 + body.len() as u8;
+        packet[3] = u8::try_from(20 + body.len()).expect("a short packet");
         packet.extend(body);
         packet.truncate(keep);
         packet

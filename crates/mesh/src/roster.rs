@@ -48,7 +48,10 @@ pub struct Member {
 }
 
 /// What is to be changed of the peers.
-#[expect(clippy::large_enum_variant, reason = "changes are few, and taken as soon as they are made")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "changes are few, and taken as soon as they are made"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Forget a peer.

@@ -195,6 +195,12 @@ impl Mesh {
         let (Some(search), Some(contact)) = (&mut peer.search, &peer.config.contact) else {
             return;
         };
+        if let Some(via) = &contact.via {
+            let far = contact.sign;
+            let hops = via.iter().map(|hop| Way::Hop { hop: *hop, far }).collect();
+            search.ways.set_hops(&hops, now);
+            return self.publish_peer(id);
+        }
         let mut ways = BTreeSet::new();
         let shared = |relay: &&RelayConfig| contact.relays.contains(&relay.sign);
         for relay in self.relays.configs().iter().filter(shared) {
@@ -216,6 +222,7 @@ impl Mesh {
         if !peer.may_be_at(from) {
             return;
         }
+        let is_open = peer.via().is_none();
         let Some(search) = &mut peer.search else { return };
         let known = search.ways.count();
         match search.keys.open(message).filter(|message| search.is_new(message)) {
@@ -228,7 +235,7 @@ impl Mesh {
                 }
             }
             Some(Disco::Pong { id, .. }) => search.ways.on_pong(from, id, now),
-            Some(Disco::Call { at, answer, .. }) if search.may_hear_call(now) => {
+            Some(Disco::Call { at, answer, .. }) if is_open && search.may_hear_call(now) => {
                 let inside = &self.plane.inside;
                 let named = at.into_iter().filter(|at| may_be_named(*at));
                 let outside = named.filter(|at| inside.owner(at.ip()).is_none());
@@ -260,7 +267,7 @@ impl Mesh {
     /// Does what is due for the ways to a peer.
     pub(crate) fn look_for_ways(&mut self, id: PeerId, now: Timestamp) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let mood = peer.mood(now);
+        let (mood, is_open) = (peer.mood(now), peer.via().is_none());
         let Some(search) = &mut peer.search else { return };
         let before = search.ways.active();
         for (to, id) in search.ways.pings(mood, now, &mut self.entropy) {
@@ -272,7 +279,7 @@ impl Mesh {
             search.ways.relays_in_doubt().for_each(|relay| self.relays.doubt(relay, now));
         }
         let changed = search.ways.choose(now);
-        let calls = search.call_due(mood).is_some_and(|at| now >= at);
+        let calls = is_open && search.call_due(mood).is_some_and(|at| now >= at);
         if calls {
             self.call(id, now);
         }
@@ -299,8 +306,9 @@ impl Mesh {
     /// Tells the peer where we may be reached.
     fn call(&mut self, id: PeerId, now: Timestamp) {
         let at = self.addresses();
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        let Some(search) = &mut peer.search else { return };
+        // Who is reached through hops must not learn where we are.
+        let peer = self.peers.get_mut(&id).filter(|peer| peer.via().is_none());
+        let Some(search) = peer.and_then(|peer| peer.search.as_mut()) else { return };
         let answer = search.called_at.is_none_or(|at| now.since(at) >= CALLED_FOR);
         for to in search.ways.over_relays() {
             let call = Disco::Call { number: search.draw_number(), at: at.clone(), answer };

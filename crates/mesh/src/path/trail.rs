@@ -5,8 +5,8 @@ use std::time::Duration;
 use units::Timestamp;
 
 use super::limits::{
-    ENCOURAGE_EVERY, LATE_MAX, PING_ACTIVE, PING_BUSY, PING_LOST_MAX, PING_STANDBY, PING_UNPROVEN, PROBES_MAX,
-    PROVEN_PONGS, TIMEOUT_FIRST, TIMEOUT_MAX, TIMEOUT_MIN,
+    ENCOURAGE_EVERY, LATE_MAX, PING_ACTIVE, PING_BUSY, PING_LOST_MAX, PING_STANDBY, PING_UNPROVEN,
+    PROBES_MAX, PROVEN_PONGS, TIMEOUT_FIRST, TIMEOUT_MAX, TIMEOUT_MIN,
 };
 use super::way::{Way, WayKind};
 
@@ -110,7 +110,7 @@ impl Trail {
         // A relay is somebody's money, a stream stalls whole: each must be that much quicker to be worth it.
         let kind = match self.way.kind() {
             WayKind::Direct => 100,
-            WayKind::Relayed => 150,
+            WayKind::Relayed | WayKind::Hop => 150,
             WayKind::Stream => 300,
         };
         Some(

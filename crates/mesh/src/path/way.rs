@@ -34,6 +34,13 @@ pub enum Way {
         /// The far end.
         far: CallSign,
     },
+    /// Through another member, which sees neither what is inside nor where the far end's packets come from.
+    Hop {
+        /// The member, by its call sign.
+        hop: CallSign,
+        /// The far end.
+        far: CallSign,
+    },
 }
 
 /// What kind of way it is: what people are told, and what flow records keep.
@@ -45,6 +52,8 @@ pub enum WayKind {
     Relayed,
     /// Over a connection to a relay.
     Stream,
+    /// Through another member.
+    Hop,
 }
 
 impl CallSign {
@@ -64,6 +73,7 @@ impl Way {
             Self::Direct(_) => WayKind::Direct,
             Self::Relayed { .. } => WayKind::Relayed,
             Self::Stream { .. } => WayKind::Stream,
+            Self::Hop { .. } => WayKind::Hop,
         }
     }
 
@@ -71,7 +81,9 @@ impl Way {
     pub const fn far(&self) -> Option<CallSign> {
         match self {
             Self::Direct(_) => None,
-            Self::Relayed { far, .. } | Self::Stream { far, .. } => Some(*far),
+            Self::Relayed { far, .. } | Self::Stream { far, .. } | Self::Hop { far, .. } => {
+                Some(*far)
+            }
         }
     }
 
@@ -79,7 +91,7 @@ impl Way {
     pub const fn socket(&self) -> Option<SocketAddr> {
         match self {
             Self::Direct(at) | Self::Relayed { relay: at, .. } => Some(*at),
-            Self::Stream { .. } => None,
+            Self::Stream { .. } | Self::Hop { .. } => None,
         }
     }
 
@@ -88,7 +100,7 @@ impl Way {
     pub const fn header_len(&self) -> usize {
         match self {
             Self::Relayed { .. } => RELAYED_HEADER_LEN,
-            Self::Direct(_) | Self::Stream { .. } => 0,
+            Self::Direct(_) | Self::Stream { .. } | Self::Hop { .. } => 0,
         }
     }
 
@@ -96,7 +108,7 @@ impl Way {
     pub fn wrap(&self, datagram: &[u8]) -> Vec<u8> {
         let header_len = self.header_len();
         let mut out = vec![0; header_len];
-        crate::plane::write_way(*self, &mut out);
+        crate::departure::write_way(*self, &mut out);
         out.extend_from_slice(datagram);
         out
     }
@@ -105,7 +117,7 @@ impl Way {
     pub(crate) fn sender(&self) -> SocketAddr {
         match self {
             Self::Direct(at) => *at,
-            Self::Relayed { far, .. } | Self::Stream { far, .. } => {
+            Self::Relayed { far, .. } | Self::Stream { far, .. } | Self::Hop { far, .. } => {
                 // fdff::/16, the call sign where a network's 64 bits are: limits count by those.
                 let sign = u128::from(u64::from_be_bytes(far.0)) >> 16 << 64;
                 let ip = Ipv6Addr::from_bits(0xfdff_u128 << 112 | sign);
@@ -146,6 +158,7 @@ impl fmt::Display for Way {
             Self::Direct(at) => write!(f, "direct {at}"),
             Self::Relayed { relay, .. } => write!(f, "relay {relay}"),
             Self::Stream { relay, .. } => write!(f, "stream {relay}"),
+            Self::Hop { hop, .. } => write!(f, "hop {hop}"),
         }
     }
 }
@@ -156,6 +169,7 @@ impl fmt::Display for WayKind {
             Self::Direct => "direct",
             Self::Relayed => "relay",
             Self::Stream => "stream",
+            Self::Hop => "hop",
         })
     }
 }

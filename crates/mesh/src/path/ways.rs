@@ -62,6 +62,8 @@ pub struct WayView {
 pub(crate) struct Ways {
     trails: Vec<Trail>,
     active: Option<Way>,
+    /// Whether only ways over hops may be learned.
+    hops_only: bool,
     chosen_at: Timestamp,
     /// How often another way was chosen.
     pub(crate) switches: u64,
@@ -73,7 +75,8 @@ impl Ways {
         if let Some(known) = self.trails.iter_mut().find(|trail| trail.way == way) {
             return known.encourage(now);
         }
-        if matches!(way, Way::Direct(at) if !is_usable(at)) {
+        let is_hop = way.kind() == WayKind::Hop;
+        if matches!(way, Way::Direct(at) if !is_usable(at)) || is_hop != self.hops_only {
             return;
         }
         if self.trails.len() >= WAYS_MAX {
@@ -88,8 +91,17 @@ impl Ways {
         self.trails.push(Trail::new(way));
     }
 
+    /// Only these ways, all of them over hops, may be used.
+    pub(crate) fn set_hops(&mut self, ways: &BTreeSet<Way>, now: Timestamp) {
+        self.hops_only = true;
+        self.trails.retain(|trail| ways.contains(&trail.way));
+        self.active = self.active.filter(|way| ways.contains(way));
+        ways.iter().for_each(|way| self.add(*way, now));
+    }
+
     /// The ways over relays are these and no others.
     pub(crate) fn set_relayed(&mut self, ways: &BTreeSet<Way>, now: Timestamp) {
+        self.hops_only = false;
         let stays = |way: &Way| way.kind() == WayKind::Direct || ways.contains(way);
         self.trails.retain(|trail| stays(&trail.way));
         self.active = self.active.filter(stays);
@@ -194,7 +206,7 @@ impl Ways {
         if let Some(active) = self.active.filter(|_| !self.is_lost()) {
             return vec![active];
         }
-        let kinds = [WayKind::Relayed, WayKind::Direct, WayKind::Stream];
+        let kinds = [WayKind::Relayed, WayKind::Direct, WayKind::Stream, WayKind::Hop];
         let of = |kind| self.trails.iter().map(|t| t.way).filter(move |way| way.kind() == kind);
         kinds.into_iter().flat_map(of).take(TOGETHER_MAX).collect()
     }
@@ -220,7 +232,7 @@ impl Ways {
     pub(crate) fn relays_in_doubt(&self) -> impl Iterator<Item = SocketAddr> {
         self.trails.iter().filter(|trail| !trail.is_alive()).filter_map(|trail| match trail.way {
             Way::Relayed { relay, .. } => Some(relay),
-            Way::Direct(_) | Way::Stream { .. } => None,
+            Way::Direct(_) | Way::Stream { .. } | Way::Hop { .. } => None,
         })
     }
 

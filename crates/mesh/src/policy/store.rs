@@ -76,12 +76,7 @@ impl Store {
     }
 
     /// What allows a connection of a protocol that is kept, between the same addresses and with this peer.
-    pub(super) fn any_between(
-        &self,
-        key: &Key,
-        peer: &PublicKey,
-        protocol: u8,
-    ) -> Option<Allowed> {
+    pub(super) fn any_between(&self, key: &Key, peer: &PublicKey, protocol: u8) -> Option<Allowed> {
         let protocols = self.by_pair.get(&(key.local, key.remote, *peer))?;
         protocols.get(&protocol).map(|(_, allowed)| *allowed)
     }

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use units::{BlobId, RentalId, WorkerId};
 use ureq::Body;
-use ureq::http::Response;
+use ureq::http::{Response, StatusCode};
 use wire::{
-    AttestationAnswer, AttestationNonce, AttestationRequest, BeatAnswer, NetworkKey, SpeedView,
-    Wanted,
+    AttestationAnswer, AttestationNonce, AttestationRequest, BeatAnswer, NetworkKey, NodeNetwork,
+    NodeNetworkRequest, SpeedView, Wanted,
 };
 use worker::Seen;
 
@@ -220,6 +220,35 @@ impl Link {
                 patience: ANSWER_PATIENCE,
             })?)
         })
+    }
+
+    /// What a node is told of its private network, once it is other than what it knows; `None` if nothing was for as
+    /// long as `wait`. And what it tells.
+    pub(crate) fn node_network(
+        &self,
+        node: worker::NodeKey,
+        said: &NodeNetworkRequest,
+        wait: Duration,
+    ) -> Result<Option<NodeNetwork>, Trouble> {
+        let path = format!("/v1/worker/nodes/{}/{}/network", node.rental, node.node);
+        let text = serde_json::to_string(said).map_err(unreadable)?;
+        self.within(|pass| {
+            let answer = self.http.ask(Question {
+                method: "PUT",
+                path: &path,
+                token: Some(&pass.token),
+                said: Said::Json(text.clone()),
+                patience: wait + ANSWER_PATIENCE,
+            })?;
+            let has_news = answer.status() != StatusCode::NO_CONTENT;
+            has_news.then(|| understood(answer)).transpose()
+        })
+    }
+
+    /// Hands over a sealed segment of a node's log.
+    pub(crate) fn put_audit(&self, node: worker::NodeKey, segment: &[u8]) -> Result<(), Trouble> {
+        let path = format!("/v1/worker/nodes/{}/{}/audit", node.rental, node.node);
+        self.put_bytes(&path, segment).map(drop)
     }
 
     fn put<'a>(

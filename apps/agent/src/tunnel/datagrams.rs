@@ -1,20 +1,23 @@
 //! A stream of datagrams, each with its length before it, and the program that takes them one by one.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UdpSocket;
 use trunk::Stream;
 use tunnel::Code;
 
-use super::Exposed;
 use super::streams::Desk;
+use super::{Behind, Exposed, Target};
 
 /// The longest datagram that a length of two bytes can say.
 const LONGEST: usize = 65_535;
 
 pub(super) async fn serve(desk: Desk, stream: Stream, exposed: &Exposed) {
-    let Ok(socket) = connect(exposed).await else { return desk.refuse(stream, Code::NotListening) };
+    let Ok(socket) = connect(exposed.target, &desk.behind).await else {
+        return desk.refuse(stream, Code::NotListening);
+    };
     let (mut from, mut to) = tokio::io::split(desk.accept(stream));
     // The stream's end is the visitor's; a program never ends a flow.
     tokio::select! {
@@ -24,12 +27,24 @@ pub(super) async fn serve(desk: Desk, stream: Stream, exposed: &Exposed) {
     let _ = to.shutdown().await;
 }
 
-async fn connect(exposed: &Exposed) -> io::Result<UdpSocket> {
-    let mut any = exposed.target;
-    any.set_port(0);
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(exposed.target).await?;
-    Ok(socket)
+async fn connect(target: Target, behind: &Arc<dyn Behind>) -> io::Result<UdpSocket> {
+    match target {
+        Target::Address(address) => {
+            let mut any = address;
+            any.set_port(0);
+            let socket = UdpSocket::bind(any).await?;
+            socket.connect(address).await?;
+            Ok(socket)
+        }
+        Target::InNode(port) => {
+            let behind = behind.clone();
+            let dialed = tokio::task::spawn_blocking(move || behind.dial_udp(port)).await;
+            let socket = dialed.map_err(io::Error::other)??;
+            socket.set_nonblocking(true)?;
+            UdpSocket::from_std(socket)
+        }
+        Target::Agent => Err(io::Error::other("the agent takes no datagrams")),
+    }
 }
 
 async fn out<R: AsyncRead + Unpin>(from: &mut R, socket: &UdpSocket) -> io::Result<()> {

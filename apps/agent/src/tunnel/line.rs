@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsStream;
 use trunk::{Dial, Dialed, Driver, Fault, Line, Peeked};
-use tunnel::{Event, Frame, Hello, ServiceName, Ticket};
+use tunnel::{Event, Frame, Hello, ServiceName, Ticket, UdpDoor};
+use wire::paper::NodeKey;
 
 use super::streams::{self, Desk};
 use super::{Common, Exposed, LineState, RelayAt};
@@ -28,6 +29,8 @@ pub(crate) struct Running {
     driver: Driver<TlsStream<Peeked>>,
     session: [u8; 16],
     observed: std::net::SocketAddr,
+    udp: Option<UdpDoor>,
+    is_home: bool,
     common: Common,
     leaving: Option<oneshot::Sender<Ended>>,
     offered: BTreeMap<ServiceName, Exposed>,
@@ -38,7 +41,7 @@ impl Running {
         dial: Dial,
         dialed: Dialed,
         common: Common,
-        leaving: oneshot::Sender<Ended>,
+        (is_home, leaving): (bool, oneshot::Sender<Ended>),
     ) -> Self {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let Dialed { line, driver, welcome } = dialed;
@@ -49,6 +52,8 @@ impl Running {
             driver,
             session: welcome.session,
             observed: welcome.observed,
+            udp: welcome.udp,
+            is_home,
             common,
             leaving: Some(leaving),
             offered: BTreeMap::new(),
@@ -58,9 +63,12 @@ impl Running {
     /// Serves the line until it ends.
     pub(crate) async fn serve(mut self, relay: RelayAt) {
         let (observed, services) = (self.observed, BTreeMap::new());
-        let state = LineState { relay, observed, is_draining: false, services };
+        let (udp, is_home) = (self.udp, self.is_home);
+        let state = LineState { relay, observed, udp, is_home, is_draining: false, services };
         self.tell(|lines, number| drop(lines.insert(number, state)));
+        self.common.behind.on_line(self.number, relay.key, &self.line);
         let fault = self.work().await;
+        self.common.behind.on_line_over(self.number);
         self.tell(|lines, number| drop(lines.remove(&number)));
         tracing::info!(relay = %relay.address, fault = format!("{fault:#}"), "a line to a relay ended");
         self.leave(Ended::Broke);
@@ -106,7 +114,8 @@ impl Running {
 
     /// Offers what is exposed and was not, and withdraws what no longer is.
     fn offer(&mut self) {
-        let exposed = self.common.exposed.borrow_and_update().clone();
+        let mut exposed = self.common.exposed.borrow_and_update().clone();
+        exposed.retain(|_| self.is_home);
         let wanted: BTreeMap<_, _> =
             exposed.into_iter().map(|exposed| (exposed.service.name.clone(), exposed)).collect();
         for name in self.offered.keys().filter(|name| !wanted.contains_key(name)) {
@@ -129,7 +138,14 @@ impl Running {
         match event {
             Event::Opened(stream, open) => {
                 let exposed = self.offered.get(&open.service).cloned();
-                let desk = Desk { line: self.line.clone(), stream, open };
+                let desk = Desk {
+                    line: self.line.clone(),
+                    stream,
+                    open,
+                    relay: self.dial.relay,
+                    session: self.session,
+                    behind: self.common.behind.clone(),
+                };
                 let taken = self.line.take(stream);
                 tokio::spawn(streams::serve(desk, taken, exposed));
             }
@@ -148,9 +164,11 @@ impl Running {
                 });
                 self.leave(Ended::Draining);
             }
-            // Packets and signals are the private networks'; the rest only a node says, or the line keeps to itself.
+            Event::Packet(from, packet) => {
+                self.common.behind.on_packet(self.dial.relay, NodeKey(from), &packet);
+            }
+            // Nobody signals: calls go as packets. The rest only a node says, or the line keeps to itself.
             Event::Signal(..)
-            | Event::Packet(..)
             | Event::Turned(..)
             | Event::Hello(_)
             | Event::Welcome(_)

@@ -9,6 +9,7 @@
 //! - Two lines never go to one relay; a relay that goes away is replaced before its line ends.
 //! - A line that breaks takes its streams with it and no others.
 
+mod behind;
 mod datagrams;
 mod line;
 mod proxy_header;
@@ -23,13 +24,17 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result};
 use ed25519_dalek::SigningKey;
 use tokio::sync::watch;
-use tunnel::{Served, Service, ServiceName};
+use tunnel::{Served, Service, ServiceName, UdpDoor};
 use wire::paper::NodeKey;
 
+use behind::Nothing;
+pub use behind::{Behind, Target};
 use slot::Slot;
 
 /// Lines that are kept: when one relay dies, the other is connected already.
 const LINES: usize = 2;
+/// Further lines at most, to relays that others are reached through.
+const MORE_LINES: usize = 6;
 /// Threads that carry bytes. What runs here is for renters; two are enough for what a line's network carries.
 const THREADS: usize = 2;
 
@@ -47,8 +52,8 @@ pub struct RelayAt {
 pub struct Exposed {
     /// As what.
     pub service: Service,
-    /// Where it listens on this machine.
-    pub target: SocketAddr,
+    /// Where it listens.
+    pub target: Target,
     /// Whether it wants to hear who comes before the first byte (PROXY protocol, version 2).
     pub wants_proxy_header: bool,
 }
@@ -60,6 +65,10 @@ pub struct LineState {
     pub relay: RelayAt,
     /// Where this machine is, seen from the relay.
     pub observed: SocketAddr,
+    /// Where the relay takes packets of private networks from this node.
+    pub udp: Option<UdpDoor>,
+    /// Whether services are offered there; else it is only to reach others.
+    pub is_home: bool,
     /// Whether the relay goes away.
     pub is_draining: bool,
     /// Where services are found, or why they were refused.
@@ -70,28 +79,44 @@ pub struct LineState {
 #[derive(Debug)]
 pub struct Tunnels {
     relays: watch::Sender<Vec<RelayAt>>,
+    more: watch::Sender<Vec<RelayAt>>,
     pass: watch::Sender<Vec<u8>>,
     exposed: watch::Sender<Vec<Exposed>>,
     lines: watch::Receiver<BTreeMap<u64, LineState>>,
+    failures: Failures,
     quit: Option<watch::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// How often each relay was not reached.
+type Failures = Arc<Mutex<BTreeMap<NodeKey, u32>>>;
 
 /// What all slots share.
 #[derive(Clone)]
 pub(crate) struct Common {
     key: SigningKey,
     relays: watch::Receiver<Vec<RelayAt>>,
+    more: watch::Receiver<Vec<RelayAt>>,
+    behind: Arc<dyn Behind>,
+    failures: Failures,
     pass: watch::Receiver<Vec<u8>>,
     exposed: watch::Receiver<Vec<Exposed>>,
     lines: Arc<watch::Sender<BTreeMap<u64, LineState>>>,
     /// Which relay each slot has.
-    taken: Arc<Mutex<[Option<NodeKey>; LINES]>>,
+    taken: Arc<Mutex<Taken>>,
 }
 
+type Taken = [Option<NodeKey>; LINES + MORE_LINES];
+
 impl Common {
-    fn taken(&self) -> MutexGuard<'_, [Option<NodeKey>; LINES]> {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, relay: NodeKey) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(relay).or_default();
+        *count = count.saturating_add(1);
     }
 }
 
@@ -101,7 +126,17 @@ impl Tunnels {
     /// # Errors
     /// If no thread can be had.
     pub fn start(key: SigningKey) -> Result<Self> {
+        Self::start_before(key, Arc::new(Nothing))
+    }
+
+    /// [`Tunnels::start`], with something behind the lines.
+    ///
+    /// # Errors
+    /// If no thread can be had.
+    pub fn start_before(key: SigningKey, behind: Arc<dyn Behind>) -> Result<Self> {
         let (relays, relays_heard) = watch::channel(Vec::new());
+        let (more, more_heard) = watch::channel(Vec::new());
+        let failures = Failures::default();
         let (pass, pass_heard) = watch::channel(Vec::new());
         let (exposed, exposed_heard) = watch::channel(Vec::new());
         let (lines, lines_heard) = watch::channel(BTreeMap::new());
@@ -109,6 +144,9 @@ impl Tunnels {
         let common = Common {
             key,
             relays: relays_heard,
+            more: more_heard,
+            behind,
+            failures: failures.clone(),
             pass: pass_heard,
             exposed: exposed_heard,
             lines: Arc::new(lines),
@@ -122,7 +160,7 @@ impl Tunnels {
             .context("start the threads of tunnels")?;
         let work = move || {
             runtime.block_on(async {
-                for number in 0..LINES {
+                for number in 0..LINES + MORE_LINES {
                     tokio::spawn(Slot::new(number, common.clone()).keep());
                 }
                 // An error says that it was dropped.
@@ -132,12 +170,23 @@ impl Tunnels {
         };
         let thread = std::thread::Builder::new().name("tunnels".to_owned()).spawn(work);
         let thread = Some(thread.context("start the thread of tunnels")?);
-        Ok(Self { relays, pass, exposed, lines: lines_heard, quit: Some(quit), thread })
+        let lines = lines_heard;
+        Ok(Self { relays, more, pass, exposed, lines, failures, quit: Some(quit), thread })
     }
 
     /// These are the relays, the best first.
     pub fn set_relays(&self, relays: Vec<RelayAt>) {
         self.relays.send_if_modified(|known| std::mem::replace(known, relays) != *known);
+    }
+
+    /// These relays lead to others: lines go to the first few of them, too, and nothing is offered there.
+    pub fn set_more(&self, relays: Vec<RelayAt>) {
+        self.more.send_if_modified(|known| std::mem::replace(known, relays) != *known);
+    }
+
+    /// How often each relay was not reached since this was asked last.
+    pub fn take_failures(&self) -> BTreeMap<NodeKey, u32> {
+        std::mem::take(&mut *self.failures.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// This is the pass to show.

@@ -9,7 +9,7 @@ use trunk::Dial;
 use wire::paper::NodeKey;
 
 use super::line::{Ended, Running};
-use super::{Common, RelayAt};
+use super::{Common, LINES, RelayAt};
 use crate::backoff::Backoff;
 
 /// A relay that goes away is not dialed again so soon: a new one may start in its place.
@@ -53,7 +53,8 @@ impl Slot {
         let now = Instant::now();
         self.shunned.retain(|_, until| *until > now);
         let mut taken = self.common.taken();
-        let relays = self.common.relays.borrow();
+        let list = if self.is_home() { &self.common.relays } else { &self.common.more };
+        let relays = list.borrow();
         let is_free = |relay: &&RelayAt| !taken.contains(&Some(relay.key));
         let until = |relay: &&RelayAt| self.shunned.get(&relay.key).copied();
         let relay = relays.iter().filter(is_free).min_by_key(until).copied()?;
@@ -61,10 +62,16 @@ impl Slot {
         Some(relay)
     }
 
+    /// Whether services are offered over this line.
+    const fn is_home(&self) -> bool {
+        self.number < LINES
+    }
+
     /// Waits for other relays, or a pass, or for a while.
     async fn wait_for_news(&mut self) -> Result<(), tokio::sync::watch::error::RecvError> {
         tokio::select! {
             news = self.common.relays.changed() => news,
+            news = self.common.more.changed() => news,
             news = self.common.pass.changed() => news,
             () = sleep(AFTER_DRAIN) => Ok(()),
         }
@@ -83,13 +90,14 @@ impl Slot {
             Ok(dialed) => {
                 tracing::info!(relay = %relay.address, observed = %dialed.welcome.observed, "a line to a relay is up");
                 let (leaving, left) = oneshot::channel();
-                let running = Running::new(dial, dialed, common, leaving);
+                let running = Running::new(dial, dialed, common, (self.is_home(), leaving));
                 // A line whose relay goes away is served to its end, beside the one that takes its place.
                 tokio::spawn(running.serve(relay));
                 left.await.unwrap_or(Ended::Broke)
             }
             Err(fault) => {
                 tracing::debug!(relay = %relay.address, fault = format!("{fault:#}"), "a relay was not reached");
+                self.common.failed(relay.key);
                 Ended::Broke
             }
         };

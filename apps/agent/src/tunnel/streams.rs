@@ -1,14 +1,18 @@
 //! A stream that came over a line, and the program it is for.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use trunk::{Line, Stream, carry_tcp};
-use tunnel::{Code, Open, Proto, StreamId, Traffic};
+use tunnel::{Code, Open, Proto, StreamId, StreamRecord, Traffic};
+use wire::paper::NodeKey;
 
-use super::{Exposed, datagrams, proxy_header};
+use super::{Behind, Exposed, Target, datagrams, proxy_header};
 
 /// A program on this machine takes a connection sooner, or is not there.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
@@ -18,6 +22,9 @@ pub(crate) struct Desk {
     pub(crate) line: Line,
     pub(crate) stream: StreamId,
     pub(crate) open: Open,
+    pub(crate) relay: NodeKey,
+    pub(crate) session: [u8; 16],
+    pub(crate) behind: Arc<dyn Behind>,
 }
 
 /// Serves a stream to its end.
@@ -26,7 +33,11 @@ pub(crate) async fn serve(desk: Desk, stream: Stream, exposed: Option<Exposed>) 
     if exposed.service.proto == Proto::Udp {
         return datagrams::serve(desk, stream, &exposed).await;
     }
-    match connect(&exposed, &desk.open).await {
+    if exposed.target == Target::Agent {
+        let (behind, open) = (desk.behind.clone(), desk.open.clone());
+        return behind.serve(desk.accept(stream), &open);
+    }
+    match connect(&exposed, &desk).await {
         Ok(program) => {
             let is_plain_allowed = exposed.service.is_plain_allowed;
             let stream = desk.accept(stream).may_be_plain(is_plain_allowed);
@@ -39,13 +50,28 @@ pub(crate) async fn serve(desk: Desk, stream: Stream, exposed: Option<Exposed>) 
     }
 }
 
-async fn connect(exposed: &Exposed, open: &Open) -> std::io::Result<TcpStream> {
-    let mut program = timeout(CONNECT_WITHIN, TcpStream::connect(exposed.target)).await??;
+async fn connect(exposed: &Exposed, desk: &Desk) -> io::Result<TcpStream> {
+    let mut program = timeout(CONNECT_WITHIN, dial(exposed.target, &desk.behind)).await??;
     program.set_nodelay(true)?;
     if exposed.wants_proxy_header {
+        let open = &desk.open;
         program.write_all(&proxy_header::of_stream(open.visitor, open.local)).await?;
     }
     Ok(program)
+}
+
+async fn dial(target: Target, behind: &Arc<dyn Behind>) -> io::Result<TcpStream> {
+    match target {
+        Target::Address(address) => TcpStream::connect(address).await,
+        Target::InNode(port) => {
+            let behind = behind.clone();
+            let dialed = tokio::task::spawn_blocking(move || behind.dial(port)).await;
+            let program = dialed.map_err(io::Error::other)??;
+            program.set_nonblocking(true)?;
+            TcpStream::from_std(program)
+        }
+        Target::Agent => Err(io::Error::other("the agent serves it")),
+    }
 }
 
 impl Desk {
@@ -56,10 +82,24 @@ impl Desk {
 
     /// Takes the stream, and says at its end what it came to.
     pub(crate) fn accept(self, stream: Stream) -> Stream {
-        let Self { line, stream: id, .. } = self;
+        let Self { line, stream: id, open, relay, session, behind } = self;
         line.accept(id);
+        let opened = trunk::now();
         stream.at_end(move |to_visitor, to_service, is_whole| {
-            line.record(id, Traffic { to_service, to_visitor }, is_whole);
+            let traffic = Traffic { to_service, to_visitor };
+            line.record(id, traffic, is_whole);
+            let record = StreamRecord {
+                session: HEXLOWER.encode(&session),
+                stream: id.number(),
+                service: open.service,
+                visitor: open.visitor,
+                subject: open.subject,
+                opened,
+                closed: trunk::now(),
+                traffic,
+                is_whole,
+            };
+            behind.on_record(relay, &record);
         })
     }
 }

@@ -1,0 +1,211 @@
+//! What all threads of one node's network share: who the node is, what it was told, and what is to be told of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use units::{MeshId, Name, WorkerId};
+use wire::paper::{NodeKey, SuiteName, node_statement, sign_statement};
+use wire::{NodeNetworkRequest, RelaySeen, ServiceSeen, Way};
+use worker::NodeKey as NodeId;
+
+use super::in_node::InNode;
+use super::keys::Keys;
+use super::papers::{Bearer, Papers};
+use super::switch::lock;
+
+/// A node and its network.
+#[derive(Debug)]
+pub(super) struct House {
+    /// Which node.
+    pub(super) id: NodeId,
+    /// Its private network.
+    pub(super) mesh: MeshId,
+    /// The machine.
+    pub(super) worker: WorkerId,
+    /// The node's keys.
+    pub(super) keys: Keys,
+    /// Where its keys and its log are.
+    pub(super) folder: PathBuf,
+    state: Mutex<State>,
+    news: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    papers: Option<Arc<Papers>>,
+    net: Option<Arc<dyn InNode>>,
+    told: Told,
+    /// Grows when what is told changes in a way that others wait for.
+    version: u64,
+    over: Option<Ending>,
+}
+
+/// Why a node's network is not kept any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Nobody wants the node.
+    Unwanted,
+    /// The agent stops, and the next one goes on.
+    Stopping,
+}
+
+/// What is told of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Relays that it holds lines to.
+    pub(super) relays: Vec<NodeKey>,
+    /// Where its services stand.
+    pub(super) services: BTreeMap<Name, ServiceSeen>,
+    /// How it reaches others.
+    pub(super) ways: Vec<Way>,
+    /// What it saw of relays.
+    pub(super) seen: Vec<RelaySeen>,
+}
+
+/// What there is to tend.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Given {
+    /// What the control plane told last.
+    pub(super) papers: Option<Arc<Papers>>,
+    /// The network in the node's sandbox, while the node runs.
+    pub(super) net: Option<Arc<dyn InNode>>,
+}
+
+impl House {
+    pub(super) fn new(
+        id: NodeId,
+        mesh: MeshId,
+        worker: WorkerId,
+        keys: Keys,
+        folder: PathBuf,
+    ) -> Self {
+        let (state, news) = (Mutex::default(), Condvar::new());
+        Self { id, mesh, worker, keys, folder, state, news }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// For whom its papers must be.
+    pub(super) fn bearer(&self) -> Bearer {
+        Bearer { mesh: self.mesh, node: self.keys.public(), x25519: self.keys.x25519() }
+    }
+
+    /// What was told is this now. Returns whether it is the first.
+    pub(super) fn set_papers(&self, papers: Papers) -> bool {
+        let mut state = self.state();
+        let is_first = state.papers.replace(Arc::new(papers)).is_none();
+        self.news.notify_all();
+        is_first
+    }
+
+    /// What was told last.
+    pub(super) fn papers(&self) -> Option<Arc<Papers>> {
+        self.state().papers.clone()
+    }
+
+    /// The node runs in this network, or no more.
+    pub(super) fn set_net(&self, net: Option<Arc<dyn InNode>>) {
+        self.state().net = net;
+        self.news.notify_all();
+    }
+
+    /// It is over.
+    pub(super) fn end(&self, why: Ending) {
+        self.state().over = Some(why);
+        self.news.notify_all();
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.state().over.is_some()
+    }
+
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.state().over == Some(Ending::Unwanted)
+    }
+
+    /// Waits for this long, or until it is over. Returns whether it is.
+    pub(super) fn rest(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        let mut state = self.state();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if state.over.is_some() || left.is_zero() {
+                return state.over.is_some();
+            }
+            state = self.wait(state, left);
+        }
+    }
+
+    /// What there is to tend: at once if it is other than what is known, else after `patience`. `None` once it is over.
+    pub(super) fn given(&self, known: &Given, patience: Duration) -> Option<Given> {
+        let until = Instant::now() + patience;
+        let mut state = self.state();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let is_known = is_same(&state.papers, &known.papers) && is_same(&state.net, &known.net);
+            if state.over.is_some() {
+                return None;
+            }
+            if !is_known || left.is_zero() {
+                return Some(Given { papers: state.papers.clone(), net: state.net.clone() });
+            }
+            state = self.wait(state, left);
+        }
+    }
+
+    /// What is to be told is this now. Lines and services are waited for by others; the rest has time.
+    pub(super) fn set_told(&self, told: Told) {
+        let mut state = self.state();
+        let is_news = state.told.relays != told.relays || state.told.services != told.services;
+        state.told = told;
+        if is_news {
+            state.version += 1;
+            self.news.notify_all();
+        }
+    }
+
+    /// Waits until there is something newer to tell than `known`. `None` once it is over.
+    pub(super) fn newer(&self, known: u64) -> Option<u64> {
+        let mut state = self.state();
+        while state.over.is_none() && state.version <= known {
+            state = self.wait(state, Duration::from_secs(60));
+        }
+        state.over.is_none().then_some(state.version)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
+        let waited = self.news.wait_timeout(state, patience);
+        waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
+    }
+
+    /// What to ask, with what is told at the moment.
+    pub(super) fn request(&self, known: Option<u64>, wait: Duration) -> NodeNetworkRequest {
+        let told = self.state().told.clone();
+        let x25519 = self.keys.x25519();
+        let statement = node_statement(self.worker, self.id.rental, self.id.node, &x25519);
+        NodeNetworkRequest {
+            key: self.keys.public(),
+            x25519,
+            statement: sign_statement(&self.keys.node, &statement),
+            suites: vec![SuiteName::Aes256gcm, SuiteName::Wireguard],
+            relays: told.relays,
+            services: told.services,
+            ways: told.ways,
+            seen: told.seen,
+            known,
+            wait_secs: wait.as_secs(),
+        }
+    }
+}
+
+fn is_same<T: ?Sized>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}

@@ -1,0 +1,276 @@
+//! Private networks of rented nodes: one engine, lines to relays, services and a log for each.
+//!
+//! ```text
+//!            request 1 (long poll)        ┌──────────── tend ────────────┐    TUN of the node's sandbox
+//!  control ◄───────────── ask, tell ────► │ Roster, Warden ──► Engine ═══╪══════════════════════════
+//!  plane   ◄──────────── hand over ─ log ◄┤ Tunnels ═════════► Switch ───┼──► ports, programs, SSH
+//!                                         └──────────┬───────────────────┘
+//!                                                lines to relays
+//! ```
+//!
+//! # Invariants
+//! - A node's keys are the agent's and never in its sandbox; they outlive the agent and end with the node.
+//! - No paper is believed that the key does not sign which this machine first knew the network by.
+//! - What may pass is set before the first peer is.
+//! - Who is not named any more is no member from that moment on.
+
+mod audit;
+mod house;
+mod in_node;
+mod keys;
+mod limits;
+mod papers;
+mod pinned;
+mod room;
+mod ssh;
+mod switch;
+mod talk;
+mod tend;
+mod words;
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use units::MeshId;
+use wire::paper::{MESH_V4_RESOLVER_AT, mesh_v4, mesh_v4_block, mesh_v6_block};
+use worker::NodeKey;
+
+use crate::hands::Event;
+use crate::link::Link;
+use crate::runtime::net::{Addresses, Nets, NodeNet};
+use house::{Ending, House};
+use in_node::InNode;
+use keys::Keys;
+use limits::{FAREWELL, NAP};
+use pinned::Pinned;
+use switch::lock;
+use tend::Tender;
+
+/// A network that is kept, and the thread that tends it.
+#[derive(Debug)]
+struct Kept {
+    house: Arc<House>,
+    tending: JoinHandle<()>,
+}
+
+/// Who is asked, and who is told.
+#[derive(Debug)]
+struct Ties {
+    link: Arc<Link>,
+    events: SyncSender<Event>,
+}
+
+/// Keeps the networks of all nodes of this machine.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    folder: PathBuf,
+    pinned: Arc<Pinned>,
+    /// The control plane, and who hears of what it says; nothing is kept before they are known.
+    ties: OnceLock<Ties>,
+    houses: Mutex<BTreeMap<NodeKey, Kept>>,
+    /// Whether what earlier agents kept of nodes was looked through.
+    is_clear: AtomicBool,
+    /// Nodes that run; their keeper may hear of them before it is told that they are wanted.
+    nets: Mutex<BTreeMap<NodeKey, Arc<dyn InNode>>>,
+}
+
+impl Keeper {
+    /// Keeps nothing yet.
+    pub(crate) fn new(data: &Path) -> Self {
+        Self {
+            folder: data.join("net"),
+            pinned: Arc::new(Pinned::in_folder(data)),
+            ties: OnceLock::new(),
+            houses: Mutex::default(),
+            is_clear: AtomicBool::new(false),
+            nets: Mutex::default(),
+        }
+    }
+
+    /// Asks this control plane from here on, and tells these events.
+    pub(crate) fn begin(&self, link: Arc<Link>, events: SyncSender<Event>) {
+        // Told twice is told once.
+        let _ = self.ties.set(Ties { link, events });
+    }
+
+    /// These nodes are wanted in these networks, and no others.
+    pub(crate) fn on_wanted(&self, wanted: &BTreeMap<NodeKey, MeshId>) {
+        let Some(ties) = self.ties.get() else { return };
+        let mut houses = lock(&self.houses);
+        houses.retain(|key, Kept { house, .. }| {
+            let stays = wanted.get(key) == Some(&house.mesh);
+            if !stays {
+                house.end(Ending::Unwanted);
+            }
+            stays
+        });
+        for (key, mesh) in wanted {
+            if houses.contains_key(key) {
+                continue;
+            }
+            match self.open(ties, *key, *mesh) {
+                Ok(kept) => drop(houses.insert(*key, kept)),
+                Err(fault) => {
+                    let fault = format!("{fault:#}");
+                    tracing::error!(rental = %key.rental, node = key.node, fault, "a node has no network");
+                }
+            }
+        }
+        drop(houses);
+        if !self.is_clear.swap(true, Ordering::Relaxed) {
+            self.clear(ties, wanted);
+        }
+    }
+
+    /// Hands over what earlier agents wrote down about nodes that are not wanted any more, and forgets them.
+    fn clear(&self, ties: &Ties, wanted: &BTreeMap<NodeKey, MeshId>) {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let gone: Vec<(NodeKey, PathBuf)> = entries
+            .filter_map(|entry| Some((key_of(entry.file_name().to_str()?)?, entry.path())))
+            .filter(|(key, _)| !wanted.contains_key(key))
+            .collect();
+        let link = ties.link.clone();
+        let clear = move || {
+            for (key, folder) in gone {
+                forget(&folder, key, &link);
+            }
+        };
+        // Where no thread can be had the next agent does it.
+        let _ = thread::Builder::new().name("net-clear".to_owned()).spawn(clear);
+    }
+
+    /// Whether a node is to have a place in a network.
+    pub(crate) fn is_to_place(&self, key: NodeKey) -> bool {
+        lock(&self.houses).contains_key(&key)
+    }
+
+    /// Where a node is in its network, once that is known.
+    pub(crate) fn addresses(&self, key: NodeKey) -> Option<Addresses> {
+        let house = lock(&self.houses).get(&key)?.house.clone();
+        let papers = house.papers()?;
+        Some(Addresses {
+            v4: papers.membership.v4,
+            v4_block: mesh_v4_block(house.mesh),
+            v6: papers.membership.v6,
+            v6_block: mesh_v6_block(house.mesh),
+            mtu: limits::MTU,
+            resolver: mesh_v4(house.mesh, MESH_V4_RESOLVER_AT),
+        })
+    }
+
+    /// The agent stops; nodes stay, and so do their keys. What is known of connections is written down first.
+    pub(crate) fn end(&self) {
+        let houses = std::mem::take(&mut *lock(&self.houses));
+        for Kept { house, .. } in houses.values() {
+            house.end(Ending::Stopping);
+        }
+        let until = Instant::now() + FAREWELL;
+        while houses.values().any(|kept| !kept.tending.is_finished()) && Instant::now() < until {
+            thread::sleep(NAP);
+        }
+    }
+
+    fn open(&self, ties: &Ties, key: NodeKey, mesh: MeshId) -> Result<Kept> {
+        let folder = self.folder.join(name_of(key));
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.context("make the folder of a node's network")?;
+        let keys = Keys::kept_in(&folder)?;
+        let house = Arc::new(House::new(key, mesh, ties.link.worker(), keys, folder));
+        house.set_net(lock(&self.nets).get(&key).cloned());
+        let tender = Tender::new(house.clone())?;
+        let kept = self.start(ties, &house, tender);
+        if kept.is_err() {
+            house.end(Ending::Stopping);
+        }
+        kept
+    }
+
+    fn start(&self, ties: &Ties, house: &Arc<House>, tender: Tender) -> Result<Kept> {
+        let (key, events) = (house.id, ties.events.clone());
+        let ready: talk::Ready = Arc::new(move || {
+            // Nobody listens only when the agent stops.
+            let _ = events.send(Event::Network(key));
+        });
+        let shared = || (house.clone(), ties.link.clone(), self.pinned.clone(), ready.clone());
+        let (host, link, ..) = shared();
+        let tending = spawn("net-tend", move || {
+            tender.work();
+            if host.is_unwanted() {
+                forget(&host.folder, host.id, &link);
+            }
+        })?;
+        let (host, link, pinned, ready_to) = shared();
+        spawn("net-ask", move || talk::ask(&host, &link, &pinned, &ready_to))?;
+        let (host, link, pinned, ready_to) = shared();
+        spawn("net-tell", move || talk::tell(&host, &link, &pinned, &ready_to))?;
+        let (host, link, ..) = shared();
+        spawn("net-log", move || talk::hand_over(&host, &link))?;
+        Ok(Kept { house: house.clone(), tending })
+    }
+}
+
+impl Nets for Keeper {
+    fn is_up(&self, net: Arc<NodeNet>) {
+        let key = net.key();
+        let net: Arc<dyn InNode> = net;
+        lock(&self.nets).insert(key, net.clone());
+        if let Some(Kept { house, .. }) = lock(&self.houses).get(&key) {
+            house.set_net(Some(net));
+        }
+    }
+
+    fn is_down(&self, key: NodeKey) {
+        lock(&self.nets).remove(&key);
+        if let Some(Kept { house, .. }) = lock(&self.houses).get(&key) {
+            house.set_net(None);
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.context("start a thread of a node's network")
+}
+
+/// Hands over what is left of a node's log, and removes all that was kept of it.
+fn forget(folder: &Path, key: NodeKey, link: &Link) {
+    talk::hand_over_all(folder, key, link);
+    if let Err(fault) = fs::remove_dir_all(folder) {
+        tracing::debug!(%fault, "what was kept of a node's network stays behind");
+    }
+}
+
+/// What a node's folder is called.
+fn name_of(key: NodeKey) -> String {
+    format!("{}-{}", key.rental, key.node)
+}
+
+/// Whose folder is called this.
+fn key_of(name: &str) -> Option<NodeKey> {
+    let (rental, node) = name.rsplit_once('-')?;
+    Some(NodeKey { rental: rental.parse().ok()?, node: node.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use units::RentalId;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_says_whose_it_is() {
+        let key = NodeKey { rental: RentalId::from_bits(77), node: 12 };
+        assert_eq!(key_of(&name_of(key)), Some(key));
+        for strange in ["lost+found", "rnt-x", "-1", ""] {
+            assert_eq!(key_of(strange), None, "{strange}");
+        }
+    }
+}

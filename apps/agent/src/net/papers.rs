@@ -1,0 +1,273 @@
+//! What the control plane told a node of its network: every paper opened, and found to be for this node.
+//!
+//! # Invariants
+//! - All of it is signed by the network's key as this machine knows it, and holds now.
+//! - What is about the node itself must be good; a member or a relay that is not is left out, and told of.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use units::{MeshId, Timestamp};
+use wire::paper::{
+    Membership, MeshKey, NodeKey, Paper, PaperRefused, Pass, PolicyPaper, RelayRecord, SealedPaper,
+};
+use wire::{NodeNetwork, ServiceWanted};
+
+use super::limits::SERVICES_MAX;
+use crate::tunnel::RelayAt;
+
+/// For whom papers must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bearer {
+    /// The private network.
+    pub(super) mesh: MeshId,
+    /// The node.
+    pub(super) node: NodeKey,
+    /// The key that packets to it are sealed for.
+    pub(super) x25519: MeshKey,
+}
+
+/// What a node was told of its network.
+#[derive(Clone, Debug)]
+pub(super) struct Papers {
+    /// Its own membership.
+    pub(super) membership: Membership,
+    /// What may pass at it.
+    pub(super) policy: PolicyPaper,
+    /// Its pass, as it is shown to relays.
+    pub(super) pass: Vec<u8>,
+    /// All members, its own membership included.
+    pub(super) members: Vec<Membership>,
+    /// Relays, best first.
+    pub(super) relays: Vec<RelayRecord>,
+    /// What it is to publish.
+    pub(super) services: Vec<ServiceWanted>,
+    /// By whom all of it is signed.
+    pub(super) network: NodeKey,
+}
+
+/// Why a node cannot use what it was told. Checks run in the order of these variants.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// Another network signs.
+    #[error(
+        "the network signs with {found}, and this machine knows it by {known} \
+         (hint: if its operator says that the key was changed, remove network.key from the agent's folder)"
+    )]
+    OtherNetwork {
+        /// What signs.
+        found: NodeKey,
+        /// What is known.
+        known: NodeKey,
+    },
+    /// A paper is worth nothing.
+    #[error("its {kind} is worth nothing: {why}")]
+    Refused {
+        /// Which.
+        kind: &'static str,
+        /// Why.
+        why: PaperRefused,
+    },
+    /// A paper is for somebody else.
+    #[error("its {kind} is another node's")]
+    Foreign {
+        /// Which.
+        kind: &'static str,
+    },
+}
+
+impl Papers {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with what is about the node itself.
+    pub(super) fn read(
+        told: NodeNetwork,
+        network: NodeKey,
+        bearer: &Bearer,
+        now: Timestamp,
+    ) -> Result<Self, Unfit> {
+        if told.network_key != network {
+            return Err(Unfit::OtherNetwork { found: told.network_key, known: network });
+        }
+        let membership: Membership = opened(&told.membership, &network, now)?;
+        let is_mine = (membership.mesh, membership.node, membership.x25519)
+            == (bearer.mesh, bearer.node, bearer.x25519);
+        is_its(is_mine, Membership::KIND)?;
+        let policy: PolicyPaper = opened(&told.policy, &network, now)?;
+        is_its((policy.mesh, policy.node) == (bearer.mesh, bearer.node), PolicyPaper::KIND)?;
+        let pass: Pass = opened(&told.pass, &network, now)?;
+        is_its(pass.holder == bearer.node, Pass::KIND)?;
+        let mut members: Vec<Membership> = those_that_hold(&told.members, &network, now);
+        members.retain(|member| member.mesh == bearer.mesh);
+        let mut services = told.services;
+        services.truncate(SERVICES_MAX);
+        Ok(Self {
+            membership,
+            policy,
+            pass: told.pass.to_bytes(),
+            members,
+            relays: those_that_hold(&told.relays, &network, now),
+            services,
+            network,
+        })
+    }
+
+    /// Relays, best first, and where each is.
+    pub(super) fn relays_at(&self) -> Vec<RelayAt> {
+        self.relays.iter().filter_map(relay_at).collect()
+    }
+
+    /// Relays that lead to other members, and where each is.
+    pub(super) fn relays_of_peers(&self) -> Vec<RelayAt> {
+        let known: BTreeMap<NodeKey, &RelayRecord> =
+            self.relays.iter().map(|relay| (relay.relay, relay)).collect();
+        let peers = self.members.iter().filter(|member| member.node != self.membership.node);
+        let mut found: Vec<RelayAt> = Vec::new();
+        for key in peers.flat_map(|peer| &peer.relays) {
+            let at = known.get(key).and_then(|record| relay_at(record));
+            found.extend(at.filter(|at| found.iter().all(|other| other.key != at.key)));
+        }
+        found
+    }
+
+    /// Where a relay takes packets, as its record says.
+    pub(super) fn udp_of(&self, relay: NodeKey) -> Vec<SocketAddr> {
+        let record = self.relays.iter().find(|record| record.relay == relay);
+        record.map(|record| record.udp.clone()).unwrap_or_default()
+    }
+}
+
+/// Where a relay is dialed: its first address.
+fn relay_at(record: &RelayRecord) -> Option<RelayAt> {
+    record.tcp.first().map(|address| RelayAt { key: record.relay, address: *address })
+}
+
+fn opened<P: Paper>(sealed: &SealedPaper, network: &NodeKey, now: Timestamp) -> Result<P, Unfit> {
+    sealed.open(network, now).map_err(|why| Unfit::Refused { kind: P::KIND, why })
+}
+
+fn is_its(is_mine: bool, kind: &'static str) -> Result<(), Unfit> {
+    if is_mine { Ok(()) } else { Err(Unfit::Foreign { kind }) }
+}
+
+/// The papers that hold; those that do not are told of.
+fn those_that_hold<P: Paper>(sealed: &[SealedPaper], network: &NodeKey, now: Timestamp) -> Vec<P> {
+    let opened = sealed.iter().filter_map(|paper| match paper.open::<P>(network, now) {
+        Ok(paper) => Some(paper),
+        Err(why) => {
+            tracing::warn!(kind = P::KIND, %why, "a paper of a node's network is left out");
+            None
+        }
+    });
+    opened.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+    use units::{AccountId, MINUTE};
+    use wire::Time;
+    use wire::paper::{May, PassLimits, SuiteName, mesh_v4, mesh_v6};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(10_000_000);
+
+    fn key(number: u8) -> SigningKey {
+        SigningKey::from_bytes(&[number; 32])
+    }
+
+    fn public(number: u8) -> NodeKey {
+        NodeKey(key(number).verifying_key().to_bytes())
+    }
+
+    fn bearer() -> Bearer {
+        Bearer { mesh: MeshId::from_bits(1), node: public(2), x25519: MeshKey([3; 32]) }
+    }
+
+    fn membership(node: NodeKey, at: u16) -> Membership {
+        let mesh = bearer().mesh;
+        Membership {
+            mesh,
+            node,
+            x25519: MeshKey([3; 32]),
+            name: "node-0".parse().unwrap(),
+            v4: mesh_v4(mesh, at).unwrap(),
+            v6: mesh_v6(mesh, &node),
+            groups: Default::default(),
+            tags: Default::default(),
+            suites: vec![SuiteName::Wireguard],
+            relays: vec![public(9)],
+            serial: 1,
+            issued: Time(NOW),
+            expires: Time(NOW.after(MINUTE)),
+        }
+    }
+
+    fn told(signer: u8, holder: NodeKey) -> NodeNetwork {
+        let (mesh, node) = (bearer().mesh, bearer().node);
+        let (issued, expires) = (Time(NOW), Time(NOW.after(MINUTE)));
+        let policy = PolicyPaper { mesh, node, version: 1, rules: Vec::new(), issued, expires };
+        let pass = Pass {
+            holder,
+            worker: None,
+            account: AccountId::from_bits(4),
+            may: May::default(),
+            limits: PassLimits::default(),
+            issued,
+            expires,
+        };
+        let relay = RelayRecord {
+            relay: public(9),
+            owner: None,
+            tcp: vec!["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()],
+            udp: vec!["127.0.0.1:3".parse().unwrap()],
+            domain: None,
+            score: 1,
+            issued,
+            expires,
+        };
+        let (mine, other) = (membership(node, 16), membership(public(5), 17));
+        let strange = SealedPaper::seal(&membership(public(6), 18), &key(7)).unwrap();
+        let seal = |paper: &Membership| SealedPaper::seal(paper, &key(signer)).unwrap();
+        NodeNetwork {
+            revision: 1,
+            membership: seal(&mine),
+            policy: SealedPaper::seal(&policy, &key(signer)).unwrap(),
+            pass: SealedPaper::seal(&pass, &key(signer)).unwrap(),
+            members: vec![seal(&mine), seal(&other), strange],
+            relays: vec![SealedPaper::seal(&relay, &key(signer)).unwrap()],
+            services: Vec::new(),
+            network_key: public(signer),
+            renew_secs: 30,
+        }
+    }
+
+    #[test]
+    fn papers_of_the_network_for_this_node_are_taken_and_strangers_left_out() {
+        let papers = Papers::read(told(1, public(2)), public(1), &bearer(), NOW).unwrap();
+        let members: Vec<NodeKey> = papers.members.iter().map(|member| member.node).collect();
+        assert_eq!(members, [public(2), public(5)]);
+        let at = RelayAt { key: public(9), address: "127.0.0.1:1".parse().unwrap() };
+        assert_eq!((papers.relays_at(), papers.relays_of_peers()), (vec![at], vec![at]));
+        assert_eq!(papers.udp_of(public(9)), ["127.0.0.1:3".parse().unwrap()]);
+    }
+
+    #[test]
+    fn another_network_another_node_and_another_time_are_refused() {
+        let read = |told: NodeNetwork, now| Papers::read(told, public(1), &bearer(), now);
+        let other = read(told(7, public(2)), NOW).unwrap_err();
+        assert!(matches!(other, Unfit::OtherNetwork { .. }), "{other}");
+        let mut forged = told(7, public(2));
+        forged.network_key = public(1);
+        assert!(matches!(read(forged, NOW), Err(Unfit::Refused { kind: "membership", .. })));
+        let foreign = read(told(1, public(5)), NOW);
+        assert!(matches!(foreign, Err(Unfit::Foreign { kind: "pass" })));
+        let late = read(told(1, public(2)), NOW.after(MINUTE));
+        assert!(matches!(late, Err(Unfit::Refused { kind: "membership", .. })));
+        let mine = Bearer { x25519: MeshKey([4; 32]), ..bearer() };
+        let foreign = Papers::read(told(1, public(2)), public(1), &mine, NOW);
+        assert!(matches!(foreign, Err(Unfit::Foreign { kind: "membership" })));
+    }
+}

@@ -1,0 +1,119 @@
+//! What a node and the control plane say to each other: papers, in a long poll; what is seen, as soon as others wait
+//! for it; and segments of its log.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use worker::NodeKey;
+
+use super::audit;
+use super::house::House;
+use super::limits::{HAND_OVER_EVERY, NETWORK_EVERY_MIN, NETWORK_WAIT};
+use super::papers::Papers;
+use super::pinned::Pinned;
+use crate::link::{Link, Trouble};
+use crate::run::{Mood, now};
+
+/// The status of an answer that says that the node is not wanted there any more.
+const NOT_WANTED: u16 = 404;
+
+/// Says that a node has its first papers.
+pub(super) type Ready = Arc<dyn Fn() + Send + Sync>;
+
+/// Asks until the node is not wanted any more.
+pub(super) fn ask(house: &House, link: &Link, pinned: &Pinned, ready: &Ready) {
+    let mut known = None;
+    let mut mood = Mood::new("the network of a node");
+    while !house.is_over() {
+        let asked = Instant::now();
+        let wait = if known.is_none() { Duration::ZERO } else { NETWORK_WAIT };
+        match say(house, link, pinned, (known, wait), ready) {
+            Ok(Some(revision)) => {
+                mood.good();
+                known = Some(revision);
+                house.rest(NETWORK_EVERY_MIN.saturating_sub(asked.elapsed()));
+            }
+            // It is worth nothing to this node; asked at once, it would be again.
+            Ok(None) => drop(house.rest(NETWORK_WAIT)),
+            Err(Trouble::Refused(refusal)) if refusal.status == NOT_WANTED => {
+                known = None;
+                house.rest(mood.bad(Trouble::Weather(refusal.to_string())));
+            }
+            Err(trouble) => {
+                known = None;
+                house.rest(mood.bad(trouble));
+            }
+        }
+    }
+}
+
+/// Tells what others wait for as soon as it is seen, beside the question that is held.
+pub(super) fn tell(house: &House, link: &Link, pinned: &Pinned, ready: &Ready) {
+    let mut told = 0;
+    while let Some(version) = house.newer(told) {
+        told = version;
+        if let Err(trouble) = say(house, link, pinned, (None, Duration::ZERO), ready) {
+            // The next question tells it, too.
+            tracing::debug!(%trouble, "what a node sees of its network was not told");
+            house.rest(NETWORK_EVERY_MIN);
+        }
+    }
+}
+
+fn say(
+    house: &House,
+    link: &Link,
+    pinned: &Pinned,
+    (known, wait): (Option<u64>, Duration),
+    ready: &Ready,
+) -> Result<Option<u64>, Trouble> {
+    let request = house.request(known, wait);
+    let Some(answer) = link.node_network(house.id, &request, wait)? else { return Ok(known) };
+    let revision = answer.revision;
+    let network = pinned.key(link)?;
+    match Papers::read(answer, network, &house.bearer(), now()) {
+        Ok(papers) => {
+            if house.set_papers(papers) {
+                ready();
+            }
+            Ok(Some(revision))
+        }
+        Err(unfit) => {
+            let (rental, node) = (house.id.rental, house.id.node);
+            tracing::error!(%rental, node, %unfit, "a node cannot join its network");
+            Ok(None)
+        }
+    }
+}
+
+/// Hands over sealed segments until the node is not wanted any more.
+pub(super) fn hand_over(house: &House, link: &Link) {
+    while !house.rest(HAND_OVER_EVERY) {
+        hand_over_all(&house.folder, house.id, link);
+    }
+}
+
+/// Hands over the sealed segments of the node whose folder this is, until one is not taken.
+pub(super) fn hand_over_all(folder: &Path, node: NodeKey, link: &Link) {
+    let folder = folder.join("audit");
+    while let Some(true) = hand_over_next(&folder, node, link) {}
+}
+
+/// Hands over the next segment. Returns whether that was done; `None` if there is none.
+fn hand_over_next(folder: &Path, node: NodeKey, link: &Link) -> Option<bool> {
+    let (number, path) = audit::next_to_hand_over(folder)?;
+    let handed = fs::read(&path).map_err(anyhow::Error::from).and_then(|segment| {
+        link.put_audit(node, &segment)?;
+        audit::note_handed_over(folder, number)
+    });
+    if let Err(fault) = &handed {
+        tracing::debug!(
+            number,
+            fault = format!("{fault:#}"),
+            "a segment of a node's log was not handed over"
+        );
+    }
+    Some(handed.is_ok())
+}

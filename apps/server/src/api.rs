@@ -17,6 +17,7 @@ mod locks;
 mod machines;
 mod market;
 mod network;
+mod network_policies;
 mod onboarding;
 mod parameters;
 mod people;
@@ -24,16 +25,20 @@ mod problem;
 mod proofs;
 mod proofs_log;
 mod purses;
+mod relays;
+mod rental_networks;
 mod rentals;
 mod safety;
 mod seasons;
 mod service;
+mod services;
 mod slashing;
 mod speed;
 mod staking;
 mod supply;
 mod uploads;
 mod votes;
+mod worker_networks;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -87,6 +92,9 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
     let all = OpenApiRouter::with_openapi(Document::openapi())
         .merge(market::routes())
         .merge(rentals::routes())
+        .merge(rental_networks::routes())
+        .merge(services::routes())
+        .merge(network_policies::routes())
         .merge(jobs::routes())
         .merge(people::routes())
         .merge(purses::routes())
@@ -104,6 +112,8 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(votes::routes())
         .merge(seasons::routes())
         .merge(machines::routes())
+        .merge(worker_networks::routes())
+        .merge(relays::routes())
         .merge(speed::routes())
         .merge(onboarding::routes())
         .merge(canaries::routes())

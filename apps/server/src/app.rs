@@ -10,6 +10,7 @@ use crate::files::Files;
 use crate::journal::{JournalError, Reader};
 use crate::limits::READERS;
 use crate::locks::Locks;
+use crate::meshes::Meshes;
 use crate::metrics::Metrics;
 use crate::news::News;
 use crate::proofs::Proofs;
@@ -33,6 +34,8 @@ pub(crate) struct App {
     pub(crate) files: Files,
     /// Records of time-lock.
     pub(crate) locks: Locks,
+    /// Private networks of rentals.
+    pub(crate) meshes: Arc<Meshes>,
     pub(crate) rates: Rates,
     pub(crate) streams: Streams,
     pub(crate) secret: Secret,

@@ -17,6 +17,7 @@ mod genesis;
 pub mod journal;
 pub mod limits;
 mod locks;
+mod meshes;
 mod metrics;
 mod news;
 mod onboarding;
@@ -58,6 +59,7 @@ use crate::journal::{Batch, Journal, JournalError, Options};
 use crate::limits::LOCKS_BYTES_MAX;
 use crate::limits::{EVIDENCE_BYTES_MAX, READERS, SHUTDOWN_MAX, TRANSCRIPTS_BYTES_MAX};
 use crate::locks::Locks;
+use crate::meshes::Meshes;
 use crate::metrics::Metrics;
 use crate::news::News;
 use crate::proofs::{Parts, Proofs, Transcripts};
@@ -200,6 +202,7 @@ struct Open {
     ended: oneshot::Receiver<anyhow::Result<()>>,
     genesis: Vec<Body>,
     news: Arc<News>,
+    meshes: Arc<Meshes>,
     readers: Readers,
     metrics: Metrics,
 }
@@ -213,13 +216,15 @@ fn open_store(
     tracing::info!(seq = state.head().seq, "restored");
     keep_history(&state, journal.as_mut()).context("write down what has no rows yet")?;
     let metrics = Metrics::new();
-    let news = Arc::new(News::of(&state, metrics.clone()));
+    let meshes = Arc::new(Meshes::default());
+    let news = Arc::new(News::of(&state, metrics.clone(), Arc::clone(&meshes)));
     let readers =
         (0..READERS).map(|_| journal.reader()).collect::<Result<_, _>>().context("open readers")?;
     let genesis = genesis::commands(&state, secret, &config.data)?;
     let roll_of = state.clone();
     let (writer, ended) = writer::start(state, journal, Arc::clone(&news))?;
-    Ok(Open { roll_of, writer, ended, genesis, news, readers: Readers::new(readers), metrics })
+    let readers = Readers::new(readers);
+    Ok(Open { roll_of, writer, ended, genesis, news, meshes, readers, metrics })
 }
 
 /// Writes rows of what a program before this one kept in memory alone.
@@ -235,7 +240,7 @@ async fn serve(
     open: Open,
     listener: TcpListener,
 ) -> anyhow::Result<Serving> {
-    let Open { roll_of, writer, ended, genesis, news, readers, metrics } = open;
+    let Open { roll_of, writer, ended, genesis, news, meshes, readers, metrics } = open;
     for command in genesis {
         writer.tell(command).await.context("make the operator")?;
     }
@@ -266,9 +271,16 @@ async fn serve(
     let desk = tokio::spawn(Arc::clone(&proofs).run());
     let files = Files::open(&config.data).context("open the folder of files")?;
     tokio::spawn(trials::run(writer.clone(), files.clone(), stopping.clone()));
+    tokio::spawn(meshes::run(
+        Arc::clone(&meshes),
+        writer.clone(),
+        signature.signing_key(),
+        stopping.clone(),
+    ));
     let locks = Locks::open(&config.data, LOCKS_BYTES_MAX).context("open the folder of records")?;
     let app = Arc::new(App {
         locks,
+        meshes,
         signature,
         proofs,
         attestation,

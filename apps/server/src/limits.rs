@@ -184,3 +184,27 @@ const _: () = assert!(
     SPEED_TEST_VALID.as_secs() >= 4 * SPEED_SECS.as_secs(),
     "both directions and their pings fit into a test, on a slow machine too"
 );
+
+/// Relays in the list: each has a record of up to 4 KiB.
+pub const RELAYS_MAX: usize = 512;
+
+/// Of these, relays of one account.
+pub const RELAYS_OF_OWNER_MAX: usize = 32;
+
+/// Relays of which a node or a client is told: the best.
+pub const RELAYS_TOLD_MAX: usize = 16;
+
+/// Accounts whose machines' word about one relay is kept.
+pub const RELAY_REPORTERS_MAX: usize = 256;
+
+/// Clients of one rental at one time.
+pub const MESH_CLIENTS_MAX: usize = 64;
+
+/// Bytes of a sentence that a member says: why a way is the way it is, why a service is refused.
+pub const MESH_WORDS_BYTES_MAX: usize = 256;
+
+/// Relays at which one service is said to be.
+pub const SERVED_AT_MAX: usize = 8;
+
+/// The longest public key of SSH, as text, in bytes: RSA with 16,384 bits has half as many.
+pub const SSH_KEY_BYTES_MAX: usize = 8 * 1024;

@@ -3,13 +3,14 @@
 //! All of it follows from the brain's state and is told again whenever that changes; nothing here is the truth.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use control::{Checks, Control, Effect, Key, Role, Subject};
 use tokio::sync::watch;
 use units::{AccountId, Credits, KeyId, ProjectId, Timestamp, WorkerId};
 
+use crate::meshes::Meshes;
 use crate::metrics::{Metrics, Worth};
 
 /// A machine, as far as the door needs to know it.
@@ -32,11 +33,13 @@ pub(crate) struct News {
     /// Machines of which proofs say something, and what: failed, silent, listed as less.
     doubts: Mutex<BTreeMap<WorkerId, [bool; 3]>>,
     metrics: Metrics,
+    /// Private networks, which follow rentals and projects.
+    meshes: Arc<Meshes>,
 }
 
 impl News {
     /// The news of a state that was just restored.
-    pub(crate) fn of(state: &Control, metrics: Metrics) -> Self {
+    pub(crate) fn of(state: &Control, metrics: Metrics, meshes: Arc<Meshes>) -> Self {
         let news = Self {
             keys: RwLock::default(),
             roles: RwLock::default(),
@@ -45,6 +48,7 @@ impl News {
             parameters: watch::channel(0).0,
             doubts: Mutex::default(),
             metrics,
+            meshes,
         };
         news.renew(state);
         news
@@ -67,6 +71,7 @@ impl News {
         state.workers().for_each(|(id, _)| self.worker_changed(state, id));
         self.count_economy(state);
         self.count_slashes(state);
+        self.meshes.renew(state);
         self.ring();
     }
 
@@ -114,6 +119,7 @@ impl News {
                     self.parameters.send_replace(*number);
                 }
                 Effect::Changed(Subject::Project(id)) => self.project_changed(state, *id),
+                Effect::Changed(Subject::Rental(id)) => self.meshes.rental_changed(state, *id),
                 Effect::Changed(Subject::Slash(_)) => self.count_slashes(state),
                 Effect::Changed(Subject::Worker(id)) | Effect::Nudge(id) => {
                     self.worker_changed(state, *id)
@@ -129,7 +135,6 @@ impl News {
                     | Subject::Proposal(_)
                     | Subject::ProposalStage(_)
                     | Subject::Rate
-                    | Subject::Rental(_)
                     | Subject::Season(_),
                 )
                 | Effect::Closed(_)
@@ -176,6 +181,8 @@ impl News {
             Some(project) => roles.insert(id, project.members.clone()),
             None => roles.remove(&id),
         };
+        drop(roles);
+        self.meshes.project_changed(state, id);
     }
 
     /// Counts machines that failed a proof, break off too often, or are listed as less than they say.

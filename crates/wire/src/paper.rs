@@ -31,7 +31,7 @@ pub use membership::{
 };
 pub use mesh_key::MeshKey;
 pub use node_key::{NodeKey, NotAKey};
-pub use pass::{May, Pass, PassLimits};
+pub use pass::{May, Pass, PassLimits, rental_account};
 pub use policy::{Heading, PolicyPaper, PolicyRule, PortRange};
 pub use range::{AddressRange, NotARange};
 pub use relay::RelayRecord;

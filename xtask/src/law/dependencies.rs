@@ -37,7 +37,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("relay", &["mesh", "mesh-shell", "trunk", "tunnel", "units", "wire"]),
     ("rewards", &["merkle", "units"]),
     ("scheduler", &["units"]),
-    ("server", BRAINS_AND_WIRE),
+    ("server", CONTROL_PLANE),
     ("sim", BRAINS_AND_WIRE),
     ("stakes", &["units"]),
     ("trunk", &["tunnel", "units", "wire"]),
@@ -62,6 +62,22 @@ const BRAINS_AND_WIRE: &[&str] = &[
     "wire",
     "worker",
 ];
+/// The server works out what a policy means for each node.
+const CONTROL_PLANE: &[&str] = &[
+    "attest",
+    "control",
+    "ledger",
+    "market",
+    "merkle",
+    "mesh",
+    "proofs",
+    "rewards",
+    "scheduler",
+    "stakes",
+    "units",
+    "wire",
+    "worker",
+];
 /// A supplier's machine proves and attests, and its nodes are in private networks.
 const SUPPLY: &[&str] = &[
     "attest",
@@ -78,8 +94,23 @@ const SUPPLY: &[&str] = &[
 ];
 /// Benchmarks and tests run the real shells.
 const BENCHES: &[&str] = EVERYTHING;
-const NETWORKS: &[&str] =
-    &["agent", "mesh", "mesh-shell", "namespaces", "relay", "trunk", "tunnel", "units", "wire"];
+/// Networks are measured and tried with the real shells, on the kernel's own.
+const NETWORKS: &[&str] = &[
+    "agent",
+    "attest",
+    "merkle",
+    "mesh",
+    "mesh-shell",
+    "namespaces",
+    "proofs",
+    "prover",
+    "relay",
+    "trunk",
+    "tunnel",
+    "units",
+    "wire",
+    "worker",
+];
 const EVERYTHING: &[&str] = &[
     "agent",
     "attest",

@@ -128,6 +128,11 @@ impl FromRequestParts<Shared> for Machine {
     }
 }
 
+/// Whether a caller shows a machine's session, be it good or not.
+pub(super) fn is_session(parts: &Parts) -> bool {
+    bearer(&parts.headers).is_some_and(|token| token.starts_with(SESSION_PREFIX))
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }

@@ -12,6 +12,14 @@ use super::limits::{PASS_BYTES_MAX, PASS_NAMES_MAX, PASS_VALID_MAX};
 use super::node_key::NodeKey;
 use crate::Time;
 
+/// The account that passes of a rental's nodes name: an id that stands for the rental, so that limits of relays are its
+/// own, and nobody's machine is told who rents it.
+pub fn rental_account(rental: RentalId) -> AccountId {
+    let hash = blake3::derive_key("iog rental 1 account", &rental.bits().to_be_bytes());
+    let (bits, _) = hash.split_first_chunk().expect("a hash has 32 bytes");
+    AccountId::from_bits(u128::from_be_bytes(*bits))
+}
+
 /// What its bearer may do at relays, for an hour at most.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -12,6 +12,7 @@ use super::coverage_onboarding as onboarding;
 use super::coverage_proofs as proofs;
 use super::coverage_stakes as stakes;
 use super::locks;
+use super::networks;
 use crate::town::{Anonymous, Ask, Caller, Machine, Story, Town, a_machine};
 
 /// Method and path, filled in, body, and the statuses of [`WHO_MAY`].
@@ -506,18 +507,19 @@ const WHOLE: &[(&str, &str)] = &[("GET /v1/jobs/{id}/files", "a job has at most 
 fn who_may() -> impl Iterator<Item = &'static MayRow> {
     let rows = WHO_MAY.iter().chain(stakes::WHO_MAY).chain(stakes::WHO_MAY_DECIDE);
     let rows = rows.chain(onboarding::WHO_MAY).chain(attestation::WHO_MAY);
-    let rows = rows.chain(locks::WHO_MAY);
+    let rows = rows.chain(locks::WHO_MAY).chain(networks::WHO_MAY);
     proofs::WHO_MAY.iter().chain(rows)
 }
 
 fn told_twice() -> impl Iterator<Item = &'static TwiceRow> {
     let rows = TOLD_TWICE.iter().chain(stakes::TOLD_TWICE).chain(stakes::DECIDED_TWICE);
     let rows = rows.chain(attestation::TOLD_TWICE).chain(locks::TOLD_TWICE);
+    let rows = rows.chain(networks::TOLD_TWICE);
     rows.chain(proofs::TOLD_TWICE).chain(onboarding::TOLD_TWICE)
 }
 
 fn paged() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    LISTS.iter().chain(stakes::LISTS).chain(proofs::LISTS).chain(locks::LISTS)
+    LISTS.iter().chain(stakes::LISTS).chain(proofs::LISTS).chain(locks::LISTS).chain(networks::LISTS)
 }
 
 #[test]
@@ -753,7 +755,7 @@ impl Stage {
     fn in_town(town: Town) -> Self {
         (0..3).for_each(|_| town.top_up("100"));
         town.deposit(&town.renter.project, "10 USD");
-        let mut machine = town.machine(1, &a_machine(4));
+        let mut machine = town.machine(1, &networks::a_mesh_machine(4));
         let [ended, ..] = [0; 3].map(|_| {
             let ended = town.running_rental(&mut machine);
             town.send(Ask::post(&format!("/v1/rentals/{ended}/end")).by(&town.renter)).expect(200);
@@ -792,6 +794,9 @@ impl Stage {
         let mut names = stakes::prepare(&town, &package);
         names.extend(proofs::prepare(&town));
         names.extend(locks::prepare(&town, &machine, &rental));
+        let me = town.get(&town.operator, "/v1/me").expect(200).json();
+        let operator = me["account"]["id"].as_str().unwrap_or_default();
+        names.extend(networks::prepare(&town, &machine, &rental, operator));
         names.extend([
             ("hour", "2025-03-05T10:00:00".to_owned()),
             ("renter", town.renter.person.account.clone()),

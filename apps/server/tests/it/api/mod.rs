@@ -13,6 +13,7 @@ mod governance;
 mod history;
 mod journey;
 mod locks;
+mod networks;
 mod news;
 mod onboarding;
 mod staking;

@@ -1,0 +1,193 @@
+//! Networks of rentals, for who rents: papers for clients, and what is seen of a network.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use control::{Role, Service};
+use std::collections::BTreeMap;
+use units::{MeshId, Name, ProjectId, RentalId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wire::paper::{NodeKey, PASS_VALID_MAX, SuiteName, client_statement, is_signed};
+use wire::{ClientNetwork, ClientNetworkRequest, MeshView, Problem, ServiceView};
+
+use super::door::Caller;
+use super::extract::{Json, Path};
+use super::problem::Refused;
+use super::rentals::found;
+use super::worker_networks::{RENEW_SECS, held, network_key, unsigned};
+use crate::app::Shared;
+use crate::clock::{now, random};
+use crate::meshes::{Asked, Certified, Issued, Place, Said, SshKey, Whose, certificate};
+
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(join, network)).routes(routes!(leave))
+}
+
+/// What of a rental concerns its network.
+struct Facts {
+    mesh: Option<MeshId>,
+    policy_version: u64,
+    services: BTreeMap<Name, Service>,
+    /// Whether its nodes should run.
+    is_live: bool,
+}
+
+async fn facts(app: &Shared, rental: RentalId, project: ProjectId) -> Result<Facts, Refused> {
+    let look = move |state: &control::Control| {
+        let known = state.rental(rental);
+        let policy = state.project(project).map(|project| project.policy.version);
+        Facts {
+            mesh: known.and_then(control::Rental::mesh),
+            policy_version: policy.unwrap_or_default(),
+            services: known.map(|it| it.all_services().collect()).unwrap_or_default(),
+            is_live: known.is_some_and(|it| it.stage.wants_nodes()),
+        }
+    };
+    Ok(app.writer.look(look).await?)
+}
+
+/// A rental's services by label, for who may see the rental; none once it is long over.
+pub(super) async fn services_of(
+    app: &Shared,
+    rental: RentalId,
+    project: ProjectId,
+) -> Result<Vec<ServiceView>, Refused> {
+    let facts = facts(app, rental, project).await?;
+    Ok(app.meshes.services(rental, &facts.services))
+}
+
+/// Refuses who may only look: papers open what runs.
+fn may_visit(app: &Shared, caller: &Caller, project: ProjectId) -> Result<(), Refused> {
+    caller.may_write()?;
+    let role = app.news.role(project, caller.account);
+    if caller.is_operator() || matches!(role, Some(Role::Owner | Role::Member)) {
+        return Ok(());
+    }
+    let detail = "not allowed: it takes an owner or a member of the project";
+    Err(Refused::new("forbidden", StatusCode::FORBIDDEN, detail))
+}
+
+/// Ask for a client's papers
+///
+/// For owners and members of the rental's project. With `x25519`, the client becomes a member of the rental's private
+/// network. Answered at once for who knows no revision; for others when there is another, or when papers are to be
+/// renewed; 204 after `wait_secs` if there is nothing new. A client that does not ask for an hour has left.
+#[utoipa::path(post, path = "/v1/rentals/{id}/network", tag = "rentals", params(("id" = String, Path)),
+    request_body = ClientNetworkRequest, security(("key" = [])), responses(
+        (status = 200, body = ClientNetwork),
+        (status = 204, description = "Nothing is new"),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn join(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(rental): Path<RentalId>,
+    Json(asked): Json<ClientNetworkRequest>,
+) -> Result<Response, Refused> {
+    let project = found(&app, &caller, rental, "rental").await?.project;
+    may_visit(&app, &caller, project)?;
+    let statement = client_statement(rental, asked.x25519.as_ref());
+    if !is_signed(&asked.key, &statement, &asked.statement) {
+        return Err(unsigned());
+    }
+    let ssh_key = asked.ssh_key.as_deref().map(ssh_key).transpose()?;
+    let facts = facts(&app, rental, project).await?;
+    if facts.mesh.is_none() || !facts.is_live {
+        let detail = match facts.is_live {
+            true => "not now: the rental is without a private network",
+            false => "not now: the rental's nodes do not run",
+        };
+        return Err(Refused::new("wrong-state", StatusCode::CONFLICT, detail));
+    }
+    let place = Place::Client(asked.key);
+    let (account, is_operator) = (caller.account, caller.is_operator());
+    let suites = if asked.suites.is_empty() { vec![SuiteName::Wireguard] } else { asked.suites };
+    let said = Said {
+        place,
+        whose: Whose::Person { account, is_operator },
+        key: asked.key,
+        x25519: asked.x25519,
+        suites,
+        relays: asked.relays,
+        ways: asked.ways,
+        services: BTreeMap::new(),
+    };
+    let waits = (asked.known, asked.wait_secs);
+    let Some(issued) = held(&app, Asked { rental, place }, said, waits).await? else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let services = services_of(&app, rental, project).await?;
+    let ssh_certificate = ssh_key.map(|key| certify(&app, &caller, rental, &key));
+    Ok(axum::Json(client_network(&app, issued, services, ssh_certificate)).into_response())
+}
+
+fn client_network(
+    app: &Shared,
+    issued: Issued,
+    services: Vec<ServiceView>,
+    ssh_certificate: Option<String>,
+) -> ClientNetwork {
+    let Issued { revision, pass, membership, policy, members, relays, services: _ } = issued;
+    ClientNetwork {
+        revision,
+        pass,
+        membership,
+        policy,
+        members,
+        relays,
+        services,
+        ssh_certificate,
+        network_key: network_key(app),
+        renew_secs: RENEW_SECS,
+    }
+}
+
+fn ssh_key(text: &str) -> Result<SshKey, Refused> {
+    let why = "a public key as OpenSSH writes it: ed25519, ECDSA, RSA of 2048 bits or more, or a security key's";
+    SshKey::read(text).ok_or_else(|| Refused::field("ssh_key", why))
+}
+
+fn certify(app: &Shared, caller: &Caller, rental: RentalId, key: &SshKey) -> String {
+    let (issued, account) = (now(), caller.account);
+    let expires = issued.after(PASS_VALID_MAX);
+    let certified = Certified { account, rental, issued, expires, nonce: random() };
+    certificate(key, &certified, &app.signature.signing_key())
+}
+
+/// A rental's network, as its members tell of it
+///
+/// Who is in it, under which addresses, and how each reaches the others.
+#[utoipa::path(get, path = "/v1/rentals/{id}/network", tag = "rentals", params(("id" = String, Path)),
+    security(("key" = [])), responses(
+        (status = 200, body = MeshView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn network(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path(rental): Path<RentalId>,
+) -> Result<axum::Json<MeshView>, Refused> {
+    let project = found(&app, &caller, rental, "rental").await?.project;
+    let facts = facts(&app, rental, project).await?;
+    Ok(axum::Json(app.meshes.view(rental, facts.mesh, facts.policy_version)))
+}
+
+/// Let a client leave a rental's network
+///
+/// It is in no list from then on; leaving what is left changes nothing.
+#[utoipa::path(delete, path = "/v1/rentals/{id}/network/{key}", tag = "rentals",
+    params(("id" = String, Path), ("key" = String, Path)), security(("key" = [])), responses(
+        (status = 204, description = "It is not there"),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn leave(
+    caller: Caller,
+    State(app): State<Shared>,
+    Path((rental, key)): Path<(RentalId, NodeKey)>,
+) -> Result<StatusCode, Refused> {
+    let project = found(&app, &caller, rental, "rental").await?.project;
+    may_visit(&app, &caller, project)?;
+    app.meshes.leave(rental, key);
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,382 @@
+//! Relays that have told where they are, and how good they are by what nodes saw of them.
+//!
+//! # Invariants
+//! - A relay that does not tell is soon gone from the list, and nothing of it outlives the server.
+//! - One account has one voice about a relay, however many machines it has, and none about its own.
+//! - Who goes away has score 0.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use units::{AccountId, Timestamp};
+use wire::paper::{NodeKey, PaperRefused, RELAY_VALID_MAX, RelayRecord, SealedPaper};
+use wire::{RelayRequest, RelaySeen, RelayView, Time};
+
+use crate::limits::{RELAY_REPORTERS_MAX, RELAYS_MAX, RELAYS_OF_OWNER_MAX};
+
+/// Who does not tell for so long is gone: three times what a relay is asked for.
+pub(crate) const RELAY_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How often a relay is asked to tell.
+pub(crate) const RELAY_TELLS_SECS: u64 = 20;
+/// What was seen longer ago says nothing any more.
+const SEEN_VALID: Duration = Duration::from_secs(600);
+/// Records are signed anew when they are so old.
+const RECORD_RENEWED: Duration = Duration::from_secs(3_600);
+
+/// The best score, and that of a relay of which nobody has seen anything.
+const BEST: u32 = 1_000;
+const UNSEEN: u32 = 500;
+/// What takes points: a millisecond of the round trip one, a ten-thousandth of loss one, each up to these; a share of
+/// accounts that cannot dial it, and of its lines that are taken, as many as these at most.
+const RTT_POINTS_MAX: u32 = 400;
+const LOSS_POINTS_MAX: u32 = 300;
+const DIAL_POINTS_MAX: u32 = 300;
+const LOAD_POINTS_MAX: u32 = 200;
+
+/// Why a relay is not taken into the list.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotListed {
+    /// Somebody else tells for this key.
+    #[error("another one has registered this relay's key")]
+    Foreign,
+    /// One owner has enough.
+    #[error("no more than {RELAYS_OF_OWNER_MAX} relays of one owner")]
+    Owner,
+    /// All together are enough.
+    #[error("no more than {RELAYS_MAX} relays in all")]
+    Full,
+    /// What it says makes no record.
+    #[error("{0}")]
+    Record(#[from] PaperRefused),
+}
+
+/// Who tells for a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Teller {
+    /// The account.
+    pub(crate) account: AccountId,
+    /// Whether it is named: a machine's owner is, whoever runs the network is not.
+    pub(crate) is_named: bool,
+}
+
+#[derive(Debug)]
+struct Relay {
+    told: RelayRequest,
+    by: Teller,
+    since: Timestamp,
+    heard: Timestamp,
+    /// What accounts saw, each its newest word.
+    seen: BTreeMap<AccountId, (Timestamp, RelaySeen)>,
+    record: SealedPaper,
+    signed: Timestamp,
+    score: u16,
+}
+
+/// The list.
+#[derive(Debug, Default)]
+pub(crate) struct Relays(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    relays: BTreeMap<NodeKey, Relay>,
+    /// Whether there are others than there were, or elsewhere.
+    is_other: bool,
+}
+
+impl Relays {
+    fn with<T>(&self, call: impl FnOnce(&mut Table) -> T) -> T {
+        call(&mut self.0.lock().expect("nobody panics with the list in hand"))
+    }
+
+    /// A relay tells where it is: what the network says of it from now on.
+    pub(crate) fn tell(
+        &self,
+        by: Teller,
+        told: RelayRequest,
+        key: &SigningKey,
+        now: Timestamp,
+    ) -> Result<SealedPaper, NotListed> {
+        self.with(|table| {
+            let known = table.relays.get(&told.key);
+            if known.is_some_and(|known| known.by.account != by.account) {
+                return Err(NotListed::Foreign);
+            }
+            let of_owner = |relay: &&Relay| relay.by.account == by.account;
+            if known.is_none()
+                && table.relays.values().filter(of_owner).count() >= RELAYS_OF_OWNER_MAX
+            {
+                return Err(NotListed::Owner);
+            }
+            if known.is_none() && table.relays.len() >= RELAYS_MAX {
+                return Err(NotListed::Full);
+            }
+            let seen = known.map(|known| known.seen.clone()).unwrap_or_default();
+            let since = known.map_or(now, |known| known.since);
+            let score = score(&told, &seen, now);
+            let is_same = |known: &&Relay| {
+                is_same_place(&known.told, &told)
+                    && known.score == score
+                    && now.since(known.signed) < RECORD_RENEWED
+            };
+            let (record, signed) = match known.filter(is_same) {
+                Some(known) => (known.record.clone(), known.signed),
+                None => (sign(&told, by, score, key, now)?, now),
+            };
+            table.is_other |= known.is_none_or(|known| !is_same_place(&known.told, &told));
+            let relay =
+                Relay { by, since, heard: now, seen, record: record.clone(), signed, score, told };
+            table.relays.insert(relay.told.key, relay);
+            Ok(record)
+        })
+    }
+
+    /// What a machine of an account saw of relays. The account's own relays are left out.
+    pub(crate) fn note(&self, account: AccountId, seen: &[RelaySeen], now: Timestamp) {
+        self.with(|table| {
+            for one in seen {
+                let relay = table.relays.get_mut(&one.key);
+                let Some(relay) = relay.filter(|relay| relay.by.account != account) else {
+                    continue;
+                };
+                if relay.seen.len() < RELAY_REPORTERS_MAX || relay.seen.contains_key(&account) {
+                    relay.seen.insert(account, (now, *one));
+                }
+            }
+        });
+    }
+
+    /// Forgets relays that do not tell and what is too old, and signs anew what has another score. Whether there are
+    /// others than there were when this was called last, or elsewhere.
+    pub(crate) fn renew(&self, key: &SigningKey, now: Timestamp) -> bool {
+        self.with(|table| {
+            let count = table.relays.len();
+            table.relays.retain(|_, relay| now.since(relay.heard) < RELAY_SILENCE_MAX);
+            table.is_other |= table.relays.len() != count;
+            for relay in table.relays.values_mut() {
+                relay.seen.retain(|_, (at, _)| now.since(*at) < SEEN_VALID);
+                let score = score(&relay.told, &relay.seen, now);
+                if score != relay.score
+                    && let Ok(record) = sign(&relay.told, relay.by, score, key, now)
+                {
+                    (relay.record, relay.signed, relay.score) = (record, now, score);
+                }
+            }
+            std::mem::take(&mut table.is_other)
+        })
+    }
+
+    /// Records of the best relays, best first.
+    pub(crate) fn best(&self, most: usize) -> Vec<SealedPaper> {
+        self.with(|table| {
+            table.ordered().into_iter().take(most).map(|relay| relay.record.clone()).collect()
+        })
+    }
+
+    /// The list, best first.
+    pub(crate) fn views(&self) -> Vec<RelayView> {
+        self.with(|table| table.ordered().into_iter().map(Relay::view).collect())
+    }
+
+    /// Where services are visited at these relays: domain and port of each that has a door for names.
+    pub(crate) fn places(&self, of: &BTreeSet<NodeKey>) -> BTreeMap<NodeKey, RelayRequest> {
+        self.with(|table| {
+            let known = of.iter().filter_map(|key| table.relays.get(key));
+            known.map(|relay| (relay.told.key, relay.told.clone())).collect()
+        })
+    }
+}
+
+impl Table {
+    fn ordered(&self) -> Vec<&Relay> {
+        let mut all: Vec<&Relay> = self.relays.values().collect();
+        all.sort_by_key(|relay| (std::cmp::Reverse(relay.score), relay.told.key));
+        all
+    }
+}
+
+impl Relay {
+    fn view(&self) -> RelayView {
+        RelayView {
+            key: self.told.key,
+            owner: self.by.is_named.then_some(self.by.account),
+            record: self.record.clone(),
+            score: self.score,
+            rtt_ms: median(self.seen.values().filter_map(|(_, seen)| seen.rtt_ms)),
+            lines: self.told.load.lines,
+            drains: self.told.drains,
+            since: Time(self.since),
+        }
+    }
+}
+
+fn is_same_place(one: &RelayRequest, other: &RelayRequest) -> bool {
+    let place = |it: &RelayRequest| (it.tcp.clone(), it.udp.clone(), it.domain.clone(), it.drains);
+    place(one) == place(other)
+}
+
+fn sign(
+    told: &RelayRequest,
+    by: Teller,
+    score: u16,
+    key: &SigningKey,
+    now: Timestamp,
+) -> Result<SealedPaper, PaperRefused> {
+    let record = RelayRecord {
+        relay: told.key,
+        owner: by.is_named.then_some(by.account),
+        tcp: told.tcp.clone(),
+        udp: told.udp.clone(),
+        domain: told.domain.clone(),
+        score,
+        issued: Time(now),
+        expires: Time(now.after(RELAY_VALID_MAX)),
+    };
+    SealedPaper::seal(&record, key)
+}
+
+fn score(
+    told: &RelayRequest,
+    seen: &BTreeMap<AccountId, (Timestamp, RelaySeen)>,
+    now: Timestamp,
+) -> u16 {
+    if told.drains {
+        return 0;
+    }
+    let fresh: Vec<&RelaySeen> =
+        seen.values().filter(|(at, _)| now.since(*at) < SEEN_VALID).map(|(_, seen)| seen).collect();
+    let (lines, lines_max) = (told.load.lines, told.load.lines_max.unwrap_or(u32::MAX).max(1));
+    let load = share(lines.min(lines_max), lines_max, LOAD_POINTS_MAX);
+    let lost = match u32::try_from(fresh.len()).unwrap_or(u32::MAX) {
+        0 => BEST - UNSEEN,
+        count => {
+            let rtt = median(fresh.iter().filter_map(|seen| seen.rtt_ms)).unwrap_or(u32::MAX);
+            let loss = median(fresh.iter().map(|seen| u32::from(seen.loss_bp))).unwrap_or(0);
+            let failing = fresh.iter().filter(|seen| seen.failed_dials > 0).count();
+            let failing = u32::try_from(failing).unwrap_or(count);
+            let dials = share(failing, count, DIAL_POINTS_MAX);
+            rtt.min(RTT_POINTS_MAX) + loss.min(LOSS_POINTS_MAX) + dials
+        }
+    };
+    // One that stays is better than one that goes away, however bad.
+    let score = BEST.saturating_sub(lost + load).max(1);
+    u16::try_from(score).unwrap_or(u16::MAX)
+}
+
+/// As many points as the part is of the whole.
+fn share(part: u32, whole: u32, points: u32) -> u32 {
+    let points = u64::from(part) * u64::from(points) / u64::from(whole.max(1));
+    u32::try_from(points).unwrap_or(u32::MAX)
+}
+
+/// The lower of the two in the middle, if there are two.
+fn median(figures: impl Iterator<Item = u32>) -> Option<u32> {
+    let mut all: Vec<u32> = figures.collect();
+    all.sort_unstable();
+    all.get(all.len().saturating_sub(1) / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn key() -> SigningKey {
+        SigningKey::from_bytes(&[7; 32])
+    }
+
+    fn teller(account: u128) -> Teller {
+        Teller { account: AccountId::from_bits(account), is_named: true }
+    }
+
+    fn relay(number: u8) -> RelayRequest {
+        RelayRequest {
+            key: NodeKey([number; 32]),
+            statement: String::new(),
+            tcp: vec!["198.51.100.7:443".parse().unwrap()],
+            udp: Vec::new(),
+            domain: None,
+            load: wire::RelayLoad::default(),
+            drains: false,
+        }
+    }
+
+    fn seen(relay: u8, rtt_ms: u32, failed_dials: u32) -> RelaySeen {
+        let key = NodeKey([relay; 32]);
+        RelaySeen { key, rtt_ms: Some(rtt_ms), loss_bp: 0, failed_dials }
+    }
+
+    fn score_of(relays: &Relays, number: u8) -> Option<u16> {
+        relays.renew(&key(), NOW);
+        let views = relays.views();
+        views.iter().find(|view| view.key == NodeKey([number; 32])).map(|view| view.score)
+    }
+
+    #[test]
+    fn the_score_follows_the_median_of_accounts() {
+        let relays = Relays::default();
+        relays.tell(teller(1), relay(1), &key(), NOW).unwrap();
+        assert_eq!(score_of(&relays, 1), Some(500), "nobody has seen it");
+        let note = |account: u128, rtt_ms: u32, failed: u32| {
+            relays.note(AccountId::from_bits(account), &[seen(1, rtt_ms, failed)], NOW);
+        };
+        note(1, 1, 0);
+        assert_eq!(score_of(&relays, 1), Some(500), "its owner has no voice");
+        note(2, 20, 0);
+        assert_eq!(score_of(&relays, 1), Some(980));
+        note(3, 30, 0);
+        note(4, 999, 0);
+        assert_eq!(score_of(&relays, 1), Some(970));
+        (0..9).for_each(|_| note(4, 999, 0));
+        assert_eq!(score_of(&relays, 1), Some(970), "who says it often says it once");
+        note(4, 999, 5);
+        assert_eq!(score_of(&relays, 1), Some(870), "one in three cannot dial it");
+        relays.tell(teller(1), RelayRequest { drains: true, ..relay(1) }, &key(), NOW).unwrap();
+        assert_eq!(score_of(&relays, 1), Some(0));
+    }
+
+    #[test]
+    fn who_does_not_tell_is_gone() {
+        let relays = Relays::default();
+        relays.tell(teller(1), relay(1), &key(), NOW).unwrap();
+        assert!(relays.renew(&key(), NOW), "there is one more");
+        assert!(!relays.renew(&key(), NOW));
+        relays.tell(teller(1), relay(1), &key(), NOW.after(Duration::from_secs(40))).unwrap();
+        assert!(!relays.renew(&key(), NOW.after(Duration::from_secs(99))));
+        assert!(relays.renew(&key(), NOW.after(Duration::from_secs(100))));
+        assert!(relays.views().is_empty());
+    }
+
+    #[test]
+    fn a_key_is_registered_by_one_and_an_owner_has_not_all() {
+        let relays = Relays::default();
+        relays.tell(teller(1), relay(0), &key(), NOW).unwrap();
+        let foreign = relays.tell(teller(2), relay(0), &key(), NOW);
+        assert!(matches!(foreign, Err(NotListed::Foreign)));
+        for number in 1..RELAYS_OF_OWNER_MAX {
+            relays.tell(teller(1), relay(u8::try_from(number).unwrap()), &key(), NOW).unwrap();
+        }
+        let more = relays.tell(teller(1), relay(200), &key(), NOW);
+        assert!(matches!(more, Err(NotListed::Owner)));
+        assert!(relays.tell(teller(2), relay(200), &key(), NOW).is_ok());
+        let nowhere = RelayRequest { tcp: Vec::new(), ..relay(201) };
+        let refused = relays.tell(teller(2), nowhere, &key(), NOW);
+        assert!(matches!(refused, Err(NotListed::Record(_))));
+    }
+
+    #[test]
+    fn a_full_relay_is_worse_than_an_empty_one() {
+        let relays = Relays::default();
+        let loaded = |number: u8, lines: u32| {
+            let load = wire::RelayLoad { lines, lines_max: Some(100), ..Default::default() };
+            relays.tell(teller(1), RelayRequest { load, ..relay(number) }, &key(), NOW).unwrap();
+        };
+        loaded(1, 100);
+        loaded(2, 10);
+        assert_eq!(score_of(&relays, 1), Some(300));
+        assert_eq!(score_of(&relays, 2), Some(480));
+        assert_eq!(relays.views()[0].key, NodeKey([2; 32]), "best first");
+    }
+}

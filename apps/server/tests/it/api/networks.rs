@@ -1,0 +1,668 @@
+//! Private networks of rentals over HTTP: who gets papers, what they say, and who is told when somebody leaves.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ed25519_dalek::SigningKey;
+use serde_json::{Value, json};
+use units::{RentalId, Timestamp};
+use wire::paper::{
+    Membership, MeshKey, NodeKey, Paper, Pass, PolicyPaper, RelayRecord, SealedPaper,
+    client_statement, node_statement, relay_statement, sign_statement,
+};
+
+use super::coverage::{MayRow, Once, TwiceRow};
+use crate::town::{Anonymous, Answer, Ask, Caller, Machine, Town, a_machine, eventually};
+
+/// As [`super::coverage::WHO_MAY`].
+pub(super) const WHO_MAY: &[MayRow] = &[
+    (
+        "PUT /v1/worker/nodes/{rental}/{node}/network",
+        "/v1/worker/nodes/{rental}/0/network",
+        "{node_network}",
+        [401, 401, 401, 401, 401, 401, 200],
+    ),
+    (
+        "POST /v1/rentals/{id}/network",
+        "/v1/rentals/{rental}/network",
+        "{client_network}",
+        [401, 403, 404, 404, 200, 200, 401],
+    ),
+    (
+        "GET /v1/rentals/{id}/network",
+        "/v1/rentals/{rental}/network",
+        "",
+        [401, 200, 404, 404, 200, 200, 401],
+    ),
+    (
+        "DELETE /v1/rentals/{id}/network/{key}",
+        "/v1/rentals/{rental}/network/{client_key}",
+        "",
+        [401, 403, 404, 404, 204, 204, 401],
+    ),
+    (
+        "GET /v1/rentals/{id}/services",
+        "/v1/rentals/{rental}/services",
+        "",
+        [401, 200, 404, 404, 200, 200, 401],
+    ),
+    (
+        "PUT /v1/rentals/{id}/services/{label}",
+        "/v1/rentals/{rental}/services/web",
+        r#"{"port":80,"proto":"http","visibility":"private"}"#,
+        [401, 403, 404, 404, 200, 200, 401],
+    ),
+    (
+        "DELETE /v1/rentals/{id}/services/{label}",
+        "/v1/rentals/{rental}/services/web",
+        "",
+        [401, 403, 404, 404, 204, 204, 401],
+    ),
+    (
+        "PUT /v1/network/relays/me",
+        "/v1/network/relays/me",
+        "{relay}",
+        // The statement names the operator.
+        [401, 403, 403, 403, 403, 200, 422],
+    ),
+    ("GET /v1/network/relays", "/v1/network/relays", "", [200; 7]),
+    (
+        "GET /v1/projects/{id}/network-policy",
+        "/v1/projects/{project}/network-policy",
+        "",
+        [401, 200, 404, 404, 200, 200, 401],
+    ),
+    (
+        "PUT /v1/projects/{id}/network-policy",
+        "/v1/projects/{project}/network-policy",
+        r#"{"policy":"{}"}"#,
+        [401, 403, 404, 404, 200, 200, 401],
+    ),
+    (
+        "DELETE /v1/projects/{id}/network-policy",
+        "/v1/projects/{project}/network-policy",
+        "",
+        [401, 403, 404, 404, 200, 200, 401],
+    ),
+];
+
+/// As [`super::coverage::TOLD_TWICE`].
+pub(super) const TOLD_TWICE: &[TwiceRow] = &[
+    (
+        "PUT /v1/worker/nodes/{rental}/{node}/network",
+        "",
+        "",
+        Once::Otherwise("a node says how it is; saying it again changes nothing"),
+    ),
+    (
+        "POST /v1/rentals/{id}/network",
+        "",
+        "",
+        Once::Otherwise("a client is there once, by its key"),
+    ),
+    ("DELETE /v1/rentals/{id}/network/{key}", "", "", Once::Otherwise("it is gone once")),
+    (
+        "PUT /v1/network/relays/me",
+        "",
+        "",
+        Once::Otherwise("a relay is in the list once, by its key"),
+    ),
+    (
+        "PUT /v1/rentals/{id}/services/{label}",
+        "/v1/rentals/{rental}/services/web",
+        r#"{"port":80,"proto":"http","visibility":"private"}"#,
+        Once::Key,
+    ),
+    (
+        "DELETE /v1/rentals/{id}/services/{label}",
+        "/v1/rentals/{rental}/services/web",
+        "",
+        Once::Key,
+    ),
+    (
+        "PUT /v1/projects/{id}/network-policy",
+        "/v1/projects/{project}/network-policy",
+        r#"{"policy":"{}"}"#,
+        Once::Key,
+    ),
+    (
+        "DELETE /v1/projects/{id}/network-policy",
+        "/v1/projects/{project}/network-policy",
+        "",
+        Once::Key,
+    ),
+];
+
+/// As [`super::coverage::LISTS`].
+pub(super) const LISTS: &[(&str, &str)] =
+    &[("GET /v1/rentals/{id}/services", "/v1/rentals/{rental}/services?")];
+
+/// What a machine says that can give its nodes a network of their own.
+pub(super) fn a_mesh_machine(vcpus: u32) -> Value {
+    let mut machine = a_machine(vcpus);
+    machine["host"] = json!({ "memory_mib": 65_536, "disk_mib": 100_000, "mesh": true });
+    machine
+}
+
+/// A rental with one more service than every rental has, and what its node, a client and a relay would say.
+pub(super) fn prepare(
+    town: &Town,
+    machine: &Machine,
+    rental: &str,
+    operator: &str,
+) -> Vec<(&'static str, String)> {
+    open(town, rental, "docs", &json!({ "port": 80, "proto": "http", "visibility": "private" }))
+        .expect(200);
+    let (node, client) = (Keys::new(1), Keys::new(2));
+    vec![
+        ("node_network", node.asks(&machine.worker, rental, 0).to_string()),
+        ("client_network", client.visits(rental).to_string()),
+        ("client_key", client.node().to_string()),
+        ("relay", Keys::new(3).relay(operator).to_string()),
+    ]
+}
+
+/// The keys of a node, a client, or a relay.
+struct Keys(u8);
+
+impl Keys {
+    const fn new(number: u8) -> Self {
+        Self(number)
+    }
+
+    fn key(&self) -> SigningKey {
+        SigningKey::from_bytes(&[self.0; 32])
+    }
+
+    fn node(&self) -> NodeKey {
+        NodeKey(self.key().verifying_key().to_bytes())
+    }
+
+    const fn x25519(&self) -> MeshKey {
+        MeshKey([self.0; 32])
+    }
+
+    fn asks(&self, worker: &str, rental: &str, node: u32) -> Value {
+        let (worker, rental) = (worker.parse().unwrap(), rental.parse().unwrap());
+        let statement = node_statement(worker, rental, node, &self.x25519());
+        json!({
+            "key": self.node(),
+            "x25519": self.x25519(),
+            "statement": sign_statement(&self.key(), &statement),
+            "suites": ["aes256gcm", "wireguard"],
+        })
+    }
+
+    /// Of a client that joins.
+    fn joins(&self, rental: &str) -> Value {
+        let statement = client_statement(rental.parse().unwrap(), Some(&self.x25519()));
+        let statement = sign_statement(&self.key(), &statement);
+        json!({ "key": self.node(), "x25519": self.x25519(), "statement": statement })
+    }
+
+    /// Of a client that only visits.
+    fn visits(&self, rental: &str) -> Value {
+        let statement = client_statement(rental.parse().unwrap(), None);
+        json!({ "key": self.node(), "statement": sign_statement(&self.key(), &statement) })
+    }
+
+    fn relay(&self, by: &str) -> Value {
+        json!({
+            "key": self.node(),
+            "statement": sign_statement(&self.key(), &relay_statement(by)),
+            "tcp": ["127.0.0.1:4443"],
+            "domain": "r1.example",
+            "load": { "lines": 0, "streams": 0, "bytes_per_second": 0 },
+        })
+    }
+}
+
+/// A town with machines that can give networks, and a rental that runs on all of them.
+struct Cluster {
+    town: Town,
+    machines: Vec<Machine>,
+    rental: String,
+}
+
+impl Cluster {
+    fn new(nodes: u8) -> Self {
+        let town = Town::new();
+        town.top_up("100");
+        let machine = |number| town.machine(number, &a_mesh_machine(2));
+        let mut machines: Vec<Machine> = (1..=nodes).map(machine).collect();
+        let rental = town.rent(nodes.into());
+        machines.iter_mut().for_each(|machine| machine.act(&town.client));
+        Self { town, machines, rental }
+    }
+
+    /// The machine that has this node.
+    fn machine_of(&self, node: u32) -> &Machine {
+        let path = format!("/v1/rentals/{}", self.rental);
+        let view = self.town.get(&self.town.renter, &path).expect(200).json();
+        let worker = view["nodes"][usize::try_from(node).unwrap()]["worker"].clone();
+        self.machines.iter().find(|machine| worker == machine.worker).unwrap()
+    }
+
+    /// A node with the keys of its number plus ten asks.
+    fn ask(&self, node: u32, change: impl FnOnce(&mut Value)) -> Answer {
+        let machine = self.machine_of(node);
+        let mut asked = keys_of(node).asks(&machine.worker, &self.rental, node);
+        change(&mut asked);
+        self.put(machine, node, &asked)
+    }
+
+    fn put(&self, machine: &Machine, node: u32, asked: &Value) -> Answer {
+        let path = format!("/v1/worker/nodes/{}/{node}/network", self.rental);
+        self.town.send(Ask::put(&path).json(asked).by(machine))
+    }
+
+    fn client(&self, by: &dyn Caller, asked: &Value) -> Answer {
+        self.town.post(by, &format!("/v1/rentals/{}/network", self.rental), asked)
+    }
+
+    fn view(&self) -> Value {
+        let path = format!("/v1/rentals/{}/network", self.rental);
+        self.town.get(&self.town.renter, &path).expect(200).json()
+    }
+
+    fn end(&self) {
+        let path = format!("/v1/rentals/{}/end", self.rental);
+        self.town.send(Ask::post(&path).by(&self.town.renter)).expect(200);
+    }
+
+    fn rental_id(&self) -> RentalId {
+        self.rental.parse().unwrap()
+    }
+}
+
+fn keys_of(node: u32) -> Keys {
+    Keys::new(10 + u8::try_from(node).unwrap())
+}
+
+fn open(town: &Town, rental: &str, label: &str, service: &Value) -> Answer {
+    let path = format!("/v1/rentals/{rental}/services/{label}");
+    town.send(Ask::put(&path).json(service).by(&town.renter))
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap())
+}
+
+/// A paper of an answer, checked as everybody checks it.
+fn paper<P: Paper>(answer: &Value, sealed: &Value) -> P {
+    let network: NodeKey = serde_json::from_value(answer["network_key"].clone()).unwrap();
+    let sealed: SealedPaper = serde_json::from_value(sealed.clone()).unwrap();
+    sealed.open(&network, now()).unwrap()
+}
+
+fn members(answer: &Value) -> Vec<String> {
+    let all = answer["members"].as_array().unwrap();
+    all.iter().map(|sealed| paper::<Membership>(answer, sealed).name.to_string()).collect()
+}
+
+#[test]
+fn a_rented_node_gets_its_papers() {
+    let cluster = Cluster::new(2);
+    let wanted = cluster.machine_of(0).wanted(&cluster.town.client);
+    let mesh = wanted["nodes"][0]["mesh"].as_str().unwrap().to_owned();
+    let answer = cluster.ask(1, |_| ()).expect(200).json();
+    let own: Membership = paper(&answer, &answer["membership"]);
+    assert_eq!((own.mesh.to_string(), own.name.to_string()), (mesh.clone(), "node-1".to_owned()));
+    assert_eq!((own.node, own.x25519), (keys_of(1).node(), keys_of(1).x25519()));
+    assert_eq!(Some(own.v4), wire::paper::mesh_v4(own.mesh, 17));
+    assert!(own.tags.contains("tag:worker") && own.groups.contains("group:nodes"));
+    let pass: Pass = paper(&answer, &answer["pass"]);
+    assert_eq!((pass.holder, pass.worker), (own.node, cluster.machine_of(1).worker.parse().ok()));
+    assert_eq!(pass.account, wire::paper::rental_account(cluster.rental_id()));
+    assert!(pass.may.dial && !pass.may.publish && pass.may.forward.is_empty());
+    assert!(pass.may.serve.iter().eq([&cluster.rental_id()]) && pass.may.meshes.len() == 1);
+    let policy: PolicyPaper = paper(&answer, &answer["policy"]);
+    assert_eq!(policy.node, own.node);
+    let answer = cluster.ask(0, |_| ()).expect(200).json();
+    assert_eq!(members(&answer), ["head", "node-1"]);
+    let policy: PolicyPaper = paper(&answer, &answer["policy"]);
+    let reaches = |rule: &wire::paper::PolicyRule| {
+        rule.remote.iter().any(|range| range.contains(own.v4.into()))
+    };
+    assert!(policy.rules.iter().any(reaches), "members reach each other");
+    let outside = |rule: &wire::paper::PolicyRule| {
+        rule.remote.iter().any(|range| range.contains("198.51.100.1".parse().unwrap()))
+    };
+    assert!(!policy.rules.iter().any(outside), "and nobody else");
+    let labels: Vec<&str> = answer["services"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|service| service["label"].as_str().unwrap())
+        .collect();
+    assert_eq!(labels, ["dashboard", "ssh"]);
+    assert_eq!(cluster.view()["mesh"], mesh);
+}
+
+#[test]
+fn papers_are_made_for_wanted_nodes_and_proven_keys_alone() {
+    let cluster = Cluster::new(2);
+    let [one, other] = [0, 1].map(|node| cluster.machine_of(node));
+    let own = keys_of(0).asks(&one.worker, &cluster.rental, 0);
+    cluster.put(other, 0, &own).expect_problem(422, "invalid");
+    let foreign = keys_of(0).asks(&other.worker, &cluster.rental, 0);
+    cluster.put(other, 0, &foreign).expect_problem(404, "not-found");
+    let nowhere = keys_of(7).asks(&one.worker, &cluster.rental, 7);
+    cluster.put(one, 7, &nowhere).expect_problem(404, "not-found");
+    let check = |change: fn(&mut Value)| {
+        let problem = cluster.ask(0, change).expect_problem(422, "invalid");
+        assert!(problem["fields"][0]["field"].is_string(), "{problem}");
+    };
+    check(|asked| asked["x25519"] = json!(MeshKey([9; 32])));
+    check(|asked| asked["key"] = json!(NodeKey([0; 32])));
+    check(|asked| asked["statement"] = json!("00"));
+    check(|asked| asked["suites"] = json!([]));
+    cluster.ask(0, |_| ()).expect(200);
+    // Who has the key of another member is not let in with it.
+    let taken = keys_of(0).asks(&other.worker, &cluster.rental, 1);
+    cluster.put(other, 1, &taken).expect_problem(409, "already-exists");
+    let (key, x25519) = (keys_of(1).key(), keys_of(0).x25519());
+    let statement =
+        node_statement(other.worker.parse().unwrap(), cluster.rental_id(), 1, &x25519);
+    let mut taken = keys_of(1).asks(&other.worker, &cluster.rental, 1);
+    taken["x25519"] = json!(x25519);
+    taken["statement"] = json!(sign_statement(&key, &statement));
+    cluster.put(other, 1, &taken).expect_problem(409, "already-exists");
+}
+
+#[test]
+fn a_machine_without_networks_has_none() {
+    let town = Town::new();
+    town.top_up("100");
+    let mut machine = town.machine(1, &a_machine(2));
+    let rental = town.running_rental(&mut machine);
+    let cluster = Cluster { town, machines: vec![machine], rental };
+    cluster.ask(0, |_| ()).expect_problem(404, "not-found");
+    assert!(cluster.view()["mesh"].is_null());
+    let joins = Keys::new(1).joins(&cluster.rental);
+    cluster.client(&cluster.town.renter, &joins).expect_problem(409, "wrong-state");
+}
+
+#[test]
+fn who_waits_is_told_of_who_comes_and_of_the_end() {
+    let cluster = Cluster::new(2);
+    let first = cluster.ask(0, |_| ()).expect(200).json();
+    let known = first["revision"].clone();
+    cluster.ask(0, |asked| asked["known"] = known.clone()).expect(204);
+    let waits = |known: &Value| {
+        let (known, cluster) = (known.clone(), &cluster);
+        move || {
+            cluster.ask(0, |asked| {
+                asked["known"] = known;
+                asked["wait_secs"] = json!(30);
+            })
+        }
+    };
+    let second = std::thread::scope(|scope| {
+        let waiting = scope.spawn(waits(&known));
+        cluster.ask(1, |_| ()).expect(200);
+        waiting.join().unwrap().expect(200).json()
+    });
+    assert_eq!(members(&second), ["head", "node-1"]);
+    assert!(second["revision"].as_u64() > known.as_u64());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(waits(&second["revision"]));
+        cluster.end();
+        waiting.join().unwrap().expect_problem(404, "not-found");
+    });
+    cluster.ask(1, |_| ()).expect_problem(404, "not-found");
+    assert_eq!(cluster.view()["members"], json!([]));
+}
+
+#[test]
+fn a_node_that_is_lost_leaves_every_list() {
+    let mut cluster = Cluster::new(2);
+    cluster.ask(0, |_| ()).expect(200);
+    cluster.ask(1, |_| ()).expect(200);
+    let lost = cluster.machine_of(1).worker.clone();
+    let client = cluster.town.client.clone();
+    let machine = cluster.machines.iter_mut().find(|machine| machine.worker == lost).unwrap();
+    machine.nodes.iter_mut().for_each(|node| node["phase"] = json!({ "gone": { "reason": "x" } }));
+    machine.beat(&client).expect(200);
+    assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head"]);
+    cluster.ask(1, |_| ()).expect_problem(404, "not-found");
+}
+
+#[test]
+fn renters_join_and_nobody_else() {
+    let cluster = Cluster::new(1);
+    let town = &cluster.town;
+    cluster.ask(0, |_| ()).expect(200);
+    let joins = Keys::new(1).joins(&cluster.rental);
+    cluster.client(&Anonymous, &joins).expect(401);
+    cluster.client(&town.viewer, &joins).expect_problem(403, "forbidden");
+    cluster.client(&town.stranger, &joins).expect_problem(404, "not-found");
+    cluster.client(&town.supplier, &joins).expect_problem(404, "not-found");
+    let mut forged = joins.clone();
+    forged["key"] = json!(Keys::new(2).node());
+    cluster.client(&town.renter, &forged).expect_problem(422, "invalid");
+    let visitor = cluster.client(&town.renter, &Keys::new(2).visits(&cluster.rental));
+    let visitor = visitor.expect(200).json();
+    assert!(visitor["membership"].is_null() && visitor["members"].is_null());
+    let pass: Pass = paper(&visitor, &visitor["pass"]);
+    assert!(pass.may.forward.contains(&cluster.rental_id()) && pass.may.meshes.is_empty());
+    assert!(pass.may.serve.is_empty(), "who visits serves nothing");
+    let answer = cluster.client(&town.renter, &joins).expect(200).json();
+    let own: Membership = paper(&answer, &answer["membership"]);
+    assert_eq!((own.name.to_string().as_str(), own.tags.len()), ("client-1", 0));
+    assert_eq!(members(&answer), ["head", "client-1"]);
+    assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head", "client-1"]);
+    let again = cluster.client(&town.renter, &joins).expect(200).json();
+    let again: Membership = paper(&again, &again["membership"]);
+    assert_eq!((again.v4, again.name), (own.v4, own.name), "who asks again is who they were");
+    let path = format!("/v1/rentals/{}/network/{}", cluster.rental, own.node);
+    town.send(Ask::delete(&path).by(&town.renter)).expect(204);
+    assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head"]);
+}
+
+#[test]
+fn who_leaves_the_project_leaves_its_networks() {
+    let cluster = Cluster::new(1);
+    let town = &cluster.town;
+    let seat = format!("/v1/projects/{}/members/{}", town.renter.project, town.viewer.person.account);
+    let role = |role: &str| {
+        town.send(Ask::put(&seat).json(&json!({ "role": role })).by(&town.renter)).expect(200);
+    };
+    role("member");
+    cluster.ask(0, |_| ()).expect(200);
+    cluster.client(&town.viewer, &Keys::new(1).joins(&cluster.rental)).expect(200);
+    assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head", "client-1"]);
+    role("viewer");
+    assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head"]);
+}
+
+#[test]
+fn a_rental_has_so_many_clients_and_no_more() {
+    let cluster = Cluster::new(1);
+    let join = |number: u8| {
+        cluster.client(&cluster.town.renter, &Keys::new(number).joins(&cluster.rental))
+    };
+    let mut places = std::collections::BTreeSet::new();
+    for number in 100..164 {
+        let answer = join(number).expect(200).json();
+        let own: Membership = paper(&answer, &answer["membership"]);
+        assert!(places.insert(own.v4), "each has an address of its own");
+    }
+    join(200).expect_problem(409, "too-many");
+    join(163).expect(200);
+}
+
+#[test]
+fn ssh_keys_are_certified_for_the_rental() {
+    let cluster = Cluster::new(1);
+    let mut asked = Keys::new(1).visits(&cluster.rental);
+    asked["ssh_key"] = json!(
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFexWVkvXSdvl1hBKTBZfdsKg5oEmD13UySRTXMxfEPd ada"
+    );
+    let answer = cluster.client(&cluster.town.renter, &asked).expect(200).json();
+    let certificate = answer["ssh_certificate"].as_str().unwrap();
+    assert!(certificate.starts_with("ssh-ed25519-cert-v01@openssh.com "));
+    asked["ssh_key"] = json!("ssh-dss AAAA");
+    cluster.client(&cluster.town.renter, &asked).expect_problem(422, "invalid");
+}
+
+#[test]
+fn after_a_restart_a_network_is_told_of_nobody_until_all_have_come() {
+    let mut cluster = Cluster::new(2);
+    let known = [0, 1].map(|node| cluster.ask(node, |_| ()).expect(200).json()["revision"].clone());
+    cluster.town.stop();
+    cluster.town.start();
+    let client = cluster.town.client.clone();
+    cluster.machines.iter_mut().for_each(|machine| machine.open_session(&client));
+    let again = |node: u32, known: &Value| {
+        cluster.ask(node, |asked| {
+            asked["known"] = known.clone();
+            asked["wait_secs"] = json!(1);
+        })
+    };
+    again(0, &known[1]).expect(204);
+    let told = eventually("the network's members have come", || {
+        again(1, &known[1]);
+        let answer = again(0, &known[1]);
+        (answer.status == 200).then(|| answer.json())
+    });
+    assert_eq!(members(&told), ["head", "node-1"]);
+    assert!(told["revision"].as_u64() > known[1].as_u64(), "revisions grow over restarts");
+}
+
+#[test]
+fn services_are_published_by_their_node_and_seen_by_the_renter() {
+    let cluster = Cluster::new(2);
+    let town = &cluster.town;
+    let relay = Keys::new(50);
+    let me = town.get(&town.operator, "/v1/me").expect(200).json();
+    let body = relay.relay(me["account"]["id"].as_str().unwrap());
+    town.send(Ask::put("/v1/network/relays/me").json(&body).by(&town.operator)).expect(200);
+    let service = json!({ "node": 1, "port": 8888, "proto": "http", "visibility": "public" });
+    open(town, &cluster.rental, "jupyter", &service).expect(200);
+    let raw = json!({ "node": 1, "port": 9, "proto": "tcp", "visibility": "public" });
+    open(town, &cluster.rental, "raw", &raw).expect(200);
+    open(town, &cluster.rental, "ssh", &raw).expect_problem(422, "invalid");
+    let answer = cluster.ask(1, |_| ()).expect(200).json();
+    let wanted = answer["services"].as_array().unwrap();
+    assert_eq!(wanted[0], json!({
+        "label": "jupyter", "port": 8888, "proto": "http", "visibility": "public",
+        "wants_proxy_header": false,
+    }));
+    let of = |label: &str| {
+        let path = format!("/v1/rentals/{}/services", cluster.rental);
+        let page = town.get(&town.renter, &path).expect(200).json();
+        let all = page["items"].as_array().unwrap().clone();
+        all.into_iter().find(|service| service["label"] == label).unwrap()
+    };
+    assert_eq!(of("jupyter")["state"], "waiting");
+    cluster
+        .ask(1, |asked| {
+            let at = json!([{ "relay": relay.node() }]);
+            let leased = json!([{ "relay": relay.node(), "port": 20_001 }]);
+            asked["services"] = json!({
+                "jupyter": { "state": "open", "at": at },
+                "raw": { "state": "open", "at": leased },
+                "ssh-1": { "state": "refused", "why": "the relay is full" },
+                "dashboard": { "state": "open", "at": at },
+            });
+        })
+        .expect(200);
+    let id = &cluster.rental["rnt_".len()..];
+    let jupyter = of("jupyter");
+    assert_eq!(jupyter["name"], format!("jupyter-{id}"));
+    assert_eq!(jupyter["hosts"], json!([format!("https://jupyter-{id}.r1.example:4443")]));
+    assert_eq!(of("raw")["ports"], json!(["127.0.0.1:20001"]));
+    let ssh = of("ssh-1");
+    assert_eq!((&ssh["state"], &ssh["why"]), (&json!("refused"), &json!("the relay is full")));
+    assert!(ssh["host_key"].as_str().unwrap().starts_with("ssh-ed25519 "));
+    assert_eq!(of("dashboard")["state"], "waiting", "it is another node's");
+    let path = format!("/v1/rentals/{}/services/jupyter", cluster.rental);
+    town.send(Ask::delete(&path).by(&town.renter)).expect(204);
+    let answer = cluster.ask(1, |_| ()).expect(200).json();
+    assert_eq!(answer["services"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_policy_is_refused_with_its_line_and_else_holds_at_once() {
+    let cluster = Cluster::new(2);
+    let town = &cluster.town;
+    let path = format!("/v1/projects/{}/network-policy", town.renter.project);
+    let put = |policy: &str| {
+        town.send(Ask::put(&path).json(&json!({ "policy": policy })).by(&town.renter))
+    };
+    let usual = town.get(&town.viewer, &path).expect(200).json();
+    assert_eq!(usual["version"], 0);
+    let problem = put("{\n  \"grants\": 7\n}").expect_problem(422, "invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("2:"), "{problem}");
+    let fails = r#"{ "tests": [{ "src": "*", "accept": ["10.0.0.1:22"] }] }"#;
+    put(fails).expect_problem(422, "invalid");
+    put(&" ".repeat(65_537)).expect_problem(422, "invalid");
+    cluster.ask(0, |_| ()).expect(200);
+    let first = cluster.ask(1, |_| ()).expect(200).json();
+    let rules = |answer: &Value| paper::<PolicyPaper>(answer, &answer["policy"]).rules;
+    assert!(!rules(&first).is_empty());
+    let only_ssh = r#"{
+      "groups": { "group:clients": [] },
+      "tagOwners": { "tag:worker": [] },
+      "grants": [{ "src": ["group:clients"], "dst": ["tag:worker"], "ip": ["tcp:22"] }],
+    }"#;
+    let told = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            cluster.ask(1, |asked| {
+                asked["known"] = first["revision"].clone();
+                asked["wait_secs"] = json!(30);
+            })
+        });
+        put(only_ssh).expect(200);
+        waiting.join().unwrap().expect(200).json()
+    });
+    assert_eq!(rules(&told), [], "there is no client yet");
+    cluster.client(&town.renter, &Keys::new(1).joins(&cluster.rental)).expect(200);
+    let told = cluster.ask(1, |_| ()).expect(200).json();
+    let found = rules(&told);
+    assert_eq!((found.len(), found[0].ports[0].first), (1, 22));
+    let older: PolicyPaper = paper(&first, &first["policy"]);
+    let newer: PolicyPaper = paper(&told, &told["policy"]);
+    assert!(newer.version > older.version);
+    assert_eq!(cluster.view()["policy_version"], 1);
+    assert_eq!(rules(&cluster.ask(0, |_| ()).expect(200).json()), []);
+    let usual = town.send(Ask::delete(&path).by(&town.renter)).expect(200).json();
+    assert_eq!(usual["version"], 2);
+}
+
+#[test]
+fn relays_are_listed_by_whoever_may() {
+    let cluster = Cluster::new(1);
+    let town = &cluster.town;
+    let me = town.get(&town.operator, "/v1/me").expect(200).json();
+    let operator = me["account"]["id"].as_str().unwrap();
+    let relay = Keys::new(50);
+    let tell = |by: &dyn Caller, body: &Value| {
+        town.send(Ask::put("/v1/network/relays/me").json(body).by(by))
+    };
+    let machine = &cluster.machines[0];
+    let staked = tell(machine, &relay.relay(&machine.worker));
+    staked.expect_problem(409, "stake-refused");
+    tell(&town.renter, &relay.relay(operator)).expect_problem(403, "forbidden");
+    tell(&town.operator, &relay.relay("acc_other")).expect_problem(422, "invalid");
+    let mut nowhere = relay.relay(operator);
+    nowhere["tcp"] = json!([]);
+    tell(&town.operator, &nowhere).expect_problem(422, "invalid");
+    let told = tell(&town.operator, &relay.relay(operator)).expect(200).json();
+    let record: RelayRecord = paper(&told, &told["record"]);
+    assert_eq!((record.relay, record.owner), (relay.node(), None));
+    let list = town.get(&Anonymous, "/v1/network/relays").expect(200).json();
+    assert_eq!(list["relays"][0]["key"], json!(relay.node()));
+    let seen = json!([{ "key": relay.node(), "rtt_ms": 30 }]);
+    let answer = cluster.ask(0, |asked| asked["seen"] = seen).expect(200).json();
+    let known: RelayRecord = paper(&answer, &answer["relays"][0]);
+    assert_eq!(known.relay, relay.node());
+    let scored = eventually("the relay's score follows what was seen", || {
+        let list = town.get(&Anonymous, "/v1/network/relays").expect(200).json();
+        (list["relays"][0]["score"] == 970).then_some(list)
+    });
+    assert_eq!(scored["relays"][0]["rtt_ms"], 30);
+    let record: RelayRecord = paper(&scored, &scored["relays"][0]["record"]);
+    assert_eq!(record.score, 970, "and is signed");
+}

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use units::Timestamp;
+
+use super::limits::ENDS_APART_MAX;
 use super::record::{End, FlowRecord, Traffic, Verdict};
 use crate::paper::MeshKey;
 
@@ -33,6 +36,14 @@ pub enum FlowGap {
         sent: u64,
         /// What the other says it got.
         received: u64,
+    },
+    /// One end has ended it, and the other tells of packets long after: it cannot have been the same.
+    #[error("{flow}: only who {} it goes on with it", match .by { End::Source => "began", End::Target => "answered" })]
+    GoesOn {
+        /// Which connection.
+        flow: FlowName,
+        /// Which end goes on.
+        by: End,
     },
     /// One end let it pass, and the other has no word of it. It may have stopped it, or never have seen a packet.
     #[error("{flow}: only who {} it has a record", match .by { End::Source => "began", End::Target => "answered" })]
@@ -72,6 +83,8 @@ struct Told {
     forth: u64,
     back: u64,
     is_over: bool,
+    /// When the last packet came.
+    end: Timestamp,
 }
 
 /// Compares the records of connections between members both of whose records are given, in any order.
@@ -113,6 +126,7 @@ impl Told {
         (self.forth, self.back) = (bytes(self.forth, record.forth), bytes(self.back, record.back));
         // The newest is the last one, in a log.
         self.is_over = record.verdict != Verdict::Continues;
+        self.end = self.end.max(record.end.0);
     }
 }
 
@@ -122,6 +136,9 @@ impl FlowComparison {
             (_, 0) => return self.gaps.push(FlowGap::OneSided { flow, by: End::Source }),
             (0, _) => return self.gaps.push(FlowGap::OneSided { flow, by: End::Target }),
             (_, _) => {}
+        }
+        if let Some(by) = goes_on(&source, &target) {
+            return self.gaps.push(FlowGap::GoesOn { flow, by });
         }
         if !source.is_over || !target.is_over {
             self.open += 1;
@@ -140,4 +157,14 @@ impl FlowComparison {
             _ => self.lossy += 1,
         }
     }
+}
+
+/// Which end tells of packets long after the other ended the connection: who never ends one would never be compared.
+fn goes_on(source: &Told, target: &Told) -> Option<End> {
+    let (ended, other, by) = match (source.is_over, target.is_over) {
+        (true, false) => (source, target, End::Target),
+        (false, true) => (target, source, End::Source),
+        (true, true) | (false, false) => return None,
+    };
+    (other.end > ended.end.after(ENDS_APART_MAX)).then_some(by)
 }

@@ -54,6 +54,14 @@ pub const PINGS_MAX: u8 = 8;
 /// How much of a ping is taken off a time, in microseconds: the way around the earth and back. Who answers pings late
 /// gains no more.
 pub const PING_TAKEN_OFF_US_MAX: u64 = 300_000;
+/// And it is one part in so many of what a time may be: a limit of a second is not to be a third of ping.
+pub const PING_TAKEN_OFF_PARTS: u64 = 10;
+/// What is taken off a time that may be `limit_ms` long, for a ping of so many microseconds.
+pub fn ping_taken_off_us(ping_us: u64, limit_ms: u32) -> u64 {
+    let part = u64::from(limit_ms) * 1_000 / PING_TAKEN_OFF_PARTS;
+    ping_us.min(part).min(PING_TAKEN_OFF_US_MAX)
+}
+
 /// Messages of a session: four tasks of all rounds, and what stands around them.
 pub const MESSAGES_MAX: usize =
     TASKS_MAX * (ROUNDS_MAX as usize + 8) + 2 * (PINGS_MAX as usize + 2);

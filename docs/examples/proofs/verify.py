@@ -30,6 +30,7 @@ TRANSCRIPT_BYTES_MAX = 80 << 20
 OPENED_STEPS_MAX = 65536
 MIXED_BLOCKS_MAX = 2**24
 PING_TAKEN_OFF_US_MAX = 300_000
+PING_TAKEN_OFF_PARTS = 10
 WALKED_LEGS_MAX = 2**20
 LEG_PARTS = 4
 
@@ -549,8 +550,9 @@ class Session:
         need(message.us == before.us or own_time, f"message {self.at} has another time than what it answers")
         self.at, self.from_us = self.at + 1, message.us
 
-    def clock(self, message, count):
-        self.elapsed = max(message.us - self.from_us - min(min(self.pings, default=0), PING_TAKEN_OFF_US_MAX), 0)
+    def clock(self, message, count, limit_ms):
+        ping = min(min(self.pings, default=0), 1000 * limit_ms // PING_TAKEN_OFF_PARTS, PING_TAKEN_OFF_US_MAX)
+        self.elapsed = max(message.us - self.from_us - ping, 0)
         self.rate = min(count * 10**6 // max(self.elapsed, 1), 2**64 - 1)
 
     def late(self, limit_ms):
@@ -581,7 +583,7 @@ class Session:
     def puzzle(self, task):
         seed = derived("iog proof 1 puzzle", self.start(task, START, "start") + self.binding)
         message = self.hear(SOLVED, task.size, task)
-        self.clock(message, task.count << task.bits)
+        self.clock(message, task.count << task.bits, task.limit_ms)
         return puzzles_wrong(task, seed, message.body[1:]) or self.late(task.limit_ms)
 
     def matmul(self, task):
@@ -591,13 +593,13 @@ class Session:
             need(message.body[1:3] == le(2, t), f"a root is not that of round {t}")
             roots.append(message.body[3:])
             seeds.append(derived("iog proof 1 round", seeds[-1] + roots[-1]))
-        self.clock(message, 2 * task.n**3 * task.rounds)
+        self.clock(message, 2 * task.n**3 * task.rounds, task.limit_ms)
         selection, openings, reason = self.openings(task, roots[-1], self.late(task.limit_ms))
         return rounds_wrong(task, seeds, roots, selection, openings, self.vectors) or reason
 
     def memory(self, task):
         fill = derived("iog proof 1 fill", self.start(task, START, "start") + self.binding)
-        self.clock(self.hear(FILLED, 1, task), 4096 * task.blocks)
+        self.clock(self.hear(FILLED, 1, task), 4096 * task.blocks, task.fill_ms)
         if self.elapsed > 1000 * task.fill_ms:
             return ANSWER
         if any(self.challenge.barrier):
@@ -605,7 +607,7 @@ class Session:
         walk = derived("iog proof 1 walk", self.start(task, WALK, "stride") + fill)
         message = self.hear(ROOT, 35, task)
         need(message.body[1:3] == le(2, 0), "the root of a walk has round 0")
-        self.clock(message, task.walkers * task.legs * task.steps * 4096)
+        self.clock(message, task.walkers * task.legs * task.steps * 4096, task.walk_ms)
         selection, openings, reason = self.openings(task, message.body[3:], self.late(task.walk_ms))
         return walks_wrong(task, fill, walk, message.body[3:], selection, openings) or reason
 

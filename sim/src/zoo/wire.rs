@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use proofs::limits::PING_TAKEN_OFF_US_MAX;
+use proofs::limits::ping_taken_off_us;
 use proofs::message::{Body, Challenge, Message};
 use proofs::session::{Channel, Prover, Reply, Sigma, Verifier};
 use proofs::{Reason, Task, Verdict};
@@ -140,14 +140,16 @@ pub(super) fn tasks_of(transcript: &[u8]) -> Vec<Task> {
 /// the shortest ping.
 pub(super) fn fill_us(played: &Played) -> Option<u64> {
     let (mut left, mut started) = (played.transcript.as_slice(), None);
+    let tasks = tasks_of(left);
     for at in &played.verdict.times_us {
         let (message, rest) = Message::split(left).ok()?;
         left = rest;
         if let Body::Start { .. } = message.body {
             started = Some(*at);
         }
-        if let Body::Filled { .. } = message.body {
-            let ping = played.verdict.shortest_ping_us.min(PING_TAKEN_OFF_US_MAX);
+        if let Body::Filled { task } = message.body {
+            let Some(Task::Memory(asked)) = tasks.get(usize::from(task)) else { return None };
+            let ping = ping_taken_off_us(played.verdict.shortest_ping_us, asked.fill_ms);
             return Some((at - started?).saturating_sub(ping));
         }
     }

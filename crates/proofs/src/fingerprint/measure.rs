@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use units::DeviceKind;
 
 use super::{CELLS, Measured, Rate};
-use crate::limits::PING_TAKEN_OFF_US_MAX;
+use crate::limits::{PING_TAKEN_OFF_US_MAX, ping_taken_off_us};
 use crate::message::Body;
 use crate::task::Task;
 use crate::transcript::{Flaw, split};
@@ -16,7 +16,7 @@ const LEAST_US: u64 = 20_000;
 /// A time that is not at least so many pings says more of the network than of a card.
 const PINGS_LEAST: u64 = 5;
 
-/// The times of a task that counted, less a ping, in microseconds.
+/// The times of a task that counted, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spans {
     whole: Option<u64>,
@@ -45,8 +45,8 @@ pub fn measured(kind: DeviceKind, transcript: &[u8]) -> Result<Measured, Flaw> {
     let mut spans = vec![Spans::default(); challenge.tasks.len()];
     let mut from_us = 0;
     for (message, at_us) in messages.iter().zip(&verdict.times_us) {
-        let took = at_us.saturating_sub(from_us).saturating_sub(ping_us);
         let of = |task: u8| usize::from(task);
+        let took = at_us.saturating_sub(from_us);
         match &message.body {
             Body::Start { .. } | Body::Walk { .. } => from_us = *at_us,
             Body::Filled { task } => {
@@ -86,25 +86,32 @@ pub fn measured(kind: DeviceKind, transcript: &[u8]) -> Result<Measured, Flaw> {
 impl Measured {
     fn take(&mut self, task: &Task, spans: Spans, ping_us: u64) {
         let once = (PINGS_LEAST * ping_us).max(LEAST_US);
-        let mut put = |rate: Rate, count: f64, span: Option<u64>, least_us: u64| {
-            if let Some(span) = span.filter(|span| *span >= least_us) {
-                let value = count * 1e6 / span as f64;
-                let best = self.rates.entry(rate).or_insert(value);
-                *best = best.max(value);
-            }
-        };
+        let off = |limit_ms| ping_taken_off_us(ping_us, limit_ms);
+        let mut put =
+            |rate: Rate, count: f64, (span, off_us): (Option<u64>, u64), least_us: u64| {
+                let span = span.map(|span| span.saturating_sub(off_us));
+                if let Some(span) = span.filter(|span| *span >= least_us) {
+                    let value = count * 1e6 / span as f64;
+                    let best = self.rates.entry(rate).or_insert(value);
+                    *best = best.max(value);
+                }
+            };
         match task {
-            Task::Puzzle(asked) => put(Rate::Puzzle, asked.hashes() as f64, spans.whole, once),
+            Task::Puzzle(asked) => {
+                let span = (spans.whole, off(asked.limit_ms));
+                put(Rate::Puzzle, asked.hashes() as f64, span, once);
+            }
             Task::Matmul(asked) => {
                 // Some told while others travel: who computes faster than the line answers waits for it each time.
                 let least = once.max(2 * ping_us * spans.tellings);
                 let rate = Rate::Matmul { log_n: asked.log_n };
-                put(rate, asked.operations() as f64, spans.whole, least);
+                put(rate, asked.operations() as f64, (spans.whole, off(asked.limit_ms)), least);
             }
             Task::Memory(asked) => {
                 let mixed = asked.blocks as f64 * CELLS * f64::from(asked.mix);
-                put(Rate::Mix, mixed, spans.fill, once);
-                put(Rate::Walk, asked.walked_bytes() as f64, spans.whole, once);
+                put(Rate::Mix, mixed, (spans.fill, off(asked.fill_ms)), once);
+                let span = (spans.whole, off(asked.walk_ms));
+                put(Rate::Walk, asked.walked_bytes() as f64, span, once);
                 if spans.whole.is_some() {
                     self.filled_mib = self.filled_mib.max(Some(asked.bytes() >> 20));
                 }
@@ -213,13 +220,14 @@ mod tests {
             filled_mib: None,
             reported: BTreeMap::new(),
         };
-        let second = |whole| Spans {
-            whole: Some(whole),
-            fill: Some(2_000_000),
+        // What is taken off is told beside.
+        let second = |whole: u64, off_us: u64| Spans {
+            whole: Some(whole + off_us),
+            fill: Some(2_000_000 + off_us),
             tellings: 3,
             ..Spans::default()
         };
-        found.take(&Task::Matmul(MATMUL), second(1_000_000), 1_000);
+        found.take(&Task::Matmul(MATMUL), second(1_000_000, 1_000), 1_000);
         let memory = Memory {
             blocks: 1 << 18,
             mix: 100,
@@ -227,20 +235,20 @@ mod tests {
             legs: 2,
             steps: 16,
             opened: 1,
-            fill_ms: 1,
-            walk_ms: 1,
+            fill_ms: 60_000,
+            walk_ms: 60_000,
             answer_ms: 1,
         };
-        found.take(&Task::Memory(memory), second(1_000_000), 1_000);
+        found.take(&Task::Memory(memory), second(1_000_000, 1_000), 1_000);
         let rate = |rate| found.rates[&rate];
         assert_eq!(rate(Rate::Matmul { log_n: 8 }), MATMUL.operations() as f64);
         assert_eq!(rate(Rate::Walk), memory.walked_bytes() as f64);
         assert_eq!(rate(Rate::Mix), f64::from(1 << 18) * 64.0 * 100.0 / 2.0);
         assert_eq!(found.filled_mib, Some(1_024));
         let mut slow = Measured { rates: BTreeMap::new(), ..found.clone() };
-        slow.take(&Task::Matmul(MATMUL), second(1_000_000), 166_667);
+        slow.take(&Task::Matmul(MATMUL), second(1_000_000, 100_000), 166_667);
         assert!(slow.rates.is_empty(), "it took hardly longer than messages travel");
-        slow.take(&Task::Matmul(MATMUL), second(1_000_000), 166_666);
+        slow.take(&Task::Matmul(MATMUL), second(1_000_000, 100_000), 166_666);
         assert_eq!(slow.rates.len(), 1);
     }
 

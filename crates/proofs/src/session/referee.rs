@@ -1,7 +1,7 @@
 //! The rules of a session: who may say what when, and what comes of it.
 
 use super::{Binding, Brief, Sigma};
-use crate::limits::PING_TAKEN_OFF_US_MAX;
+use crate::limits::ping_taken_off_us;
 use crate::message::{Body, Challenge, SMALL_BYTES_MAX};
 use crate::task::{Matmul, Memory, Puzzle, Task};
 use crate::verdict::{Judged, Outcome, Reason, Verdict};
@@ -231,7 +231,7 @@ impl Referee {
             ) => self.rooted((*task == self.task).then_some(&asked)?, *round, root, at_us),
             (Stage::Filling, Body::Filled { task }, Some(Task::Memory(asked))) => {
                 (*task == self.task).then_some(())?;
-                self.clock(asked.bytes(), at_us);
+                self.clock(asked.bytes(), asked.fill_ms, at_us);
                 let late = self.elapsed_us > us(asked.fill_ms);
                 Some(if late { Heard::Settled(Reason::Answer) } else { Heard::Filled })
             }
@@ -251,7 +251,7 @@ impl Referee {
             return None;
         }
         let seed = self.binding.seed(puzzle::SEED, &self.sigma.start(self.task));
-        self.clock(puzzle::hashes(asked), at_us);
+        self.clock(puzzle::hashes(asked), asked.limit_ms, at_us);
         let right = puzzle::solved(&seed, asked, numbers);
         Some(Heard::Settled(if right { self.late(asked.limit_ms) } else { Reason::Puzzle }))
     }
@@ -266,7 +266,7 @@ impl Referee {
             return Some(Heard::Going);
         }
         let (seeds, roots) = (std::mem::take(seeds), std::mem::take(roots));
-        self.clock(asked.operations(), at_us);
+        self.clock(asked.operations(), asked.limit_ms, at_us);
         let selection = self.sigma.selection(self.task, root);
         let secret = matmul::secret(&self.vectors, self.task);
         let products = matmul::Products::new(asked, &selection, &seeds, &roots, secret)?;
@@ -275,7 +275,7 @@ impl Referee {
     }
 
     fn walked(&mut self, asked: Memory, root: [u8; 32], at_us: u64) -> Option<Heard> {
-        self.clock(asked.walked_bytes(), at_us);
+        self.clock(asked.walked_bytes(), asked.walk_ms, at_us);
         let fill = self.binding.seed(memory::SEED, &self.sigma.start(self.task));
         let walk = memory::walk_seed(&self.sigma.stride(self.task), &fill);
         let selection = self.sigma.selection(self.task, &root);
@@ -297,9 +297,9 @@ impl Referee {
         Some(Heard::Opened { brief, reason })
     }
 
-    /// Stops the clock after this many hashes, operations, or bytes.
-    fn clock(&mut self, count: u64, at_us: u64) {
-        let ping = self.shortest_ping_us.unwrap_or(0).min(PING_TAKEN_OFF_US_MAX);
+    /// Stops the clock after this many hashes, operations, or bytes, for which so long is allowed.
+    fn clock(&mut self, count: u64, limit_ms: u32, at_us: u64) {
+        let ping = ping_taken_off_us(self.shortest_ping_us.unwrap_or(0), limit_ms);
         self.elapsed_us = (at_us - self.from_us).saturating_sub(ping);
         self.rate = per_second(count, self.elapsed_us);
     }

@@ -37,17 +37,24 @@ fn who_is_right_but_late_is_slow_and_not_a_liar() {
     let reasons: Vec<Reason> = verdict.tasks.iter().map(|task| task.reason).collect();
     assert_eq!(reasons, [Reason::Late, Reason::Skipped]);
     // Three roots, less what is taken off of a ping at most.
-    assert_eq!(verdict.tasks[0].elapsed_us, 1_800_000 - 300_000);
+    assert_eq!(verdict.tasks[0].elapsed_us, 1_800_000 - 100_000);
 }
 
 #[test]
-fn who_answers_pings_late_gains_no_more_than_the_way_around_the_earth() {
-    let mut table = Table::new(&[Task::Matmul(MATMUL)]);
-    table.way_us = 5_000_000;
-    let verdict = table.play(&mut Plain::default()).unwrap();
-    assert_eq!(verdict.shortest_ping_us, 5_000_000);
-    assert_eq!(verdict.tasks[0].elapsed_us, 15_000_000 - 300_000);
-    assert_eq!(verdict.outcome(), Outcome::Slow);
+fn who_answers_pings_late_gains_no_more_than_the_way_around_the_earth_nor_a_tenth_of_the_limit() {
+    /// What is taken off of three roots.
+    fn taken_off(way_us: u64, limit_ms: u32) -> u64 {
+        let mut table = Table::new(&[Task::Matmul(Matmul { limit_ms, ..MATMUL })]);
+        table.way_us = way_us;
+        let verdict = table.play(&mut Plain::default()).unwrap();
+        assert_eq!(verdict.shortest_ping_us, way_us);
+        assert_eq!(verdict.outcome() == Outcome::Slow, 3 * way_us > u64::from(limit_ms) * 1_000);
+        3 * way_us - verdict.tasks[0].elapsed_us
+    }
+    assert_eq!(taken_off(5_000_000, 14_000), 300_000);
+    assert_eq!(taken_off(5_000_000, 1_000), 100_000);
+    assert_eq!(taken_off(40_000, 1_000), 40_000);
+    assert_eq!(taken_off(5_000_000, 0), 0);
 }
 
 #[test]

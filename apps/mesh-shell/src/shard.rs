@@ -151,9 +151,11 @@ impl Shard {
         let Inlet { buffer, merger, viewer } = inlet;
         let batch = &mut Batch { buffer, at, size, from };
         let (plane, now) = (viewer.look(), self.clock.now());
-        plane.arrive(batch, merger, now, |note| match note {
-            Note::Carry { to, label, datagram } => self.carry(plane, to, label, datagram, now),
-            note => self.note(note),
+        plane.arrive(batch, merger, now, |note| {
+            if let Note::Carry { to, label, datagram } = note {
+                return self.carry(plane, to, label, datagram, now);
+            }
+            self.note(note);
         });
     }
 

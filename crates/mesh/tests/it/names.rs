@@ -36,11 +36,17 @@ fn question(name: &str, kind: TYPE) -> Vec<u8> {
 
 fn texts(reply: &[u8]) -> (RCODE, Vec<String>) {
     let packet = Packet::parse(reply).expect("it reads");
-    let text = |data: &RData<'_>| match data {
-        RData::A(a) => Ipv4Addr::from(a.address).to_string(),
-        RData::AAAA(aaaa) => std::net::Ipv6Addr::from(aaaa.address).to_string(),
-        RData::PTR(name) => name.0.to_string(),
-        other => format!("{other:?}"),
+    let text = |data: &RData<'_>| {
+        if let RData::A(a) = data {
+            return Ipv4Addr::from(a.address).to_string();
+        }
+        if let RData::AAAA(aaaa) = data {
+            return std::net::Ipv6Addr::from(aaaa.address).to_string();
+        }
+        if let RData::PTR(name) = data {
+            return name.0.to_string();
+        }
+        format!("{data:?}")
     };
     assert_eq!(packet.id(), 77);
     (packet.rcode(), packet.answers.iter().map(|record| text(&record.rdata)).collect())

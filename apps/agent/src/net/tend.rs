@@ -28,8 +28,11 @@ use super::room::NodeRoom;
 use super::ssh::SshServer;
 use super::switch::{Switch, lock};
 use super::words;
+use crate::runtime::ports;
 use crate::tunnel::{Exposed, LineState, Target, Tunnels};
 
+/// The service that every head has.
+const DASHBOARD: &str = "dashboard";
 /// An engine that failed is not started again sooner than this.
 const ENGINE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -380,7 +383,12 @@ fn exposed(wanted: &ServiceWanted, rental: units::RentalId) -> Option<Exposed> {
         policy: String::new(),
         rental: Some(rental),
     };
-    let target = if is_ssh { Target::Agent } else { Target::InNode(wanted.port) };
+    let target = match (is_ssh, wanted.label.to_string() == DASHBOARD) {
+        (true, _) => Target::Agent,
+        // Where Ray's dashboard is on a head, this machine knows best.
+        (false, true) => Target::InNode(ports::OWN.dashboard()),
+        (false, false) => Target::InNode(wanted.port),
+    };
     Some(Exposed { service, target, wants_proxy_header: wanted.wants_proxy_header })
 }
 

@@ -507,15 +507,16 @@ const WHOLE: &[(&str, &str)] = &[("GET /v1/jobs/{id}/files", "a job has at most 
 fn who_may() -> impl Iterator<Item = &'static MayRow> {
     let rows = WHO_MAY.iter().chain(stakes::WHO_MAY).chain(stakes::WHO_MAY_DECIDE);
     let rows = rows.chain(onboarding::WHO_MAY).chain(attestation::WHO_MAY);
-    let rows = rows.chain(locks::WHO_MAY).chain(networks::WHO_MAY);
-    proofs::WHO_MAY.iter().chain(rows)
+    let rows = rows.chain(locks::WHO_MAY);
+    // Before the rental is ended.
+    networks::WHO_MAY.iter().chain(proofs::WHO_MAY).chain(rows)
 }
 
 fn told_twice() -> impl Iterator<Item = &'static TwiceRow> {
     let rows = TOLD_TWICE.iter().chain(stakes::TOLD_TWICE).chain(stakes::DECIDED_TWICE);
     let rows = rows.chain(attestation::TOLD_TWICE).chain(locks::TOLD_TWICE);
-    let rows = rows.chain(networks::TOLD_TWICE);
-    rows.chain(proofs::TOLD_TWICE).chain(onboarding::TOLD_TWICE)
+    let rows = rows.chain(proofs::TOLD_TWICE).chain(onboarding::TOLD_TWICE);
+    networks::TOLD_TWICE.iter().chain(rows)
 }
 
 fn paged() -> impl Iterator<Item = &'static (&'static str, &'static str)> {

@@ -1,8 +1,9 @@
 //! Three workers on one machine run one real Ray cluster: it starts, takes a job, loses and finds its agents in the
 //! middle of it, hands over what the job wrote, and leaves nothing behind.
 //!
-//! `cargo run -p agent --example ray_try -- [folder] [auto|bubblewrap|plain]`. Needs Python 3.11 to 3.13 and a package
-//! index. Prints how long each step took.
+//! `cargo run -p agent --example ray_try -- [folder] [auto|bubblewrap|plain|mesh]`. Needs Python 3.11 to 3.13 and a
+//! package index. Prints how long each step took. With `mesh`, each node has a network of its own, and the mesh between
+//! them is carried by an engine for each.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::collections::BTreeMap;
@@ -11,11 +12,16 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use agent::Egress;
+use agent::runtime::net::{Addresses, Nets, NoNets, NodeNet};
 use agent::runtime::sandbox::Choice;
 use agent::runtime::{JobSpec, RayConfig, RayRuntime, Secrets, ports::Block};
 use anyhow::{Context, Result, bail, ensure};
+use data_encoding::BASE64;
+use mesh_shell::Engine;
 use units::{JobId, RentalId, Resources};
 use worker::{JobPhase, NodeKey, NodeOrder, NodePhase};
 
@@ -59,21 +65,33 @@ struct Worker {
     config: RayConfig,
     runtime: RayRuntime,
     key: NodeKey,
+    mesh: Option<Arc<Mesh>>,
 }
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["worker", "in-node", "porter"] => return agent::porter(),
+        ["worker", "in-node", "program"] => return agent::program(),
+        _ => {}
+    }
+    let mut arguments = words.into_iter();
     let root = PathBuf::from(arguments.next().unwrap_or_else(|| "/tmp/iog-ray-try".to_owned()));
-    let sandbox = match arguments.next().as_deref() {
+    let asked = arguments.next();
+    let sandbox = match asked.as_deref() {
         None | Some("auto") => Choice::Auto,
         Some("bubblewrap") => Choice::Bubblewrap,
         Some("plain") => Choice::Plain,
-        Some(other) => bail!("use `{other}`: it is not auto, bubblewrap or plain"),
+        Some("mesh") => Choice::Bubblewrap,
+        Some(other) => bail!("use `{other}`: it is not auto, bubblewrap, plain or mesh"),
     };
+    let mesh = (asked.as_deref() == Some("mesh")).then(Arc::<Mesh>::default);
     let clock = Instant::now();
-    let mut workers =
-        (0..NODES).map(|index| worker(&root, index, sandbox)).collect::<Result<Vec<_>>>()?;
+    let mut workers = (0..NODES)
+        .map(|index| worker(&root, index, sandbox, mesh.clone()))
+        .collect::<Result<Vec<_>>>()?;
     println!("sandbox: {:?}", workers[0].runtime.sandbox());
+    println!("networks of their own: {:?}", workers[0].runtime.can_mesh());
     workers[0].runtime.prepare(&mut |line| println!("  {line}"))?;
     println!("environment            {:6.1} s", clock.elapsed().as_secs_f64());
 
@@ -87,7 +105,7 @@ fn main() -> Result<()> {
     nothing_is_left(&workers)
 }
 
-fn worker(root: &Path, index: u16, sandbox: Choice) -> Result<Worker> {
+fn worker(root: &Path, index: u16, sandbox: Choice, mesh: Option<Arc<Mesh>>) -> Result<Worker> {
     let first = PORTS_FROM + index * 400;
     let config = RayConfig {
         data_dir: root.join(format!("worker-{index}")),
@@ -97,6 +115,10 @@ fn worker(root: &Path, index: u16, sandbox: Choice) -> Result<Worker> {
         worker_name: format!("try-{index}"),
         sandbox,
         driver: None,
+        own_network: mesh.is_some(),
+        egress: Egress::Internet,
+        nets: mesh.clone().map_or_else(|| Arc::new(NoNets) as _, |mesh| mesh as _),
+        program: "/proc/self/exe".into(),
     };
     let runtime = RayRuntime::new(config.clone())?;
     fs::write(config.data_dir.join("key"), "secret")?;
@@ -104,7 +126,82 @@ fn worker(root: &Path, index: u16, sandbox: Choice) -> Result<Worker> {
         config,
         runtime,
         key: NodeKey { rental: RentalId::from_bits(77), node: u32::from(index) },
+        mesh,
     })
+}
+
+impl Worker {
+    /// Starts its node.
+    fn start(&mut self, head: Option<SocketAddr>) -> Result<()> {
+        let secrets = Secrets { token: "5f".repeat(32) };
+        let addresses = self.mesh.is_some().then(|| addresses(self.key.node));
+        self.runtime.start(&order(self.key, head), &secrets, addresses.as_ref())
+    }
+}
+
+/// The mesh between the nodes: an engine for each, all of them on this machine.
+#[derive(Debug, Default)]
+struct Mesh(Mutex<BTreeMap<u32, (Arc<NodeNet>, Engine)>>);
+
+impl Nets for Mesh {
+    fn is_up(&self, net: Arc<NodeNet>) {
+        self.is_down(net.key());
+        if let Err(fault) = self.join(net) {
+            println!("a node is not in the mesh: {fault:#}");
+        }
+    }
+
+    fn is_down(&self, key: NodeKey) {
+        let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        members.remove(&key.node);
+    }
+}
+
+impl Mesh {
+    fn join(&self, net: Arc<NodeNet>) -> Result<()> {
+        let engine = Engine::start_on(mesh_config(net.key().node, "")?, net.tun()?)?;
+        let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (node, (_, other)) in members.iter() {
+            introduce(&engine, *node, other)?;
+            introduce(other, net.key().node, &engine)?;
+        }
+        members.insert(net.key().node, (net, engine));
+        Ok(())
+    }
+
+    /// What is left of an agent that dies.
+    fn die(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Tells an engine of another node's.
+fn introduce(engine: &Engine, node: u32, other: &Engine) -> Result<()> {
+    let key = BASE64.encode(&mesh_config(node, "")?.mesh.private.public().0);
+    let (Addresses { v4, v6, .. }, port) = (addresses(node), other.port()?);
+    let peer = format!(
+        "[Peer]\nPublicKey = {key}\nAllowedIPs = {v4}/32, {v6}/128\nEndpoint = 127.0.0.1:{port}\nSuite = fast\n"
+    );
+    let peers = mesh_config(node, &peer)?.peers;
+    peers.into_iter().try_for_each(|peer| engine.set_peer(peer))
+}
+
+fn mesh_config(node: u32, peers: &str) -> Result<mesh_shell::Config> {
+    let key = BASE64.encode(&[u8::try_from(node)? + 1; 32]);
+    let text = format!("[Interface]\nPrivateKey = {key}\nMTU = 1380\nFast = on\n{peers}");
+    mesh_shell::Config::parse("mesh0", &text)
+}
+
+fn addresses(node: u32) -> Addresses {
+    let at = u8::try_from(node).unwrap_or_default() + 16;
+    Addresses {
+        v4: [100, 64, 16, at].into(),
+        v4_block: ([100, 64, 16, 0].into(), 20),
+        v6: [0xfd10, 0, 0, 0, 0, 0, 0, at.into()].into(),
+        v6_block: ([0xfd10, 0, 0, 0, 0, 0, 0, 0].into(), 48),
+        mtu: 1_380,
+        resolver: None,
+    }
 }
 
 fn order(key: NodeKey, head: Option<SocketAddr>) -> NodeOrder {
@@ -133,14 +230,13 @@ fn phase(worker: &mut Worker) -> Result<bool> {
 }
 
 fn run(root: &Path, workers: &mut [Worker]) -> Result<()> {
-    let secrets = Secrets { token: "5f".repeat(32) };
     let clock = Instant::now();
     let (head, others) = workers.split_first_mut().context("have a head")?;
-    head.runtime.start(&order(head.key, None), &secrets)?;
-    head.runtime.start(&order(head.key, None), &secrets)?;
+    head.start(None)?;
+    head.start(None)?;
     let gcs = wait("head listens", || phase(head).map(|_| head.runtime.inspect(head.key).head))?;
     for worker in others.iter_mut() {
-        worker.runtime.start(&order(worker.key, Some(gcs)), &secrets)?;
+        worker.start(Some(gcs))?;
     }
     wait("head ready", || Ok(phase(head)?.then_some(())))?;
     for worker in others.iter_mut() {
@@ -165,7 +261,11 @@ fn run(root: &Path, workers: &mut [Worker]) -> Result<()> {
     wait("first task seen", || follow(head, job.id, &mut log).map(|()| first_task(&log)))?;
 
     println!("the agents die and come back");
+    // What an agent that is killed holds is closed by the kernel.
+    workers.iter().filter_map(|worker| worker.mesh.as_ref()).for_each(|mesh| mesh.die());
     for worker in workers.iter_mut() {
+        let idle = RayConfig { data_dir: root.join("idle"), ..worker.config.clone() };
+        worker.runtime = RayRuntime::new(idle)?;
         worker.runtime = RayRuntime::new(worker.config.clone())?;
         ensure!(worker.runtime.adopt() == [worker.key], "find the node again");
         ensure!(phase(worker)?, "find the node ready");
@@ -190,7 +290,7 @@ fn run(root: &Path, workers: &mut [Worker]) -> Result<()> {
         NodePhase::Starting | NodePhase::Ready => Ok(None),
     })?;
     println!("why: {why}");
-    last.runtime.start(&order(last.key, Some(gcs)), &secrets)?;
+    last.start(Some(gcs))?;
     wait("node back", || Ok(phase(last)?.then_some(())))
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use units::{Country, Name};
 
 use crate::link::is_address;
+use crate::runtime::net::Egress;
 use crate::runtime::ports::BLOCK;
 use crate::runtime::sandbox::Choice;
 
@@ -35,6 +36,11 @@ pub struct Config {
     pub runtimes: PathBuf,
     /// What nodes run in.
     pub sandbox: Choice,
+    /// Whether nodes of a mesh get a network of their own, where this machine can give them one. Without, this machine
+    /// serves no rental that has a mesh.
+    pub own_network: bool,
+    /// What nodes with a network of their own reach beside their mesh.
+    pub egress: Egress,
     /// Whether processes that belong to nobody are stopped when they are on a card that is rented. They are named in
     /// any case.
     pub stop_foreign: bool,
@@ -115,6 +121,8 @@ mod tests {
             ports,
             runtimes: PathBuf::new(),
             sandbox: Choice::Plain,
+            own_network: true,
+            egress: Egress::Internet,
             stop_foreign: false,
             driver: None,
             reports: None,

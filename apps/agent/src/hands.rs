@@ -17,6 +17,7 @@ use worker::{JobPhase, NodeKey, NodeOrder, NodePhase, NodeSeen};
 use crate::limits::{LOOK_EVERY, SLOW_SHARE, STOP_AGAIN_AFTER};
 use crate::quit::Quit;
 use crate::runs::Runs;
+use crate::runtime::net::Addresses;
 
 /// Something to be done with the runtime, for somebody who waits for the answer.
 pub(crate) type Errand = Box<dyn FnOnce(&mut dyn Runs) + Send>;
@@ -25,8 +26,8 @@ pub(crate) type Errand = Box<dyn FnOnce(&mut dyn Runs) + Send>;
 pub(crate) enum Command {
     /// The runtime can start nodes, or why it cannot yet.
     Prepared(std::result::Result<(), String>),
-    /// Start a node, with its cluster's token.
-    Start(NodeOrder, String),
+    /// Start a node, with its cluster's token, and its addresses if it has a network of its own.
+    Start(NodeOrder, String, Option<Addresses>),
     /// End a node.
     Stop(NodeKey),
     /// Ask a cluster to end a job.
@@ -44,6 +45,8 @@ pub(crate) enum Event {
     Wanted(wire::Wanted),
     /// The control plane answered, without news.
     Contact,
+    /// A node has its place in its private network.
+    Network(NodeKey),
     /// A node was looked at, or could not start.
     Node(NodeKey, NodeSeen),
     /// A node is gone with everything it left.
@@ -76,13 +79,20 @@ impl Desk {
     }
 }
 
+/// A node to be started, with its cluster's token, and its addresses if it has a network of its own.
+struct Waiting {
+    order: NodeOrder,
+    token: String,
+    network: Option<Addresses>,
+}
+
 /// The runtime and what is underway with it.
 pub(crate) struct Hands {
     runs: Box<dyn Runs>,
     events: SyncSender<Event>,
     prepared: bool,
     /// To be started once the runtime is prepared.
-    waiting: BTreeMap<NodeKey, (NodeOrder, String)>,
+    waiting: BTreeMap<NodeKey, Waiting>,
     failed: BTreeSet<NodeKey>,
     stopping: BTreeMap<NodeKey, Instant>,
     /// Jobs to be ended, and whether their cluster has heard of it.
@@ -128,9 +138,13 @@ impl Hands {
     fn on(&mut self, command: Command) {
         match command {
             Command::Prepared(outcome) => self.on_prepared(outcome.err().as_deref()),
-            Command::Start(order, token) if self.prepared => self.start(&order, &token),
-            Command::Start(order, token) => {
-                self.waiting.insert(order.key, (order, token));
+            Command::Start(order, token, network) => {
+                let waiting = Waiting { order, token, network };
+                if self.prepared {
+                    self.start(&waiting);
+                } else {
+                    self.waiting.insert(waiting.order.key, waiting);
+                }
             }
             Command::Stop(key) => {
                 self.stopping.insert(key, Instant::now());
@@ -146,9 +160,9 @@ impl Hands {
 
     fn on_prepared(&mut self, why_not: Option<&str>) {
         self.prepared = why_not.is_none();
-        for (key, (order, token)) in std::mem::take(&mut self.waiting) {
+        for (key, waiting) in std::mem::take(&mut self.waiting) {
             match why_not {
-                None => self.start(&order, &token),
+                None => self.start(&waiting),
                 Some(why) => {
                     self.fail(key, format!("the machine could not prepare its runtime: {why}"))
                 }
@@ -156,10 +170,11 @@ impl Hands {
         }
     }
 
-    fn start(&mut self, order: &NodeOrder, token: &str) {
+    fn start(&mut self, waiting: &Waiting) {
+        let Waiting { order, token, network } = waiting;
         let key = order.key;
         tracing::info!(rental = %key.rental, node = key.node, "starting a node");
-        if let Err(fault) = self.runs.start(order, token) {
+        if let Err(fault) = self.runs.start(order, token, network.as_ref()) {
             self.fail(key, format!("the machine could not start it: {fault:#}"));
         }
     }

@@ -1,6 +1,7 @@
 //! What runs nodes on this machine, as the agent uses it.
 
 use std::fs::File;
+use std::sync::Arc;
 
 use anyhow::Result;
 use units::{JobId, Name};
@@ -8,6 +9,7 @@ use worker::{JobPhase, NodeKey, NodeOrder, NodeSeen};
 
 use crate::config::Config;
 use crate::runtime::beneath::FileSeen;
+use crate::runtime::net::{Addresses, Nets};
 use crate::runtime::{JobSpec, RayConfig, RayRuntime, Secrets};
 
 /// Makes what nodes need; told twice, it is done once. Takes minutes, and runs beside everything else.
@@ -17,10 +19,22 @@ pub type Preparation = Box<dyn FnMut(&mut dyn FnMut(&str)) -> Result<()> + Send>
 pub trait Runs: Send {
     /// What has to be done once before a node can start.
     fn preparation(&self) -> Preparation;
+    /// Whether nodes can have a network of their own, or why not.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    fn can_mesh(&self) -> Result<(), String> {
+        Err("nodes that are not real have none".to_owned())
+    }
     /// Every node that an earlier agent left, alive or not.
     fn adopt(&mut self) -> Vec<NodeKey>;
-    /// Starts a node; told twice, it is started once.
-    fn start(&mut self, order: &NodeOrder, cluster_token: &str) -> Result<()>;
+    /// Starts a node, in a network of its own if it is told its addresses there; told twice, it is started once.
+    fn start(
+        &mut self,
+        order: &NodeOrder,
+        cluster_token: &str,
+        network: Option<&Addresses>,
+    ) -> Result<()>;
     /// How far a node has come.
     fn inspect(&mut self, key: NodeKey) -> NodeSeen;
     /// Ends a node and removes what it left; one that is not here is stopped already.
@@ -40,7 +54,7 @@ pub trait Runs: Send {
 }
 
 /// The real one: Ray.
-pub(crate) fn ray(config: &Config, name: &Name) -> Result<RayRuntime> {
+pub(crate) fn ray(config: &Config, name: &Name, nets: Arc<dyn Nets>) -> Result<RayRuntime> {
     RayRuntime::new(RayConfig {
         data_dir: config.data.clone(),
         shared_dir: config.runtimes.clone(),
@@ -49,6 +63,11 @@ pub(crate) fn ray(config: &Config, name: &Name) -> Result<RayRuntime> {
         worker_name: name.to_string(),
         sandbox: config.sandbox,
         driver: config.driver.clone(),
+        own_network: config.own_network,
+        egress: config.egress,
+        nets,
+        // The running program, also where its file was replaced meanwhile.
+        program: format!("/proc/{}/exe", std::process::id()).into(),
     })
 }
 
@@ -58,12 +77,21 @@ impl Runs for RayRuntime {
         Box::new(move |progress| environment.prepare(progress))
     }
 
+    fn can_mesh(&self) -> Result<(), String> {
+        Self::can_mesh(self).map_err(str::to_owned)
+    }
+
     fn adopt(&mut self) -> Vec<NodeKey> {
         self.on_record()
     }
 
-    fn start(&mut self, order: &NodeOrder, cluster_token: &str) -> Result<()> {
-        Self::start(self, order, &Secrets { token: cluster_token.to_owned() })
+    fn start(
+        &mut self,
+        order: &NodeOrder,
+        cluster_token: &str,
+        network: Option<&Addresses>,
+    ) -> Result<()> {
+        Self::start(self, order, &Secrets { token: cluster_token.to_owned() }, network)
     }
 
     fn inspect(&mut self, key: NodeKey) -> NodeSeen {

@@ -106,7 +106,7 @@ fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failu
         Verb::Events(args) => args.run(&session()?),
         Verb::Network(args) => args.run(&session()?),
         Verb::Worker(args) => match args.in_node() {
-            Some(inside) => Ok(agent::prove_in_node(inside)?),
+            Some(served) => served,
             None => args.run(&session()?),
         },
         Verb::Operator(args) => args.run(&session()?),

@@ -1,5 +1,7 @@
 //! What stands around a machine's hardware: its offer, its network, its identity, its ports, what its nodes run in.
 
+use std::sync::Arc;
+
 use anyhow::{Result, anyhow};
 use wire::Machine;
 
@@ -11,6 +13,7 @@ use crate::link::is_in_the_open;
 use crate::machine;
 use crate::probe::Hardware;
 use crate::runs;
+use crate::runtime::net::NoNets;
 use crate::runtime::environment::{Environment, Found, find_python};
 use crate::runtime::sandbox::{Choice, Kind};
 
@@ -106,7 +109,7 @@ pub(super) fn sandbox(config: &Config) -> Finding {
         let fault = anyhow!("write in the folder {}: {fault}", config.data.display());
         return Finding::failed("sandbox", &fault, "name a folder of yours with --data");
     }
-    let ray = machine::host_name().and_then(|name| runs::ray(&apart, &name));
+    let ray = machine::host_name().and_then(|name| runs::ray(&apart, &name, Arc::new(NoNets)));
     let _ = std::fs::remove_dir_all(&apart.data);
     if !was_there {
         // Only if nothing else is in it.

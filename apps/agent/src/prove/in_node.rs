@@ -46,7 +46,7 @@ impl Nodes {
     pub(super) fn holder(&self, card: &Card) -> Option<RentalId> {
         let nodes = inside::running(&self.data);
         let has = |node: &&Inside| self.cards_of(node).iter().any(|uuid| card_id(uuid) == card.id);
-        nodes.iter().find(has).map(|node| node.rental)
+        nodes.iter().find(has).map(|node| node.key.rental)
     }
 
     /// The UUIDs of a node's cards.
@@ -81,7 +81,7 @@ impl InNode {
     /// The device of this card in a rental's node. Whether that works, its first answer tells.
     pub(super) fn of(nodes: &Nodes, card: &Card, rental: RentalId) -> Self {
         let running = inside::running(&nodes.data);
-        let mut all = running.into_iter().filter(|node| node.rental == rental).map(|node| {
+        let mut all = running.into_iter().filter(|node| node.key.rental == rental).map(|node| {
             let cards = nodes.cards_of(&node);
             (node, cards)
         });

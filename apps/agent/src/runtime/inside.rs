@@ -16,9 +16,10 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{DumpableBehavior, Gid, Pid, PidfdFlags, Signal, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets, ThreadNameSpaceType};
 use serde::{Deserialize, Serialize};
-use units::RentalId;
+use worker::NodeKey;
 
 use super::group::Group;
+use super::net::trial_key;
 use super::process::Process;
 use super::record::{BOX, Place, Record};
 use super::sandbox::Kind;
@@ -35,8 +36,8 @@ pub(crate) struct Way {
 /// A node that runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Inside {
-    /// Its rental.
-    pub(crate) rental: RentalId,
+    /// Which node.
+    pub(crate) key: NodeKey,
     /// Its cards, by index.
     pub(crate) gpus: Vec<u32>,
     /// How many processors were rented.
@@ -48,21 +49,32 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
+    /// A node that was ready, and runs.
     fn of(record: &Record) -> Option<Self> {
-        let runs = record.was_ready && record.is_alive();
+        Self::of_started(record).filter(|_| record.was_ready && record.is_alive())
+    }
+
+    /// A node whose processes were started.
+    pub(super) fn of_started(record: &Record) -> Option<Self> {
         let first = match record.kind {
             Kind::Bubblewrap => Some(record.inner.filter(Process::is_alive)?),
             Kind::Plain => None,
         };
         let threads = usize::try_from(record.resources.vcpus).ok().and_then(NonZeroUsize::new);
-        runs.then(|| Self {
-            rental: record.rental,
+        Some(Self {
+            key: record.key(),
             gpus: record.gpus.clone(),
             threads: threads.unwrap_or(NonZeroUsize::MIN),
             way: Way { first, user: record.user },
             group: record.group.clone(),
             folder: record.folder.clone(),
         })
+    }
+
+    /// A room that is no node's, with a folder.
+    pub(super) fn trial(way: Way, folder: &Path) -> Self {
+        let (threads, folder) = (NonZeroUsize::MIN, folder.to_owned());
+        Self { key: trial_key(), gpus: Vec::new(), threads, way, group: None, folder }
     }
 
     /// The words to put before a command so that it runs in the node's control group.
@@ -98,6 +110,16 @@ pub(crate) fn running(data: &Path) -> Vec<Inside> {
 }
 
 impl Way {
+    /// The way to the first process of a sandbox, and to the user there.
+    pub(super) const fn into_room(first: Process, user: Option<u32>) -> Self {
+        Self { first: Some(first), user }
+    }
+
+    /// The user to become, where the agent is root.
+    pub(super) const fn user(&self) -> Option<u32> {
+        self.user
+    }
+
     /// Whether there is a sandbox to go into.
     pub(crate) const fn leads_inside(&self) -> bool {
         self.first.is_some()
@@ -140,9 +162,15 @@ fn enter(first: Process) -> Result<()> {
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
         | ThreadNameSpaceType::PROCESS_ID
         | ThreadNameSpaceType::MOUNT;
-    let users = |of: &str| fs::read_link(format!("/proc/{of}/ns/user")).ok();
-    if users(&first.pid.to_string()) != users("self") {
+    let is_other = |name: &str| {
+        let of = |whose: &str| fs::read_link(format!("/proc/{whose}/ns/{name}")).ok();
+        of(&first.pid.to_string()) != of("self")
+    };
+    if is_other("user") {
         all |= ThreadNameSpaceType::USER;
+    }
+    if is_other("net") {
+        all |= ThreadNameSpaceType::NETWORK;
     }
     rustix::thread::move_into_thread_name_spaces(there.as_fd(), all)
         .context("enter the node's sandbox")
@@ -150,6 +178,14 @@ fn enter(first: Process) -> Result<()> {
 
 /// Becomes this user if any is named, and can become nobody else afterwards.
 fn give_up(user: Option<u32>) -> rustix::io::Result<()> {
+    drop_privileges(user)?;
+    // Nobody of the same user looks into it, and it does not outlive the agent.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+}
+
+/// Becomes this user if any is named, with no privilege and no way to get any. The process must have one thread only.
+pub(super) fn drop_privileges(user: Option<u32>) -> rustix::io::Result<()> {
     use rustix::thread;
     if let Some(user) = user {
         let (user, group) = (Uid::from_raw(user), Gid::from_raw(user));
@@ -162,8 +198,5 @@ fn give_up(user: Option<u32>) -> rustix::io::Result<()> {
         None,
         CapabilitySets { effective: none, permitted: none, inheritable: none },
     )?;
-    thread::set_no_new_privs(true)?;
-    // Nobody of the same user looks into it, and it does not outlive the agent.
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+    thread::set_no_new_privs(true)
 }

@@ -8,7 +8,7 @@
 //!
 //! # Invariants
 //! - A node outlives the agent; the agent finds it again by its record.
-//! - Nodes of several agents on one machine do not meet: each has its own ports, user, processes and folder.
+//! - Nodes of several agents on one machine do not meet: each has its own ports or network, user, processes and folder.
 //! - Only what was started here is stopped.
 //!
 //! Absent on purpose: what should run. That is the brain's (`worker`).
@@ -20,11 +20,13 @@ pub(crate) mod footprint;
 mod group;
 pub(crate) mod inside;
 mod last_words;
+pub mod net;
 mod node;
 pub mod ports;
 mod process;
 mod ray_jobs;
 mod ray_start;
+mod reach;
 mod record;
 pub mod sandbox;
 #[cfg(test)]
@@ -32,10 +34,11 @@ pub(crate) mod scratch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use data_encoding::HEXLOWER;
@@ -47,6 +50,7 @@ use self::beneath::{FileSeen, Untrusted, read_at};
 use self::claims::Claims;
 use self::environment::Environment;
 use self::group::Group;
+use self::net::{Addresses, Egress, Nets};
 use self::node::{Common, Node};
 use self::ports::Block;
 use self::ray_jobs::Api;
@@ -54,9 +58,11 @@ pub use self::ray_jobs::JobSpec;
 use self::record::{Place, Record, boot};
 use self::sandbox::{Choice, Kind};
 
-/// Users of nodes under root are this number and the first port of the node's block, which no other node on the
-/// machine has. The range is given to nobody by Linux distributions' conventions (systemd's list of users).
+/// Users of nodes under root are this number and the node's own, which no other node on the machine has: the first port
+/// of its block, or one of [`NUMBERS`]. The range is given to nobody by Linux distributions' conventions (systemd's list of users).
 const USERS_FROM: u32 = 0x7000_0000;
+/// Numbers of nodes with a network of their own: above all ports, and more than a machine has room for nodes.
+const NUMBERS: RangeInclusive<u32> = 0x1_0000..=0x1_FFFF;
 /// The most of a log that is read at once.
 const LOG_BYTES_MAX: usize = 1 << 20;
 
@@ -78,6 +84,14 @@ pub struct RayConfig {
     pub sandbox: Choice,
     /// The graphics driver's library, where it is not among the system's.
     pub driver: Option<PathBuf>,
+    /// Whether nodes of a mesh get a network of their own, where this machine can give them one.
+    pub own_network: bool,
+    /// What such nodes reach beside their mesh.
+    pub egress: Egress,
+    /// Who is told of such networks.
+    pub nets: Arc<dyn Nets>,
+    /// The agent's own program, which hands `worker in-node WORD` to [`net::porter`] or [`net::program`].
+    pub program: PathBuf,
 }
 
 /// What a cluster keeps to itself.
@@ -100,6 +114,7 @@ pub struct RayRuntime {
     address: IpAddr,
     ports: RangeInclusive<u16>,
     kind: Kind,
+    mesh: Result<(), String>,
     claims: Claims,
     common: Common,
     nodes: BTreeMap<NodeKey, Node>,
@@ -130,15 +145,24 @@ impl RayRuntime {
         if kind == Kind::Plain && runs_as_root() {
             open_to_all(&shared)?;
         }
+        let mesh = match (config.own_network, kind) {
+            (false, _) => Err("it was told not to".to_owned()),
+            (true, Kind::Plain) => Err("nodes are in no sandbox".to_owned()),
+            (true, Kind::Bubblewrap) => net::try_out(&config.program, &nodes_dir, user),
+        };
+        let has_egress = mesh.is_ok() && config.egress == Egress::Internet && leads_out();
         let common = Common {
             environment: Environment::under(&shared),
             worker_name: config.worker_name,
             driver: config.driver,
+            program: config.program,
+            nets: config.nets,
+            has_egress,
         };
         let (address, ports) = (config.address, config.ports);
         let claims = Claims::under(&shared);
-        let mut runtime =
-            Self { nodes_dir, address, ports, kind, claims, common, nodes: BTreeMap::new() };
+        let nodes = BTreeMap::new();
+        let mut runtime = Self { nodes_dir, address, ports, kind, mesh, claims, common, nodes };
         runtime.read_records();
         Ok(runtime)
     }
@@ -147,6 +171,11 @@ impl RayRuntime {
     /// sandbox nor a user for each node; such a machine is for workloads that its owner trusts.
     pub fn exposes_agent(&self) -> bool {
         self.kind == Kind::Plain && !runs_as_root()
+    }
+
+    /// Whether this machine can give nodes a network of their own, or why not.
+    pub fn can_mesh(&self) -> Result<(), &str> {
+        self.mesh.as_ref().map(|()| ()).map_err(String::as_str)
     }
 
     /// What nodes run in here.
@@ -164,8 +193,14 @@ impl RayRuntime {
         self.common.environment.prepare(progress)
     }
 
-    /// Starts a node. One that runs is left alone; one that is gone is cleared away and started anew.
-    pub fn start(&mut self, order: &NodeOrder, secrets: &Secrets) -> Result<()> {
+    /// Starts a node, in a network of its own if it is told its addresses. One that runs is left alone; one that is gone
+    /// is cleared away and started anew.
+    pub fn start(
+        &mut self,
+        order: &NodeOrder,
+        secrets: &Secrets,
+        network: Option<&Addresses>,
+    ) -> Result<()> {
         if let Some(node) = self.nodes.get(&order.key) {
             if !node.is_gone() && (node.is_alive() || !node.record.was_ready) {
                 return Ok(());
@@ -179,18 +214,45 @@ impl RayRuntime {
             .mode(0o700)
             .create(place.path())
             .context("make the node's place")?;
-        let record = self.new_record(order, &place)?;
+        let record = self.new_record(order, &place, network)?;
         place.write_token(&secrets.token)?;
         place.write(&record)?;
         let node = self.nodes.entry(order.key).or_insert(Node::on_record(place, record));
         node.begin(&self.common)
     }
 
-    fn new_record(&self, order: &NodeOrder, place: &Place) -> Result<Record> {
+    /// The node's block of ports, and its own number.
+    fn new_numbers(&self, place: &Place, network: Option<&Addresses>) -> Result<(Block, u32)> {
+        if network.is_some() {
+            let why = self.mesh.as_ref().err();
+            ensure!(
+                why.is_none(),
+                "give the node a network of its own: {}",
+                why.map_or("", |why| why)
+            );
+            let users: BTreeSet<u32> =
+                self.nodes.values().filter_map(|node| node.record.user).collect();
+            let mut free = NUMBERS.filter(|number| !users.contains(&(USERS_FROM + number)));
+            let number = free.find(|number| self.may_have(*number, place));
+            return Ok((ports::OWN, number.context("find a free number for the node")?));
+        }
+        let of_machine = |node: &&Node| node.record.network.is_none();
         let taken: BTreeSet<Block> =
-            self.nodes.values().filter_map(|node| node.record.ports()).collect();
-        let ports = ports::pick(&self.ports, &taken, |block| self.may_have(*block, place))
+            self.nodes.values().filter(of_machine).filter_map(|node| node.record.ports()).collect();
+        let may_have =
+            |block: &Block| block.is_free() && self.may_have(block.first().into(), place);
+        let block = ports::pick(&self.ports, &taken, may_have)
             .with_context(|| format!("find 200 free ports in {:?}", self.ports))?;
+        Ok((block, block.first().into()))
+    }
+
+    fn new_record(
+        &self,
+        order: &NodeOrder,
+        place: &Place,
+        network: Option<&Addresses>,
+    ) -> Result<Record> {
+        let (ports, number) = self.new_numbers(place, network)?;
         let folder = match self.kind {
             Kind::Bubblewrap => place.path().join("box"),
             Kind::Plain => plain_folder(place.path()),
@@ -201,10 +263,12 @@ impl RayRuntime {
             resources: order.resources,
             gpus: order.gpus.clone(),
             head: order.head.filter(|_| !order.key.is_head()),
-            address: self.address,
+            address: network.map_or(self.address, |addresses| addresses.v4.into()),
             first_port: ports.first(),
             kind: self.kind,
-            user: runs_as_root().then(|| USERS_FROM + u32::from(ports.first())),
+            network: network.cloned(),
+            egress: None,
+            user: runs_as_root().then(|| USERS_FROM + number),
             group: runs_as_root()
                 .then(|| Group::named(&format!("iog-{}", short_name(place.path()))))
                 .flatten(),
@@ -217,10 +281,10 @@ impl RayRuntime {
         })
     }
 
-    /// Whether a block of ports is free, and from here on this node's.
-    fn may_have(&self, block: Block, place: &Place) -> bool {
+    /// Whether a number is this node's from here on.
+    fn may_have(&self, number: u32, place: &Place) -> bool {
         // Where agents cannot agree, because one may not write where the other does, a free block has to do.
-        block.is_free() && self.claims.take(block, place.path()).unwrap_or(true)
+        self.claims.take(number, place.path()).unwrap_or(true)
     }
 
     /// The nodes that were started before the agent was and still run. Those that do not are inspected as gone.
@@ -262,8 +326,8 @@ impl RayRuntime {
 
     /// Stops a node and removes what it left. A node that is not here is stopped already.
     pub fn stop(&mut self, key: NodeKey) -> Result<()> {
-        if let Some(node) = self.nodes.get(&key) {
-            node.stop()?;
+        if let Some(node) = self.nodes.get_mut(&key) {
+            node.stop(&self.common)?;
             self.nodes.remove(&key);
         }
         Ok(())
@@ -275,8 +339,7 @@ impl RayRuntime {
 
     fn api(&self, key: NodeKey) -> Result<Api> {
         let node = self.head(key)?;
-        let port = node.record.ports().context("read the node's ports")?.dashboard();
-        Ok(Api::new(SocketAddr::new(node.record.address, port), &node.place.read_token()?))
+        node.api(node.record.ports().context("read the node's ports")?.dashboard())
     }
 
     /// Gives a job to a head. Telling twice is telling once.
@@ -342,6 +405,15 @@ fn runs_as_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whether nodes can be let out to the Internet; says once what is lacking.
+fn leads_out() -> bool {
+    let works = net::leads_out();
+    if let Err(why) = &works {
+        tracing::warn!(why, "nodes with a network of their own reach their mesh and nothing else");
+    }
+    works.is_ok()
+}
+
 /// Refuses a folder that other users cannot reach: without a sandbox, a node under root is such a user.
 fn open_to_all(folder: &Path) -> Result<()> {
     for part in folder.ancestors() {
@@ -382,6 +454,10 @@ mod tests {
             worker_name: "rack-3".to_owned(),
             driver: None,
             sandbox: Choice::Plain,
+            own_network: true,
+            egress: Egress::Off,
+            nets: Arc::new(net::NoNets),
+            program: PathBuf::from("/proc/self/exe"),
         })
         .unwrap()
     }

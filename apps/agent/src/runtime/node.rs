@@ -14,12 +14,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpStream};
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -29,12 +30,15 @@ use worker::{NodePhase, NodeSeen};
 use crate::probe::Gpu;
 use crate::runtime::environment::Environment;
 use crate::runtime::group::{self, Group};
+use crate::runtime::inside::Inside;
 use crate::runtime::last_words;
+use crate::runtime::net::{self, Making, Nets, NodeNet};
 use crate::runtime::process::{Process, wait_until};
 use crate::runtime::ray_jobs::Api;
 use crate::runtime::ray_start::{Memory, Start};
+use crate::runtime::reach::Reach;
 use crate::runtime::record::{BOX, Place, Record, boot};
-use crate::runtime::sandbox::{Kind, Room};
+use crate::runtime::sandbox::{Kind, Names, Room};
 
 /// How often a node is started before it is given up: one in ten fails on a busy machine, where a raylet waits only
 /// fifteen seconds for its agent.
@@ -49,10 +53,15 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 const SANDBOX_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a look at the head's port may take.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
+/// How long what belongs to a node's network is left alone before it is tried again.
+const NETWORK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Goes home before it becomes the command after it: bubblewrap under root may not enter the node's folder, and a
 /// job without a package should start where it can write.
 const FROM_HOME: [&str; 4] = ["sh", "-c", r#"cd "$HOME" && exec "$@""#, "sh"];
+/// The same, once the agent says that the node's network is there. If the agent ends before, so does the node.
+const FROM_HOME_WHEN_TOLD: [&str; 4] =
+    ["sh", "-c", r#"read -r _ || exit 1; cd "$HOME" && exec "$@" </dev/null"#, "sh"];
 
 /// What all nodes of an agent share.
 #[derive(Clone, Debug)]
@@ -63,6 +72,12 @@ pub(super) struct Common {
     pub(super) worker_name: String,
     /// The graphics driver's library, where it is not among the system's.
     pub(super) driver: Option<PathBuf>,
+    /// The agent's own program, to be started in nodes.
+    pub(super) program: PathBuf,
+    /// Who is told of nodes' networks.
+    pub(super) nets: Arc<dyn Nets>,
+    /// Whether nodes with their own network reach the Internet.
+    pub(super) has_egress: bool,
 }
 
 /// A node and where it stands.
@@ -76,12 +91,16 @@ pub(super) struct Node {
     since: Instant,
     /// Why it is gone, once it is.
     gone: Option<String>,
+    /// Its own network, once it is there.
+    net: Option<Arc<NodeNet>>,
+    /// When something of its network was tried last.
+    net_tried: Option<Instant>,
 }
 
 impl Node {
     /// A node that is on record.
     pub(super) fn on_record(place: Place, record: Record) -> Self {
-        Self { place, record, since: Instant::now(), gone: None }
+        Self { place, record, since: Instant::now(), gone: None, net: None, net_tried: None }
     }
 
     /// Starts it for the first time.
@@ -93,7 +112,7 @@ impl Node {
     /// Starts its processes; none of them may run.
     fn launch(&mut self, common: &Common) -> Result<()> {
         let record = &mut self.record;
-        (record.outer, record.inner, record.boot) = (None, None, boot());
+        (record.outer, record.inner, record.egress, record.boot) = (None, None, None, boot());
         record.tries += 1;
         if let Some(fault) =
             record.group.as_ref().and_then(|group| group.make(&record.resources).err())
@@ -118,7 +137,78 @@ impl Node {
         }
         self.since = Instant::now();
         self.gone = None;
+        if self.record.network.is_some() {
+            self.connect(common)?;
+            begin(&mut child)?;
+        }
         Ok(())
+    }
+
+    /// Makes its network, or finds it as an agent before left it.
+    fn connect(&mut self, common: &Common) -> Result<()> {
+        let Some(addresses) = self.record.network.clone() else { return Ok(()) };
+        self.net_tried = Some(Instant::now());
+        self.disconnect(common);
+        let inside = Inside::of_started(&self.record).context("find the node's sandbox")?;
+        let first = self.record.inner.context("find the node's first process")?;
+        let environment = environment(&self.place, &self.record, common)?.into_iter().collect();
+        let (program, has_egress) = (common.program.as_path(), common.has_egress);
+        let making = Making { program, inside, first, addresses, has_egress, environment };
+        let made = Arc::new(NodeNet::make(making)?);
+        common.nets.is_up(made.clone());
+        self.net = Some(made);
+        self.lead_out(common)
+    }
+
+    /// Lets it out to the Internet, unless it is let out already.
+    fn lead_out(&mut self, common: &Common) -> Result<()> {
+        let Some(net) = self.net.as_ref().filter(|_| common.has_egress) else { return Ok(()) };
+        if self.record.egress.is_some_and(|egress| egress.is_alive()) {
+            return Ok(());
+        }
+        self.record.egress.inspect(Process::reap);
+        let mark = (BOX, self.record.folder.as_path());
+        let log = self.place.egress_output();
+        let egress = net::lead_out(net.porter(), self.record.user, mark, &log)?;
+        self.record.egress = Some(egress);
+        self.place.write(&self.record)
+    }
+
+    /// Forgets its network.
+    fn disconnect(&mut self, common: &Common) {
+        if self.net.take().is_some() {
+            common.nets.is_down(self.record.key());
+        }
+    }
+
+    /// Sees to it that a node that runs has its network, whoever died meanwhile.
+    fn stay_connected(&mut self, common: &Common) {
+        let has_net = self.net.as_ref().is_some_and(|net| net.is_alive());
+        let is_let_out = self.record.egress.is_some_and(|egress| egress.is_alive());
+        let is_whole = has_net && (is_let_out || !common.has_egress);
+        let was_tried = self.net_tried.is_some_and(|at| at.elapsed() < NETWORK_AGAIN_AFTER);
+        if self.record.network.is_none() || is_whole || was_tried || !self.is_alive() {
+            return;
+        }
+        self.net_tried = Some(Instant::now());
+        let mended = if has_net { self.lead_out(common) } else { self.connect(common) };
+        if let Err(fault) = mended {
+            let fault = format!("{fault:#}");
+            tracing::warn!(fault, node = ?self.record.key(), "a node's network is not whole; it is tried again");
+        }
+    }
+
+    /// How it is reached from the agent.
+    fn reach(&self) -> Reach {
+        self.net.as_ref().map_or(Reach::Machine, |net| Reach::Node(net.clone()))
+    }
+
+    /// The HTTP API of one of its services.
+    pub(super) fn api(&self, port: u16) -> Result<Api> {
+        let at = SocketAddr::new(self.record.address, port);
+        let is_cut_off = self.record.network.is_some() && self.net.is_none();
+        ensure!(!is_cut_off, "reach the node: its network is not there yet");
+        Ok(Api::new(at, &self.place.read_token()?, self.reach()))
     }
 
     /// Whether it will never be ready again.
@@ -135,12 +225,13 @@ impl Node {
     fn listening(&self) -> Option<SocketAddr> {
         let port = self.record.ports()?.gcs();
         let gcs = SocketAddr::new(self.record.address, port);
-        let listens = || TcpStream::connect_timeout(&gcs, CONNECT_PATIENCE).is_ok();
+        let listens = || self.reach().dial(gcs, CONNECT_PATIENCE).is_ok();
         (self.record.key().is_head() && (self.record.was_ready || listens())).then_some(gcs)
     }
 
     /// Looks at it, and starts it again if it did not come up.
     pub(super) fn look(&mut self, common: &Common) -> NodeSeen {
+        self.stay_connected(common);
         let phase = match self.phase(common) {
             Ok(phase) => phase,
             Err(fault) => NodePhase::Gone { reason: format!("{fault:#}") },
@@ -176,11 +267,11 @@ impl Node {
         }
         let reason = last_words::of(&self.place, &self.record);
         if self.record.was_ready || self.record.tries >= TRIES_MAX {
-            self.end_processes(Duration::ZERO)?;
+            self.end_processes(Duration::ZERO, common)?;
             return Ok(NodePhase::Gone { reason });
         }
         tracing::warn!(node = ?self.record.key(), tries = self.record.tries, reason, "a node did not come up");
-        self.end_processes(Duration::ZERO)?;
+        self.end_processes(Duration::ZERO, common)?;
         forget_sessions(&self.record);
         self.launch(common)?;
         Ok(NodePhase::Starting)
@@ -199,16 +290,15 @@ impl Node {
     }
 
     fn has_joined(&self) -> bool {
-        let (Some(ports), Ok(token)) = (self.record.ports(), self.place.read_token()) else {
-            return false;
-        };
-        let at = |port| Api::new(SocketAddr::new(self.record.address, port), &token);
-        at(ports.agent_http()).is_well("/api/local_raylet_healthz")
-            && (!self.record.key().is_head() || at(ports.dashboard()).is_well("/api/version"))
+        let Some(ports) = self.record.ports() else { return false };
+        let is_well = |port, path| self.api(port).is_ok_and(|api| api.is_well(path));
+        is_well(ports.agent_http(), "/api/local_raylet_healthz")
+            && (!self.record.key().is_head() || is_well(ports.dashboard(), "/api/version"))
     }
 
     /// Ends every process of it: asked first, if there is any grace, then killed.
-    fn end_processes(&self, grace: Duration) -> Result<()> {
+    fn end_processes(&mut self, grace: Duration, common: &Common) -> Result<()> {
+        self.disconnect(common);
         let record = &self.record;
         if !grace.is_zero() && record.is_alive() {
             let first = match (record.kind, record.inner) {
@@ -222,15 +312,21 @@ impl Node {
         if record.is_alive() {
             record.inner.inspect(|process| process.signal(Signal::KILL));
         }
+        // What leads out shows nobody what marks it.
+        let egress = record.egress.filter(|_| record.boot == boot());
+        egress.inspect(|egress| egress.signal(Signal::KILL));
         let ended = record.mark().kill_bearers(KILL_PATIENCE);
         record.outer.inspect(Process::reap);
+        let ended =
+            ended && egress.is_none_or(|egress| wait_until(KILL_PATIENCE, || !egress.is_alive()));
+        egress.inspect(Process::reap);
         ensure!(ended, "end every process of node {} of {}", record.node, record.rental);
         Ok(())
     }
 
     /// Stops it and removes what it left.
-    pub(super) fn stop(&self) -> Result<()> {
-        self.end_processes(STOP_GRACE)?;
+    pub(super) fn stop(&mut self, common: &Common) -> Result<()> {
+        self.end_processes(STOP_GRACE, common)?;
         if let Some(Err(fault)) = self.record.group.as_ref().map(Group::remove) {
             tracing::warn!(%fault, node = ?self.record.key(), "a node's control group stays behind");
         }
@@ -243,6 +339,12 @@ impl Node {
         }
         Ok(())
     }
+}
+
+/// Tells a node that waits for its network to begin.
+fn begin(child: &mut Child) -> Result<()> {
+    let mut to = child.stdin.take().context("tell the node to begin")?;
+    to.write_all(b"\n").context("tell the node to begin")
 }
 
 /// Removes the sessions of tries that failed, so that the newest is the only one.
@@ -295,8 +397,15 @@ fn passwd(user: u32) -> String {
 fn command(place: &Place, record: &Record, common: &Common) -> Result<Command> {
     let environment = &common.environment;
     let cards = cards(&record.gpus, common.driver.as_deref())?;
+    let (hosts, resolv) = (place.hosts(), place.resolv());
+    if let Some(addresses) = &record.network {
+        fs::write(&hosts, net::hosts(addresses, &common.worker_name))
+            .and_then(|()| fs::write(&resolv, net::resolv(addresses, common.has_egress)))
+            .context("write the sandbox's lists of names")?;
+    }
     let room = Room {
         kind: record.kind,
+        names: record.network.is_some().then_some(Names { hosts: &hosts, resolv: &resolv }),
         user: record.user,
         folder: &record.folder,
         passwd: &place.passwd(),
@@ -310,21 +419,36 @@ fn command(place: &Place, record: &Record, common: &Common) -> Result<Command> {
     };
     let name = format!("{}-{}", common.worker_name, record.node);
     let start = start_of(record, &name)?;
+    let from = if record.network.is_some() { FROM_HOME_WHEN_TOLD } else { FROM_HOME };
     let mut words = record.group.as_ref().map(Group::prefix).unwrap_or_default();
     words.extend(room.prefix());
     let ray = environment.folder().join("bin/ray");
     let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).args(FROM_HOME).arg(environment.python()).arg(ray);
-    command.args(start.arguments()).env_clear().envs(start.environment(&place.read_token()?));
-    command.envs(variables(record, common, &cards)).env(BOX, &record.folder).current_dir("/");
+    command.args(&words[1..]).args(from).arg(environment.python()).arg(ray);
+    command.args(start.arguments()).env_clear().current_dir("/");
+    command.envs(start.environment(&place.read_token()?)).envs(variables(record, common, &cards));
     let output = output_file(place)?;
     let copy = output.try_clone().context("share the output")?;
-    command.stdin(Stdio::null()).stdout(copy).stderr(output);
+    let input = if record.network.is_some() { Stdio::piped() } else { Stdio::null() };
+    command.stdin(input).stdout(copy).stderr(output);
     if record.kind == Kind::Bubblewrap {
         // A signal from the agent's terminal is not for the node. (`setsid` sees to it without a sandbox.)
         command.process_group(0);
     }
     Ok(command)
+}
+
+/// The environment of a node's processes, for programs that are started in it later.
+fn environment(
+    place: &Place,
+    record: &Record,
+    common: &Common,
+) -> Result<BTreeMap<String, String>> {
+    let cards = cards(&record.gpus, common.driver.as_deref())?;
+    let mut all = start_of(record, &common.worker_name)?.environment(&place.read_token()?);
+    let own = variables(record, common, &cards).into_iter();
+    all.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    Ok(all)
 }
 
 /// What Ray is told of the node.
@@ -356,7 +480,13 @@ fn variables(record: &Record, common: &Common, cards: &[Gpu]) -> BTreeMap<&'stat
         ("IOG_WORKER", common.worker_name.clone()),
         ("IOG_RENTAL", record.rental.to_string()),
         ("IOG_NODE", record.node.to_string()),
+        (BOX, record.folder.display().to_string()),
     ]);
+    if record.network.is_some() {
+        // Else they choose by themselves, and may choose the way out.
+        let libraries = ["NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME", "TP_SOCKET_IFNAME"];
+        variables.extend(libraries.map(|name| (name, net::DEVICE.to_owned())));
+    }
     if record.kind == Kind::Plain {
         variables.insert("TMPDIR", record.inside("tmp"));
     }

@@ -1,6 +1,7 @@
 //! Which ports a node listens on: one block of its own, laid out the same way for every node.
 //!
-//! Ray is told every port it opens, so that several nodes, clusters and agents share one machine.
+//! Ray is told every port it opens, so that several nodes, clusters and agents share one machine. Nodes with a network of
+//! their own all have the same block: nobody else is there.
 //!
 //! # Invariants
 //! - Two blocks of one range never overlap: they start at multiples of their length from its start.
@@ -18,6 +19,9 @@ pub const BLOCK: u16 = 200;
 const WORKERS_FROM: u16 = 20;
 
 const _: () = assert!(BLOCK > WORKERS_FROM, "a node without worker processes does no work");
+
+/// The block of every node that has a network of its own. Below the ports that systems give to whoever connects.
+pub const OWN: Block = Block { first: 20_000 };
 
 /// The ports of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,7 +16,10 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use units::JobId;
+use ureq::unversioned::resolver::DefaultResolver;
 use worker::JobPhase;
+
+use crate::runtime::reach::{Dialer, Reach};
 
 /// How long a question may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,8 +48,9 @@ pub struct JobSpec {
 /// The HTTP API of one node.
 #[derive(Debug)]
 pub(super) struct Api {
-    base: String,
+    at: SocketAddr,
     token: String,
+    reach: Reach,
 }
 
 struct Answer {
@@ -63,8 +67,8 @@ enum Body {
 
 impl Api {
     /// The API at this address, for whoever has this token.
-    pub(super) fn new(at: SocketAddr, token: &str) -> Self {
-        Self { base: format!("http://{at}"), token: token.to_owned() }
+    pub(super) fn new(at: SocketAddr, token: &str, reach: Reach) -> Self {
+        Self { at, token: token.to_owned(), reach }
     }
 
     fn ask(&self, method: &str, path: &str, body: Body, patience: Duration) -> Result<Answer> {
@@ -74,10 +78,11 @@ impl Api {
             .max_redirects(0)
             .timeout_global(Some(patience))
             .build();
-        let agent = ureq::Agent::new_with_config(config);
+        let dialer = Dialer { reach: self.reach.clone(), to: self.at };
+        let agent = ureq::Agent::with_parts(config, dialer, DefaultResolver::default());
         let request = ureq::http::Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.base))
+            .uri(format!("http://{}{path}", self.at))
             .header("authorization", format!("Bearer {}", self.token));
         let answer = match body {
             Body::None => agent.run(request.body(())?),

@@ -17,6 +17,7 @@ use units::{RentalId, Resources};
 use worker::NodeKey;
 
 use crate::runtime::group::Group;
+use crate::runtime::net::Addresses;
 use crate::runtime::ports::Block;
 use crate::runtime::process::{Mark, Process};
 use crate::runtime::sandbox::Kind;
@@ -41,6 +42,12 @@ pub(super) struct Record {
     pub(super) first_port: u16,
     /// What it runs in.
     pub(super) kind: Kind,
+    /// Its own network; absent if it shares the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) network: Option<Addresses>,
+    /// What leads out of its own network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) egress: Option<Process>,
     /// The user it runs as, where the agent is root.
     pub(super) user: Option<u32>,
     /// Its control group, where it has one.
@@ -135,6 +142,21 @@ impl Place {
         self.0.join("output.log")
     }
 
+    /// The file that stands for `/etc/hosts` in a sandbox with its own network.
+    pub(super) fn hosts(&self) -> PathBuf {
+        self.0.join("hosts")
+    }
+
+    /// The file that stands for `/etc/resolv.conf` in a sandbox with its own network.
+    pub(super) fn resolv(&self) -> PathBuf {
+        self.0.join("resolv.conf")
+    }
+
+    /// Where the output of what leads out of the node's network goes.
+    pub(super) fn egress_output(&self) -> PathBuf {
+        self.0.join("egress.log")
+    }
+
     /// The file that stands for `/etc/passwd` in the sandbox.
     pub(super) fn passwd(&self) -> PathBuf {
         self.0.join("passwd")
@@ -198,6 +220,8 @@ mod tests {
             address: "127.0.0.1".parse().unwrap(),
             first_port: 20_000,
             kind: Kind::Bubblewrap,
+            network: None,
+            egress: None,
             user: None,
             group: None,
             folder: PathBuf::from("/data/box"),

@@ -2,7 +2,8 @@
 //!
 //! In a sandbox a node sees the system's programs and libraries, its environment and its own folder, and nothing
 //! else of the machine's disks: what is not listed does not exist for it, the keys of any agent least of all. It
-//! has its own processes, `/tmp`, `/dev/shm` and host name. It shares the network. It outlives the agent.
+//! has its own processes, `/tmp`, `/dev/shm` and host name, and its own network if it is of a mesh (`net`). It outlives
+//! the agent.
 //!
 //! An agent that is root gives each node a user of its own, with no privileges and no way to get them. (Mapping
 //! root into a user namespace would not do: the kernel would still let it read what belongs to root.)
@@ -36,12 +37,11 @@ pub enum Kind {
 pub const INSIDE: &str = "/iog";
 
 /// Parts of `/etc` that programs need; the rest stays unseen.
-const ETC: [&str; 16] = [
+const ETC: [&str; 14] = [
     "/etc/alternatives",
     "/etc/ca-certificates",
     "/etc/gai.conf",
     "/etc/host.conf",
-    "/etc/hosts",
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
@@ -50,10 +50,12 @@ const ETC: [&str; 16] = [
     "/etc/nsswitch.conf",
     "/etc/pki",
     "/etc/protocols",
-    "/etc/resolv.conf",
     "/etc/services",
     "/etc/ssl",
 ];
+
+/// What a node that shares the machine's network is told of names.
+const NAMES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
 
 /// Folders at the root that are links into `/usr` on most systems.
 const MERGED: [&str; 6] = ["/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin"];
@@ -62,11 +64,22 @@ const MERGED: [&str; 6] = ["/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin
 const NVIDIA: [&str; 4] =
     ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"];
 
+/// What a node with its own network is told of names: files of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names<'a> {
+    /// What stands for `/etc/hosts`.
+    pub hosts: &'a Path,
+    /// What stands for `/etc/resolv.conf`.
+    pub resolv: &'a Path,
+}
+
 /// What a node is shut into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room<'a> {
     /// What it runs in.
     pub kind: Kind,
+    /// Its own network, which bubblewrap alone makes; absent if it shares the machine's.
+    pub names: Option<Names<'a>>,
     /// The user it runs as, where the agent is root.
     pub user: Option<u32>,
     /// Its folder on the machine; a bubblewrapped node finds it at [`INSIDE`] and its `tmp` at `/tmp`.
@@ -120,6 +133,9 @@ impl Room<'_> {
 
     fn bubblewrap(&self, words: &mut Words) {
         words.add(&["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session"]);
+        if self.names.is_some() {
+            words.add(&["--unshare-net"]);
+        }
         words.add(&["--hostname", self.host_name, "--cap-drop", "ALL"]);
         match self.user {
             // Just enough to become the node's user; that step drops them too.
@@ -147,6 +163,14 @@ impl Room<'_> {
         }
         words.add(&["--dir", "/etc"]);
         ETC.iter().for_each(|path| words.add(&["--ro-bind-try", path, path]));
+        match self.names {
+            Some(Names { hosts, resolv }) => {
+                let paths = [hosts, resolv].map(Path::to_string_lossy);
+                let pairs = paths.iter().zip(NAMES);
+                pairs.for_each(|(from, to)| words.add(&["--ro-bind", from, to]));
+            }
+            None => NAMES.iter().for_each(|path| words.add(&["--ro-bind-try", path, path])),
+        }
         words.add(&["--ro-bind", &self.passwd.to_string_lossy(), "/etc/passwd"]);
         words.add(&["--ro-bind", "/sys", "/sys", "--proc", "/proc"]);
     }
@@ -206,6 +230,7 @@ pub fn probe(folder: &Path, user: Option<u32>) -> Result<(), String> {
     made.map_err(|fault| format!("could not write in {}: {fault}", folder.display()))?;
     let room = Room {
         kind: Kind::Bubblewrap,
+        names: None,
         user,
         folder: &place,
         passwd: &passwd,
@@ -231,6 +256,7 @@ mod tests {
     fn room(kind: Kind, user: Option<u32>) -> Room<'static> {
         Room {
             kind,
+            names: None,
             user,
             folder: Path::new("/data/node/box"),
             passwd: Path::new("/data/node/passwd"),
@@ -259,6 +285,18 @@ mod tests {
         );
         let writable = words.iter().filter(|word| *word == "--bind").count();
         assert_eq!(writable, 2, "only its own folder");
+    }
+
+    #[test]
+    fn a_node_has_its_own_network_or_shares_the_machines() {
+        let (hosts, resolv) = (Path::new("/data/node/hosts"), Path::new("/data/node/resolv.conf"));
+        let names = Some(Names { hosts, resolv });
+        let own = Room { names, ..room(Kind::Bubblewrap, None) }.prefix();
+        assert!(has(&own, &["--unshare-net"]));
+        assert!(has(&own, &["--ro-bind", "/data/node/resolv.conf", "/etc/resolv.conf"]));
+        assert!(!has(&own, &["/etc/hosts", "/etc/hosts"]), "the machine's names are its own");
+        let shared = room(Kind::Bubblewrap, None).prefix();
+        assert!(!has(&shared, &["--unshare-net"]) && has(&shared, &["/etc/hosts", "/etc/hosts"]));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::*;
 use crate::config::Offers;
 use crate::probe::{Gpus, Occupant, Pulse};
 use crate::runtime::footprint::testing::{Node, group_folders};
+use crate::runtime::net::Egress;
 use crate::runtime::sandbox::Choice;
 use crate::runtime::scratch::Scratch;
 
@@ -114,6 +115,8 @@ impl Scene {
             ports: 20_000..=20_999,
             runtimes: PathBuf::new(),
             sandbox: Choice::Plain,
+            own_network: false,
+            egress: Egress::Off,
             stop_foreign: true,
             driver: Some(stage.library()),
             reports: None,

@@ -4,6 +4,7 @@
 
 mod life;
 mod nodes;
+mod own_network;
 mod plane;
 mod scene;
 mod watch;

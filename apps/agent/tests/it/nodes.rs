@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use agent::runtime::JobSpec;
 use agent::runtime::beneath::FileSeen;
+use agent::runtime::net::Addresses;
 use agent::{Preparation, Runs};
 use anyhow::{Context, Result, bail};
 use units::JobId;
@@ -55,7 +56,12 @@ impl Runs for Nodes {
         self.world().nodes.keys().copied().collect()
     }
 
-    fn start(&mut self, order: &NodeOrder, cluster_token: &str) -> Result<()> {
+    fn start(
+        &mut self,
+        order: &NodeOrder,
+        cluster_token: &str,
+        _network: Option<&Addresses>,
+    ) -> Result<()> {
         let mut world = self.world();
         if let Some(why) = &world.refuses_to_start {
             bail!("{why}");

@@ -52,6 +52,8 @@ impl Scene {
             ports: 20_000..=20_999,
             runtimes: folder.join("runtimes"),
             sandbox: Sandbox::Plain,
+            own_network: false,
+            egress: agent::Egress::Off,
             stop_foreign: false,
             driver: None,
             reports: None,

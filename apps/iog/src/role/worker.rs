@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use agent::{Depth, Offers, Sandbox};
+use agent::{Depth, Egress, Offers, Sandbox};
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use units::{Country, Name};
@@ -73,6 +73,13 @@ Examples:
     },
 }
 
+/// The network of a machine's nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NodeNetwork {
+    Own,
+    Host,
+}
+
 /// What of this machine is on offer, and where.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Machine")]
@@ -113,6 +120,14 @@ pub(crate) struct MachineArgs {
     /// What nodes run in: auto, bubblewrap, plain.
     #[arg(long, value_name = "WORD", default_value = "auto", value_parser = sandbox)]
     sandbox: Sandbox,
+    /// The network of nodes: own, which is their rental's private network where this machine can give them one, or host,
+    /// which is this machine's.
+    #[arg(long, value_name = "WORD", default_value = "own", value_parser = network)]
+    network: NodeNetwork,
+    /// What nodes with a network of their own reach beside it: internet, but nothing of this machine's own network, or
+    /// off.
+    #[arg(long, value_name = "WORD", default_value = "internet", value_parser = egress)]
+    egress: Egress,
     /// Stop processes that belong to nobody when they are on a card that is rented: ask them to end, and end them after
     /// ten seconds. Without it they are only named in the log.
     #[arg(long)]
@@ -137,6 +152,8 @@ impl MachineArgs {
             ports: self.ports.clone(),
             runtimes: self.runtimes.clone().unwrap_or_else(|| self.data.join("runtimes")),
             sandbox: self.sandbox,
+            own_network: self.network == NodeNetwork::Own,
+            egress: self.egress,
             stop_foreign: self.stop_foreign,
             driver: None,
             reports: None,
@@ -159,6 +176,8 @@ impl MachineArgs {
             ("--ports", Some(&self.ports).filter(|it| **it != PORTS).map(ports_text)),
             ("--runtimes", self.runtimes.as_ref().map(|folder| folder.display().to_string())),
             ("--sandbox", sandbox_text(self.sandbox).map(str::to_owned)),
+            ("--network", (self.network == NodeNetwork::Host).then(|| "host".to_owned())),
+            ("--egress", (self.egress == Egress::Off).then(|| "off".to_owned())),
             ("--stop-foreign", self.stop_foreign.then(String::new)),
         ];
         let said = said.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
@@ -245,6 +264,22 @@ fn sandbox(text: &str) -> Result<Sandbox, String> {
     }
 }
 
+fn network(text: &str) -> Result<NodeNetwork, String> {
+    match text {
+        "own" => Ok(NodeNetwork::Own),
+        "host" => Ok(NodeNetwork::Host),
+        _ => Err("it is one of own, host".to_owned()),
+    }
+}
+
+fn egress(text: &str) -> Result<Egress, String> {
+    match text {
+        "internet" => Ok(Egress::Internet),
+        "off" => Ok(Egress::Off),
+        _ => Err("it is one of internet, off".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,7 +298,8 @@ mod tests {
         };
         assert_eq!(words(""), " --data iog-worker");
         let all = " --data w --part 2 --vcpus 4 --memory 16GiB --disk 100GiB --no-gpus --country DE \
-                   --address 192.0.2.7 --ports 20000-20999 --runtimes r --sandbox plain --stop-foreign";
+                   --address 192.0.2.7 --ports 20000-20999 --runtimes r --sandbox plain --network host --egress off \
+                   --stop-foreign";
         assert_eq!(words(all), all);
     }
 

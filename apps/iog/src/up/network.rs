@@ -290,6 +290,9 @@ impl Network {
             ports: crate::role::worker::ports(&share.ports).unwrap_or(20_000..=20_999),
             runtimes: self.place.path("runtimes"),
             sandbox: agent::Sandbox::Auto,
+            // They end as they are, whatever their network.
+            own_network: false,
+            egress: agent::Egress::Off,
             stop_foreign: false,
             driver: None,
             reports: None,

@@ -46,6 +46,12 @@ Examples:
         /// What it is to be, for a process that is in the node already.
         inside: Option<String>,
     },
+    /// Serve the agent in a node. The agent starts it, and nobody else has a use for it.
+    #[command(hide = true)]
+    InNode {
+        /// What it is to be: porter, program.
+        role: String,
+    },
     /// List your machines, and why any of them takes no rentals.
     #[command(after_help = "Examples:\n  iog worker list\n  iog worker list --json")]
     List,
@@ -83,11 +89,23 @@ Examples:
     },
 }
 
+/// The agent's processes in nodes, but for the one that proves.
+fn in_node(role: &str) -> Result<(), Failure> {
+    match role {
+        "porter" => Ok(agent::porter()?),
+        "program" => Ok(agent::program()?),
+        other => Err(anyhow::anyhow!("be `{other}` in a node: it is porter or program").into()),
+    }
+}
+
 impl Args {
-    /// What the agent's process in a node is told, if this is it: it reads no configuration, because a renter may have
-    /// written it.
-    pub(crate) fn in_node(&self) -> Option<Option<&str>> {
-        if let Verb::ProveInNode { inside } = &self.verb { Some(inside.as_deref()) } else { None }
+    /// Is the agent's process in a node, if this is one: it reads no configuration, because a renter may have written
+    /// it.
+    pub(crate) fn in_node(&self) -> Option<Result<(), Failure>> {
+        if let Verb::ProveInNode { inside } = &self.verb {
+            return Some(agent::prove_in_node(inside.as_deref()).map_err(Failure::from));
+        }
+        if let Verb::InNode { role } = &self.verb { Some(in_node(role)) } else { None }
     }
 
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
@@ -95,6 +113,7 @@ impl Args {
         match &self.verb {
             Verb::Role(verb) => verb.run(session),
             Verb::ProveInNode { inside } => Ok(agent::prove_in_node(inside.as_deref())?),
+            Verb::InNode { role } => in_node(role),
             Verb::Invite { hours, account, replace } => {
                 let (account, valid_hours, replace) = (*account, *hours, *replace);
                 let request = InviteRequest { account, valid_hours, replace };

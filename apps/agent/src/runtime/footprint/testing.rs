@@ -36,6 +36,8 @@ impl Node<'_> {
             address: "127.0.0.1".parse().unwrap(),
             first_port: 20_000,
             kind: if self.sandboxed { Kind::Bubblewrap } else { Kind::Plain },
+            network: None,
+            egress: None,
             user: None,
             group: self.group.and_then(Group::named),
             folder: place.path().join("box"),

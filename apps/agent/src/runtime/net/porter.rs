@@ -1,0 +1,182 @@
+//! The porter: the agent's own program in a node's network.
+//!
+//! # Invariants
+//! - It is told where to go and what to make, once; after that it gives out sockets, and has no privilege left.
+//! - It reads nothing of the node's: it stands in the namespaces of its network and of the users who own that, and in no
+//!   other.
+//! - It ends when nobody holds the other end of its desk.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use rustix::process::{Pid, PidfdFlags};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde::{Deserialize, Serialize};
+
+use super::desk::Desk;
+use super::{Addresses, DEVICE, SocketKind, egress};
+use crate::runtime::inside::{self, Inside};
+use crate::runtime::process::Process;
+
+/// What the program is told so that it becomes the porter.
+const WORDS: [&str; 3] = ["worker", "in-node", "porter"];
+/// How long it may take for what it is asked: it waits for nobody itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a porter is told first.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Asked {
+    /// The node's first process.
+    pub(super) first: Process,
+    /// The user to become when all is made, where the agent is root.
+    pub(super) user: Option<u32>,
+    /// Where the node is in its mesh.
+    pub(super) addresses: Addresses,
+    /// What may leave for the Internet; nothing leaves there without.
+    pub(super) rules: Option<String>,
+}
+
+/// Its answers; a file is beside each that is well.
+type Answer = Result<(), String>;
+
+/// A porter that stands.
+#[derive(Debug)]
+pub(in crate::runtime) struct Porter {
+    program: PathBuf,
+    desk: Mutex<Desk>,
+    child: Mutex<Child>,
+    process: Process,
+}
+
+impl Porter {
+    /// Sends a porter to a node. Returns the mesh's device, too.
+    pub(super) fn start(program: &Path, inside: &Inside, asked: &Asked) -> Result<(Self, OwnedFd)> {
+        let (desk, theirs) = Desk::pair().context("make a desk for a porter")?;
+        desk.wait_at_most(PATIENCE).context("bound the patience with a porter")?;
+        let mut command = Command::new(program);
+        command.args(WORDS).env_clear().envs(inside.environment(&[])).current_dir("/");
+        command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().context("start a porter")?;
+        // The command keeps a copy of the porter's end.
+        drop(command);
+        let tun = desk.say(asked, &[]).and_then(|()| answered(&desk));
+        let tun = tun.inspect_err(|_| end(&mut child)).context("make the node's network")?;
+        let process = Process::with_pid(child.id()).context("find the porter")?;
+        let (desk, child) = (Mutex::new(desk), Mutex::new(child));
+        Ok((Self { program: program.to_owned(), desk, child, process }, tun))
+    }
+
+    /// The agent's program.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.process.is_alive()
+    }
+
+    /// Its number, whose namespaces are those of the network.
+    pub(super) const fn pid(&self) -> i32 {
+        self.process.pid
+    }
+
+    pub(super) fn socket(&self, kind: SocketKind) -> io::Result<OwnedFd> {
+        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = desk.say(&kind, &[]).and_then(|()| answered(&desk));
+        if given.is_err() {
+            // What comes late would be taken for the answer to the next question.
+            self.process.signal(rustix::process::Signal::KILL);
+        }
+        given.map_err(|fault| io::Error::other(format!("{fault:#}")))
+    }
+}
+
+impl Drop for Porter {
+    fn drop(&mut self) {
+        end(self.child.get_mut().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn end(child: &mut Child) {
+    // It may have ended already.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// The file of an answer.
+fn answered(desk: &Desk) -> Result<OwnedFd> {
+    let (answer, files): (Answer, _) = desk.hear()?.context("hear the porter: it has ended")?;
+    answer.map_err(|fault| anyhow!("{fault}"))?;
+    files.into_iter().next().context("take what the porter gives")
+}
+
+/// Is the porter that the agent started this process for, until nobody asks any more.
+///
+/// # Errors
+/// If nobody is there to be answered.
+pub fn porter() -> Result<()> {
+    let desk = Desk::inherited()?;
+    let (asked, _) = desk.hear::<Asked>()?.context("hear what to do")?;
+    match set_up(&asked) {
+        Ok(tun) => desk.say(&Answer::Ok(()), &[tun.as_fd()])?,
+        Err(fault) => return desk.say(&Answer::Err(format!("{fault:#}")), &[]),
+    }
+    while let Some((kind, _)) = desk.hear::<SocketKind>()? {
+        let (family, of) = kind.of();
+        match rustix::net::socket_with(family, of, SocketFlags::CLOEXEC, None) {
+            Ok(socket) => desk.say(&Answer::Ok(()), &[socket.as_fd()])?,
+            Err(fault) => desk.say(&Answer::Err(fault.to_string()), &[])?,
+        }
+    }
+    Ok(())
+}
+
+/// Goes into the node's network, makes what is to be there, and gives up what it needed for that.
+fn set_up(asked: &Asked) -> Result<OwnedFd> {
+    enter(asked.first)?;
+    if let Some(rules) = &asked.rules {
+        egress::lay_down(rules)?;
+    }
+    let addresses = &asked.addresses;
+    let tun = mesh_shell::make_device(DEVICE, addresses.mtu, &addresses.blocks())?;
+    inside::drop_privileges(asked.user).context("give up the porter's privileges")?;
+    Ok(tun)
+}
+
+/// Goes into a process's network, and to the users who own it.
+fn enter(first: Process) -> Result<()> {
+    let pid = Pid::from_raw(first.pid).context("name the node's first process")?;
+    let held = rustix::process::pidfd_open(pid, PidfdFlags::empty());
+    let _held = held.context("find the node's first process")?;
+    let network = File::open(format!("/proc/{}/ns/net", first.pid));
+    let network = network.context("find the node's network")?;
+    // Its number may have been given to another meanwhile, but not since it is held.
+    ensure!(first.is_alive(), "find the node's first process: it has ended");
+    let is_own = |file: &File, name: &str| -> Result<bool> {
+        let own = std::fs::metadata(format!("/proc/self/ns/{name}"));
+        Ok(own.context("look at the own namespaces")?.ino() == file.metadata()?.ino())
+    };
+    if is_own(&network, "net")? {
+        bail!("enter the node's network: it is the machine's own");
+    }
+    let owner = mesh_shell::owner_of_namespace(network.as_fd());
+    let owner = File::from(owner.context("find the owner of the node's network")?);
+    if !is_own(&owner, "user")? {
+        join(&owner, LinkNameSpaceType::User)?;
+    }
+    join(&network, LinkNameSpaceType::Network)
+}
+
+fn join(namespace: &File, kind: LinkNameSpaceType) -> Result<()> {
+    let joined: Result<(), Errno> = move_into_link_name_space(namespace.as_fd(), Some(kind));
+    joined.context("enter the node's network")
+}

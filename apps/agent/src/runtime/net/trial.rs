@@ -1,0 +1,87 @@
+//! Whether this machine can give nodes a network of their own: it is tried, with a room like a node's.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use units::RentalId;
+use worker::NodeKey;
+
+use super::{Addresses, Making, NodeNet};
+use crate::runtime::inside::{Inside, Way};
+use crate::runtime::process::{Process, wait_until};
+use crate::runtime::sandbox::{Kind, Names, Room};
+
+/// How long the room may take to have a first process.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Tries it in a folder, which is left as it was found; `program` is the agent's.
+pub(in crate::runtime) fn try_out(
+    program: &Path,
+    folder: &Path,
+    user: Option<u32>,
+) -> Result<(), String> {
+    let place = folder.join("network-probe");
+    let tried = tried(program, &place, user);
+    let _ = std::fs::remove_dir_all(&place);
+    tried.map_err(|fault| format!("{fault:#}"))
+}
+
+fn tried(program: &Path, place: &Path, user: Option<u32>) -> Result<()> {
+    let [passwd, resolv, hosts] = ["passwd", "resolv.conf", "hosts"].map(|name| place.join(name));
+    std::fs::create_dir_all(place.join("tmp")).context("make a folder")?;
+    [&passwd, &resolv, &hosts].into_iter().try_for_each(|file| std::fs::write(file, ""))?;
+    let room = Room {
+        kind: Kind::Bubblewrap,
+        names: Some(Names { resolv: &resolv, hosts: &hosts }),
+        user,
+        folder: place,
+        passwd: &passwd,
+        readable: Vec::new(),
+        host_name: "probe",
+        shared_memory: 1 << 20,
+        cards: Vec::new(),
+    };
+    let words = room.prefix();
+    let (first, rest) = words.split_first().context("name the sandbox")?;
+    let mut command = Command::new(first);
+    command.args(rest).arg("cat").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().context("run bwrap")?;
+    let made = in_room(program, place, user, &mut child);
+    // It ends with what it reads.
+    let _ = child.stdin.take().map(|mut to| to.flush());
+    let _ = child.kill();
+    let _ = child.wait();
+    made
+}
+
+fn in_room(program: &Path, place: &Path, user: Option<u32>, child: &mut Child) -> Result<()> {
+    let outer = Process::with_pid(child.id()).context("find the sandbox")?;
+    let mut inner = None;
+    wait_until(PATIENCE, || {
+        inner = outer.children().first().copied();
+        inner.is_some() || child.try_wait().is_ok_and(|ended| ended.is_some())
+    });
+    let first = inner.context("find the sandbox's first process: no namespace of networks")?;
+    let inside = Inside::trial(Way::into_room(first, user), place);
+    let addresses = Addresses {
+        v4: [100, 64, 0, 16].into(),
+        v4_block: ([100, 64, 0, 0].into(), 20),
+        v6: [0xfd00, 0, 0, 0, 0, 0, 0, 16].into(),
+        v6_block: ([0xfd00, 0, 0, 0, 0, 0, 0, 0].into(), 48),
+        mtu: 1_280,
+        resolver: None,
+    };
+    let environment = Vec::new();
+    let making = Making { program, inside, first, addresses, has_egress: false, environment };
+    let net = NodeNet::make(making)?;
+    ensure!(net.key() == trial_key() && net.is_alive(), "keep a porter");
+    net.socket(super::SocketKind::Tcp4).map(drop).context("get a socket")
+}
+
+/// The node that is none.
+pub(in crate::runtime) const fn trial_key() -> NodeKey {
+    NodeKey { rental: RentalId::from_bits(0), node: 0 }
+}

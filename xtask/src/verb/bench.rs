@@ -1,5 +1,5 @@
-//! `bench`: runs benchmarks, optimized. An argument picks those whose name contains it; what follows `--` goes
-//! to each of them.
+//! `bench`: runs benchmarks, optimized. An argument picks those whose name contains it; from the first that begins with
+//! `-` on, all goes to each of them (`--` itself does not).
 //!
 //! A benchmark is a program in a package's `benches/` with `harness = false`: it prints its own table.
 
@@ -15,8 +15,9 @@ pub(crate) const VERB: Verb =
     Verb { name: "bench", about: "run benchmarks (an argument picks by name)", run };
 
 fn run(arguments: &[String]) -> Result<bool> {
-    let split = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+    let split = arguments.iter().position(|word| word.starts_with('-')).unwrap_or(arguments.len());
     let (picked, rest) = arguments.split_at(split);
+    let rest: Vec<&String> = rest.iter().filter(|word| *word != "--").collect();
     let root = root()?;
     std::env::set_current_dir(&root)?;
     let metadata = Metadata::read(&root)?;
@@ -31,7 +32,7 @@ fn run(arguments: &[String]) -> Result<bool> {
     for (package, name) in chosen {
         println!("── {package}: {name}");
         let mut command = Command::new("cargo");
-        command.args(["bench", "--quiet", "-p", package, "--bench", name]).args(rest);
+        command.args(["bench", "--quiet", "-p", package, "--bench", name, "--"]).args(&rest);
         well &= command.status().with_context(|| format!("run {name}"))?.success();
     }
     Ok(well)

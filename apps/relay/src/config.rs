@@ -19,6 +19,8 @@ pub struct Config {
     pub doors: Option<DoorsConfig>,
     /// Where its figures are read, as Prometheus does. `iog relay --metrics`, nowhere by default.
     pub metrics: Option<SocketAddr>,
+    /// Where its log of streams and refusals is kept, sealed by its key. `iog relay --audit`, nowhere by default.
+    pub audit: Option<PathBuf>,
 }
 
 /// What the doors of a relay need.

@@ -5,6 +5,7 @@
 //! - What a visitor says is carried, never read, unless a door is made to read it.
 //! - A relay knows what is connected to it and nothing else; it is empty after a restart.
 
+mod audit;
 mod config;
 pub mod door;
 mod figures;
@@ -20,6 +21,7 @@ mod registry;
 mod run;
 mod tenant;
 
+pub use audit::AuditTo;
 pub use config::{Config, DoorsConfig};
 pub use gate::{Gate, Turned};
 pub use nodes::Nodes;
@@ -27,5 +29,5 @@ pub use opener::{Entry, Opener, Refused, Visitor};
 pub use place::{NoDoors, Placed, Places, Placing};
 pub use records::{Records, ToLog};
 pub use registry::Registry;
-pub use run::{Ready, run};
+pub use run::{Ready, Standing, run};
 pub use trunk::Stream;

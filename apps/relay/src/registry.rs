@@ -37,6 +37,8 @@ pub struct Registry {
     open: Arc<AtomicUsize>,
     lines_begun: AtomicU64,
     refusals: AtomicU64,
+    /// Bytes of streams that are over.
+    bytes: Arc<AtomicU64>,
     is_draining: AtomicBool,
 }
 
@@ -135,6 +137,7 @@ impl Registry {
             open: Arc::default(),
             lines_begun: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
+            bytes: Arc::default(),
             is_draining: AtomicBool::new(false),
         }
     }
@@ -156,6 +159,11 @@ impl Registry {
     /// Visitors who were not let to a service because it is not for them, so far.
     pub fn refusals(&self) -> u64 {
         self.refusals.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of all streams that are over, both ways.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// What is served here.
@@ -328,8 +336,9 @@ impl Registry {
 
     fn recorded(&self, stream: Stream, open: Open, node: Arc<Node>, place: Place) -> Stream {
         let Some(id) = stream.id() else { return stream };
-        let (opened, records) = (system_time(), self.records.clone());
+        let (opened, records, bytes) = (system_time(), self.records.clone(), self.bytes.clone());
         stream.at_end(move |to_service, to_visitor, is_whole| {
+            bytes.fetch_add(to_service.saturating_add(to_visitor), Ordering::Relaxed);
             let record = StreamRecord {
                 session: HEXLOWER.encode(&node.session),
                 stream: id.number(),

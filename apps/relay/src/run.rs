@@ -13,17 +13,18 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use wire::paper::NodeKey;
+use wire::paper::{NodeKey, sign_statement};
 
+use crate::audit::AuditTo;
 use crate::config::{Config, DoorsConfig};
 use crate::door::{
     Asked, CertificateSource, DoorConfig, DoorLimits, DoorMetrics, Doors, Papers, PortRanges,
 };
 use crate::figures;
 use crate::gate::Gate;
-use crate::limits::{DRAIN, LOOK_EVERY};
+use crate::limits::{DRAIN, LINES_MAX, LOOK_EVERY};
 use crate::nodes::Nodes;
-use crate::records::ToLog;
+use crate::records::{Records, ToLog};
 use crate::registry::Registry;
 
 const KEY: &str = "relay.key";
@@ -31,12 +32,61 @@ const KEY: &str = "relay.key";
 const COOKIES: &str = "iog relay 1 cookies";
 
 /// Where a relay is, and who.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Ready {
     /// Where nodes and visitors come.
     pub address: SocketAddr,
+    /// At which port it takes packets of private networks, if it does.
+    pub udp_port: Option<u16>,
     /// Its key, which nodes expect.
     pub key: NodeKey,
+    /// What it can say of itself from now on.
+    pub standing: Standing,
+}
+
+/// What a running relay can say of itself. Clones tell of the same one.
+#[derive(Clone)]
+pub struct Standing {
+    registry: Arc<Registry>,
+    key: SigningKey,
+}
+
+impl Standing {
+    /// Lines that it holds.
+    pub fn lines(&self) -> usize {
+        self.registry.lines()
+    }
+
+    /// Lines that it takes at most.
+    pub const fn lines_max(&self) -> usize {
+        LINES_MAX
+    }
+
+    /// Streams that are open.
+    pub fn streams(&self) -> usize {
+        self.registry.streams()
+    }
+
+    /// Bytes of all streams that are over, both ways.
+    pub fn bytes(&self) -> u64 {
+        self.registry.bytes()
+    }
+
+    /// Whether it goes away.
+    pub fn is_draining(&self) -> bool {
+        self.registry.is_draining()
+    }
+
+    /// Its signature of a statement.
+    pub fn sign(&self, statement: &str) -> String {
+        sign_statement(&self.key, statement)
+    }
+}
+
+impl std::fmt::Debug for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Standing")
+    }
 }
 
 /// Runs a relay until it is told to stop (SIGTERM, SIGINT). Then its nodes are asked to use other relays, and what is
@@ -52,7 +102,9 @@ pub fn run(config: &Config, ready: impl FnOnce(Ready)) -> Result<()> {
         let running = Running::start(config, &key).await?;
         let public = NodeKey(key.verifying_key().to_bytes());
         tracing::info!(address = %running.address, key = %public, "the relay runs");
-        ready(Ready { address: running.address, key: public });
+        let standing = Standing { registry: running.registry.clone(), key };
+        let (address, udp_port) = (running.address, running.udp_port);
+        ready(Ready { address, udp_port, key: public, standing });
         tokio::select! {
             _ = signals.0.recv() => {}
             _ = signals.1.recv() => {}
@@ -71,6 +123,7 @@ pub fn run(config: &Config, ready: impl FnOnce(Ready)) -> Result<()> {
 /// A relay at work.
 struct Running {
     address: SocketAddr,
+    udp_port: Option<u16>,
     registry: Arc<Registry>,
     _doors: Option<Arc<Doors<Registry>>>,
     _tasks: JoinSet<()>,
@@ -78,7 +131,11 @@ struct Running {
 
 impl Running {
     async fn start(config: &Config, key: &SigningKey) -> Result<Self> {
-        let registry = Arc::new(Registry::new(Arc::new(ToLog)));
+        let records: Arc<dyn Records> = match &config.audit {
+            Some(path) => Arc::new(AuditTo::open(path, key.clone())?),
+            None => Arc::new(ToLog),
+        };
+        let registry = Arc::new(Registry::new(records));
         let nodes = Nodes::new(registry.clone(), Gate::new(config.network), key)?;
         let mut metrics = prometheus_client::registry::Registry::default();
         let mut tasks = JoinSet::new();
@@ -104,7 +161,8 @@ impl Running {
                 (address, None)
             }
         };
-        match nodes.forward_packets(address.port()) {
+        let forwarded = nodes.forward_packets(address.port());
+        match &forwarded {
             Ok(port) => tracing::info!(port, "packets of private networks are forwarded"),
             Err(fault) => {
                 tracing::warn!(
@@ -119,7 +177,8 @@ impl Running {
             figures::register(&mut metrics, &registry);
             tasks.spawn(figures::serve(listener, Arc::new(metrics)));
         }
-        Ok(Self { address, registry, _doors: doors, _tasks: tasks })
+        let udp_port = forwarded.ok();
+        Ok(Self { address, udp_port, registry, _doors: doors, _tasks: tasks })
     }
 
     /// Asks all nodes to go, and waits until nothing is open, but not for long.

@@ -1,9 +1,10 @@
 //! A line at work: offers what is exposed, and hands streams to programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsStream;
 use trunk::{Dial, Dialed, Driver, Fault, Line, Peeked};
 use tunnel::{Event, Frame, Hello, ServiceName, Ticket, UdpDoor};
@@ -11,6 +12,7 @@ use wire::paper::NodeKey;
 
 use super::streams::{self, Desk};
 use super::{Common, Exposed, LineState, RelayAt};
+use crate::backoff::Backoff;
 
 /// Why a slot needs another line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,11 @@ pub(crate) struct Running {
     common: Common,
     leaving: Option<oneshot::Sender<Ended>>,
     offered: BTreeMap<ServiceName, Exposed>,
+    /// What the relay refused of it.
+    refused: BTreeSet<ServiceName>,
+    /// When that is offered again.
+    again_at: Option<Instant>,
+    backoff: Backoff,
 }
 
 impl Running {
@@ -57,6 +64,9 @@ impl Running {
             common,
             leaving: Some(leaving),
             offered: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            again_at: None,
+            backoff: Backoff::default(),
         }
     }
 
@@ -91,15 +101,14 @@ impl Running {
                 event = self.driver.next() => News::Event(event),
                 changed = self.common.exposed.changed() => News::Exposed(changed.is_ok()),
                 changed = self.common.pass.changed() => News::Pass(changed.is_ok()),
+                () = until(self.again_at) => News::Again,
             };
             match news {
-                News::Event(Ok(Event::Turned(code, why))) => {
-                    return anyhow::anyhow!("turned away: {code}: {why}");
-                }
                 News::Event(Ok(event)) => self.on(event),
                 News::Event(Err(fault)) => return fault.into(),
                 News::Exposed(true) => self.offer(),
                 News::Pass(true) => self.renew(),
+                News::Again => self.offer_again(),
                 News::Exposed(false) | News::Pass(false) => {
                     return anyhow::anyhow!("the agent stops");
                 }
@@ -107,9 +116,21 @@ impl Running {
         }
     }
 
-    fn renew(&self) {
+    fn renew(&mut self) {
         let pass = self.common.pass.borrow().clone();
         self.line.say(&Frame::Hello(Hello { version: Hello::VERSION, pass }));
+        // What the pass before did not allow this one may.
+        self.offer_again();
+    }
+
+    /// Offers again what was refused: the name may be free by now, or a limit no longer reached.
+    fn offer_again(&mut self) {
+        self.again_at = None;
+        for name in std::mem::take(&mut self.refused) {
+            if let Some(exposed) = self.offered.get(&name) {
+                self.line.say(&Frame::Serve(exposed.service.clone()));
+            }
+        }
     }
 
     /// Offers what is exposed and was not, and withdraws what no longer is.
@@ -150,9 +171,16 @@ impl Running {
                 tokio::spawn(streams::serve(desk, taken, exposed));
             }
             Event::Spare(is_plain, tickets) => self.dial_spares(is_plain, tickets),
-            Event::Served(served) => self.answered(served.name.clone(), Ok(served)),
+            Event::Served(served) => {
+                self.backoff.reset();
+                self.answered(served.name.clone(), Ok(served));
+            }
             Event::Refused(name, code, why) => {
                 tracing::warn!(service = %name, %code, why, "a relay refused a service");
+                self.refused.insert(name.clone());
+                if self.again_at.is_none() {
+                    self.again_at = Some(Instant::now() + self.backoff.next());
+                }
                 self.answered(name, Err(why));
             }
             Event::Drain(seconds) => {
@@ -164,12 +192,15 @@ impl Running {
                 });
                 self.leave(Ended::Draining);
             }
+            // If it is the end of the line, the relay ends it; a pass that it does not take leaves the one before.
+            Event::Turned(code, why) => {
+                tracing::warn!(relay = %self.dial.address, %code, why, "turned away by a relay");
+            }
             Event::Packet(from, packet) => {
                 self.common.behind.on_packet(self.dial.relay, NodeKey(from), &packet);
             }
             // Nobody signals: calls go as packets. The rest only a node says, or the line keeps to itself.
             Event::Signal(..)
-            | Event::Turned(..)
             | Event::Hello(_)
             | Event::Welcome(_)
             | Event::Serve(_)
@@ -214,4 +245,13 @@ enum News {
     Event(Result<Event, Fault>),
     Exposed(bool),
     Pass(bool),
+    /// It is time to offer again what was refused.
+    Again,
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }

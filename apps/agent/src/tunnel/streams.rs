@@ -84,7 +84,7 @@ impl Desk {
     pub(crate) fn accept(self, stream: Stream) -> Stream {
         let Self { line, stream: id, open, relay, session, behind } = self;
         line.accept(id);
-        let opened = trunk::now();
+        let opened = trunk::system_time();
         stream.at_end(move |to_visitor, to_service, is_whole| {
             let traffic = Traffic { to_service, to_visitor };
             line.record(id, traffic, is_whole);
@@ -95,7 +95,7 @@ impl Desk {
                 visitor: open.visitor,
                 subject: open.subject,
                 opened,
-                closed: trunk::now(),
+                closed: trunk::system_time(),
                 traffic,
                 is_whole,
             };

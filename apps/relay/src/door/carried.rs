@@ -15,7 +15,8 @@ use tokio::time::{Instant, sleep_until};
 use trunk::Stream;
 
 use super::limits::CHUNK_BYTES;
-use super::metrics::OpenStream;
+use super::metrics::{DoorMetrics, OpenStream};
+use crate::opener::Entry;
 
 /// When bytes last moved on a connection. Clones tell each other.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct Meter {
     pub(crate) to_service: Counter,
     pub(crate) to_visitor: Counter,
     pub(crate) open: OpenStream,
+    pub(crate) entry: Entry,
+    pub(crate) metrics: DoorMetrics,
 }
 
 /// A stream that was opened for a visitor, with its meter.
@@ -67,7 +70,7 @@ pub(crate) struct Opened {
 impl Opened {
     /// The stream, metered.
     pub(crate) fn metered(self) -> Metered<Stream> {
-        let Meter { activity, to_service, to_visitor, open } = self.meter;
+        let Meter { activity, to_service, to_visitor, open, .. } = self.meter;
         Metered { inner: self.stream, read: to_visitor, written: to_service, activity, _open: open }
     }
 
@@ -94,7 +97,7 @@ impl Opened {
     where
         V: AsyncRead + AsyncWrite + Unpin,
     {
-        let Meter { activity, to_service, to_visitor, open } = self.meter;
+        let Meter { activity, to_service, to_visitor, open, .. } = self.meter;
         let quiet = activity.quiet_for(quiet);
         let activity = activity.clone();
         let visitor = Metered {
@@ -117,6 +120,7 @@ impl Opened {
         let carried = trunk::carry_tcp(visitor, self.stream).await;
         self.meter.to_service.inc_by(carried.sent);
         self.meter.to_visitor.inc_by(carried.received);
+        self.meter.metrics.carried(self.meter.entry, carried.way);
     }
 }
 

@@ -80,6 +80,8 @@ impl<O: Opener> House<O> {
             to_service: self.metrics.bytes(entry, Direction::ToService),
             to_visitor: self.metrics.bytes(entry, Direction::ToVisitor),
             open: self.metrics.opened(entry),
+            entry,
+            metrics: self.metrics.clone(),
         };
         activity.touch();
         Ok(Opened { stream, meter })

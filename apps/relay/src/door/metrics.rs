@@ -14,6 +14,12 @@ struct Door {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct By {
+    door: &'static str,
+    by: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Why {
     why: &'static str,
 }
@@ -32,6 +38,7 @@ pub struct DoorMetrics {
     refused: Family<Why, Counter>,
     answered: Family<Why, Counter>,
     bytes: Family<Way, Counter>,
+    carried: Family<By, Counter>,
     ports_leased: Family<Door, Gauge>,
     datagrams_dropped: Counter,
 }
@@ -102,6 +109,11 @@ impl DoorMetrics {
         );
         registry.register(of("answered"), "Answers of the relay's own", metrics.answered.clone());
         registry.register(of("bytes"), "Bytes carried for visitors", metrics.bytes.clone());
+        registry.register(
+            of("carried"),
+            "Streams of bare connections that are over, by what carried them in the end",
+            metrics.carried.clone(),
+        );
         registry.register(of("ports"), "Ports leased to services", metrics.ports_leased.clone());
         let dropped = metrics.datagrams_dropped.clone();
         registry.register(of("datagrams_dropped"), "Datagrams that found no room", dropped);
@@ -114,6 +126,16 @@ impl DoorMetrics {
 
     pub(crate) fn answered(&self, code: &'static str) {
         self.answered.get_or_create(&Why { why: code }).inc();
+    }
+
+    /// The counter of streams through one door that this carried in the end.
+    pub(crate) fn carried(&self, entry: Entry, way: trunk::Way) {
+        let by = match way {
+            trunk::Way::Line => "line",
+            trunk::Way::Own => "connection",
+            trunk::Way::Kernel => "kernel",
+        };
+        self.carried.get_or_create(&By { door: word(entry), by }).inc();
     }
 
     pub(crate) fn datagram_dropped(&self) {

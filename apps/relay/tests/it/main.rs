@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod door;
+mod audit;
+mod failover;
+mod hard;
 mod lines;
 mod rights;
 mod scene;

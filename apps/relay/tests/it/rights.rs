@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use trunk::{Dial, Dialed, Unopened};
-use tunnel::{Code, Event, Frame, Open, Proto, Service, ServiceName, Visibility};
+use tunnel::{Code, Event, Frame, Open, Proto, Service, ServiceName, Visibility, Who};
 use units::{AccountId, MeshId, RentalId};
 use wire::Time;
 use wire::paper::{May, Pass};
@@ -18,11 +18,15 @@ use crate::scene::{
     service, visitor,
 };
 
-fn dial(relay: &Relay, number: u8) -> Dial {
+pub(crate) fn dial(relay: &Relay, number: u8) -> Dial {
     Dial { key: key(number), relay: relay.at.key, address: relay.at.address }
 }
 
-fn node(relay: &Relay, number: u8, change: impl FnOnce(&mut Pass)) -> Result<Dialed, String> {
+pub(crate) fn node(
+    relay: &Relay,
+    number: u8,
+    change: impl FnOnce(&mut Pass),
+) -> Result<Dialed, String> {
     let (dial, pass) = (dial(relay, number), pass(&key(number), change));
     relay.do_in(async move { dial.line(pass).await.map_err(|fault| format!("{fault:#}")) })
 }
@@ -122,17 +126,43 @@ fn a_name_that_another_machine_has_is_taken() {
 }
 
 #[test]
-fn what_is_not_public_is_for_visitors_who_proved_who_they_are() {
+fn what_is_not_public_is_for_whom_its_policy_names() {
     let relay = Relay::start(10);
     let programs = Runtime::new().unwrap();
+    let friend = AccountId::from_bits(77);
     let mut private = exposed("echo", echo(&programs));
     private.service.visibility = Visibility::Members;
+    private.service.policy = format!("{friend} {}", public(&key(44)));
     let _machine = machine(20, &[&relay], vec![private]);
     eventually("it serves", || relay.serves("echo"));
-    assert_eq!(relay.open(&name("echo")).unwrap_err(), Refused::NotPermitted(name("echo")));
-    let known = Visitor { subject: "acc".to_owned(), ..visitor() };
-    assert!(relay.open_for(&name("echo"), &known).is_ok());
-    assert_eq!(relay.open(&name("none")).unwrap_err(), Refused::NoSuchService(name("none")));
+    let name = name("echo");
+    let open = |who: Who| relay.open_for(&name, &Visitor { who, ..visitor() }).map(drop);
+    let of = |account: AccountId| Who { accounts: [account].into(), ..Who::default() };
+    assert_eq!(open(Who::default()), Err(Refused::NotPermitted(name.clone())));
+    assert_eq!(open(of(OWNER)), Err(Refused::NotPermitted(name.clone())), "the supplier");
+    assert_eq!(open(of(friend)), Ok(()));
+    assert_eq!(open(Who { key: Some(public(&key(44)).0), ..Who::default() }), Ok(()));
+    assert_eq!(open(Who { rentals: [RENTAL].into(), ..of(AccountId::from_bits(5)) }), Ok(()));
+    assert_eq!(relay.registry.refusals(), 2);
+    let none = crate::scene::name("none");
+    assert_eq!(relay.open(&none).unwrap_err(), Refused::NoSuchService(none));
+}
+
+#[test]
+fn a_policy_that_nobody_can_read_serves_nothing() {
+    let relay = Relay::start(10);
+    let dialed = node(&relay, 20, |_| {}).unwrap();
+    let with = |visibility: Visibility, policy: &str| Service {
+        visibility,
+        policy: policy.to_owned(),
+        ..service("echo")
+    };
+    let services = vec![
+        with(Visibility::Members, "everybody"),
+        with(Visibility::Public, "account"),
+        with(Visibility::Members, "account"),
+    ];
+    assert_eq!(answers(&relay, dialed, services), [Err(Code::Other), Err(Code::Other), Ok(())]);
 }
 
 #[test]

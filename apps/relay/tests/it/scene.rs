@@ -18,7 +18,7 @@ use wire::Time;
 use wire::paper::{May, NodeKey, Pass, PassLimits, SealedPaper};
 
 /// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const RENTAL: RentalId = RentalId::from_bits(35);
 pub(crate) const OWNER: AccountId = AccountId::from_bits(7);
@@ -98,6 +98,7 @@ impl Records for Kept {
 /// A relay that runs, until it is dropped.
 pub(crate) struct Relay {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) nodes: Arc<Nodes>,
     pub(crate) at: RelayAt,
     pub(crate) records: Arc<Kept>,
     /// Its death takes all its connections with it.
@@ -117,8 +118,8 @@ impl Relay {
         let nodes = Nodes::new(registry.clone(), gate, &key(number)).unwrap();
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let at = RelayAt { key: public(&key(number)), address: listener.local_addr().unwrap() };
-        runtime.spawn(nodes.accept(listener));
-        Self { registry, at, records, runtime: Some(runtime) }
+        runtime.spawn(nodes.clone().accept(listener));
+        Self { registry, nodes, at, records, runtime: Some(runtime) }
     }
 
     /// As when its process is killed.

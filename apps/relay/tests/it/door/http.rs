@@ -225,12 +225,38 @@ async fn a_service_may_refuse_to_become_a_socket() {
     }
     // What is said after it on the same connection does not reach the service unread.
     let mut connection = tls(&rig, &host, &[]).await.unwrap();
-    let upgrade =
-        format!("GET /1 HTTP/1.1\r\nHost: {host}\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    let upgrade = format!(
+        "GET /1 HTTP/1.1\r\nHost: {host}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    );
     let smuggled = format!("GET /2 HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n");
     connection.write_all((upgrade + &smuggled).as_bytes()).await.unwrap();
     let mut read = Vec::new();
     let _ = connection.read_to_end(&mut read).await;
     let read = String::from_utf8(read).unwrap();
     assert!(!read.contains("/2") && !read.contains("6.6.6.6"), "{read}");
+}
+
+#[tokio::test]
+async fn what_is_said_ahead_to_another_service_cuts_no_answer() {
+    let rig = Rig::new().await;
+    let slow = each(|mut connection| async move {
+        let mut asked = Vec::new();
+        // It answers when it has heard all: its visitor has said the next request by then.
+        let _ = connection.read_to_end(&mut asked).await;
+        let body = "x".repeat(100_000);
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let _ = connection.write_all(answer.as_bytes()).await;
+    })
+    .await;
+    rig.world.serve("slow", Proto::Http, Visibility::Public, slow);
+    rig.world.serve("app", Proto::Http, Visibility::Public, web().await);
+    let mut connection = tls(&rig, &format!("slow.{DOMAIN}"), &[]).await.unwrap();
+    let request = |host: &str| format!("GET /{host} HTTP/1.1\r\nHost: {host}.{DOMAIN}\r\n\r\n");
+    connection.write_all((request("slow") + &request("app")).as_bytes()).await.unwrap();
+    connection.shutdown().await.unwrap();
+    let mut read = Vec::new();
+    let _ = connection.read_to_end(&mut read).await;
+    let read = String::from_utf8(read).unwrap();
+    assert!(read.contains(&"x".repeat(100_000)), "{} bytes", read.len());
+    assert!(read.contains("GET /app HTTP/1.1"), "the next one is answered after it");
 }

@@ -2,7 +2,7 @@
 
 use ed25519_dalek::SigningKey;
 use relay::door::Papers;
-use tunnel::{Proto, ServiceName, Visibility};
+use tunnel::{Proto, ServiceName};
 use units::{AccountId, HOUR, MINUTE, RentalId, Timestamp};
 use wire::Time;
 use wire::paper::{May, NodeKey, Pass, PassLimits, SealedPaper, Visit};
@@ -46,8 +46,13 @@ async fn a_token_that_the_bearer_of_a_pass_made_opens_one_service() {
     let (mine, next, others) =
         (of_rental("lab", RENTAL), of_rental("notes", RENTAL), of_rental("lab", OTHER_RENTAL));
     let published = ServiceName::of_account("blog", ACCOUNT).unwrap();
-    for service in [&mine, &next, &others, &published] {
-        rig.world.serve(service.as_str(), Proto::Http, Visibility::Members, web().await);
+    for (service, rental) in [
+        (&mine, Some(RENTAL)),
+        (&next, Some(RENTAL)),
+        (&others, Some(OTHER_RENTAL)),
+        (&published, None),
+    ] {
+        rig.world.serve_for(service.as_str(), Proto::Http, (ACCOUNT, rental), web().await);
     }
     let now = trunk::now();
     let token = |service: &ServiceName, until: Timestamp, bearer: u8| {
@@ -89,8 +94,8 @@ async fn a_certificate_of_the_network_opens_the_jump_host() {
     let network = NodeKey(*bytes.last_chunk().unwrap());
     let rig = Rig::admitting(Papers::new(network)).await;
     let (mine, others) = (of_rental("ssh", RENTAL), of_rental("ssh", OTHER_RENTAL));
-    for service in [&mine, &others] {
-        rig.world.serve(service.as_str(), Proto::Ssh, Visibility::Members, echo().await);
+    for (service, rental) in [(&mine, RENTAL), (&others, OTHER_RENTAL)] {
+        rig.world.serve_for(service.as_str(), Proto::Ssh, (ACCOUNT, Some(rental)), echo().await);
     }
     let certified = async |name: &str, principals: &str, time: &str| {
         make_key(rig.folder.path(), name, &["-t", "ed25519"]).await;

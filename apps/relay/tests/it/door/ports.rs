@@ -53,11 +53,19 @@ async fn not_every_service_gets_a_port() {
     assert_eq!(lease(Proto::Tcp, Visibility::Members).await, Err(NoLease::NotPublic));
     let mut leases = Vec::new();
     let offered = offered(Proto::Udp, Visibility::Public);
-    for _ in 0..10 {
-        leases.push(rig.doors.lease(&name, &offered, 0).await.unwrap());
+    let named = |number: usize| format!("a{number}").parse().unwrap();
+    for number in 0..10 {
+        leases.push(rig.doors.lease(&named(number), &offered, 0).await.unwrap());
     }
-    let full = rig.doors.lease(&name, &offered, 0).await.map(drop);
+    let full = rig.doors.lease(&named(10), &offered, 0).await.map(drop);
     assert_eq!(full, Err(NoLease::NoPort(NoPort::AllTaken(10))));
+    let again = rig.doors.lease(&named(3), &offered, 0).await.unwrap();
+    assert_eq!(again.port(), leases[3].port(), "who comes back by another line has it still");
+    drop(leases.remove(3));
+    drop(again);
+    let full = rig.doors.lease(&named(10), &offered, 0).await.map(drop);
+    assert_eq!(full, Err(NoLease::NoPort(NoPort::AllTaken(10))), "it is kept for who had it");
+    assert!(rig.doors.lease(&named(3), &offered, 0).await.is_ok());
 }
 
 /// Datagrams with their lengths before them, said in capitals.

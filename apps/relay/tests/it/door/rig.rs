@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use trunk::Peeked;
 use tunnel::{Access, Policy, Proto, ServiceName, Visibility, Who};
-use units::{AccountId, Timestamp};
+use units::{AccountId, RentalId, Timestamp};
 
 pub(crate) const DOMAIN: &str = "relay.test";
 /// The token that lets its bearer into every private service but `elsewhere`.
@@ -39,6 +39,19 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn serve(&self, name: &str, proto: Proto, visibility: Visibility, at: SocketAddr) {
         let offered = offered(proto, visibility);
+        self.services.lock().unwrap().insert(name.parse().unwrap(), (offered, at));
+    }
+
+    /// A service for members, of this account or of a rental on its machine.
+    pub(crate) fn serve_for(
+        &self,
+        name: &str,
+        proto: Proto,
+        (account, rental): (AccountId, Option<RentalId>),
+        at: SocketAddr,
+    ) {
+        let mut offered = offered(proto, Visibility::Members);
+        (offered.access.account, offered.access.rental) = (account, rental);
         self.services.lock().unwrap().insert(name.parse().unwrap(), (offered, at));
     }
 

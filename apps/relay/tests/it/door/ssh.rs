@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use relay::door::DoorLimits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tunnel::{Proto, Visibility};
 
 use super::rig::{DOMAIN, Rig, Said, each, echo, nowhere, run};
@@ -209,4 +210,34 @@ async fn one_connection_has_so_many_channels() {
     let port = rig.doors.ssh_address().unwrap().port();
     let said = ssh(&rig, "alice", port, &["-J", "jump", "x@any", "true"]).await;
     assert!(!said.is_ok && said.err.contains("resource shortage"), "{said:?}");
+}
+
+#[tokio::test]
+async fn sessions_count_as_channels_and_services_of_http_are_no_hosts() {
+    let Some(rig) = with_shell(DoorLimits { ssh_channels: 0, ..DoorLimits::default() }).await
+    else {
+        return;
+    };
+    let port = rig.doors.ssh_address().unwrap().port();
+    let said = ssh(&rig, "alice", port, &["jump"]).await;
+    assert!(!said.is_ok && !said.out.contains("jump host"), "{said:?}");
+    let Some(rig) = with_shell(DoorLimits::default()).await else { return };
+    rig.world.serve("web", Proto::Http, Visibility::Public, echo().await);
+    let port = rig.doors.ssh_address().unwrap().port();
+    let said = ssh(&rig, "alice", port, &["-J", "jump", "x@web", "true"]).await;
+    assert!(!said.is_ok && said.err.contains("web is visited by https"), "{said:?}");
+}
+
+#[tokio::test]
+async fn who_breaks_off_before_a_login_gives_the_place_back_at_once() {
+    let rig = Rig::with(DoorLimits { connections: 1, ..DoorLimits::default() }).await;
+    let address = rig.doors.ssh_address().unwrap();
+    for turned in 1..=2 {
+        let mut stranger = tokio::net::TcpStream::connect(address).await.unwrap();
+        stranger.write_all(b"SSH-2.0-x\r\nnonsense that is no packet of SSH\r\n").await.unwrap();
+        let mut said = Vec::new();
+        let _ = stranger.read_to_end(&mut said).await;
+        let counted = format!("iog_relay_visitor_turned_total{{why=\"handshake\"}} {turned}");
+        rig.shows(&counted).await;
+    }
 }

@@ -115,7 +115,8 @@ pub(crate) fn raise_interface(name: &str, mtu: u16, queue_len: u16) -> io::Resul
     check(unsafe { libc::ioctl(fd, libc::SIOCSIFMTU, &raw const request) })?;
     request.ifr_ifru.ifru_metric = queue_len.into();
     // SAFETY: see above.
-    check(unsafe { libc::ioctl(fd, libc::SIOCSIFTXQLEN, &raw const request) })?;
+    // In a namespace of an ordinary user it is refused: the queue is then as long as the kernel makes it.
+    let _shorter = check(unsafe { libc::ioctl(fd, libc::SIOCSIFTXQLEN, &raw const request) });
     // SAFETY: see above; the kernel fills in the flags.
     check(unsafe { libc::ioctl(fd, libc::SIOCGIFFLAGS, &raw mut request) })?;
     // SAFETY: the flags are the member that the call before wrote.

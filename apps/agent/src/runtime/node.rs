@@ -298,7 +298,6 @@ impl Node {
 
     /// Ends every process of it: asked first, if there is any grace, then killed.
     fn end_processes(&mut self, grace: Duration, common: &Common) -> Result<()> {
-        self.disconnect(common);
         let record = &self.record;
         if !grace.is_zero() && record.is_alive() {
             let first = match (record.kind, record.inner) {
@@ -309,6 +308,9 @@ impl Node {
             first.inspect(|process| process.signal(Signal::TERM));
             wait_until(grace, || !record.is_alive());
         }
+        // Not before: a node that ends by itself tells the others.
+        self.disconnect(common);
+        let record = &self.record;
         if record.is_alive() {
             record.inner.inspect(|process| process.signal(Signal::KILL));
         }

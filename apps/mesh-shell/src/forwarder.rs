@@ -4,7 +4,6 @@
 //! bytes of each.
 
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -19,6 +18,7 @@ use mesh::relay::{
 use units::Timestamp;
 
 use crate::clock::Clock;
+use crate::sys::Received;
 use crate::udp::UdpPort;
 
 /// What one call may receive.
@@ -118,15 +118,15 @@ impl Carrier {
                 swept = now;
             }
             if let Some(received) = received {
-                self.sort(&mut buffer[..received.len], received.size, received.from, now);
+                self.sort(&mut buffer[..received.len], received, now);
             }
         }
         Ok(())
     }
 
     /// Carries datagrams that came together: runs for one node leave together.
-    fn sort(&self, bytes: &mut [u8], size: usize, from: SocketAddr, now: Timestamp) {
-        let (mut at, size) = (0, size.max(1));
+    fn sort(&self, bytes: &mut [u8], received: Received, now: Timestamp) {
+        let (mut at, size, from) = (0, received.size.max(1), received.from);
         while at < bytes.len() {
             let to = target(bytes, at, size);
             let mut end = (at + size).min(bytes.len());
@@ -134,7 +134,7 @@ impl Carrier {
                 end = (end + size).min(bytes.len());
             }
             match to {
-                Some(to) => self.forward(bytes, at..end, size, (from, to), now),
+                Some(to) => self.forward(&mut bytes[at..end], size, (received, to), now),
                 None => self.answer(&bytes[at..end], from, now),
             }
             at = end;
@@ -143,13 +143,12 @@ impl Carrier {
 
     fn forward(
         &self,
-        bytes: &mut [u8],
-        run: Range<usize>,
+        run: &mut [u8],
         size: usize,
-        (from, to): (SocketAddr, CallSign),
+        (received, to): (Received, CallSign),
         now: Timestamp,
     ) {
-        let run = &mut bytes[run];
+        let Received { from, ecn, .. } = received;
         let count = run.len().div_ceil(size) as u64;
         let forwarded = lock(&self.forwarder).forward(from, to, (count, run.len() as u64), now);
         match forwarded {
@@ -160,7 +159,7 @@ impl Carrier {
                     }
                 }
                 // What the system does not take is lost, as on any way.
-                self.port.send(forwarded.to, run, size);
+                self.port.send_marked(forwarded.to, run, size, ecn);
             }
             Err(NotForwarded::UnknownSender) => {
                 let may_answer = lock(&self.forwarder).may_answer(now);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mesh::{CallSign, Merger, Way};
+use mesh::{CallSign, Ecn, Merger, Way};
 
 use crate::shard::Shard;
 use crate::showcase::Viewer;
@@ -44,7 +44,9 @@ impl StreamInlet {
         let len = datagram.len();
         let Some(place) = self.inlet.buffer.get_mut(..len) else { return Ok(()) };
         place.copy_from_slice(datagram);
-        self.shard.open(&mut self.inlet, 0..len, len, Way::Stream { relay, far });
+        // Connections have their own control of congestion, and tell nothing of it.
+        let from = (Way::Stream { relay, far }, Ecn::Deaf);
+        self.shard.open(&mut self.inlet, 0..len, len, from);
         self.shard.deliver(&mut self.inlet)
     }
 }

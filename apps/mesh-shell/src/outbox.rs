@@ -97,14 +97,14 @@ impl Outbox {
     /// Sends what is in the box. False if it is empty.
     pub(crate) fn send(&mut self, now: Timestamp, note: &mut impl FnMut(Note)) -> bool {
         let Some(gathered) = self.gather.take() else { return false };
-        let (to, peer) = (gathered.to, gathered.peer);
+        let (to, peer, ecn) = (gathered.to, gathered.peer, gathered.ecn);
         let Some(to) = to.socket() else {
             for datagram in gathered.datagrams.chunks(gathered.size) {
                 send_stream(self.streams.as_deref(), to, datagram);
             }
             return true;
         };
-        let sent = self.port.send(to, gathered.datagrams, gathered.size);
+        let sent = self.port.send_marked(to, gathered.datagrams, gathered.size, ecn);
         if sent == Sent::TooLong && now.since(self.asked_at) >= ASK_EVERY {
             self.asked_at = now;
             if let Ok(mtu) = sys::path_mtu(to) {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context as _;
 use mesh::hop::{Label, Stuck};
-use mesh::{Batch, Note, PARTS_MAX, PeerId, Plane, Stays, VNET_LEN, Way};
+use mesh::{Batch, Ecn, Note, PARTS_MAX, PeerId, Plane, Stays, VNET_LEN, Way};
 use units::Timestamp;
 
 use crate::clock::Clock;
@@ -142,14 +142,21 @@ impl Shard {
         let received = self.port.receive(place, wait).context("receive")?;
         let Some(received) = received else { return Ok(None) };
         let end = used + received.len;
-        self.open(inlet, used..end, received.size, Way::Direct(received.from));
+        let from = (Way::Direct(received.from), received.ecn);
+        self.open(inlet, used..end, received.size, from);
         Ok(Some(end))
     }
 
     /// Opens datagrams that lie in the inlet's memory.
-    pub(crate) fn open(&self, inlet: &mut Inlet, at: Range<usize>, size: usize, from: Way) {
+    pub(crate) fn open(
+        &self,
+        inlet: &mut Inlet,
+        at: Range<usize>,
+        size: usize,
+        (from, ecn): (Way, Ecn),
+    ) {
         let Inlet { buffer, merger, viewer } = inlet;
-        let batch = &mut Batch { buffer, at, size, from };
+        let batch = &mut Batch { buffer, at, size, from, ecn };
         let (plane, now) = (viewer.look(), self.clock.now());
         plane.arrive(batch, merger, now, |note| {
             if let Note::Carry { to, label, datagram } = note {

@@ -12,6 +12,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::thread::JoinHandleExt as _;
 use std::thread::JoinHandle;
 
+use mesh::Ecn;
+
 /// `linux/if_tun.h`, where `libc` lacks it.
 const TUN_F_CSUM: u32 = 0x01;
 const TUN_F_TSO4: u32 = 0x02;
@@ -55,6 +57,8 @@ pub struct Received {
     pub size: usize,
     /// Who sent them.
     pub from: SocketAddr,
+    /// What they say of congestion.
+    pub ecn: Ecn,
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -300,9 +304,31 @@ fn set_option(
     check(result).map(drop)
 }
 
-/// Room for one control message with one integer, aligned as the kernel wants it.
+/// Room for two control messages with one integer each, aligned as the kernel wants it.
 #[repr(C, align(8))]
 struct Control([u8; 64]);
+
+impl Control {
+    /// Writes a control message at `at`, and says how much room it takes.
+    fn put(&mut self, at: usize, (level, kind): (libc::c_int, libc::c_int), data: &[u8]) -> usize {
+        // SAFETY: only arithmetic.
+        let len = unsafe { libc::CMSG_LEN(socklen(data.len())) as usize };
+        let header = libc::cmsghdr { cmsg_len: len, cmsg_level: level, cmsg_type: kind };
+        let head = mem::size_of::<libc::cmsghdr>();
+        let (cmsg_len, rest) = self.0[at..].split_at_mut(mem::size_of_val(&header.cmsg_len));
+        cmsg_len.copy_from_slice(&header.cmsg_len.to_ne_bytes());
+        rest[..4].copy_from_slice(&header.cmsg_level.to_ne_bytes());
+        rest[4..8].copy_from_slice(&header.cmsg_type.to_ne_bytes());
+        self.0[at + head..][..data.len()].copy_from_slice(data);
+        space(data.len())
+    }
+}
+
+/// Asks the kernel what datagrams say of congestion. Where it cannot tell, they say nothing.
+pub(crate) fn receive_ecn(fd: &OwnedFd) {
+    let _silent = set_option(fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1);
+    let _silent = set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1);
+}
 
 /// Sends datagrams of `size` bytes each, the last perhaps shorter, in one call. `to` must be of the socket's family.
 pub(crate) fn send(
@@ -310,6 +336,7 @@ pub(crate) fn send(
     to: SocketAddr,
     datagrams: &[u8],
     size: usize,
+    ecn: Ecn,
 ) -> io::Result<()> {
     let (address, address_len) = to_raw(to);
     let mut part =
@@ -321,19 +348,22 @@ pub(crate) fn send(
     message.msg_namelen = address_len;
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
+    let mut used = 0;
     if size < datagrams.len() {
         let size = u16::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        used += control.put(used, (libc::SOL_UDP, libc::UDP_SEGMENT), &size.to_ne_bytes());
+    }
+    if ecn != Ecn::Deaf {
+        let kind = match to.ip().to_canonical() {
+            IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+            IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+        };
+        let mark = libc::c_int::from(ecn.bits());
+        used += control.put(used, kind, &mark.to_ne_bytes());
+    }
+    if used > 0 {
         message.msg_control = (&raw mut control).cast();
-        message.msg_controllen = space(mem::size_of_val(&size));
-        // SAFETY: the buffer is aligned and longer than `msg_controllen`, so there is a first header with room for two
-        // bytes of data.
-        unsafe {
-            let header = libc::CMSG_FIRSTHDR(&raw const message);
-            (*header).cmsg_level = libc::SOL_UDP;
-            (*header).cmsg_type = libc::UDP_SEGMENT;
-            (*header).cmsg_len = libc::CMSG_LEN(2) as usize;
-            libc::CMSG_DATA(header).cast::<u16>().write_unaligned(size);
-        }
+        message.msg_controllen = used;
     }
     // SAFETY: name, part and control outlive the call; the kernel only reads them.
     check_len(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, 0) }).map(drop)
@@ -356,31 +386,41 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, into: &mut [u8], wait: bool) -> io::Re
     // SAFETY: name, part and control are exclusive, as long as told, and outlive the call.
     let len = check_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) })?;
     // SAFETY: the kernel left `message` describing valid control messages inside `control`.
-    let size = unsafe { segment_size(&message) };
+    let (size, ecn) = unsafe { told(&message) };
     // SAFETY: zeroed, then perhaps written by the kernel: initialized either way.
     let from = from_raw(unsafe { address.assume_init_ref() });
     let from = from.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-    Ok(Received { len, size: size.unwrap_or(len), from })
+    Ok(Received { len, size: size.unwrap_or(len), from, ecn })
 }
 
-/// The length of each datagram, if there are several.
+/// The length of each datagram, if there are several, and what they say of congestion.
 ///
 /// # Safety
 /// `message` must be as `recvmsg` left it, its control buffer still alive.
-unsafe fn segment_size(message: &libc::msghdr) -> Option<usize> {
-    // SAFETY: the macros stay inside the control buffer that the kernel described; a header of this kind has an
-    // integer.
+unsafe fn told(message: &libc::msghdr) -> (Option<usize>, Ecn) {
+    let (mut size, mut ecn) = (None, Ecn::Deaf);
+    // SAFETY: the macros stay inside the control buffer that the kernel described; headers of these kinds have an
+    // integer, and that of IPv4's a byte.
     unsafe {
         let mut header = libc::CMSG_FIRSTHDR(message);
         while let Some(found) = header.as_ref() {
-            if (found.cmsg_level, found.cmsg_type) == (libc::SOL_UDP, libc::UDP_GRO) {
-                let size = libc::CMSG_DATA(header).cast::<libc::c_int>().read_unaligned();
-                return usize::try_from(size).ok().filter(|size| *size > 0);
+            let data = libc::CMSG_DATA(header);
+            match (found.cmsg_level, found.cmsg_type) {
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    let found = usize::try_from(data.cast::<libc::c_int>().read_unaligned());
+                    size = found.ok().filter(|size| *size > 0);
+                }
+                (libc::IPPROTO_IP, libc::IP_TOS) => ecn = Ecn::of_bits(data.read()),
+                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                    let class = data.cast::<libc::c_int>().read_unaligned();
+                    ecn = Ecn::of_bits(class.to_le_bytes()[0]);
+                }
+                (_, _) => {}
             }
             header = libc::CMSG_NXTHDR(message, header);
         }
     }
-    None
+    (size, ecn)
 }
 
 /// The longest packet that the system knows to fit on the way to `to`, header and all.

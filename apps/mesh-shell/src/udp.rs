@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use mesh::Ecn;
+
 use crate::sys::{self, Received};
 
 /// Room for several bursts of super-packets while a thread is not scheduled.
@@ -36,6 +38,7 @@ impl UdpPort {
         let (fd, v6) = sys::open_udp(port, shared)?;
         sys::set_buffers(&fd, BUFFER_BYTES);
         sys::allow_fragments(&fd)?;
+        sys::receive_ecn(&fd);
         let sends_many = offloads && sys::can_send_many(&fd);
         if offloads {
             // Without it datagrams come one by one, which works too.
@@ -56,28 +59,33 @@ impl UdpPort {
 
     /// Sends datagrams of `size` bytes each, the last perhaps shorter.
     pub fn send(&self, to: SocketAddr, datagrams: &[u8], size: usize) -> Sent {
+        self.send_marked(to, datagrams, size, Ecn::Deaf)
+    }
+
+    /// As above, of datagrams that say something of congestion.
+    pub fn send_marked(&self, to: SocketAddr, datagrams: &[u8], size: usize, ecn: Ecn) -> Sent {
         let to = self.of_family(to);
         if datagrams.len() <= size || self.sends_many.load(Relaxed) {
-            match sys::send(self.fd.as_fd(), to, datagrams, size) {
+            match sys::send(self.fd.as_fd(), to, datagrams, size, ecn) {
                 Ok(()) => return Sent::All,
                 Err(error) if datagrams.len() <= size => return lost(&error),
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EIO) => self.sends_many.store(false, Relaxed),
                     Some(libc::EMSGSIZE | libc::EINVAL) => {
-                        self.send_each(to, datagrams, size);
+                        self.send_each(to, datagrams, size, ecn);
                         return Sent::TooLong;
                     }
                     Some(_) | None => return Sent::Lost,
                 },
             }
         }
-        self.send_each(to, datagrams, size)
+        self.send_each(to, datagrams, size, ecn)
     }
 
-    fn send_each(&self, to: SocketAddr, datagrams: &[u8], size: usize) -> Sent {
+    fn send_each(&self, to: SocketAddr, datagrams: &[u8], size: usize, ecn: Ecn) -> Sent {
         let mut all = Sent::All;
         for datagram in datagrams.chunks(size) {
-            if let Err(error) = sys::send(self.fd.as_fd(), to, datagram, datagram.len()) {
+            if let Err(error) = sys::send(self.fd.as_fd(), to, datagram, datagram.len(), ecn) {
                 all = lost(&error);
             }
         }
@@ -162,6 +170,30 @@ mod tests {
                 assert_eq!(from.send(target, &sent, 1000), Sent::All);
                 let expected: Vec<Vec<u8>> = sent.chunks(1000).map(<[u8]>::to_vec).collect();
                 assert_eq!(receive_all(&to, sent.len()), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn marks_of_congestion_are_sent_and_heard() {
+        for offloads in [true, false] {
+            let (from, to) = (UdpPort::open(0, false, offloads), UdpPort::open(0, false, true));
+            let (from, to) = (from.expect("a socket"), to.expect("a socket"));
+            for ip in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+                let target = SocketAddr::new(ip, port_of(&to));
+                if !to.v6 && target.is_ipv6() {
+                    continue;
+                }
+                for ecn in [Ecn::Zero, Ecn::Deaf, Ecn::Congested, Ecn::One] {
+                    assert_eq!(from.send_marked(target, &[7; 2500], 1000, ecn), Sent::All);
+                    let (mut got, mut buffer) = (0, vec![0; 65_536]);
+                    while got < 2500 {
+                        let received = to.receive(&mut buffer, true).expect("the socket is well");
+                        let received = received.expect("there is something");
+                        assert_eq!(received.ecn, ecn, "to {ip}");
+                        got += received.len;
+                    }
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use units::Timestamp;
 
 use crate::coalesce::Merger;
 use crate::cover;
+use crate::ecn::{Combined, Ecn};
 use crate::guard::{Crossing, Direction, Flow, TCP_TURNS, tcp_flags};
 use crate::hop::{self, Label};
 use crate::inner::Inner;
@@ -30,6 +31,8 @@ pub struct Batch<'a> {
     pub size: usize,
     /// Which way they came.
     pub from: Way,
+    /// What they say of congestion on the outside.
+    pub ecn: Ecn,
 }
 
 impl Plane {
@@ -53,6 +56,7 @@ impl Plane {
             plane: self,
             from,
             from_relay,
+            ecn: batch.ecn,
             now,
             last: None,
             source: None,
@@ -79,6 +83,7 @@ struct Sorter<'p> {
     from: Way,
     /// Whether they came from a relay's port.
     from_relay: bool,
+    ecn: Ecn,
     now: Timestamp,
     last: Option<Open<'p>>,
     /// The last source that the last peer was allowed.
@@ -88,6 +93,18 @@ struct Sorter<'p> {
     stirs: bool,
     /// In how many parcels what is looked at lies.
     depth: usize,
+}
+
+/// Carries over to a packet what its datagram says of congestion. False if the packet is lost by that.
+fn mark(outside: Ecn, packet: &mut [u8]) -> bool {
+    match Ecn::of_packet(packet).combined(outside) {
+        Combined::Stays => true,
+        Combined::Says(ecn) => {
+            ecn.write(packet);
+            true
+        }
+        Combined::Lost => false,
+    }
 }
 
 /// Packets of one flow that came one behind the other, and what the guard said to the first.
@@ -150,6 +167,9 @@ impl<'p> Sorter<'p> {
         let Ok(inner) = Inner::read(&bytes[begin..begin + len]) else {
             return lane.link.on_refused();
         };
+        if self.ecn > Ecn::Deaf && !mark(self.ecn, &mut bytes[begin..begin + inner.len]) {
+            return lane.link.on_refused();
+        }
         let packet = &bytes[begin..begin + inner.len];
         if !self.may_come(session.peer, &inner) || !self.guard_lets_pass(lane, packet, &inner) {
             return lane.link.on_refused();

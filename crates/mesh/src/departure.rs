@@ -5,6 +5,7 @@ use std::ops::Range;
 use units::Timestamp;
 
 use crate::cover::Held;
+use crate::ecn::Ecn;
 use crate::guard::{Crossing, Direction, Flow};
 use crate::hop::{Route, Stuck};
 use crate::inner::Inner;
@@ -34,6 +35,8 @@ pub struct Departure<'p, 'f> {
     pub to: Way,
     /// Of which peer.
     pub peer: PeerId,
+    /// What its datagrams say of congestion on the outside.
+    pub ecn: Ecn,
     /// Which ways copies go.
     pub copies: &'p [Way],
     /// Whether nothing was sent to the peer lately: then the brain should know that something is.
@@ -112,6 +115,7 @@ impl Plane {
         let begun = Departure {
             to,
             peer,
+            ecn: Ecn::of_packet(cutter.packet()),
             copies,
             begins,
             stirs,

@@ -1,13 +1,14 @@
 //! Gathering sealed datagrams for one system call: as many as go to one place and are equally long.
 //!
 //! # Invariants
-//! - All gathered datagrams have one destination, and one length but the last, which may be shorter.
+//! - All gathered datagrams have one destination, one mark of congestion, and one length but the last, which may be shorter.
 //! - There are at most [`DATAGRAMS_MAX`] of them, together at most [`GATHERED_BYTES_MAX`] long.
 //! - They leave in the order they were sealed.
 
 use units::Timestamp;
 
 use crate::departure::Departure;
+use crate::ecn::Ecn;
 use crate::path::Way;
 use crate::peer::PeerId;
 
@@ -26,7 +27,7 @@ pub struct Gather {
     size: usize,
     /// Whether a shorter one was added: it must be the last.
     closed: bool,
-    to: Option<(Way, PeerId)>,
+    to: Option<(Way, PeerId, Ecn)>,
 }
 
 /// Datagrams that leave together.
@@ -36,6 +37,8 @@ pub struct Gathered<'a> {
     pub to: Way,
     /// Of which peer.
     pub peer: PeerId,
+    /// What they say of congestion on the outside.
+    pub ecn: Ecn,
     /// All of them, one behind the other.
     pub datagrams: &'a [u8],
     /// How long each is but the last.
@@ -65,7 +68,7 @@ impl Gather {
             return done;
         }
         if self.to.is_none() {
-            self.to = Some((departure.to, departure.peer));
+            self.to = Some((departure.to, departure.peer, departure.ecn));
             self.size = size;
         }
         let count = part.len();
@@ -79,15 +82,15 @@ impl Gather {
     /// What was gathered; begins anew.
     #[inline]
     pub fn take(&mut self) -> Option<Gathered<'_>> {
-        let (to, peer) = self.to.take()?;
+        let (to, peer, ecn) = self.to.take()?;
         let datagrams = &self.buffer[..self.used];
         (self.used, self.count, self.closed) = (0, 0, false);
-        Some(Gathered { to, peer, datagrams, size: self.size })
+        Some(Gathered { to, peer, ecn, datagrams, size: self.size })
     }
 
     fn may_follow(&self, departure: &Departure<'_, '_>, size: usize) -> bool {
         let Some(to) = self.to else { return true };
         let fits = size == self.size || size < self.size && departure.count() == 1;
-        to == (departure.to, departure.peer) && !self.closed && fits
+        to == (departure.to, departure.peer, departure.ecn) && !self.closed && fits
     }
 }

@@ -11,6 +11,7 @@ mod doors;
 mod gathering;
 mod guarding;
 mod names;
+mod marks;
 mod narrow;
 mod pair;
 mod relays;

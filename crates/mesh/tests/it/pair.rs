@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh::{
-    Batch, CallSign, Config, Effect, Gate, MTU_DEFAULT, Merger, Mesh, Note, PeerConfig, Plane,
+    Batch, CallSign, Config, Ecn, Effect, Gate, MTU_DEFAULT, Merger, Mesh, Note, PeerConfig, Plane,
     PresharedKey, PrivateKey, Stays, Suite, Timing, VNET_LEN, Way,
 };
 use units::Timestamp;
@@ -127,7 +127,7 @@ impl Node {
         let mut notes = Vec::new();
         let len = datagram.len();
         let batch =
-            &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from: Way::Direct(from) };
+            &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from: Way::Direct(from), ecn: Ecn::Deaf };
         self.plane.arrive(batch, &mut merger, now, |note| notes.push(note));
         merger.finish(&mut datagram, |_, buffer, parts| {
             let packet = parts.iter().flat_map(|part| &buffer[part.clone()]).copied().collect();
@@ -148,7 +148,7 @@ impl Node {
     ) {
         let len = datagram.len();
         let from = Way::Direct(from);
-        let batch = &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from };
+        let batch = &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from, ecn: Ecn::Deaf };
         self.plane.arrive(batch, &mut Merger::new(true, true), now, note);
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mesh::relay::{Allowance, Forwarder, PortKey, RelayConfig, read_relayed, write_relayed_header};
 use mesh::{
-    Batch, CallSign, Config, Contact, Effect, Gate, MTU_DEFAULT, Merger, Mesh, Note, PeerConfig,
+    Batch, CallSign, Config, Contact, Ecn, Effect, Gate, MTU_DEFAULT, Merger, Mesh, Note, PeerConfig,
     PeerView, Plane, Policy, PresharedKey, PrivateKey, Stays, Suite, Timing, VNET_LEN, Way,
 };
 use units::{MeshId, Timestamp};
@@ -44,6 +44,11 @@ pub(crate) struct World {
     count: u64,
     /// Of a thousand datagrams, how many are lost.
     pub(crate) loss_permille: u64,
+    /// How many come twice, and how many so late that others overtake them.
+    pub(crate) twice_permille: u64,
+    pub(crate) late_permille: u64,
+    /// Whether everybody has connections to relays, and not only who has nothing else.
+    pub(crate) has_streams: bool,
     /// Pairs of addresses between which nothing passes, either way.
     cuts: BTreeSet<(IpAddr, IpAddr)>,
     /// Datagrams carried in all, and those of pings.
@@ -66,8 +71,14 @@ pub(crate) struct Node {
     number: u8,
     mappings: Vec<Mapping>,
     next_port: u16,
+    /// By how much its clock is ahead of the world's.
+    pub(crate) ahead: Duration,
     /// When packets came, and from whom.
     pub(crate) delivered: Vec<(Timestamp, Ipv4Addr)>,
+    /// What they said.
+    pub(crate) heard: Vec<(Ipv4Addr, String)>,
+    /// Packets that did not leave: the guard stopped them.
+    pub(crate) stopped: u64,
 }
 
 struct Mapping {
@@ -93,6 +104,9 @@ impl World {
             chance: seed | 1,
             count: 0,
             loss_permille: 0,
+            twice_permille: 0,
+            late_permille: 0,
+            has_streams: false,
             cuts: BTreeSet::new(),
             carried: 0,
             listens: None,
@@ -103,36 +117,65 @@ impl World {
 
     /// Tells every node of the others, of the relays and of its own addresses.
     pub(crate) fn introduce(&mut self, policy: Policy) {
-        let signs: Vec<CallSign> = (1..).zip(&self.relays).map(|(n, _)| relay_sign(n)).collect();
-        let numbers: Vec<u8> = self.nodes.iter().map(|node| node.number).collect();
-        for node in &mut self.nodes {
-            let key = PortKey::from_bytes([node.number; 32]);
+        for index in 0..self.nodes.len() {
+            let number = self.nodes[index].number;
+            let key = PortKey::from_bytes([number; 32]);
             let allowance =
                 Allowance { meshes: [MeshId::from_bits(1)].into(), bytes_per_second: 10_000_000 };
             for (_, forwarder) in &mut self.relays {
-                let id = [node.number; 32];
-                let admitted = forwarder.admit(&id, key.clone(), allowance.clone(), self.now);
+                let admitted =
+                    forwarder.admit(&[number; 32], key.clone(), allowance.clone(), self.now);
                 assert_eq!(admitted, Ok(()));
             }
-            let config = |(n, (at, _)): (u8, &(SocketAddr, Forwarder))| RelayConfig {
-                sign: relay_sign(n),
-                ports: vec![*at],
-                key: key.clone(),
-                stream: node.net == Net::Blocked,
-            };
-            let relays = (1..).zip(&self.relays).map(config).collect();
-            node.mesh.set_local(vec![node.inside()], self.now);
-            node.mesh.set_relays(relays, self.now);
-            for number in numbers.iter().filter(|number| **number != node.number) {
-                node.mesh.set_peer(peer(*number, &signs, policy), self.now);
-            }
+            self.tell(index, policy);
         }
         self.act();
     }
 
+    /// Tells one node of all.
+    fn tell(&mut self, index: usize, policy: Policy) {
+        let signs: Vec<CallSign> = (1..).zip(&self.relays).map(|(n, _)| relay_sign(n)).collect();
+        let numbers: Vec<u8> = self.nodes.iter().map(|node| node.number).collect();
+        let now = self.local(index);
+        let node = &mut self.nodes[index];
+        let config = |(n, (at, _)): (u8, &(SocketAddr, Forwarder))| RelayConfig {
+            sign: relay_sign(n),
+            ports: vec![*at],
+            key: PortKey::from_bytes([node.number; 32]),
+            stream: self.has_streams || node.net == Net::Blocked,
+        };
+        let relays = (1..).zip(&self.relays).map(config).collect();
+        node.mesh.set_local(vec![node.inside()], now);
+        node.mesh.set_relays(relays, now);
+        for number in numbers.iter().filter(|number| **number != node.number) {
+            node.mesh.set_peer(peer(*number, &signs, policy), now);
+        }
+    }
+
+    /// A node starts anew and has forgotten everything; what it heard is not forgotten here.
+    pub(crate) fn restart(&mut self, index: usize) {
+        self.count += 1;
+        let fresh = node(self.nodes[index].number, self.nodes[index].net);
+        let seed = self.count.to_le_bytes().repeat(4).try_into().expect("32 bytes");
+        self.nodes[index].mesh = Mesh::new(config(self.nodes[index].number), seed);
+        self.nodes[index].plane = fresh.plane;
+        self.tell(index, Policy::ActiveBackup);
+        self.act();
+    }
+
+    /// A node's own time.
+    pub(crate) fn local(&self, index: usize) -> Timestamp {
+        self.now.after(self.nodes[index].ahead)
+    }
+
     /// A node sends a short packet to another.
     pub(crate) fn send(&mut self, from: usize, to: usize) {
-        let packet = udp(self.nodes[from].ip(), self.nodes[to].ip(), b"text");
+        self.say(from, to, "text");
+    }
+
+    /// A node says something to another.
+    pub(crate) fn say(&mut self, from: usize, to: usize, text: &str) {
+        let packet = udp(self.nodes[from].ip(), self.nodes[to].ip(), text.as_bytes());
         self.depart(from, [&[0; VNET_LEN], &packet[..]].concat());
         self.act();
     }
@@ -141,7 +184,9 @@ impl World {
     pub(crate) fn pass(&mut self, span: Duration) {
         let end = self.now.after(span);
         loop {
-            let wakes = self.nodes.iter().filter_map(|node| node.mesh.wake_at());
+            let wakes = self.nodes.iter().enumerate().filter_map(|(index, node)| {
+                Some(self.now.after(node.mesh.wake_at()?.since(self.local(index))))
+            });
             let lands = self.flights.keys().next().map(|(at, _)| *at);
             let Some(at) = wakes.chain(lands).min().filter(|at| *at <= end) else { break };
             self.now = at.max(self.now);
@@ -151,8 +196,9 @@ impl World {
                 let flight = entry.remove();
                 self.land(flight);
             }
-            for node in &mut self.nodes {
-                node.mesh.on_wake(self.now);
+            for index in 0..self.nodes.len() {
+                let now = self.local(index);
+                self.nodes[index].mesh.on_wake(now);
             }
             self.act();
         }
@@ -236,11 +282,11 @@ impl World {
     }
 
     fn depart(&mut self, index: usize, frame: Vec<u8>) {
-        let plane = self.nodes[index].plane.clone();
-        let note = match plane.depart(&frame, self.now) {
+        let (plane, now) = (self.nodes[index].plane.clone(), self.local(index));
+        let note = match plane.depart(&frame, now) {
             Ok(departure) => {
                 let mut out = vec![0; departure.datagram_len()];
-                let len = departure.seal(0..departure.count(), &mut out, self.now);
+                let len = departure.seal(0..departure.count(), &mut out, now);
                 let inner = &out[departure.to.header_len()..len];
                 for way in std::iter::once(&departure.to).chain(departure.copies) {
                     self.launch(index, *way, &way.wrap(inner));
@@ -248,10 +294,14 @@ impl World {
                 departure.begins.then_some(Note::Begun(departure.peer))
             }
             Err(Stays::Waits(peer)) => Some(Note::Wanted { peer, frame }),
+            Err(Stays::Stopped) => {
+                self.nodes[index].stopped += 1;
+                None
+            }
             Err(stays) => panic!("the packet stays: {stays}"),
         };
         if let Some(note) = note {
-            self.nodes[index].mesh.on_note(note, self.now);
+            self.nodes[index].mesh.on_note(note, now);
         }
     }
 
@@ -262,31 +312,40 @@ impl World {
         let to = way.socket().expect("not a stream");
         if self.nodes[index].net != Net::Blocked {
             let from = self.nodes[index].translate(to, self.now);
-            self.fly(from, to, bytes.to_vec());
+            self.fly(from, to, bytes);
         }
     }
 
     /// Over connections nothing is lost; the far end hears which relay it came over.
     fn launch_stream(&mut self, index: usize, relay: CallSign, far: CallSign, bytes: &[u8]) {
         let far = self.nodes.iter().position(|node| node_sign(node.number) == far);
+        if let Some(heard) = &mut self.listens {
+            heard.push((self.relays[0].0, bytes.to_vec()));
+        }
         if let Some(far) = far {
             let from = Way::Stream { relay, far: node_sign(self.nodes[index].number) };
             self.receive(far, from, bytes.to_vec());
         }
     }
 
-    fn fly(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+    fn fly(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         self.carried += 1;
         if let Some(heard) = &mut self.listens {
-            heard.push((to, bytes.clone()));
+            heard.push((to, bytes.to_vec()));
         }
         let lost = self.draw(1000) < self.loss_permille;
         if lost || self.cuts.contains(&(from.ip(), to.ip())) {
             return;
         }
-        self.count += 1;
-        let delay = Duration::from_millis(8 + self.draw(5));
-        self.flights.insert((self.now.after(delay), self.count), Flight { from, to, bytes });
+        let is_twice = self.twice_permille > 0 && self.draw(1000) < self.twice_permille;
+        for _ in 0..=usize::from(is_twice) {
+            let is_late = self.late_permille > 0 && self.draw(1000) < self.late_permille;
+            let late = if is_late { self.draw(400) } else { 0 };
+            let delay = Duration::from_millis(8 + self.draw(5) + late);
+            self.count += 1;
+            let flight = Flight { from, to, bytes: bytes.to_vec() };
+            self.flights.insert((self.now.after(delay), self.count), flight);
+        }
     }
 
     /// A datagram comes from anywhere, whoever sent it.
@@ -325,24 +384,26 @@ impl World {
             }
         };
         if let Some((to, bytes)) = answer {
-            self.fly(at, to, bytes);
+            self.fly(at, to, &bytes);
         }
     }
 
     fn receive(&mut self, index: usize, from: Way, mut bytes: Vec<u8>) {
-        let (now, node) = (self.now, &mut self.nodes[index]);
+        let (now, local) = (self.now, self.local(index));
+        let node = &mut self.nodes[index];
         let mut merger = Merger::new(true, true);
         let mut notes = Vec::new();
         let len = bytes.len();
-        let batch = &mut Batch { buffer: &mut bytes, at: 0..len, size: len, from };
-        node.plane.arrive(batch, &mut merger, now, |note| notes.push(note));
+        let batch = &mut Batch { buffer: &mut bytes, at: 0..len, size: len, from, ecn: Ecn::Deaf };
+        node.plane.arrive(batch, &mut merger, local, |note| notes.push(note));
         merger.finish(&mut bytes, |_, buffer, parts| {
             let packet = &buffer[parts[0].clone()];
             let source = Ipv4Addr::new(packet[12], packet[13], packet[14], packet[15]);
             node.delivered.push((now, source));
+            node.heard.push((source, String::from_utf8_lossy(&packet[28..]).into_owned()));
         });
         for note in notes {
-            node.mesh.on_note(note, now);
+            node.mesh.on_note(note, local);
         }
         self.act();
     }
@@ -419,8 +480,8 @@ fn relay_sign(number: u8) -> CallSign {
     CallSign::of_node(&[200 + number; 32])
 }
 
-fn node(number: u8, net: Net) -> Node {
-    let config = Config {
+fn config(number: u8) -> Config {
+    Config {
         private: private(number),
         sign: node_sign(number),
         timing: Timing::default(),
@@ -429,15 +490,21 @@ fn node(number: u8, net: Net) -> Node {
         gate: Gate::Known,
         guard: None,
         inside: vec!["10.0.0.0/24".parse().expect("a block")],
-    };
+    }
+}
+
+fn node(number: u8, net: Net) -> Node {
     Node {
-        mesh: Mesh::new(config, [number + 100; 32]),
+        mesh: Mesh::new(config(number), [number + 100; 32]),
         plane: Arc::default(),
         net,
         number,
         mappings: Vec::new(),
         next_port: 40_000,
+        ahead: Duration::ZERO,
         delivered: Vec::new(),
+        heard: Vec::new(),
+        stopped: 0,
     }
 }
 

@@ -115,6 +115,8 @@ pub fn join(config: &Config, token: &str) -> Result<WorkerId, NotJoined> {
     }
     let name = config.name.clone().map_or_else(host_name, Ok).map_err(NotJoined::Told)?;
     let hardware = probe::look(&config.data, config.driver.as_deref());
+    // Whether nodes can have a network of their own is tried when the agent starts, and told then.
+    let config = &Config { own_network: false, ..config.clone() };
     let said = Described::of(&hardware, config).map_err(NotJoined::Told)?;
     let key = key_to_join(&config.data).map_err(NotJoined::Broken)?;
     let fingerprint = said.fingerprint;

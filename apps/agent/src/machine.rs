@@ -29,22 +29,22 @@ pub(crate) fn offered(hardware: &Hardware, config: &Config) -> Result<Machine> {
         // What a network card says of itself is not how fast the machine is connected.
         tier: Tier::None,
         certifications: std::collections::BTreeSet::new(),
-        host: Some(host(hardware, config.driver.as_deref())),
+        host: Some(host(hardware, config)),
     })
 }
 
-/// What the machine has, whatever of it is on offer; `driver` is as in [`probe::look`].
-fn host(hardware: &Hardware, driver: Option<&Path>) -> Host {
+/// What the machine has, whatever of it is on offer.
+fn host(hardware: &Hardware, config: &Config) -> Host {
     let first = hardware.gpus.first();
     Host {
         memory_mib: hardware.memory_mib,
         disk_mib: hardware.disk_mib,
         driver: first.map(|card| card.driver.clone()),
         cuda: first
-            .and_then(|_| probe::cuda(driver))
+            .and_then(|_| probe::cuda(config.driver.as_deref()))
             .map(|(major, minor)| format!("{major}.{minor}")),
         agent: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        mesh: false,
+        mesh: config.own_network,
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use units::{Name, Timestamp};
-use worker::{BEAT_EVERY, Effect, NodeKey, NodePhase, NodeSeen, Worker};
+use worker::{BEAT_EVERY, Effect, NodeKey, NodeOrder, NodePhase, NodeSeen, Worker};
 
 use crate::backoff::Backoff;
 use crate::board::Board;
@@ -22,9 +22,11 @@ use crate::limits::{
 };
 use crate::link::{Link, Trouble, is_in_the_open};
 use crate::measure::schedule;
+use crate::net::Keeper;
 use crate::quit::Quit;
 use crate::runs::{self, Preparation, Runs};
 use crate::runtime::RayRuntime;
+use crate::runtime::net::{Nets, NoNets};
 use crate::runtime::sandbox::Choice;
 use crate::watch::Proving;
 use crate::{attest, described, lock, machine, probe, prove, watch, words};
@@ -51,13 +53,14 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
     let _lock = lock::take(&config.data)?;
     let Identity { worker, name, .. } = Identity::of(&config.data)?;
     let _name = lock::take_name(worker)?;
-    let runs = ray(config, &name)?;
+    let keeper = Arc::new(Keeper::new(&config.data));
+    let runs = ray(config, &name, keeper.clone())?;
     ensure!(
         config.sandbox != Choice::Auto || !runs.exposes_agent(),
         "run nodes: no sandbox works here, and without one a renter's work could read this agent's key \
          (hint: install bubblewrap; or choose the sandbox `plain`, if you trust every renter)"
     );
-    serve(config, Box::new(runs), stop)
+    serve(config, Box::new(runs), keeper, stop)
 }
 
 /// [`run`], with something else than Ray that runs the nodes.
@@ -66,7 +69,7 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
 /// As [`run`].
 pub fn run_with(config: &Config, runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<()> {
     let _lock = lock::take(&config.data)?;
-    serve(config, runs, stop)
+    serve(config, runs, Arc::new(Keeper::new(&config.data)), stop)
 }
 
 /// Ends every node that this folder's agents started, with everything they left. No agent may run.
@@ -78,7 +81,7 @@ pub fn stop_nodes(config: &Config) -> Result<()> {
         return Ok(());
     }
     let _lock = lock::take(&config.data)?;
-    let mut runs: Box<dyn Runs> = Box::new(ray(config, &machine::host_name()?)?);
+    let mut runs: Box<dyn Runs> = Box::new(ray(config, &machine::host_name()?, Arc::new(NoNets))?);
     let mut faults = Vec::new();
     for key in runs.adopt() {
         match runs.stop(key) {
@@ -92,7 +95,7 @@ pub fn stop_nodes(config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn ray(config: &Config, name: &Name) -> Result<RayRuntime> {
+fn ray(config: &Config, name: &Name, nets: Arc<dyn Nets>) -> Result<RayRuntime> {
     config.checked()?;
     let hint = match config.sandbox {
         Choice::Bubblewrap => {
@@ -100,10 +103,10 @@ fn ray(config: &Config, name: &Name) -> Result<RayRuntime> {
         }
         Choice::Auto | Choice::Plain => "run nodes",
     };
-    runs::ray(config, name).context(hint)
+    runs::ray(config, name, nets).context(hint)
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
@@ -112,7 +115,12 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread::Builder::new().name(name.to_owned()).spawn(work).context("start a thread")
 }
 
-fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<()> {
+fn serve(
+    config: &Config,
+    mut runs: Box<dyn Runs>,
+    keeper: Arc<Keeper>,
+    stop: &AtomicBool,
+) -> Result<()> {
     let identity = Identity::of(&config.data)?;
     let server =
         if config.server.is_empty() { identity.server.clone() } else { config.server.clone() };
@@ -123,6 +131,7 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
         let file = config.data.join("identity.json");
         tracing::warn!(file = %file.display(), "other users of this machine may read its key: chmod 600");
     }
+    let config = &with_what_works(config, runs.as_ref());
     let hardware = probe::look(&config.data, config.driver.as_deref());
     let offers = machine::offered(&hardware, config)?.offers;
     let found = runs.adopt();
@@ -155,9 +164,12 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
         let board = board.clone();
         spawn("beats", move || speak(&link, &board, &events, &quit))?;
     }
+    keeper.begin(link.clone(), events.clone());
     let post = Post::new(&config.data, link, Desk(commands.clone()), events)?;
     let mut shell = Shell {
         worker: Worker::new(&found, now()),
+        keeper: keeper.clone(),
+        unplaced: BTreeMap::new(),
         secrets: BTreeMap::new(),
         outbox: VecDeque::new(),
         board: board.clone(),
@@ -166,6 +178,7 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     };
     shell.work(&news, &commands, stop);
     quit.say();
+    keeper.end();
     board.close();
     shell.post.recall_all();
     drop((shell, commands));
@@ -174,6 +187,15 @@ fn serve(config: &Config, mut runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<
     let _ = watching.join();
     tracing::info!("the agent stops; its nodes stay");
     Ok(())
+}
+
+/// What the agent was told, less what does not work here.
+fn with_what_works(config: &Config, runs: &dyn Runs) -> Config {
+    let works = runs.can_mesh();
+    if let (true, Err(why)) = (config.own_network, &works) {
+        tracing::warn!(why, "nodes here get no network of their own: this machine serves rentals without a mesh");
+    }
+    Config { own_network: config.own_network && works.is_ok(), ..config.clone() }
 }
 
 /// Lets the runtime finish what it does, for a while.
@@ -317,6 +339,10 @@ struct Shell {
     worker: Worker,
     /// Clusters' tokens, which the brain does not know.
     secrets: BTreeMap<NodeKey, String>,
+    /// The private networks of nodes.
+    keeper: Arc<Keeper>,
+    /// Nodes to be started that wait for their place in their network.
+    unplaced: BTreeMap<NodeKey, NodeOrder>,
     /// What the runtime's thread has not taken yet. The brain's thread must not wait for it.
     outbox: VecDeque<Command>,
     board: Arc<Board>,
@@ -361,12 +387,18 @@ impl Shell {
         match event {
             Event::Wanted(wanted) => {
                 let revision = wanted.revision;
+                self.keeper.on_wanted(&words::meshes(&wanted));
                 let (orders, secrets) = words::orders(wanted);
                 tracing::debug!(revision, nodes = orders.len(), "what is wanted");
                 self.secrets = secrets;
                 self.worker.on_wanted(revision, orders, now());
             }
             Event::Contact => self.worker.on_contact(now()),
+            Event::Network(key) => {
+                if let Some(order) = self.unplaced.remove(&key) {
+                    self.start(order);
+                }
+            }
             Event::Node(key, seen) => self.worker.on_node(key, seen),
             Event::Stopped(key) => self.worker.on_stopped(key),
             Event::Job(key, job, phase) => {
@@ -384,15 +416,9 @@ impl Shell {
         let mut tell = false;
         while let Some(effect) = self.worker.next_effect() {
             match effect {
-                Effect::Start(order) => match self.secrets.get(&order.key).cloned() {
-                    Some(token) => self.outbox.push_back(Command::Start(order, token)),
-                    None => {
-                        let reason = "its cluster's token is not known".to_owned();
-                        let phase = NodePhase::Gone { reason };
-                        self.worker.on_node(order.key, NodeSeen { phase, head: None });
-                    }
-                },
+                Effect::Start(order) => self.start(order),
                 Effect::Stop(key) => {
+                    self.unplaced.remove(&key);
                     self.post.recall(key);
                     self.outbox.push_back(Command::Stop(key));
                 }
@@ -417,6 +443,22 @@ impl Shell {
         if tell {
             self.board.post(self.worker.seen());
         }
+    }
+
+    /// Has a node started, once it has its place in its private network if it is to be in one.
+    fn start(&mut self, order: NodeOrder) {
+        let key = order.key;
+        let Some(token) = self.secrets.get(&key).cloned() else {
+            let reason = "its cluster's token is not known".to_owned();
+            let phase = NodePhase::Gone { reason };
+            return self.worker.on_node(key, NodeSeen { phase, head: None });
+        };
+        let addresses = self.keeper.addresses(key);
+        if addresses.is_none() && self.keeper.is_to_place(key) {
+            self.unplaced.insert(key, order);
+            return;
+        }
+        self.outbox.push_back(Command::Start(order, token, addresses));
     }
 
     fn look(&mut self) {

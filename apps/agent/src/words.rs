@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proofs::lock::{Disturbance, NodeRef};
-use units::Timestamp;
+use units::{MeshId, Timestamp};
 use worker::{JobOrder, JobPhase, NodeKey, NodeOrder, NodePhase, Seen};
 
 use crate::board::Disturbed;
@@ -26,6 +26,14 @@ pub(crate) fn orders(wanted: wire::Wanted) -> (Vec<NodeOrder>, BTreeMap<NodeKey,
         });
     }
     (orders, secrets)
+}
+
+/// In which private networks nodes are to be; those that use the machine's own network are not named.
+pub(crate) fn meshes(wanted: &wire::Wanted) -> BTreeMap<NodeKey, MeshId> {
+    let mesh = |node: &wire::NodeWanted| {
+        Some((NodeKey { rental: node.rental, node: node.node }, node.mesh?))
+    };
+    wanted.nodes.iter().filter_map(mesh).collect()
 }
 
 fn job_order(job: wire::JobWanted) -> JobOrder {

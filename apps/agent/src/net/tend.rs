@@ -122,9 +122,7 @@ impl Tender {
         // What may pass first: who is no member any more has no connection for a moment longer.
         self.warden.set_tables(&Arc::new(words::tables(&papers.policy)));
         self.switch.set_members(papers.members.iter().map(|member| member.node));
-        let members = papers.members.iter().map(words::member).collect();
-        let changes = self.roster.on_members(self.house.mesh, members, now);
-        self.change_peers(changes);
+        self.keep_members(papers, now);
         self.set_names(papers);
         self.tunnels.set_pass(papers.pass.clone());
         self.tunnels.set_relays(papers.relays_at());
@@ -182,9 +180,7 @@ impl Tender {
                 self.engine = Some(engine);
                 // A new engine knows nobody.
                 self.roster = Roster::new(self.house.keys.public().0, Policy::default());
-                let members = papers.members.iter().map(words::member).collect();
-                let changes = self.roster.on_members(self.house.mesh, members, now);
-                self.change_peers(changes);
+                self.keep_members(papers, now);
                 self.relays.clear();
                 self.set_names(papers);
             }
@@ -225,6 +221,15 @@ impl Tender {
         };
         let device = net.device().context("take the node's device")?;
         Engine::start_on(config, device)
+    }
+
+    /// Who the peers are, and how packets to them travel: that first, so that none takes a way that it may not.
+    fn keep_members(&mut self, papers: &Papers, now: Timestamp) {
+        let (mesh, rules) = (self.house.mesh, words::rules(&papers.policy));
+        let mut changes = self.roster.on_rules(mesh, rules, now);
+        let members = papers.members.iter().map(words::member).collect();
+        changes.extend(self.roster.on_members(mesh, members, now));
+        self.change_peers(changes);
     }
 
     /// Programs in the node know members by name.

@@ -25,8 +25,12 @@ pub(super) fn member(paper: &Membership) -> Member {
 
 /// The tables of a policy.
 pub(super) fn tables(paper: &PolicyPaper) -> Tables {
-    let rules: Vec<Rule> = paper.rules.iter().map(rule).collect();
-    Tables::new(paper.version, &rules)
+    Tables::new(paper.version, &rules(paper))
+}
+
+/// The rules of a policy.
+pub(super) fn rules(paper: &PolicyPaper) -> Vec<Rule> {
+    paper.rules.iter().map(rule).collect()
 }
 
 fn rule(rule: &PolicyRule) -> Rule {

@@ -1,4 +1,7 @@
-//! What strangers say on a line: the committed corpus, run through the entry function that the fuzzer runs.
+//! What strangers say on a line: the committed corpus, run through the entry function that the fuzzer runs. And lines
+//! under weather.
+
+mod weather;
 
 #[cfg(test)]
 #[path = "../../../../fuzz/src/tunnel.rs"]

@@ -66,6 +66,12 @@ pub(crate) enum Verb {
     Logs(verb::logs::Args),
     /// List or fetch the files a job wrote.
     Files(verb::files::Args),
+    /// Lead ports of this machine to services of a rental.
+    Forward(verb::forward::Args),
+    /// Open a shell on a node of a rental.
+    Ssh(verb::ssh::Args),
+    /// Services of rentals: publish ports of nodes, and visit them.
+    Tunnel(verb::tunnel::Args),
     /// Show what a project can spend.
     Balance(verb::money::BalanceArgs),
     /// List the movements of a project's money.
@@ -102,7 +108,7 @@ pub(crate) enum Verb {
     Projects(verb::projects::Args),
     /// Follow what changes, as it changes.
     Events(verb::events::Args),
-    /// Private networks: their policies, and records of who talked to whom.
+    /// Private networks of rentals: ways, relays, policies, and records of who talked to whom.
     Net(verb::net::Args),
     /// Show the network as a whole.
     Network(verb::network::Args),

@@ -21,8 +21,10 @@ mod sse;
 mod table;
 mod up;
 mod verb;
+mod visit;
 mod watch;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -63,12 +65,15 @@ fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failu
     match &cli.verb {
         Verb::Up(args) => args.run(screen, cli.json),
         Verb::Server(args) => args.run(screen),
-        Verb::Relay(args) => args.run(screen),
+        Verb::Relay(args) => args.run(screen, session),
         Verb::Completions(args) => args.run(screen),
         Verb::Calc(args) => args.run(screen, cli.json),
         Verb::Proof(args) => args.run(screen, cli.json, session),
         Verb::Audit(args) => args.run(screen, cli.json),
-        Verb::Net(args) => args.run(screen, cli.json),
+        Verb::Net(args) => args.run(screen, cli.json, session),
+        Verb::Forward(args) => args.run(&session()?),
+        Verb::Ssh(args) => args.run(&session()?),
+        Verb::Tunnel(args) => args.run(&session()?),
         Verb::Rewards(args) => args.run(&session()?),
         Verb::Ready(args) => args.run(&session()?),
         Verb::Blocks(args) => args.run(&session()?),
@@ -120,5 +125,6 @@ fn session(cli: &Cli, environment: &Environment, screen: Screen) -> Result<Sessi
     };
     let settings = Settings::resolve(&cli.flags, environment, &file)?;
     let named_server = cli.flags.server.clone().or_else(|| environment.server.clone());
-    Ok(Session::new(screen, cli.json, settings).with_named_server(named_server))
+    let folder = environment.file.as_deref().and_then(Path::parent).map(Path::to_owned);
+    Ok(Session::new(screen, cli.json, settings).with_named_server(named_server).with_folder(folder))
 }

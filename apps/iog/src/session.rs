@@ -1,6 +1,7 @@
 //! What a verb of the client is given: the server, the reader, and how things are found by what people call them.
 
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use units::{ProjectId, RentalId};
@@ -20,17 +21,34 @@ pub(crate) struct Session {
     pub(crate) json: bool,
     settings: Settings,
     named_server: Option<String>,
+    folder: Option<PathBuf>,
 }
 
 impl Session {
     /// With these settings.
     pub(crate) const fn new(screen: Screen, json: bool, settings: Settings) -> Self {
-        Self { screen, json, settings, named_server: None }
+        Self { screen, json, settings, named_server: None, folder: None }
     }
 
     /// The same, knowing that a flag or the environment names the server.
     pub(crate) fn with_named_server(self, named_server: Option<String>) -> Self {
         Self { named_server, ..self }
+    }
+
+    /// The same, knowing where this user's configuration is.
+    pub(crate) fn with_folder(self, folder: Option<PathBuf>) -> Self {
+        Self { folder, ..self }
+    }
+
+    /// The folder of this user's configuration, where keys are kept.
+    pub(crate) fn folder(&self) -> Result<&Path, Failure> {
+        let folder = self.folder.as_deref();
+        // A bare file name lies in the folder that the program was started in.
+        let folder = folder.map(|it| if it.as_os_str().is_empty() { Path::new(".") } else { it });
+        folder.ok_or_else(|| {
+            let what = "there is no place for this user's keys";
+            Failure::usage(what, "set HOME, or name a configuration file with IOG_CONFIG")
+        })
     }
 
     /// The server of the settings.

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod costake;
 pub(crate) mod events;
 pub(crate) mod files;
+pub(crate) mod forward;
 pub(crate) mod grants;
 pub(crate) mod jobs;
 pub(crate) mod keys;
@@ -29,8 +30,10 @@ pub(crate) mod rewards;
 pub(crate) mod safety;
 pub(crate) mod season;
 pub(crate) mod slash;
+pub(crate) mod ssh;
 pub(crate) mod stake;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod tunnel;
 pub(crate) mod vote;
 pub(crate) mod worker;

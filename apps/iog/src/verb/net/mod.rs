@@ -5,10 +5,14 @@
 //! - A policy or a log that does not do ends the program with exit code 10 and the reason.
 
 mod audit;
+mod ping;
 mod policy;
+mod relays;
+mod status;
 
 use crate::failure::Failure;
 use crate::screen::Screen;
+use crate::session::Session;
 
 /// Private networks: their policies, and records of who talked to whom.
 #[derive(Debug, clap::Args)]
@@ -19,16 +23,37 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Check a policy file here, before a network goes by it; needs no server.
+    /// Show the members of a rental's private network, and which way packets take between them, and why.
+    #[command(
+        after_help = "Examples:\n  iog net status training\n  iog net status training --json"
+    )]
+    Status(status::Args),
+    /// Measure the way from here to a node, and show how other nodes reach it.
+    #[command(
+        after_help = "Examples:\n  iog net ping training\n  iog net ping training 2 --count 20"
+    )]
+    Ping(ping::Args),
+    /// List the relays of the network, best first.
+    #[command(after_help = "Example:\n  iog net relays")]
+    Relays(relays::Args),
+    /// Check a policy file here, or let your project's networks go by it.
     Policy(policy::Args),
     /// Check records of connections; needs no server.
     Audit(audit::Args),
 }
 
 impl Args {
-    pub(crate) fn run(&self, screen: Screen, json: bool) -> Result<(), Failure> {
+    pub(crate) fn run(
+        &self,
+        screen: Screen,
+        json: bool,
+        session: impl FnOnce() -> Result<Session, Failure>,
+    ) -> Result<(), Failure> {
         match &self.verb {
-            Verb::Policy(args) => args.run(screen, json),
+            Verb::Status(args) => args.run(&session()?),
+            Verb::Ping(args) => args.run(&session()?),
+            Verb::Relays(args) => args.run(&session()?),
+            Verb::Policy(args) => args.run(screen, json, session),
             Verb::Audit(args) => args.run(screen, json),
         }
     }

@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 use mesh::policy::{Explanation, Policy, Problem, Step};
 use serde::Serialize;
 
+use wire::{NetworkPolicyRequest, NetworkPolicyView};
+
 use crate::failure::Failure;
 use crate::file::read_text;
 use crate::screen::{Ink, Screen};
+use crate::session::Session;
+use crate::show::moment;
 use crate::table::Table;
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +37,15 @@ Examples:
   iog net policy explain policy.hujson --src group:research --dst tag:head:8265
   iog net policy explain policy.hujson --src tag:gpu --dst 10.1.2.3:* --proto icmp")]
     Explain(ExplainArgs),
+    /// Print the policy that the private networks of your project go by.
+    #[command(after_help = "Example:\n  iog net policy show > policy.hujson")]
+    Show,
+    /// Let the private networks of your project go by a policy file. Its tests must hold.
+    #[command(after_help = "Example:\n  iog net policy set policy.hujson")]
+    Set(FileArgs),
+    /// Go back to the usual policy: members of a network reach each other, and nobody else.
+    #[command(after_help = "Example:\n  iog net policy reset")]
+    Reset,
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,12 +100,53 @@ struct Said {
 }
 
 impl Args {
-    pub(super) fn run(&self, screen: Screen, json: bool) -> Result<(), Failure> {
+    pub(super) fn run(
+        &self,
+        screen: Screen,
+        json: bool,
+        session: impl FnOnce() -> Result<Session, Failure>,
+    ) -> Result<(), Failure> {
         match &self.verb {
             Verb::Check(args) => check(&args.file, screen, json),
             Verb::Test(args) => test(&args.file, screen, json),
             Verb::Explain(args) => args.run(screen, json),
+            Verb::Show => show(&session()?),
+            Verb::Set(args) => set(&session()?, &args.file),
+            Verb::Reset => reset(&session()?),
         }
+    }
+}
+
+fn show(session: &Session) -> Result<(), Failure> {
+    let client = session.client()?;
+    let project = session.project(&client)?;
+    let policy: NetworkPolicyView =
+        client.get(&format!("/v1/projects/{project}/network-policy"))?;
+    if !session.json {
+        session.screen.note(&version(&policy));
+    }
+    session.show(&policy, |policy| format!("{}\n", policy.policy.trim_end()))
+}
+
+fn set(session: &Session, file: &Path) -> Result<(), Failure> {
+    let client = session.client()?;
+    let project = session.project(&client)?;
+    let path = format!("/v1/projects/{project}/network-policy");
+    let request = NetworkPolicyRequest { policy: read_text(file)? };
+    let policy: NetworkPolicyView = client.put(&path, &request)?;
+    session.show(&policy, |policy| format!("{}\n", version(policy)))
+}
+
+fn reset(session: &Session) -> Result<(), Failure> {
+    let client = session.client()?;
+    let project = session.project(&client)?;
+    client.remove(&format!("/v1/projects/{project}/network-policy"))
+}
+
+fn version(policy: &NetworkPolicyView) -> String {
+    match policy.changed {
+        Some(at) => format!("version {}, of {}", policy.version, moment(at)),
+        None => "the usual policy, which nobody has written".to_owned(),
     }
 }
 

@@ -1,0 +1,238 @@
+//! `iog forward`: ports of this machine that lead to services of a rental.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tunnel::Proto;
+use units::{Name, RentalId};
+use wire::{ServiceProto, ServiceRequest, ServiceView, ServiceVisibility};
+
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::screen::Ink;
+use crate::session::{Named, Session};
+use crate::visit::{self, Door, Lines, Papers, Visit};
+
+/// Lead ports of this machine to services of a rental, until Ctrl-C. No port of the rental's machines has to be open to
+/// anybody: both ends keep a line to a relay.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A service is named by its label, as `iog tunnel list` shows it, or by the port that a program listens on in a node. Ports
+of this machine are those of loopback; without one named, the service's own is taken if it is free.
+
+Examples:
+  iog forward training dashboard
+  iog forward training 8888
+  iog forward training 9000:dashboard 6006 --node 1
+  iog forward training 0:dashboard --json | jq -r '.[0].address'")]
+pub(crate) struct Args {
+    /// The rental's id, or its name.
+    rental: Named<RentalId>,
+    /// What to lead to: [PORT-HERE:]LABEL or [PORT-HERE:]PORT-THERE.
+    #[arg(required = true, value_name = "[PORT:]SERVICE")]
+    what: Vec<What>,
+    /// The node that ports are of; 0 is the head.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    node: u32,
+}
+
+/// A service, and the port of this machine that is to lead to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct What {
+    here: Option<u16>,
+    there: There,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum There {
+    Label(Name),
+    Port(u16),
+}
+
+impl FromStr for What {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let port = |text: &str| text.parse::<u16>().map_err(|_| format!("`{text}` is no port"));
+        let (here, there) = match text.split_once(':') {
+            Some((here, there)) => (Some(port(here)?), there),
+            None => (None, text),
+        };
+        let there = if there.bytes().all(|byte| byte.is_ascii_digit()) {
+            match port(there)? {
+                0 => return Err("nothing listens at port 0".to_owned()),
+                port => There::Port(port),
+            }
+        } else {
+            There::Label(there.parse().map_err(|why| format!("`{there}`: {why}"))?)
+        };
+        Ok(Self { here, there })
+    }
+}
+
+/// A port of this machine that leads somewhere.
+#[derive(Debug, Serialize)]
+struct Led {
+    label: Name,
+    address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+}
+
+impl Args {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        let client = session.client()?;
+        let rental = session.rental(&client, &self.rental)?;
+        let visit = Visit::to(&client, rental, session.folder()?)?;
+        let runtime = visit::runtime()?;
+        let made = Made::for_ports(&client, rental, self.node, &self.what)?;
+        let papers = visit.papers(None)?;
+        let lines = visit.lines(&papers)?;
+        runtime.block_on(self.lead(session, &lines, &papers))?;
+        // What is under way ends with this program.
+        runtime.shutdown_background();
+        drop(made);
+        Ok(())
+    }
+
+    async fn lead(
+        &self,
+        session: &Session,
+        lines: &Arc<Lines>,
+        papers: &Papers,
+    ) -> Result<(), Failure> {
+        let screen = session.screen;
+        let mut led = Vec::new();
+        for what in &self.what {
+            let service = visit::service(papers, what.label(self.node).text())?;
+            let (name, proto) = (visit::name_of(service)?, proto_of(service.proto));
+            let door = Door::open(what.here, service.port, name, proto).await?;
+            led.push(Led::of(service, door.address()?.to_string()));
+            tokio::spawn(door.serve(Arc::clone(lines), move |why| screen.note(&why)));
+        }
+        let relay = lines.relay().await.map_err(|why| {
+            let hint = "is there a way out of this network to the relays of `iog net relays`?";
+            Failure::ended(format!("the rental cannot be visited: {why}"), hint)
+        })?;
+        session.show(&led, |led| led.iter().map(Led::text).collect())?;
+        let told = format!("over the relay {relay}; Ctrl-C ends it");
+        screen.note(&screen.paint(Ink::Faint, &told));
+        wait_for_end().await
+    }
+}
+
+impl What {
+    /// The service's label: a port has one of its own.
+    fn label(&self, node: u32) -> Name {
+        match &self.there {
+            There::Label(label) => label.clone(),
+            There::Port(port) => label_of(node, *port),
+        }
+    }
+}
+
+fn label_of(node: u32, port: u16) -> Name {
+    format!("port-{node}-{port}").parse().expect("letters, digits and hyphens are a name")
+}
+
+impl Led {
+    fn of(service: &ServiceView, address: String) -> Self {
+        let is_http = service.proto == ServiceProto::Http;
+        let url = is_http.then(|| format!("http://{address}/"));
+        Self { label: service.label.clone(), address, url }
+    }
+
+    fn text(&self) -> String {
+        format!("{} ─► {}\n", self.url.as_ref().unwrap_or(&self.address), self.label)
+    }
+}
+
+/// What a visitor of such a service speaks.
+pub(super) const fn proto_of(proto: ServiceProto) -> Proto {
+    match proto {
+        ServiceProto::Http => Proto::Http,
+        ServiceProto::Tls => Proto::Tls,
+        ServiceProto::Ssh => Proto::Ssh,
+        ServiceProto::Tcp => Proto::Tcp,
+        ServiceProto::Udp => Proto::Udp,
+    }
+}
+
+/// Until Ctrl-C, or until this program is told to stop.
+async fn wait_for_end() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).map_err(|fault| Failure::Fault(fault.into()));
+    let (mut stop, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = stop.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    Ok(())
+}
+
+/// Services that were made for this call, and go with it.
+struct Made<'a> {
+    client: &'a Client,
+    rental: RentalId,
+    labels: Vec<Name>,
+}
+
+impl<'a> Made<'a> {
+    /// A service for each port that is named, private to the project.
+    fn for_ports(
+        client: &'a Client,
+        rental: RentalId,
+        node: u32,
+        what: &[What],
+    ) -> Result<Self, Failure> {
+        let mut made = Self { client, rental, labels: Vec::new() };
+        for what in what {
+            let There::Port(port) = what.there else { continue };
+            let label = label_of(node, port);
+            let request = ServiceRequest {
+                node,
+                port,
+                proto: ServiceProto::Tcp,
+                visibility: ServiceVisibility::Private,
+                wants_proxy_header: false,
+            };
+            let path = format!("/v1/rentals/{rental}/services/{label}");
+            let _: ServiceView = client.put(&path, &request)?;
+            made.labels.push(label);
+        }
+        Ok(made)
+    }
+}
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        for label in &self.labels {
+            // What cannot be taken back ends with the rental.
+            let _ = self.client.remove(&format!("/v1/rentals/{}/services/{label}", self.rental));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_lead_to_is_a_label_or_a_port_with_or_without_one_here() {
+        let label = |text: &str| There::Label(text.parse().unwrap());
+        for (text, here, there) in [
+            ("dashboard", None, label("dashboard")),
+            ("9000:dashboard", Some(9000), label("dashboard")),
+            ("0:ssh-1", Some(0), label("ssh-1")),
+            ("8888", None, There::Port(8888)),
+            ("80:8888", Some(80), There::Port(8888)),
+        ] {
+            assert_eq!(text.parse::<What>().unwrap(), What { here, there }, "{text}");
+        }
+        for wrong in ["", ":", "x:", "70000", "1:70000", "0", "a:b", "9:0", "-1", "a b"] {
+            assert!(wrong.parse::<What>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Visits to rentals from the renter's own machine, over lines to relays.
+//!
+//! ```text
+//!   program here ─► listener or pipe ─► Lines ═ relay ═ line of the node ─► service
+//! ```
+//!
+//! # Invariants
+//! - The key that is shown to relays is this client's own; it stays in a file that only its owner reads.
+//! - Papers are opened before they are used: what the network did not sign, or signed for another, is refused.
+//! - Lines go to two relays: when one dies, what comes next uses the other at once.
+
+mod door;
+mod key;
+mod lines;
+mod papers;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use ed25519_dalek::SigningKey;
+use tokio::runtime::Runtime;
+use tunnel::ServiceName;
+use units::RentalId;
+use wire::{ServiceState, ServiceView};
+
+pub(crate) use self::door::Door;
+pub(crate) use self::lines::Lines;
+pub(crate) use self::papers::{Papers, now};
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// Threads that carry bytes: a person's machine has other things to do.
+const THREADS: usize = 2;
+
+/// A rental that is visited.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    rental: RentalId,
+    key: SigningKey,
+    client: Client,
+}
+
+impl Visit {
+    /// Of this rental, with the key in this folder, which is made if there is none.
+    pub(crate) fn to(client: &Client, rental: RentalId, folder: &Path) -> Result<Self, Failure> {
+        Ok(Self { rental, key: key::of(folder)?, client: client.clone() })
+    }
+
+    /// The rental.
+    pub(crate) const fn rental(&self) -> RentalId {
+        self.rental
+    }
+
+    /// This client's key.
+    pub(crate) const fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// Papers for now, with a certificate for this SSH key if one is named.
+    pub(crate) fn papers(&self, ssh_key: Option<String>) -> Result<Papers, Failure> {
+        papers::ask(&self.client, self.rental, &self.key, ssh_key)
+    }
+
+    /// Lines to the relays of these papers, kept up and with a good pass for as long as they are held.
+    pub(crate) fn lines(&self, papers: &Papers) -> Result<Arc<Lines>, Failure> {
+        let lines = Arc::new(Lines::start(self.key.clone(), papers)?);
+        let asker = (self.client.clone(), self.rental, self.key.clone());
+        lines::keep_good(&lines, papers.renew, move || {
+            papers::ask(&asker.0, asker.1, &asker.2, None)
+        })?;
+        Ok(lines)
+    }
+}
+
+/// What carries bytes for visits.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(THREADS).thread_name("visit").enable_all().build();
+    Ok(runtime.context("start the threads that carry bytes")?)
+}
+
+/// The service with this label, if it is to be had.
+pub(crate) fn service<'a>(papers: &'a Papers, label: &str) -> Result<&'a ServiceView, Failure> {
+    let found = papers.services.iter().find(|service| service.label.text() == label);
+    let Some(found) = found else {
+        let known: Vec<&str> = papers.services.iter().map(|known| known.label.text()).collect();
+        let what = format!("the rental has no service `{label}`");
+        let hint = match known.is_empty() {
+            true => "it has none at all yet; `iog tunnel open` makes one".to_owned(),
+            false => format!("it has {}; `iog tunnel open` makes another", known.join(", ")),
+        };
+        return Err(Failure::refused(what, hint));
+    };
+    if found.state == ServiceState::Refused {
+        let why = found.why.as_deref().unwrap_or("its node does not say why");
+        let what = format!("the service `{label}` is not open: {why}");
+        return Err(Failure::refused(what, "`iog tunnel list` shows how services stand"));
+    }
+    Ok(found)
+}
+
+/// The whole name of a service, as relays know it.
+pub(crate) fn name_of(service: &ServiceView) -> Result<ServiceName, Failure> {
+    let name = service.name.parse::<ServiceName>();
+    Ok(name.with_context(|| format!("read the name of the service {}", service.label))?)
+}

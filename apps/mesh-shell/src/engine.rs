@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::inbox::{Gone, Inbox, Told};
 use crate::inlet::StreamInlet;
+use crate::mapper::{Mapped, PortMapper};
 use crate::outbox::Outbox;
 use crate::pacer::{Pacer, Wake};
 use crate::resolver::Resolver;
@@ -102,7 +103,15 @@ impl Engine {
             stop: stop.clone(),
             wake: wake.clone(),
         };
-        let brain = Brain::new(config, showcase.clone(), first.port.clone(), clock, wake)?;
+        let mapped = Mapped::default();
+        let at = first.port.local_address().context("find the UDP port")?.port();
+        let own = (config.interface.clone(), at);
+        let mapper = config
+            .maps_ports
+            .then(|| PortMapper::new(own, mapped.clone(), clock, stop.clone()))
+            .transpose()?;
+        let mut brain = Brain::new(config, showcase.clone(), first.port.clone(), clock, wake)?;
+        brain.mapped = mapped;
         let mind = Mind(inbox.clone());
         let body = move || brain.think(&mind.0);
         let brain = thread::Builder::new().name("mesh-brain".into()).spawn(body)?;
@@ -114,6 +123,13 @@ impl Engine {
             Ok(())
         };
         engine.carriers.push(thread::Builder::new().name("mesh-pace".into()).spawn(body)?);
+        if let Some(mapper) = mapper {
+            let body = move || {
+                mapper.run();
+                Ok(())
+            };
+            engine.carriers.push(thread::Builder::new().name("mesh-map".into()).spawn(body)?);
+        }
         for shard in shards {
             for (name, carry) in
                 [("mesh-out", Shard::carry_out as Carry), ("mesh-in", Shard::carry_in)]
@@ -293,6 +309,8 @@ struct Brain {
     outbox: Outbox,
     clock: Clock,
     pacer: Wake,
+    /// Where a router leads our port to.
+    mapped: Mapped,
 }
 
 impl Brain {
@@ -327,6 +345,7 @@ impl Brain {
             outbox,
             clock,
             pacer,
+            mapped: Mapped::default(),
         })
     }
 
@@ -386,7 +405,7 @@ impl Brain {
         if now >= self.look_at {
             self.look_at = now.after(addresses::LOOK_EVERY);
             let found = addresses::of_interfaces(&self.device, self.port, &self.inside);
-            self.mesh.set_local(found, now);
+            self.mesh.set_local(self.mapped.get().into_iter().chain(found).collect(), now);
         }
     }
 

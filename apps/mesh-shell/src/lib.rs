@@ -24,6 +24,7 @@ mod engine;
 mod forwarder;
 mod inbox;
 mod inlet;
+mod mapper;
 mod outbox;
 mod pacer;
 mod resolver;

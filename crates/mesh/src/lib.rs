@@ -32,6 +32,7 @@ mod inner;
 mod key;
 mod limit;
 mod link;
+pub mod mapping;
 mod message;
 mod mtu;
 pub mod names;

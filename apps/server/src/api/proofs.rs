@@ -49,7 +49,7 @@ impl From<NotHeard> for Refused {
                 ("session-over", StatusCode::CONFLICT, hint)
             }
             NotHeard::Refused(_) => {
-                let hint = "nothing has changed: send the message that is due";
+                let hint = "it has changed nothing: send the message that is due";
                 ("message-refused", StatusCode::UNPROCESSABLE_ENTITY, hint)
             }
             NotHeard::Busy => {

@@ -8,6 +8,9 @@ use proofs::together;
 
 /// Roots that are told together are heard one after another, unless they were heard before: then only their answer was
 /// lost. Those before the last have none, or one that is given when they are said again.
+///
+/// # Errors
+/// The first that is not good. Those before it stay heard: each is signed, and where it stands in the chain.
 pub(super) fn hear_all(
     verifier: &mut Verifier,
     told: Arc<[u8]>,

@@ -259,7 +259,7 @@ impl Proofs {
     /// Hears what has come whole by `at`, a message or roots told together: the answer to the last, if there is one.
     ///
     /// # Errors
-    /// When it is not good; nothing has changed then.
+    /// When it is not good; nothing has changed then, but that roots before it were heard.
     pub(crate) async fn hear(
         &self,
         way: Way,
@@ -275,7 +275,9 @@ impl Proofs {
             State::Over { .. } => return Err(NotHeard::Over),
         };
         let before = verifier.due_bytes_max();
-        let reply = hear_all(verifier, message, us(at.duration_since(session.begun)))?;
+        let heard = hear_all(verifier, message, us(at.duration_since(session.begun)));
+        session.due_bytes_max.store(verifier.due_bytes_max().max(before), Ordering::Relaxed);
+        let reply = heard?;
         session.is_taken_up.store(true, Ordering::Relaxed);
         room.extend(taken);
         let reply = match reply {

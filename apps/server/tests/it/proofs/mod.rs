@@ -244,6 +244,16 @@ fn roots_may_be_told_together_and_again_when_their_answer_was_lost() {
 }
 
 #[test]
+fn roots_before_one_that_is_refused_stay_heard() {
+    let (town, machine) = town();
+    let challenge = ask(&town.client, &machine, &processor(), 20).expect(200).body;
+    let mut wire = Wire::new(&town.client, &machine);
+    (wire.gathers, wire.overdoes) = (true, true);
+    let verdict = prove(&mut wire, &challenge, 1, &mut Liar::new(Lie::Nothing));
+    assert_eq!((verdict.outcome(), verdict.reason()), (Outcome::Pass, Reason::None));
+}
+
+#[test]
 fn a_card_that_breaks_off_holds_no_other_and_all_have_to_pass() {
     let (town, _) = town();
     let machine = town.machine(2, &with_cards(2));

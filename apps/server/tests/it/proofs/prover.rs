@@ -87,6 +87,8 @@ pub(crate) struct Wire<'a> {
     pub(crate) stutters: bool,
     /// Says roots together, as an agent does that is far away.
     pub(crate) gathers: bool,
+    /// Says one too many of them first.
+    pub(crate) overdoes: bool,
     roots: Vec<u8>,
 }
 
@@ -98,6 +100,7 @@ impl<'a> Wire<'a> {
             last: Vec::new(),
             stutters: false,
             gathers: false,
+            overdoes: false,
             roots: Vec::new(),
         }
     }
@@ -107,6 +110,10 @@ impl Channel for Wire<'_> {
     fn tell(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, String> {
         self.last = message.to_vec();
         let told = [std::mem::take(&mut self.roots), message.to_vec()].concat();
+        if self.overdoes && told.len() > message.len() {
+            let overdone = [told.as_slice(), &told[..message.len()]].concat();
+            say(self.client, self.machine, &overdone).expect_problem(422, "message-refused");
+        }
         let answer = say(self.client, self.machine, &told);
         if self.stutters {
             let again = say(self.client, self.machine, &told);

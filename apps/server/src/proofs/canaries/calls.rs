@@ -85,7 +85,12 @@ impl Table {
     }
 
     /// A session of a canary has come to this.
-    pub(in crate::proofs) fn canary_ended(&mut self, session: &Session, verdict: &Verdict, now: Timestamp) {
+    pub(in crate::proofs) fn canary_ended(
+        &mut self,
+        session: &Session,
+        verdict: &Verdict,
+        now: Timestamp,
+    ) {
         let kept = session.rental.and_then(|rental| self.canaries.rentals.get_mut(&rental));
         let Some(kept) = kept else { return };
         let took: u64 = verdict.tasks.iter().map(|judged| judged.elapsed_us).sum();

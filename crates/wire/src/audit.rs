@@ -21,7 +21,9 @@ pub use compare::{Comparison, Gap, compare};
 pub use compare_flows::{FlowComparison, FlowGap, FlowName, compare_flows};
 pub use limits::*;
 pub use otlp::otlp;
-pub use record::{End, FlowRecord, PathName, Record, Side, StreamRecord, Traffic, Verdict};
+pub use record::{
+    End, FlowRecord, PathName, Record, RefusalRecord, Side, StreamRecord, Traffic, Verdict,
+};
 pub use verify::{Broken, Reason, Verified, Verifier};
 
 #[cfg(test)]

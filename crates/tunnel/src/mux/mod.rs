@@ -373,7 +373,8 @@ impl Mux {
             Side::Node => QUIET_NODE,
             Side::Relay => QUIET_RELAY,
         };
-        match (self.asked, self.is_stirred) {
+        // Before the greeting nothing else may be said.
+        match (self.asked, self.is_stirred && self.is_greeted) {
             (Some(asked), _) => asked.after(ANSWER_WITHIN),
             (None, true) => self.heard.after(PROBE_AFTER),
             (None, false) => self.heard.after(quiet),

@@ -452,6 +452,8 @@ fn check(frames: &[(Frame<'_>, u32)], expected: Broken) {
 #[test]
 fn a_relay_and_a_node_say_who_they_are_first() {
     let mut relay = Mux::new(settings(Side::Relay), NOW);
+    relay.on_wake(NOW.after(PROBE_AFTER)).unwrap();
+    assert!(!relay.has_output(), "it asks nothing before");
     let mut wire = Vec::new();
     Frame::Ping(1).write(0, &mut wire);
     assert_eq!(relay.on_bytes(&wire, NOW), Err(Broken::OutOfTurn(8)));

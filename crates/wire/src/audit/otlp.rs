@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::record::{End, FlowRecord, Record, StreamRecord};
+use super::record::{End, FlowRecord, Record, RefusalRecord, StreamRecord};
 use crate::Time;
 use crate::paper::NodeKey;
 
@@ -34,6 +34,9 @@ fn log_record(record: &Record) -> Value {
             ("iog.flow", Some(flow.end), severity, of_flow(flow))
         }
         Record::Stream(stream) => ("iog.stream", Some(stream.closed), INFO, of_stream(stream)),
+        Record::Refused(refusal) => {
+            ("iog.refused", Some(refusal.end), WARN, of_refusal(refusal))
+        }
         Record::Lost(count) => ("iog.lost", None, WARN, vec![number("iog.records", *count)]),
     };
     let (severity_number, severity_text) = severity;
@@ -91,6 +94,18 @@ fn of_stream(stream: &StreamRecord) -> Vec<Value> {
     ];
     attributes.extend(stream.worker.map(|worker| text("iog.worker", &worker.to_string())));
     attributes
+}
+
+fn of_refusal(refusal: &RefusalRecord) -> Vec<Value> {
+    vec![
+        text("client.address", &refusal.visitor.to_string()),
+        text("iog.relay.key", &refusal.relay.to_string()),
+        text("iog.service", &refusal.service),
+        text("iog.door", &refusal.door),
+        text("iog.subject", &refusal.subject),
+        text("iog.start", &refusal.start.to_string()),
+        number("iog.times", refusal.times),
+    ]
 }
 
 fn transport(protocol: u8) -> Option<&'static str> {

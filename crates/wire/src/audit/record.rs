@@ -17,6 +17,8 @@ pub enum Record {
     Flow(FlowRecord),
     /// A stream through a relay.
     Stream(StreamRecord),
+    /// Visitors whom a relay did not let to a service.
+    Refused(RefusalRecord),
     /// So many records could not be written.
     Lost(u64),
 }
@@ -158,6 +160,29 @@ pub struct StreamRecord {
     pub to_visitor: u64,
     /// Whether both directions came to their end; a stream that was broken off may have bytes on the way.
     pub is_whole: bool,
+}
+
+/// Visitors from one place whom a relay did not let to a service, because it is not for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalRecord {
+    /// The relay.
+    pub relay: NodeKey,
+    /// Which service.
+    pub service: String,
+    /// By which door they came.
+    pub door: String,
+    /// Where from; of IPv6 only the first half of the address.
+    #[schema(value_type = String)]
+    pub visitor: IpAddr,
+    /// Who the last of them proved to be; empty for anybody.
+    pub subject: String,
+    /// When the first of them came that no earlier record has.
+    pub start: Time,
+    /// When the last one came.
+    pub end: Time,
+    /// How often.
+    pub times: u64,
 }
 
 /// Which end of a relay's line.

@@ -123,6 +123,28 @@ fn a_segment_is_sealed_when_it_is_full_or_old() {
     assert!(log.is_due(START));
 }
 
+fn refusal() -> Record {
+    Record::Refused(RefusalRecord {
+        relay: node(),
+        service: "ssh-1".to_owned(),
+        door: "ssh".to_owned(),
+        visitor: "192.0.2.1".parse().unwrap(),
+        subject: "acc_1".to_owned(),
+        start: Time(START),
+        end: Time(START),
+        times: 3,
+    })
+}
+
+#[test]
+fn a_refusal_reads_as_it_was_written() {
+    let mut log = AuditLog::new(node());
+    let lines = log.record(refusal(), START);
+    let mut verifier = Verifier::new(None);
+    assert_eq!(verifier.line(&lines[0]), Ok(None));
+    assert_eq!(verifier.line(&lines[1]), Ok(Some(refusal())));
+}
+
 /// A promise to whoever keeps logs: what was written last year verifies this year.
 #[test]
 fn lines_read_the_same_as_they_always_did() {
@@ -139,6 +161,7 @@ fn records_are_told_to_collectors_in_their_own_words() {
     let records = [
         flow(180, Verdict::Closed),
         Record::Stream(stream(Side::Node, 2, (10, 20), true)),
+        refusal(),
         Record::Lost(2),
     ];
     let request = otlp(&node(), &records);
@@ -202,6 +225,17 @@ fn two_ends_of_a_connection_are_compared() {
     assert_eq!(more[0].to_string(), said);
     let stopped = check((9, 5, over), (9, 0, Verdict::Stopped)).gaps;
     assert!(matches!(stopped[..], [FlowGap::OneSided { by: End::Source, .. }]));
+    let at = |record: FlowRecord, seconds: u64| {
+        let end = Time(record.end.0.after(Duration::from_secs(seconds)));
+        FlowRecord { end, ..record }
+    };
+    for (seconds, gaps) in [(0, 0), (660, 0), (661, 1)] {
+        let ended = flow(End::Source, 9, 5, over);
+        let found = compare_flows(&[ended, at(flow(End::Target, 9, 5, goes_on), seconds)]);
+        assert_eq!((found.gaps.len(), found.open), (gaps, u64::from(gaps == 0)), "{seconds}");
+        let one = matches!(found.gaps[..], [] | [FlowGap::GoesOn { by: End::Target, .. }]);
+        assert!(one, "{found:?}");
+    }
     // Records of one end alone say nothing about the other.
     let alone = [flow(End::Source, 9, 5, over)];
     assert_eq!(compare_flows(&alone), FlowComparison::default());

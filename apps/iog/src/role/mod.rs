@@ -2,6 +2,7 @@
 
 pub(crate) mod checked;
 pub(crate) mod relay;
+mod relay_listed;
 pub(crate) mod server;
 pub(crate) mod worker;
 

@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use ::relay::Ready;
 use anyhow::Context;
 use wire::paper::NodeKey;
 
 use crate::failure::Failure;
+use crate::role::relay_listed::{Listed, Place, network_key};
 use crate::role::{Ties, worker};
 use crate::screen::Screen;
+use crate::session::Session;
 
 /// Run a relay until it is told to stop (SIGTERM, Ctrl-C): machines that nobody can dial keep a line to it, and
 /// visitors reach their services by its doors. The first start makes its key, in `relay.key` of the data folder.
@@ -18,6 +21,7 @@ use crate::screen::Screen;
 #[command(after_help = "\
 Examples:
   iog relay --network 9f64a747e1b97f131fabb6b447296c9b6f0201e79fb3c5356e6c77e89b6a806a
+  iog relay --server https://iog.example --advertise 203.0.113.5:443 --listen 0.0.0.0:443
   iog relay --network 9f64a747e1b97f131fabb6b447296c9b6f0201e79fb3c5356e6c77e89b6a806a \\
     --listen 0.0.0.0:443 --domain relay.example --tcp-ports 20000-29999")]
 pub(crate) struct Args {
@@ -27,9 +31,13 @@ pub(crate) struct Args {
     /// Where machines and visitors come; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:4443")]
     listen: SocketAddr,
-    /// The key of the network whose passes are good here, in hexadecimal.
-    #[arg(long, value_name = "KEY")]
-    network: NodeKey,
+    /// The key of the network whose passes are good here, in hexadecimal; else the server is asked.
+    #[arg(long, value_name = "KEY", required_unless_present = "advertise")]
+    network: Option<NodeKey>,
+    /// Where machines and visitors reach it: with this it is in the network's list, kept there with the operator's key,
+    /// and machines use it. Once for each address.
+    #[arg(long, value_name = "ADDRESS")]
+    advertise: Vec<SocketAddr>,
     /// The domain whose names are services, as in relay.example. Without one the relay has no doors for visitors.
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<String>,
@@ -52,6 +60,10 @@ pub(crate) struct Args {
     /// Where its figures are read, as Prometheus does.
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
+    /// Keep a log of streams and of who was not let to what in this file, sealed by the relay's key: see
+    /// `iog net audit`.
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
     /// Write the relay's key and address into this file once it runs, as in KEY@ADDRESS.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -60,8 +72,24 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(&self, screen: Screen) -> Result<(), Failure> {
+    pub(crate) fn run(
+        &self,
+        screen: Screen,
+        session: impl FnOnce() -> Result<Session, Failure>,
+    ) -> Result<(), Failure> {
         let _held = self.ties.bind()?;
+        let client = match self.advertise.is_empty() {
+            true => None,
+            false => Some(session()?.client()?),
+        };
+        let network = match (self.network, &client) {
+            (Some(network), _) => network,
+            (None, Some(client)) => network_key(client)?,
+            (None, None) => {
+                let hint = "name it with --network, or the relay's addresses with --advertise";
+                return Err(Failure::usage("the network's key is not known", hint));
+            }
+        };
         let certificate = self.certificate.clone().zip(self.certificate_key.clone());
         let doors = self.domain.clone().map(|domain| ::relay::DoorsConfig {
             domain,
@@ -74,17 +102,35 @@ impl Args {
         let config = ::relay::Config {
             data: self.data.clone(),
             listen: self.listen,
-            network: self.network,
+            network,
             doors,
             metrics: self.metrics,
+            audit: self.audit.clone(),
         };
+        // Dropped at the end, when it says that it goes away.
+        let mut listed = None;
         ::relay::run(&config, |ready| {
+            if let Some(client) = client {
+                match Listed::begin(client, self.place(&ready), ready.standing.clone()) {
+                    Ok(begun) => listed = Some(begun),
+                    Err(failure) => screen.note(&format!("the relay is not listed: {failure}")),
+                }
+            }
             let Some(file) = &self.ready_file else { return };
             let told = fs::write(file, format!("{}@{}\n", ready.key, ready.address));
             if let Err(fault) = told.context("write the ready file") {
                 screen.note(&format!("could not {fault:#}"));
             }
         })?;
+        drop(listed);
         Ok(())
+    }
+
+    /// Where it is, as the list has it.
+    fn place(&self, ready: &Ready) -> Place {
+        let tcp = self.advertise.clone();
+        let packets = |port| tcp.iter().map(|at| SocketAddr::new(at.ip(), port)).collect();
+        let udp = ready.udp_port.map(packets).unwrap_or_default();
+        Place { key: ready.key, udp, domain: self.domain.clone(), tcp }
     }
 }

@@ -12,6 +12,7 @@ mod net;
 mod onboarding;
 mod program;
 mod proof;
+mod relays;
 mod script;
 mod story;
 mod time_lock;

@@ -186,6 +186,7 @@ impl Figures {
                 self.bytes = self.bytes.saturating_add(stream.to_service);
                 self.bytes = self.bytes.saturating_add(stream.to_visitor);
             }
+            Record::Refused(_) => self.stopped += 1,
             Record::Lost(_) => {}
         }
     }
@@ -226,7 +227,7 @@ impl CompareArgs {
                     match record {
                         Record::Stream(stream) => streams.push(stream),
                         Record::Flow(flow) => flows.push(flow),
-                        Record::Lost(_) => {}
+                        Record::Refused(_) | Record::Lost(_) => {}
                     }
                 }
                 if streams.len() + flows.len() > COMPARED_MAX {

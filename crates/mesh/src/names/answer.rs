@@ -16,6 +16,10 @@ pub const UDP_ANSWER_MIN: usize = 512;
 pub const UDP_ANSWER_MAX: usize = 1232;
 /// What stands before every message.
 const HEADER_LEN: usize = 12;
+/// A question about the root.
+const QUESTION_LEN_MIN: usize = 5;
+/// A record of the root, without data.
+const RECORD_LEN_MIN: usize = 11;
 /// Set in a message that is an answer.
 const IS_ANSWER: u8 = 0x80;
 
@@ -45,6 +49,13 @@ enum Found<'n> {
     Elsewhere,
 }
 
+/// Whether a message can have as many parts as it says: room is made for them before they are read.
+fn fits(message: &[u8]) -> bool {
+    let count = |at: usize| usize::from(u16::from_be_bytes([message[at], message[at + 1]]));
+    let records = count(6) + count(8) + count(10);
+    HEADER_LEN + count(4) * QUESTION_LEN_MIN + records * RECORD_LEN_MIN <= message.len()
+}
+
 impl Names {
     /// Answers a message; over UDP, who asks can take at most 512 bytes, or as many as the message says.
     pub fn answer(&self, message: &[u8], udp: bool) -> Answer {
@@ -52,6 +63,9 @@ impl Names {
             return Answer::Nothing;
         }
         let id = u16::from_be_bytes([message[0], message[1]]);
+        if !fits(message) {
+            return reply(&Packet::new_reply(id), RCODE::FormatError, usize::MAX);
+        }
         let Ok(query) = Packet::parse(message) else {
             return reply(&Packet::new_reply(id), RCODE::FormatError, usize::MAX);
         };

@@ -131,3 +131,15 @@ proptest! {
         let _any = town.answer(&nearly, false);
     }
 }
+
+#[test]
+fn a_message_that_says_it_has_more_than_fits_is_refused_unread() {
+    let mut message = question("node0.mesh", TYPE::A);
+    for count in [4, 6, 8, 10] {
+        let true_byte = std::mem::replace(&mut message[count], 0xff);
+        let Answer::Reply(reply) = town().answer(&message, true) else { panic!("it is refused") };
+        assert_eq!(texts(&reply).0, RCODE::FormatError);
+        message[count] = true_byte;
+    }
+    assert!(matches!(town().answer(&message, true), Answer::Reply(_)));
+}

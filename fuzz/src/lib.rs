@@ -7,6 +7,7 @@ pub mod attest;
 pub mod corpus;
 pub mod mesh;
 pub mod mutate;
+pub mod papers;
 pub mod proofs;
 pub mod tunnel;
 pub mod wire;
@@ -15,7 +16,7 @@ pub mod wire;
 pub type Target = (&'static str, fn(&[u8]), &'static str);
 
 /// All of them.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 23] = [
     ("message", proofs::message, "crates/proofs/tests/corpus"),
     ("transcript", proofs::transcript, "crates/proofs/tests/corpus"),
     ("signed", proofs::signed, "crates/proofs/tests/corpus"),
@@ -36,4 +37,7 @@ pub const TARGETS: [Target; 20] = [
     ("handshakes", mesh::handshakes, "crates/mesh/tests/corpus"),
     ("ways", mesh::ways, "crates/mesh/tests/corpus"),
     ("line", tunnel::line, "crates/tunnel/tests/corpus"),
+    ("papers", papers::papers, "fuzz/seeds/papers"),
+    ("policies", mesh::policies, "fuzz/seeds/policies"),
+    ("questions", mesh::questions, "fuzz/seeds/questions"),
 ];

@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A program that answers: the first byte of a connection says how.
 ///
-/// `u`: takes all bytes and says eight bytes of how many. `d`: says bytes until nobody listens. `q`: says questions of
-/// 64 bytes back. Anything else: says that byte back and ends.
+/// `u`: takes all bytes and says eight bytes of how many. `d` and four bytes of milliseconds: says bytes for so long.
+/// `q`: says questions of 64 bytes back. Anything else: says that byte back and ends.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -88,9 +88,7 @@ fn serve(mut connection: TcpStream) -> Result<()> {
     connection.read_exact(&mut first)?;
     match first[0] {
         b'u' => take(&mut connection),
-        b'd' => loop {
-            connection.write_all(&CHUNK)?;
-        },
+        b'd' => give(&mut connection),
         b'q' => {
             let mut question = [0; QUESTION_BYTES];
             loop {
@@ -103,6 +101,16 @@ fn serve(mut connection: TcpStream) -> Result<()> {
 }
 
 static CHUNK: [u8; CHUNK_BYTES] = [7; CHUNK_BYTES];
+
+fn give(connection: &mut TcpStream) -> Result<()> {
+    let mut millis = [0; 4];
+    connection.read_exact(&mut millis)?;
+    let until = Instant::now() + Duration::from_millis(u32::from_be_bytes(millis).into());
+    while Instant::now() < until {
+        connection.write_all(&CHUNK)?;
+    }
+    Ok(())
+}
 
 fn take(connection: &mut TcpStream) -> Result<()> {
     let (mut room, mut taken) = (vec![0; CHUNK_BYTES], 0_u64);
@@ -144,11 +152,15 @@ pub(crate) fn up(from: &Place<'_>, to: SocketAddr, span: Duration) -> Result<u64
 pub(crate) fn down(from: &Place<'_>, to: SocketAddr, span: Duration) -> Result<u64> {
     from.run(|| {
         let mut connection = connect(to, b'd')?;
+        let millis = u32::try_from(span.as_millis()).context("take for less long")?;
+        connection.write_all(&millis.to_be_bytes())?;
         let (mut room, mut came) = (vec![0; CHUNK_BYTES], 0_u64);
-        let until = Instant::now() + span;
-        while Instant::now() < until {
+        // To its end: nothing of it is under way when something else is measured.
+        loop {
             let some = connection.read(&mut room).context("receive")?;
-            ensure!(some > 0, "the other end left");
+            if some == 0 {
+                break;
+            }
             came += some as u64;
         }
         Ok(came)

@@ -24,6 +24,7 @@ const ROLE: &str = "role-for-bench";
 /// Lines that are dialed at once.
 const DIALING: usize = 32;
 const RENTAL: RentalId = RentalId::from_bits(35);
+const ACCOUNT: AccountId = AccountId::from_bits(7);
 /// How long a line may take to be of use.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -166,12 +167,12 @@ fn public(key: &SigningKey) -> NodeKey {
     NodeKey(key.verifying_key().to_bytes())
 }
 
-fn pass(holder: &SigningKey, rental: RentalId) -> Result<Vec<u8>> {
+fn pass(holder: &SigningKey, account: AccountId, rental: RentalId) -> Result<Vec<u8>> {
     let now = trunk::now();
     let pass = Pass {
         holder: public(holder),
         worker: None,
-        account: AccountId::from_bits(7),
+        account,
         may: May { dial: true, serve: [rental].into(), ..May::default() },
         limits: PassLimits {
             streams: 4_000,
@@ -235,7 +236,7 @@ fn serve_node(relays: Vec<RelayAt>, target: SocketAddr, is_plain: bool) -> Resul
     }]);
     let count = relays.len();
     tunnels.set_relays(relays);
-    tunnels.set_pass(pass(&key, RENTAL)?);
+    tunnels.set_pass(pass(&key, ACCOUNT, RENTAL)?);
     let until = Instant::now() + PATIENCE;
     let ports = loop {
         let lines = tunnels.lines();
@@ -273,7 +274,9 @@ async fn serve_crowd(relay: RelayAt, many: u32) -> Result<()> {
         let dial = Dial { key: key.clone(), relay: relay.key, address: relay.address };
         lines.spawn(async move {
             let rental = RentalId::from_bits(u128::from(number) + 1_000);
-            let mut dialed = dial.line(pass(&key, rental)?).await?;
+            // Of owners of their own: a relay takes no ten thousand of one.
+            let account = AccountId::from_bits(u128::from(number) + 1_000);
+            let mut dialed = dial.line(pass(&key, account, rental)?).await?;
             dialed.line.say(&tunnel::Frame::Serve(service(rental, false, Proto::Http)?));
             let event = dialed.driver.next().await?;
             drop(place);

@@ -208,8 +208,14 @@ fn serve_relay(data: &Path, listen: SocketAddr, (from, to): (u16, u16)) -> Resul
         udp_ports: None,
     };
     let network = public(&network());
-    let config =
-        relay::Config { data: data.to_owned(), listen, network, doors: Some(doors), metrics: None };
+    let config = relay::Config {
+        data: data.to_owned(),
+        listen,
+        network,
+        doors: Some(doors),
+        audit: None,
+        metrics: None,
+    };
     relay::run(&config, |ready| {
         // Who started it waits for this, and gives up if it does not come.
         let _unheard = say(&format!("the relay is ready at {}@{}", ready.key, ready.address));

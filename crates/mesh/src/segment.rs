@@ -60,7 +60,7 @@ impl<'a> Cutter<'a> {
         let inner = Inner::read(packet)?;
         let packet = &packet[..inner.len];
         let plan = match vnet.cut {
-            Cut::Whole => whole(packet, vnet.checksum)?,
+            Cut::Whole => whole(&inner, packet, vnet.checksum)?,
             Cut::TcpV4 { size, .. } | Cut::TcpV6 { size, .. } => {
                 pieces(&inner, packet, size, true)?
             }
@@ -235,10 +235,16 @@ impl<'a> Cutter<'a> {
     }
 }
 
-fn whole(packet: &[u8], checksum: Checksum) -> Result<Plan, NotAFrame> {
+fn whole(inner: &Inner, packet: &[u8], checksum: Checksum) -> Result<Plan, NotAFrame> {
     if let Checksum::Partial { start, offset } = checksum {
-        let end = usize::from(start) + usize::from(offset) + 2;
-        if end > packet.len() {
+        let at = usize::from(start) + usize::from(offset);
+        // Behind what was read of it: addresses and ports stay as they will be judged.
+        let judged = match inner.transport {
+            Transport::Tcp { .. } | Transport::Udp { .. } => 4,
+            Transport::Icmp { .. } => 2,
+            Transport::Fragment { .. } | Transport::Other { .. } => 0,
+        };
+        if at < inner.transport_at + judged || at + 2 > packet.len() {
             return Err(NotAFrame::Mismatch);
         }
     }

@@ -237,3 +237,18 @@ fn a_header_length_below_the_least_is_not_merged_by() {
         assert_eq!(merge(&packets).len(), 3, "{words} words");
     }
 }
+
+#[test]
+fn a_checksum_is_never_written_over_what_a_packet_is_judged_by() {
+    let packet = crate::pair::udp([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), b"text");
+    for (start, offset, is_taken) in
+        [(20_u16, 6_u16, true), (0, 0, false), (0, 16, false), (20, 0, false), (20, 2, false)]
+    {
+        let mut frame = vec![0; VNET_LEN];
+        frame[0] = 1;
+        frame[6..8].copy_from_slice(&start.to_ne_bytes());
+        frame[8..10].copy_from_slice(&offset.to_ne_bytes());
+        frame.extend(&packet);
+        assert_eq!(Cutter::read(&frame).is_ok(), is_taken, "{start}, {offset}");
+    }
+}

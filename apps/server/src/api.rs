@@ -1,6 +1,7 @@
 //! The HTTP API. Every handler here is in the OpenAPI document, because both are made from one list.
 
 mod attestation;
+mod audits;
 mod blocks;
 mod canaries;
 mod coin;
@@ -114,6 +115,7 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(machines::routes())
         .merge(worker_networks::routes())
         .merge(relays::routes())
+        .merge(audits::routes())
         .merge(speed::routes())
         .merge(onboarding::routes())
         .merge(canaries::routes())

@@ -16,6 +16,7 @@ use crate::news::News;
 use crate::proofs::Proofs;
 use crate::rates::Rates;
 use crate::secrets::Secret;
+use crate::segments::Segments;
 use crate::sessions::Sessions;
 use crate::speed::Speeds;
 use crate::statements::{Signature, Trees};
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) locks: Locks,
     /// Private networks of rentals.
     pub(crate) meshes: Arc<Meshes>,
+    /// Records of connections.
+    pub(crate) segments: Segments,
     pub(crate) rates: Rates,
     pub(crate) streams: Streams,
     pub(crate) secret: Secret,

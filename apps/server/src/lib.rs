@@ -25,6 +25,7 @@ mod oracle;
 mod proofs;
 mod rates;
 mod secrets;
+mod segments;
 mod sessions;
 mod speed;
 mod statements;
@@ -65,6 +66,7 @@ use crate::news::News;
 use crate::proofs::{Parts, Proofs, Transcripts};
 use crate::rates::Rates;
 use crate::secrets::{Secret, sha256};
+use crate::segments::Segments;
 use crate::sessions::Sessions;
 use crate::speed::Speeds;
 use crate::statements::{NETWORK_KEY, READ_AT_ONCE_MAX, Signature, Trees};
@@ -257,17 +259,7 @@ async fn serve(
             .context("open the folder of transcripts")?,
         stopping: stopping.clone(),
     })?;
-    let attestation = Desk::open(attestation::Parts {
-        folder: config.attestation(),
-        roots: config
-            .attestation_extra_roots
-            .as_deref()
-            .map_or_else(|| Ok(attest::Roots::default()), attestation::extra_roots)?,
-        key: signature.signing_key().verifying_key(),
-        store: Store::open(&config.data, EVIDENCE_BYTES_MAX)
-            .context("open the folder of evidence")?,
-        writer: writer.clone(),
-    });
+    let attestation = attestation_desk(config, &signature, &writer)?;
     let desk = tokio::spawn(Arc::clone(&proofs).run());
     let files = Files::open(&config.data).context("open the folder of files")?;
     tokio::spawn(trials::run(writer.clone(), files.clone(), stopping.clone()));
@@ -278,9 +270,11 @@ async fn serve(
         stopping.clone(),
     ));
     let locks = Locks::open(&config.data, LOCKS_BYTES_MAX).context("open the folder of records")?;
+    let segments = Segments::open(&config.data).context("open the folder of logs")?;
     let app = Arc::new(App {
         locks,
         meshes,
+        segments,
         signature,
         proofs,
         attestation,
@@ -308,4 +302,22 @@ async fn serve(
     );
     tracing::info!(%address, "listening");
     Ok(Serving { address, stop, http, desk, writer, ended, outcome: None })
+}
+
+fn attestation_desk(
+    config: &Config,
+    signature: &Signature,
+    writer: &Writer,
+) -> anyhow::Result<Arc<Desk>> {
+    Ok(Desk::open(attestation::Parts {
+        folder: config.attestation(),
+        roots: config
+            .attestation_extra_roots
+            .as_deref()
+            .map_or_else(|| Ok(attest::Roots::default()), attestation::extra_roots)?,
+        key: signature.signing_key().verifying_key(),
+        store: Store::open(&config.data, EVIDENCE_BYTES_MAX)
+            .context("open the folder of evidence")?,
+        writer: writer.clone(),
+    }))
 }

@@ -33,7 +33,8 @@ async fn view(app: &Shared, project: ProjectId) -> Result<NetworkPolicyView, Ref
 
 /// The policy of a project's private networks
 ///
-/// The usual one, as long as nobody has written another: members of a network reach each other, and nothing else passes.
+/// The usual one, as long as nobody has written another: members of a network reach each other, and
+/// nothing else passes.
 #[utoipa::path(get, path = "/v1/projects/{id}/network-policy", tag = "people", params(("id" = String, Path)),
     security(("key" = [])), responses(
         (status = 200, body = NetworkPolicyView),
@@ -71,7 +72,8 @@ async fn put(
         let failed =
             |_| Refused::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "the policy was lost");
         checked.map_err(failed)?.map_err(|why| {
-            Refused::field("policy", why).hint("`iog net policy test` says the same without a network")
+            Refused::field("policy", why)
+                .hint("`iog net policy test` says the same without a network")
         })?;
     }
     let file = Some(told.body.policy.clone());

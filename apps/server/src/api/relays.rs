@@ -75,8 +75,9 @@ impl Offers {
                 "not with this stake: a relay's machine has {:#} IO at stake, and this one {:#}",
                 stake.need, stake.have
             );
-            return Err(Refused::new("stake-refused", StatusCode::CONFLICT, detail)
-                .hint("stake what `iog stake show` says, or have the operator register the relay"));
+            return Err(Refused::new("stake-refused", StatusCode::CONFLICT, detail).hint(
+                "stake what `iog stake show` says, or have the operator register the relay",
+            ));
         }
         Ok(Teller { account: owner, is_named: true })
     }
@@ -98,8 +99,8 @@ impl From<NotListed> for Refused {
 
 /// Say where a relay is
 ///
-/// For machines whose stake suffices, and for the operator. Said again every `again_secs`; who does not is gone from the
-/// list after a minute.
+/// For machines whose stake suffices, and for the operator. Said again every `again_secs`; who does not is gone from
+/// the list after a minute.
 #[utoipa::path(put, path = "/v1/network/relays/me", tag = "network", request_body = RelayRequest,
     security(("key" = [])), responses(
         (status = 200, body = RelayRegistered),
@@ -121,7 +122,8 @@ async fn tell(
 
 /// Relays, best first
 ///
-/// Open to everyone. What the network says of each is signed: whoever keeps the network's key need not trust this answer.
+/// Open to everyone. What the network says of each is signed: whoever keeps the network's key need not trust this
+/// answer.
 #[utoipa::path(get, path = "/v1/network/relays", tag = "network", responses(
     (status = 200, body = RelaysView),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),

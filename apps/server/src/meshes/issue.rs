@@ -71,7 +71,7 @@ pub(crate) fn issue(
     Ok(Some(Issued {
         revision: taken.revision,
         pass: SealedPaper::seal(&pass(asked.rental, &taken, now), key)?,
-        policy: policy.map(|policy| seal_policy(policy, key)).transpose()?,
+        policy: policy.map(|policy| seal_policy(&policy, key)).transpose()?,
         membership: taken.own.map(|(_, sealed)| sealed),
         members: taken.members,
         relays: meshes.relays.best(RELAYS_TOLD_MAX),
@@ -160,17 +160,17 @@ fn policy_paper(
         mesh: own.mesh,
         node: own.node,
         version,
-        rules: rules.into_iter().map(policy::rule).collect(),
+        rules: rules.iter().map(policy::rule).collect(),
         issued: Time(now),
         expires: Time(now.after(POLICY_VALID_MAX)),
     }
 }
 
 /// A policy that says more than a node takes lets nothing pass there.
-fn seal_policy(paper: PolicyPaper, key: &SigningKey) -> Result<SealedPaper, PaperRefused> {
-    SealedPaper::seal(&paper, key).or_else(|why| {
+fn seal_policy(paper: &PolicyPaper, key: &SigningKey) -> Result<SealedPaper, PaperRefused> {
+    SealedPaper::seal(paper, key).or_else(|why| {
         tracing::warn!(mesh = %paper.mesh, error = %why, "a policy is too large for a node; nothing passes there");
-        SealedPaper::seal(&PolicyPaper { rules: Vec::new(), ..paper }, key)
+        SealedPaper::seal(&PolicyPaper { rules: Vec::new(), ..paper.clone() }, key)
     })
 }
 

@@ -24,7 +24,8 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
     Err(failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
-/// What the policy means for these members. What is no policy, which is not taken in the first place, lets nothing pass.
+/// What the policy means for these members. What is no policy, which is not taken in the first place, lets
+/// nothing pass.
 pub(crate) fn compile(policy: &NetworkPolicy, members: &[Member]) -> Compiled {
     let text = policy.file.as_deref().unwrap_or(USUAL);
     let compiled = Policy::parse(text).ok().and_then(|policy| policy.compile(members).ok());
@@ -47,7 +48,7 @@ pub(crate) fn member(paper: &Membership, user: Option<String>) -> Member {
 }
 
 /// A rule as papers have it.
-pub(crate) fn rule(rule: Rule) -> PolicyRule {
+pub(crate) fn rule(rule: &Rule) -> PolicyRule {
     let range = |range: &Range| AddressRange::new(range.first(), range.last());
     let heading = match rule.heading {
         mesh::Direction::In => Heading::In,

@@ -179,6 +179,11 @@ impl Relays {
         self.with(|table| table.ordered().into_iter().map(Relay::view).collect())
     }
 
+    /// Whether this account told of this relay.
+    pub(crate) fn is_told_by(&self, relay: &NodeKey, account: AccountId) -> bool {
+        self.with(|table| table.relays.get(relay).is_some_and(|it| it.by.account == account))
+    }
+
     /// Where services are visited at these relays: domain and port of each that has a door for names.
     pub(crate) fn places(&self, of: &BTreeSet<NodeKey>) -> BTreeMap<NodeKey, RelayRequest> {
         self.with(|table| {

@@ -66,6 +66,31 @@ pub(super) const WHO_MAY: &[MayRow] = &[
     ),
     ("GET /v1/network/relays", "/v1/network/relays", "", [200; 7]),
     (
+        "PUT /v1/worker/nodes/{rental}/{node}/audit",
+        "/v1/worker/nodes/{rental}/0/audit",
+        "x",
+        [401, 401, 401, 401, 401, 401, 422],
+    ),
+    (
+        "GET /v1/rentals/{id}/audit",
+        "/v1/rentals/{rental}/audit",
+        "",
+        [401, 200, 404, 404, 200, 200, 401],
+    ),
+    (
+        "PUT /v1/network/relays/me/audit",
+        "/v1/network/relays/me/audit?relay={relay_key}",
+        "x",
+        // A machine without a stake.
+        [401, 403, 403, 403, 403, 422, 409],
+    ),
+    (
+        "GET /v1/network/relays/{key}/audit",
+        "/v1/network/relays/{relay_key}/audit",
+        "",
+        [401, 403, 403, 403, 403, 200, 401],
+    ),
+    (
         "GET /v1/projects/{id}/network-policy",
         "/v1/projects/{project}/network-policy",
         "",
@@ -105,6 +130,18 @@ pub(super) const TOLD_TWICE: &[TwiceRow] = &[
         "",
         "",
         Once::Otherwise("a relay is in the list once, by its key"),
+    ),
+    (
+        "PUT /v1/worker/nodes/{rental}/{node}/audit",
+        "",
+        "",
+        Once::Otherwise("a segment is there once, by its number"),
+    ),
+    (
+        "PUT /v1/network/relays/me/audit",
+        "",
+        "",
+        Once::Otherwise("a segment is there once, by its number"),
     ),
     (
         "PUT /v1/rentals/{id}/services/{label}",
@@ -157,6 +194,7 @@ pub(super) fn prepare(
         ("node_network", node.asks(&machine.worker, rental, 0).to_string()),
         ("client_network", client.visits(rental).to_string()),
         ("client_key", client.node().to_string()),
+        ("relay_key", Keys::new(3).node().to_string()),
         ("relay", Keys::new(3).relay(operator).to_string()),
     ]
 }
@@ -362,8 +400,7 @@ fn papers_are_made_for_wanted_nodes_and_proven_keys_alone() {
     let taken = keys_of(0).asks(&other.worker, &cluster.rental, 1);
     cluster.put(other, 1, &taken).expect_problem(409, "already-exists");
     let (key, x25519) = (keys_of(1).key(), keys_of(0).x25519());
-    let statement =
-        node_statement(other.worker.parse().unwrap(), cluster.rental_id(), 1, &x25519);
+    let statement = node_statement(other.worker.parse().unwrap(), cluster.rental_id(), 1, &x25519);
     let mut taken = keys_of(1).asks(&other.worker, &cluster.rental, 1);
     taken["x25519"] = json!(x25519);
     taken["statement"] = json!(sign_statement(&key, &statement));
@@ -464,7 +501,8 @@ fn renters_join_and_nobody_else() {
 fn who_leaves_the_project_leaves_its_networks() {
     let cluster = Cluster::new(1);
     let town = &cluster.town;
-    let seat = format!("/v1/projects/{}/members/{}", town.renter.project, town.viewer.person.account);
+    let seat =
+        format!("/v1/projects/{}/members/{}", town.renter.project, town.viewer.person.account);
     let role = |role: &str| {
         town.send(Ask::put(&seat).json(&json!({ "role": role })).by(&town.renter)).expect(200);
     };
@@ -545,10 +583,13 @@ fn services_are_published_by_their_node_and_seen_by_the_renter() {
     open(town, &cluster.rental, "ssh", &raw).expect_problem(422, "invalid");
     let answer = cluster.ask(1, |_| ()).expect(200).json();
     let wanted = answer["services"].as_array().unwrap();
-    assert_eq!(wanted[0], json!({
-        "label": "jupyter", "port": 8888, "proto": "http", "visibility": "public",
-        "wants_proxy_header": false,
-    }));
+    assert_eq!(
+        wanted[0],
+        json!({
+            "label": "jupyter", "port": 8888, "proto": "http", "visibility": "public",
+            "wants_proxy_header": false,
+        })
+    );
     let of = |label: &str| {
         let path = format!("/v1/rentals/{}/services", cluster.rental);
         let page = town.get(&town.renter, &path).expect(200).json();
@@ -665,4 +706,32 @@ fn relays_are_listed_by_whoever_may() {
     assert_eq!(scored["relays"][0]["rtt_ms"], 30);
     let record: RelayRecord = paper(&scored, &scored["relays"][0]["record"]);
     assert_eq!(record.score, 970, "and is signed");
+}
+
+#[test]
+fn records_of_connections_are_kept_and_read_by_the_renter() {
+    let cluster = Cluster::new(2);
+    let town = &cluster.town;
+    let mut log = wire::audit::AuditLog::new(keys_of(1).node());
+    let mut lines = log.record(wire::audit::Record::Lost(1), now());
+    lines.extend(log.seal(&keys_of(1).key(), now()));
+    let segment = lines.join("\n") + "\n";
+    let hand_over = |machine: &Machine, segment: &str| {
+        let path = format!("/v1/worker/nodes/{}/1/audit", cluster.rental);
+        town.send(Ask::put(&path).bytes(segment.as_bytes()).by(machine))
+    };
+    let (its, other) = (cluster.machine_of(1), cluster.machine_of(0));
+    hand_over(other, &segment).expect_problem(404, "not-found");
+    hand_over(its, &segment[1..]).expect_problem(422, "record-refused");
+    hand_over(its, &segment).expect(204);
+    cluster.end();
+    hand_over(its, &segment).expect(204);
+    let read = |node: &str| {
+        let path = format!("/v1/rentals/{}/audit{node}", cluster.rental);
+        town.get(&town.viewer, &path).expect(200).text()
+    };
+    assert_eq!(
+        (read(""), read("?node=1"), read("?node=0")),
+        (segment.clone(), segment, String::new())
+    );
 }

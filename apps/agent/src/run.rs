@@ -31,15 +31,17 @@ use crate::runtime::sandbox::Choice;
 use crate::watch::Proving;
 use crate::{attest, described, lock, machine, probe, prove, watch, words};
 
-/// Whether an agent told this can start: what it is told holds together, its machine has joined, and has something to
-/// offer. Nothing is changed.
+/// Whether an agent told this can start: what it is told holds together, its machine has joined as what it is to run
+/// as, and has something to offer. Nothing is changed.
 ///
 /// # Errors
 /// The first that does not hold, with what to do.
 pub fn may_run(config: &Config) -> Result<()> {
     config.checked()?;
-    Identity::of(&config.data)?;
-    machine::offered(&probe::look(&config.data, config.driver.as_deref()), config).map(drop)
+    let joined = Identity::of(&config.data)?;
+    let hardware = probe::look(&config.data, config.driver.as_deref());
+    machine::is_as_joined(config, &joined.name, &hardware)?;
+    machine::offered(&hardware, config).map(drop)
 }
 
 /// Serves the control plane until `stop` is set. Nodes stay; the next agent of this folder finds them again.
@@ -193,7 +195,10 @@ fn serve(
 fn with_what_works(config: &Config, runs: &dyn Runs) -> Config {
     let works = runs.can_mesh();
     if let (true, Err(why)) = (config.own_network, &works) {
-        tracing::warn!(why, "nodes here get no network of their own: this machine serves rentals without a mesh");
+        tracing::warn!(
+            why,
+            "nodes here get no network of their own: this machine serves rentals without a mesh"
+        );
     }
     Config { own_network: config.own_network && works.is_ok(), ..config.clone() }
 }
@@ -463,7 +468,9 @@ impl Shell {
 
     fn look(&mut self) {
         if self.looks.is_some_and(|at| at <= Instant::now()) {
-            let watched = self.worker.watched();
+            let mut watched = self.worker.watched();
+            // The runtime has not heard of those that wait for their place.
+            watched.retain(|(key, _)| !self.unplaced.contains_key(key));
             if watched.is_empty() {
                 self.looks = Some(Instant::now() + LOOK_EVERY);
             } else {

@@ -242,7 +242,10 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 /// Hands over what is left of a node's log, and removes all that was kept of it.
 fn forget(folder: &Path, key: NodeKey, link: &Link) {
-    talk::hand_over_all(folder, key, link);
+    if !talk::hand_over_all(folder, key, link) {
+        let (rental, node) = (key.rental, key.node);
+        tracing::warn!(%rental, node, "what a node wrote down about its connections was not taken, and is removed");
+    }
     if let Err(fault) = fs::remove_dir_all(folder) {
         tracing::debug!(%fault, "what was kept of a node's network stays behind");
     }

@@ -95,10 +95,16 @@ pub(super) fn hand_over(house: &House, link: &Link) {
     }
 }
 
-/// Hands over the sealed segments of the node whose folder this is, until one is not taken.
-pub(super) fn hand_over_all(folder: &Path, node: NodeKey, link: &Link) {
+/// Hands over the sealed segments of the node whose folder this is, until one is not taken. Returns whether all were.
+pub(super) fn hand_over_all(folder: &Path, node: NodeKey, link: &Link) -> bool {
     let folder = folder.join("audit");
-    while let Some(true) = hand_over_next(&folder, node, link) {}
+    loop {
+        match hand_over_next(&folder, node, link) {
+            Some(true) => {}
+            Some(false) => return false,
+            None => return true,
+        }
+    }
 }
 
 /// Hands over the next segment. Returns whether that was done; `None` if there is none.

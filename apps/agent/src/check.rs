@@ -211,9 +211,9 @@ pub fn check(config: &Config, depth: Depth) -> Report {
     findings.extend([
         around::identity(config),
         around::place(config),
-        around::sandbox(config),
-        around::environment(config),
     ]);
+    findings.extend(around::nodes(config));
+    findings.push(around::environment(config));
     Report {
         hardware,
         machine: machine.ok(),

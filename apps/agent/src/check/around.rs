@@ -13,8 +13,9 @@ use crate::link::is_in_the_open;
 use crate::machine;
 use crate::probe::Hardware;
 use crate::runs;
-use crate::runtime::net::NoNets;
+use crate::runtime::RayRuntime;
 use crate::runtime::environment::{Environment, Found, find_python};
+use crate::runtime::net::{Egress, NoNets};
 use crate::runtime::sandbox::{Choice, Kind};
 
 pub(super) fn offer(offered: &Result<Machine>) -> Finding {
@@ -100,14 +101,16 @@ pub(super) fn place(config: &Config) -> Finding {
     }
 }
 
-pub(super) fn sandbox(config: &Config) -> Finding {
+/// What nodes run in, and the network that they can have.
+pub(super) fn nodes(config: &Config) -> [Finding; 2] {
     // In a folder of its own: an agent may be starting nodes in the other.
     let was_there = config.data.exists();
     let data = config.data.join("check");
     let apart = Config { runtimes: data.join("runtimes"), data, ..config.clone() };
     if let Err(fault) = std::fs::create_dir_all(&apart.data) {
         let fault = anyhow!("write in the folder {}: {fault}", config.data.display());
-        return Finding::failed("sandbox", &fault, "name a folder of yours with --data");
+        let unknown = Finding::new("networks", Verdict::Fair, "not tried");
+        return [Finding::failed("sandbox", &fault, "name a folder of yours with --data"), unknown];
     }
     let ray = machine::host_name().and_then(|name| runs::ray(&apart, &name, Arc::new(NoNets)));
     let _ = std::fs::remove_dir_all(&apart.data);
@@ -115,6 +118,38 @@ pub(super) fn sandbox(config: &Config) -> Finding {
         // Only if nothing else is in it.
         let _ = std::fs::remove_dir(&config.data);
     }
+    [sandbox(config, ray.as_ref()), networks(config, ray.as_ref())]
+}
+
+/// Networks of nodes of their own, which a rental needs for a private network.
+fn networks(config: &Config, ray: Result<&RayRuntime, &anyhow::Error>) -> Finding {
+    let finding = |verdict, text: String| Finding::new("networks", verdict, text);
+    let shared = || {
+        finding(
+            Verdict::Fair,
+            "nodes use this machine's: it serves no rental that has its own".to_owned(),
+        )
+    };
+    match ray.map(|ray| (ray.can_mesh(), ray.leads_out())) {
+        _ if !config.own_network => shared().hint("leave --network host out, if that is not meant"),
+        Ok((Ok(()), true)) => {
+            finding(Verdict::Good, "nodes have their own, and reach the Internet".to_owned())
+        }
+        Ok((Ok(()), false)) if config.egress == Egress::Off => finding(
+            Verdict::Good,
+            "nodes have their own, and reach nothing else, as chosen".to_owned(),
+        ),
+        Ok((Ok(()), false)) => {
+            finding(Verdict::Fair, "nodes have their own, and reach nothing else".to_owned())
+                .hint("install passt and nftables: renters' programs fetch packages and data")
+        }
+        Ok((Err(why), _)) => finding(Verdict::Fair, format!("nodes use this machine's: {why}"))
+            .hint("with bubblewrap and /dev/net/tun, nodes of a rental get a private network"),
+        Err(_) => shared(),
+    }
+}
+
+fn sandbox(config: &Config, ray: Result<&RayRuntime, &anyhow::Error>) -> Finding {
     let finding = |verdict, text: &str| Finding::new("sandbox", verdict, text);
     match ray.map(|ray| (ray.sandbox(), ray.exposes_agent(), config.sandbox)) {
         Ok((Kind::Bubblewrap, ..)) => {
@@ -134,7 +169,7 @@ pub(super) fn sandbox(config: &Config) -> Finding {
                 .hint("install bubblewrap")
         }
         Err(fault) => {
-            Finding::failed("sandbox", &fault, "install bubblewrap, or choose `auto` or `plain`")
+            Finding::failed("sandbox", fault, "install bubblewrap, or choose `auto` or `plain`")
         }
     }
 }

@@ -73,6 +73,12 @@ pub(super) fn of(place: &Place, record: &Record) -> String {
     format!("Ray ended, start {}: {}", record.tries, told.join(" | "))
 }
 
+/// What the program that led a node out to the Internet said last.
+pub(super) fn of_egress(place: &Place) -> String {
+    let said = read_whole(&place.egress_output());
+    said.lines().last().unwrap_or("no word of why").chars().take(LINE_CHARS).collect()
+}
+
 /// A small file of the agent's own.
 fn read_whole(path: &Path) -> String {
     let mut text = Vec::new();

@@ -59,10 +59,11 @@ use self::record::{Place, Record, boot};
 use self::sandbox::{Choice, Kind};
 
 /// Users of nodes under root are this number and the node's own, which no other node on the machine has: the first port
-/// of its block, or one of [`NUMBERS`]. The range is given to nobody by Linux distributions' conventions (systemd's list of users).
+/// of its block, or one from [`NUMBERS_FROM`] on. The range is given to nobody by Linux distributions' conventions
+/// (systemd's list of users).
 const USERS_FROM: u32 = 0x7000_0000;
-/// Numbers of nodes with a network of their own: above all ports, and more than a machine has room for nodes.
-const NUMBERS: RangeInclusive<u32> = 0x1_0000..=0x1_FFFF;
+/// Numbers of nodes with a network of their own begin here, above all ports.
+const NUMBERS_FROM: u32 = 0x1_0000;
 /// The most of a log that is read at once.
 const LOG_BYTES_MAX: usize = 1 << 20;
 
@@ -178,6 +179,11 @@ impl RayRuntime {
         self.mesh.as_ref().map(|()| ()).map_err(String::as_str)
     }
 
+    /// Whether nodes with a network of their own reach the Internet.
+    pub const fn leads_out(&self) -> bool {
+        self.common.has_egress
+    }
+
     /// What nodes run in here.
     pub const fn sandbox(&self) -> Kind {
         self.kind
@@ -193,8 +199,8 @@ impl RayRuntime {
         self.common.environment.prepare(progress)
     }
 
-    /// Starts a node, in a network of its own if it is told its addresses. One that runs is left alone; one that is gone
-    /// is cleared away and started anew.
+    /// Starts a node, in a network of its own if it is told its addresses. One that runs is left alone; one that is
+    /// gone is cleared away and started anew.
     pub fn start(
         &mut self,
         order: &NodeOrder,
@@ -232,8 +238,11 @@ impl RayRuntime {
             );
             let users: BTreeSet<u32> =
                 self.nodes.values().filter_map(|node| node.record.user).collect();
-            let mut free = NUMBERS.filter(|number| !users.contains(&(USERS_FROM + number)));
-            let number = free.find(|number| self.may_have(*number, place));
+            let number = numbers(place.path()).find(|number| {
+                let user = USERS_FROM + number;
+                let is_taken = users.contains(&user) || process::runs_as(user);
+                !is_taken && self.may_have(*number, place)
+            });
             return Ok((ports::OWN, number.context("find a free number for the node")?));
         }
         let of_machine = |node: &&Node| node.record.network.is_none();
@@ -427,6 +436,14 @@ fn open_to_all(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Numbers for a node with a network of its own, all of them, from one on that follows from its place: agents that
+/// share no folder, and so cannot agree, hardly ever try the same.
+fn numbers(place: &Path) -> impl Iterator<Item = u32> {
+    let [one, other, ..] = <[u8; 32]>::from(Sha256::digest(place.as_os_str().as_encoded_bytes()));
+    let first = u16::from_be_bytes([one, other]);
+    (0..=u16::MAX).map(move |step| NUMBERS_FROM + u32::from(first.wrapping_add(step)))
+}
+
 /// Where a plain node keeps its files: a short path, because paths of sockets end at 107 bytes.
 fn plain_folder(place: &Path) -> PathBuf {
     PathBuf::from(format!("/tmp/iog-{}", short_name(place)))
@@ -470,6 +487,14 @@ mod tests {
         assert!(matches!(runtime.inspect(key).phase, NodePhase::Gone { .. }));
         assert!(runtime.stop(key).is_ok() && runtime.adopt().is_empty());
         assert!(runtime.job_state(key, JobId::from_bits(1)).is_err());
+    }
+
+    #[test]
+    fn agents_that_cannot_agree_try_numbers_of_their_own() {
+        let first = |place: &str| numbers(Path::new(place)).next().unwrap();
+        assert_ne!(first("/a/ray/1-0"), first("/b/ray/1-0"));
+        let all: BTreeSet<u32> = numbers(Path::new("/a")).collect();
+        assert_eq!((all.len(), all.first().copied()), (1 << 16, Some(NUMBERS_FROM)));
     }
 
     #[test]

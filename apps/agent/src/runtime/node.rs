@@ -12,6 +12,8 @@
 //!   what to do about it.
 //! - A node is stopped when no process bears its mark; only then is its folder removed.
 
+mod network;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -27,16 +29,16 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use worker::{NodePhase, NodeSeen};
 
+use self::network::Connection;
+
 use crate::probe::Gpu;
 use crate::runtime::environment::Environment;
 use crate::runtime::group::{self, Group};
-use crate::runtime::inside::Inside;
 use crate::runtime::last_words;
-use crate::runtime::net::{self, Making, Nets, NodeNet};
+use crate::runtime::net::{self, Nets};
 use crate::runtime::process::{Process, wait_until};
 use crate::runtime::ray_jobs::Api;
 use crate::runtime::ray_start::{Memory, Start};
-use crate::runtime::reach::Reach;
 use crate::runtime::record::{BOX, Place, Record, boot};
 use crate::runtime::sandbox::{Kind, Names, Room};
 
@@ -53,8 +55,6 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 const SANDBOX_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a look at the head's port may take.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
-/// How long what belongs to a node's network is left alone before it is tried again.
-const NETWORK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Goes home before it becomes the command after it: bubblewrap under root may not enter the node's folder, and a
 /// job without a package should start where it can write.
@@ -91,16 +91,14 @@ pub(super) struct Node {
     since: Instant,
     /// Why it is gone, once it is.
     gone: Option<String>,
-    /// Its own network, once it is there.
-    net: Option<Arc<NodeNet>>,
-    /// When something of its network was tried last.
-    net_tried: Option<Instant>,
+    connection: Connection,
 }
 
 impl Node {
     /// A node that is on record.
     pub(super) fn on_record(place: Place, record: Record) -> Self {
-        Self { place, record, since: Instant::now(), gone: None, net: None, net_tried: None }
+        let connection = Connection::default();
+        Self { place, record, since: Instant::now(), gone: None, connection }
     }
 
     /// Starts it for the first time.
@@ -144,69 +142,10 @@ impl Node {
         Ok(())
     }
 
-    /// Makes its network, or finds it as an agent before left it.
-    fn connect(&mut self, common: &Common) -> Result<()> {
-        let Some(addresses) = self.record.network.clone() else { return Ok(()) };
-        self.net_tried = Some(Instant::now());
-        self.disconnect(common);
-        let inside = Inside::of_started(&self.record).context("find the node's sandbox")?;
-        let first = self.record.inner.context("find the node's first process")?;
-        let environment = environment(&self.place, &self.record, common)?.into_iter().collect();
-        let (program, has_egress) = (common.program.as_path(), common.has_egress);
-        let making = Making { program, inside, first, addresses, has_egress, environment };
-        let made = Arc::new(NodeNet::make(making)?);
-        common.nets.is_up(made.clone());
-        self.net = Some(made);
-        self.lead_out(common)
-    }
-
-    /// Lets it out to the Internet, unless it is let out already.
-    fn lead_out(&mut self, common: &Common) -> Result<()> {
-        let Some(net) = self.net.as_ref().filter(|_| common.has_egress) else { return Ok(()) };
-        if self.record.egress.is_some_and(|egress| egress.is_alive()) {
-            return Ok(());
-        }
-        self.record.egress.inspect(Process::reap);
-        let mark = (BOX, self.record.folder.as_path());
-        let log = self.place.egress_output();
-        let egress = net::lead_out(net.porter(), self.record.user, mark, &log)?;
-        self.record.egress = Some(egress);
-        self.place.write(&self.record)
-    }
-
-    /// Forgets its network.
-    fn disconnect(&mut self, common: &Common) {
-        if self.net.take().is_some() {
-            common.nets.is_down(self.record.key());
-        }
-    }
-
-    /// Sees to it that a node that runs has its network, whoever died meanwhile.
-    fn stay_connected(&mut self, common: &Common) {
-        let has_net = self.net.as_ref().is_some_and(|net| net.is_alive());
-        let is_let_out = self.record.egress.is_some_and(|egress| egress.is_alive());
-        let is_whole = has_net && (is_let_out || !common.has_egress);
-        let was_tried = self.net_tried.is_some_and(|at| at.elapsed() < NETWORK_AGAIN_AFTER);
-        if self.record.network.is_none() || is_whole || was_tried || !self.is_alive() {
-            return;
-        }
-        self.net_tried = Some(Instant::now());
-        let mended = if has_net { self.lead_out(common) } else { self.connect(common) };
-        if let Err(fault) = mended {
-            let fault = format!("{fault:#}");
-            tracing::warn!(fault, node = ?self.record.key(), "a node's network is not whole; it is tried again");
-        }
-    }
-
-    /// How it is reached from the agent.
-    fn reach(&self) -> Reach {
-        self.net.as_ref().map_or(Reach::Machine, |net| Reach::Node(net.clone()))
-    }
-
     /// The HTTP API of one of its services.
     pub(super) fn api(&self, port: u16) -> Result<Api> {
         let at = SocketAddr::new(self.record.address, port);
-        let is_cut_off = self.record.network.is_some() && self.net.is_none();
+        let is_cut_off = self.record.network.is_some() && self.connection.net.is_none();
         ensure!(!is_cut_off, "reach the node: its network is not there yet");
         Ok(Api::new(at, &self.place.read_token()?, self.reach()))
     }

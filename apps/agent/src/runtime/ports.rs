@@ -1,7 +1,7 @@
 //! Which ports a node listens on: one block of its own, laid out the same way for every node.
 //!
-//! Ray is told every port it opens, so that several nodes, clusters and agents share one machine. Nodes with a network of
-//! their own all have the same block: nobody else is there.
+//! Ray is told every port it opens, so that several nodes, clusters and agents share one machine. Nodes with a network
+//! of their own all have the same block: nobody else is there.
 //!
 //! # Invariants
 //! - Two blocks of one range never overlap: they start at multiples of their length from its start.

@@ -102,6 +102,12 @@ fn all() -> Vec<Stat> {
     entries.flatten().filter_map(pid_of).filter_map(stat_of).collect()
 }
 
+/// Whether any process runs as this user.
+pub(super) fn runs_as(user: u32) -> bool {
+    let of = |stat: &Stat| fs::read_to_string(format!("/proc/{}/status", stat.process.pid)).ok();
+    all().iter().any(|stat| of(stat).as_deref().and_then(parse_user) == Some(user))
+}
+
 /// How the processes of a node are told from all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {

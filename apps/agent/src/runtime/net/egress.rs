@@ -154,8 +154,8 @@ pub(in crate::runtime) fn start(
     Process::with_pid(child.id()).context("find pasta")
 }
 
-/// The words before the command, where the agent is root: it runs as the node's user, and has only the privileges that it
-/// takes to enter the network and to make a device there. It gives up what it does not need any more by itself.
+/// The words before the command, where the agent is root: it runs as the node's user, and has only the privileges that
+/// it takes to enter the network and to make a device there. It gives up by itself what it does not need any more.
 fn privileged(user: u32) -> Vec<String> {
     let user = user.to_string();
     let privileges = "+sys_admin,+net_admin";

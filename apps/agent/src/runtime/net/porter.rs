@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //! - It is told where to go and what to make, once; after that it gives out sockets, and has no privilege left.
-//! - It reads nothing of the node's: it stands in the namespaces of its network and of the users who own that, and in no
-//!   other.
+//! - It reads nothing of the node's: it stands in the namespaces of its network and of the users who own that, and in
+//!   no other.
 //! - It ends when nobody holds the other end of its desk.
 
 use std::fs::File;
@@ -91,11 +91,12 @@ impl Porter {
 
     pub(super) fn socket(&self, kind: SocketKind) -> io::Result<OwnedFd> {
         let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        let given = desk.say(&kind, &[]).and_then(|()| answered(&desk));
-        if given.is_err() {
+        let asked = desk.say(&kind, &[]).and_then(|()| heard(&desk));
+        if asked.is_err() {
             // What comes late would be taken for the answer to the next question.
             self.process.signal(rustix::process::Signal::KILL);
         }
+        let given = asked.and_then(|answer| answer.map_err(|fault| anyhow!("{fault}")));
         given.map_err(|fault| io::Error::other(format!("{fault:#}")))
     }
 }
@@ -112,11 +113,17 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// The file of an answer.
-fn answered(desk: &Desk) -> Result<OwnedFd> {
+/// The file that it gives, or why it gives none.
+fn heard(desk: &Desk) -> Result<Result<OwnedFd, String>> {
     let (answer, files): (Answer, _) = desk.hear()?.context("hear the porter: it has ended")?;
-    answer.map_err(|fault| anyhow!("{fault}"))?;
-    files.into_iter().next().context("take what the porter gives")
+    Ok(match answer {
+        Ok(()) => Ok(files.into_iter().next().context("take what the porter gives")?),
+        Err(fault) => Err(fault),
+    })
+}
+
+fn answered(desk: &Desk) -> Result<OwnedFd> {
+    heard(desk)?.map_err(|fault| anyhow!("{fault}"))
 }
 
 /// Is the porter that the agent started this process for, until nobody asks any more.

@@ -1,13 +1,13 @@
 //! A program in a node, started from outside: a shell of a renter who came by SSH.
 //!
 //! ```text
-//!   agent ──desk──► in the node's namespaces, halfway ──desk──► inside: the node's user, no privilege ──exec──► program
-//!         ◄─fds, end──┘ makes the terminal, waits for the end
+//!   agent ──desk──► in the node's namespaces, halfway ──desk──► inside: the node's user ──exec──► program
+//!         ◄─fds, end──┘ makes the terminal, waits for the end             without privileges
 //! ```
 //!
 //! # Invariants
-//! - What the renter says, the program's environment with it, means nothing to any process before the program itself: it
-//!   travels in messages, neither in variables nor in arguments.
+//! - What the renter says, the program's environment with it, means nothing to any process before the program itself:
+//!   it travels in messages, neither in variables nor in arguments.
 //! - A program ends with whoever asked for it; what it leaves in the background ends with the node.
 
 use std::fs::File;

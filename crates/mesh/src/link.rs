@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use units::Timestamp;
 
+use crate::path::Heard;
+
 /// How often the brain is told that a peer is heard another way.
 const ROAMED_EVERY: Duration = Duration::from_secs(1);
 
@@ -130,6 +132,17 @@ impl Link {
                 decoys_heard: self.decoys_heard.read(),
             },
         }
+    }
+
+    /// How many packets were sent.
+    pub(crate) fn sent_packets(&self) -> u64 {
+        self.sent.read().0
+    }
+
+    /// How much was heard.
+    pub(crate) fn heard(&self) -> Heard {
+        let (packets, bytes) = self.heard.read();
+        Heard { packets, bytes }
     }
 
     pub(crate) fn unanswered_since(&self) -> Option<Timestamp> {

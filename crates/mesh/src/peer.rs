@@ -179,6 +179,11 @@ impl Peer {
         self.config.contact.as_ref()?.via.as_ref()
     }
 
+    /// How many packets were sent to it, if its policy lets all of them go one way.
+    pub(crate) fn packets_one_way(&self) -> Option<u64> {
+        (self.policy() == Policy::ActiveBackup).then(|| self.link.sent_packets())
+    }
+
     /// How many ways to it are known.
     pub(crate) fn ways_known(&self) -> usize {
         self.search.as_ref().map_or(0, |search| search.ways.count())

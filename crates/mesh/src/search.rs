@@ -229,12 +229,13 @@ impl Mesh {
             Some(Disco::Ping { id, .. }) => {
                 search.ways.add(from, now);
                 if search.may_answer(now) {
-                    let pong = Disco::Pong { id, seen: from.sender() };
+                    let heard = peer.link.heard();
+                    let pong = Disco::Pong { id, seen: from.sender(), heard };
                     let datagram = search.seal(&pong, &mut self.entropy);
                     self.effects.push_back(Effect::Send { to: from, datagram });
                 }
             }
-            Some(Disco::Pong { id, .. }) => search.ways.on_pong(from, id, now),
+            Some(Disco::Pong { id, heard, .. }) => search.ways.on_pong(from, id, heard, now),
             Some(Disco::Call { at, answer, .. }) if is_open && search.may_hear_call(now) => {
                 let inside = &self.plane.inside;
                 let named = at.into_iter().filter(|at| may_be_named(*at));
@@ -268,9 +269,10 @@ impl Mesh {
     pub(crate) fn look_for_ways(&mut self, id: PeerId, now: Timestamp) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let (mood, is_open) = (peer.mood(now), peer.via().is_none());
+        let packets = peer.packets_one_way();
         let Some(search) = &mut peer.search else { return };
         let before = search.ways.active();
-        for (to, id) in search.ways.pings(mood, now, &mut self.entropy) {
+        for (to, id) in search.ways.pings(mood, packets, now, &mut self.entropy) {
             let number = search.draw_number();
             let datagram = search.seal(&Disco::Ping { id, number }, &mut self.entropy);
             self.effects.push_back(Effect::Send { to, datagram });

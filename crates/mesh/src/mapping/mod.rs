@@ -11,7 +11,7 @@
 //! - What was mapped is given back when the node ends or the gateway changes.
 //!
 //! # Absent
-//! UPnP: HTTP and XML from whoever answers a multicast.
+//! `UPnP`: HTTP and XML from whoever answers a multicast.
 
 mod wire;
 

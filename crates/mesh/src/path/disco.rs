@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 0x85 0 0 0 │ tag 8 │ nonce 24 │ sealed: kind 1, version 1, count 1, flags 1, then by kind, tag 16
-//!   ping   id 8, number 8, zeros 12       84 bytes in all
-//!   pong   id 8, address 18, zeros 2      84 bytes in all: an answer is never longer than its question
+//!   ping   id 8, number 8, zeros 28                               100 bytes in all
+//!   pong   id 8, address 18, zeros 2, packets heard 8, bytes heard 8   as long: no answer is longer than its question
 //!   call   number 8, address 18 × count
 //! ```
 //! Numbers rise from message to message, and begin at milliseconds since 1970: what is played again has no effect.
@@ -20,6 +20,7 @@ use chacha20poly1305::aead::{AeadInPlace, KeyInit};
 use x25519_dalek::StaticSecret;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::delivery::Heard;
 use crate::key::{PrivateKey, PublicKey};
 use crate::suite::TAG_LEN;
 
@@ -28,7 +29,7 @@ pub(crate) const DISCO: u8 = 0x85;
 /// What stands before the sealed part: type 4, tag 8, nonce 24.
 const HEADER_LEN: usize = 36;
 /// How long pings and pongs are inside.
-const PING_LEN: usize = 32;
+const PING_LEN: usize = 48;
 /// How long a call is inside that names no address.
 const CALL_LEN: usize = 12;
 /// How long pings and pongs are in all, in bytes.
@@ -52,8 +53,8 @@ pub(crate) type Tag = u64;
 pub(crate) enum Disco {
     /// Does this way work?
     Ping { id: u64, number: u64 },
-    /// It does, and you came from `seen`.
-    Pong { id: u64, seen: SocketAddr },
+    /// It does, you came from `seen`, and so much of your data was heard, by all ways.
+    Pong { id: u64, seen: SocketAddr, heard: Heard },
     /// Try me at these addresses; `answer` if I have not heard of yours.
     Call { number: u64, at: Vec<SocketAddr>, answer: bool },
 }
@@ -139,10 +140,13 @@ fn write(message: &Disco) -> Vec<u8> {
             plain.extend_from_slice(&number.to_le_bytes());
             plain.resize(PING_LEN, 0);
         }
-        Disco::Pong { id, seen } => {
+        Disco::Pong { id, seen, heard } => {
             plain[0] = 2;
             plain.extend_from_slice(&id.to_le_bytes());
             plain.extend_from_slice(&write_address(*seen));
+            plain.extend_from_slice(&[0; 2]);
+            plain.extend_from_slice(&heard.packets.to_le_bytes());
+            plain.extend_from_slice(&heard.bytes.to_le_bytes());
             plain.resize(PING_LEN, 0);
         }
         Disco::Call { number, at, answer } => {
@@ -166,7 +170,11 @@ pub(crate) fn read(plain: &[u8]) -> Option<Disco> {
     }
     match kind {
         1 => Some(Disco::Ping { id: word(0)?, number: word(8)? }),
-        2 => Some(Disco::Pong { id: word(0)?, seen: read_address(rest.get(8..)?)? }),
+        2 => {
+            let (id, seen) = (word(0)?, read_address(rest.get(8..)?)?);
+            let heard = Heard { packets: word(28)?, bytes: word(36)? };
+            Some(Disco::Pong { id, seen, heard })
+        }
         3 if usize::from(count) <= CALLED_MAX => {
             let addresses = rest.get(8..8 + usize::from(count) * ADDRESS_LEN)?;
             let at = addresses.chunks_exact(ADDRESS_LEN).filter_map(read_address).collect();

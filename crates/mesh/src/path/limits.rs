@@ -9,7 +9,7 @@ pub const RELAYS_MAX: usize = 16;
 /// Addresses of our own that are told to peers.
 pub const LOCAL_MAX: usize = super::disco::CALLED_MAX;
 
-/// How often the way in use is pinged while it carries: a cut is noticed within this and two time-outs. Four times 84
+/// How often the way in use is pinged while it carries: a cut is noticed within this and two time-outs. Four times 100
 /// bytes a second are nothing beside what is carried.
 pub const PING_BUSY: Duration = Duration::from_millis(250);
 /// How often the way in use is pinged while it is idle.

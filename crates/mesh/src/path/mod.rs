@@ -6,12 +6,14 @@
 //!
 //! A stock WireGuard peer knows nothing of this: its one way is where it was last heard from.
 
+mod delivery;
 pub(crate) mod disco;
 mod limits;
 mod trail;
 mod way;
 mod ways;
 
+pub(crate) use delivery::Heard;
 pub use disco::{CALLED_MAX, DISCO_LEN_MAX, DISCO_LEN_MIN, PING_DATAGRAM_LEN};
 pub use limits::*;
 pub use way::{CallSign, Way, WayKind};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use units::Timestamp;
 
+use super::delivery::{Delivery, Heard};
 use super::limits::{
     ENCOURAGE_EVERY, LATE_MAX, PING_ACTIVE, PING_BUSY, PING_LOST_MAX, PING_STANDBY, PING_UNPROVEN,
     PROBES_MAX, PROVEN_PONGS, TIMEOUT_FIRST, TIMEOUT_MAX, TIMEOUT_MIN,
@@ -62,6 +63,7 @@ pub(crate) struct Trail {
     pub(crate) failures: u32,
     /// When there was last reason to hope.
     encouraged_at: Timestamp,
+    delivery: Delivery,
 }
 
 /// A ping that waits for an answer.
@@ -71,6 +73,8 @@ struct Probe {
     sent: Timestamp,
     due: Timestamp,
     overdue: bool,
+    /// How many packets had been sent before, if all of them went this way.
+    packets: Option<u64>,
 }
 
 impl Trail {
@@ -88,6 +92,7 @@ impl Trail {
             tries: 0,
             failures: 0,
             encouraged_at: Timestamp::from_millis(0),
+            delivery: Delivery::new(),
         }
     }
 
@@ -107,15 +112,14 @@ impl Trail {
             return None;
         }
         let rtt = self.rtt.map_or(RTT_ASSUMED_MICROS, |(rtt, _)| rtt);
+        let loss_bp = self.loss_bp.max(self.delivery.loss_bp());
         // A relay is somebody's money, a stream stalls whole: each must be that much quicker to be worth it.
         let kind = match self.way.kind() {
             WayKind::Direct => 100,
             WayKind::Relayed | WayKind::Hop => 150,
             WayKind::Stream => 300,
         };
-        Some(
-            (rtt + RTT_NOISE_MICROS).saturating_mul(kind * (WHOLE_BP + LOSS_WEIGHT * self.loss_bp)),
-        )
+        Some((rtt + RTT_NOISE_MICROS).saturating_mul(kind * (WHOLE_BP + LOSS_WEIGHT * loss_bp)))
     }
 
     /// The round trip, if one was seen.
@@ -126,6 +130,11 @@ impl Trail {
     /// How many round trips in ten thousand are lost.
     pub(crate) fn loss_bp(&self) -> u16 {
         u16::try_from(self.loss_bp.min(WHOLE_BP)).unwrap_or(u16::MAX)
+    }
+
+    /// How much arrived per second when it last carried much.
+    pub(crate) const fn bytes_per_second(&self) -> Option<u64> {
+        self.delivery.bytes_per_second()
     }
 
     /// There is reason to try it anew: it was named again, or the peer was heard from there.
@@ -144,7 +153,7 @@ impl Trail {
     }
 
     /// An answer came. False if it answers nothing of ours.
-    pub(crate) fn on_pong(&mut self, id: u64, now: Timestamp) -> bool {
+    pub(crate) fn on_pong(&mut self, id: u64, heard: Heard, now: Timestamp) -> bool {
         let Some(at) = self.probes.iter().position(|probe| probe.id == id) else { return false };
         let probe = self.probes.remove(at);
         let sample = u64::try_from(now.since(probe.sent).as_micros()).unwrap_or(u64::MAX);
@@ -157,6 +166,10 @@ impl Trail {
         } else if !probe.overdue {
             self.count_loss(false);
         }
+        match probe.packets {
+            Some(packets) => self.delivery.on_told(packets, heard, now),
+            None => self.delivery.pause(),
+        }
         (self.misses, self.tries) = (0, 0);
         self.pongs = self.pongs.saturating_add(1);
         self.answered_at = Some(now);
@@ -165,6 +178,7 @@ impl Trail {
 
     /// Takes note of answers that are overdue. True if this is how it stopped working.
     pub(crate) fn expire(&mut self, now: Timestamp) -> bool {
+        self.delivery.on_wake(now);
         self.probes.retain(|probe| now.since(probe.sent) < LATE_MAX);
         let (mut newly, mut missed) = (0, false);
         for probe in self.probes.iter_mut().filter(|probe| !probe.overdue && now >= probe.due) {
@@ -197,12 +211,12 @@ impl Trail {
     }
 
     /// A ping goes out.
-    pub(crate) fn on_pinged(&mut self, id: u64, now: Timestamp) {
+    pub(crate) fn on_pinged(&mut self, id: u64, packets: Option<u64>, now: Timestamp) {
         if self.probes.len() >= PROBES_MAX {
             self.probes.remove(0);
         }
         let due = now.after(self.timeout());
-        self.probes.push(Probe { id, sent: now, due, overdue: false });
+        self.probes.push(Probe { id, sent: now, due, overdue: false, packets });
         self.pinged_at = Some(now);
         self.tries = self.tries.saturating_add(1);
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use units::Timestamp;
 
+use super::delivery::Heard;
 use super::limits::{BETTER_PERCENT, HOLD, PROVEN_PONGS, TOGETHER_MAX, WAYS_MAX};
 use super::trail::{Pace, Trail};
 use super::way::{Way, WayKind};
@@ -55,6 +56,8 @@ pub struct WayView {
     pub loss_bp: u16,
     /// How often it stopped working.
     pub failures: u32,
+    /// How many bytes per second arrived when it last carried much, by the peer's own count.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// All ways to one peer.
@@ -119,17 +122,18 @@ impl Ways {
     }
 
     /// An answer to a ping.
-    pub(crate) fn on_pong(&mut self, way: Way, id: u64, now: Timestamp) {
+    pub(crate) fn on_pong(&mut self, way: Way, id: u64, heard: Heard, now: Timestamp) {
         // Behind some NATs the answer comes by another way than the question went: then it proves neither.
         if let Some(trail) = self.trails.iter_mut().find(|trail| trail.way == way) {
-            trail.on_pong(id, now);
+            trail.on_pong(id, heard, now);
         }
     }
 
-    /// The pings that are due.
+    /// The pings that are due. `packets` is how many were sent so far, if all go the way in use.
     pub(crate) fn pings(
         &mut self,
         mood: Mood,
+        packets: Option<u64>,
         now: Timestamp,
         chance: &mut Entropy,
     ) -> Vec<(Way, u64)> {
@@ -142,7 +146,8 @@ impl Ways {
             let Some(pace) = pace(trail, self.active, state, mood) else { continue };
             for _ in 0..trail.pings_due(pace, now) {
                 let id = chance.draw_u64();
-                trail.on_pinged(id, now);
+                let packets = packets.filter(|_| self.active == Some(trail.way));
+                trail.on_pinged(id, packets, now);
                 pings.push((trail.way, id));
             }
         }
@@ -255,6 +260,7 @@ impl Ways {
             round_trip: trail.round_trip(),
             loss_bp: trail.loss_bp(),
             failures: trail.failures,
+            bytes_per_second: trail.bytes_per_second(),
         };
         self.trails.iter().map(view).collect()
     }
@@ -320,4 +326,43 @@ fn is_usable(at: SocketAddr) -> bool {
         IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast(),
     };
     ip_is_usable && at.port() != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::CallSign;
+
+    /// Two relays, as quick as each other, that answer every ping; the one in use hands on so many of a thousand packets.
+    fn switches(handed_on_permille: u64) -> u64 {
+        let (mut ways, mut chance) = (Ways::default(), Entropy::new([7; 32]));
+        let way = |number: u8| {
+            let relay = ([198, 51, 100, number], 3478).into();
+            Way::Relayed { relay, far: CallSign([1; 8]) }
+        };
+        let start = Timestamp::from_millis(1_000_000);
+        ways.set_relayed(&[way(1), way(2)].into(), start);
+        let (mut sent, mut heard, mut first) = (0, 0, None);
+        for round in 0..200 {
+            let now = start.after(Duration::from_millis(250) * round);
+            let pings = ways.pings(Mood::Busy, Some(sent), now, &mut chance);
+            let later = now.after(Duration::from_millis(20));
+            for (way, id) in pings {
+                let told = Heard { packets: heard, bytes: heard * 1000 };
+                ways.on_pong(way, id, told, later);
+            }
+            ways.choose(later);
+            first = first.or(ways.active());
+            sent += 1000;
+            heard += if ways.active() == first { handed_on_permille } else { 1000 };
+        }
+        ways.switches - 1
+    }
+
+    #[test]
+    fn a_way_that_answers_pings_and_loses_data_is_left() {
+        assert_eq!(switches(1000), 0);
+        assert_eq!(switches(985), 0, "a little is lost wherever senders find out what a way carries");
+        assert_eq!(switches(700), 1);
+    }
 }

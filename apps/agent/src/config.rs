@@ -106,11 +106,10 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with_ports(ports: RangeInclusive<u16>) -> Config {
-        Config {
+impl Config {
+    /// What a test says less of than it could.
+    pub(crate) fn of_test() -> Self {
+        Self {
             data: PathBuf::new(),
             server: String::new(),
             name: None,
@@ -118,7 +117,7 @@ mod tests {
             offers: Offers::default(),
             country: None,
             address: IpAddr::from([127, 0, 0, 1]),
-            ports,
+            ports: 20_000..=20_399,
             runtimes: PathBuf::new(),
             sandbox: Choice::Plain,
             own_network: true,
@@ -127,6 +126,15 @@ mod tests {
             driver: None,
             reports: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_ports(ports: RangeInclusive<u16>) -> Config {
+        Config { ports, ..Config::of_test() }
     }
 
     #[test]

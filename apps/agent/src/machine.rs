@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use units::{BlobId, GpuModel, Name, Resources, Tier};
@@ -12,6 +12,8 @@ use crate::config::{Config, Offers};
 use crate::limits::{DISK_KEPT_MIB, MEMORY_KEPT_MIB};
 use crate::probe::{self, Gpu, Hardware};
 
+/// Parts of a machine that are told apart when it is run as another than it joined as.
+const PARTS_KNOWN: u32 = 64;
 /// What the control plane was told last.
 const TOLD: &str = "machine.json";
 
@@ -56,6 +58,31 @@ pub(crate) fn fingerprint(hardware: &Hardware, part: u32) -> BlobId {
     }
     let whole = Sha256::new().chain_update(hardware.fingerprint).chain_update(part.to_be_bytes());
     BlobId::from_sha256(whole.finalize().into())
+}
+
+/// Whether this is the name and the part with which the folder's machine has joined. Which part that was is known as
+/// long as the hardware is the same.
+///
+/// # Errors
+/// If it is another.
+pub(crate) fn is_as_joined(config: &Config, joined: &Name, hardware: &Hardware) -> Result<()> {
+    let data = config.data.display();
+    if let Some(other) = config.name.as_ref().filter(|name| *name != joined) {
+        bail!(
+            "run {data} as {other}: it joined as {joined}, and a name is settled then (hint: leave out --name, or name \
+             the folder of {other} with --data)"
+        );
+    }
+    let told = told(&config.data).map(|told| told.fingerprint);
+    let was = |part: &u32| told == Some(fingerprint(hardware, *part));
+    match (0..=PARTS_KNOWN).find(was).filter(|part| *part != config.part) {
+        None => Ok(()),
+        Some(part) => bail!(
+            "run {data} as part {}: it joined as part {part}, and as another it would be another machine (hint: say \
+             --part {part}, or name the folder of the other with --data)",
+            config.part
+        ),
+    }
 }
 
 /// The cards that can be offered as one kind: from index 0 on, of one model. Rentals name cards by index.
@@ -165,6 +192,7 @@ pub(crate) fn news(config: &Config, mut said: Described) -> Option<Described> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::scratch::Scratch;
 
     fn hardware(gpus: Vec<Gpu>) -> Hardware {
         Hardware {
@@ -213,6 +241,26 @@ mod tests {
             let fault = resources(&hardware(Vec::new()), 0, &offers).unwrap_err().to_string();
             assert!(fault.contains("hint"), "{fault}");
         }
+    }
+
+    #[test]
+    fn a_machine_runs_under_the_name_and_as_the_part_that_it_joined_as() {
+        let scratch = Scratch::new("as-joined");
+        let joined: Name = "rack".parse().unwrap();
+        let config = |name: Option<&str>, part| {
+            let (data, name) = (scratch.path().to_owned(), name.map(|name| name.parse().unwrap()));
+            Config { data, name, part, ..Config::of_test() }
+        };
+        let hardware = hardware(Vec::new());
+        let runs = |name, part| is_as_joined(&config(name, part), &joined, &hardware);
+        assert!(runs(None, 7).is_ok(), "nobody knows which part it was");
+        note_told(scratch.path(), &Described::of(&hardware, &config(None, 2)).unwrap());
+        assert!(runs(None, 2).is_ok() && runs(Some("rack"), 2).is_ok());
+        let why = |name, part| runs(name, part).unwrap_err().to_string();
+        assert!(why(Some("other"), 2).contains("it joined as rack"));
+        assert!(why(None, 0).contains("--part 2"), "{}", why(None, 0));
+        let other = Hardware { fingerprint: [1; 32], ..hardware };
+        assert!(is_as_joined(&config(None, 0), &joined, &other).is_ok(), "other hardware");
     }
 
     #[test]

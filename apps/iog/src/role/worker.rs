@@ -90,7 +90,8 @@ pub(crate) struct MachineArgs {
     /// What to call the machine; its host name unless named. Settled when it joins.
     #[arg(long, value_name = "NAME")]
     name: Option<Name>,
-    /// Which part of the machine this agent offers, when several share one: 1, 2, …; each is a worker of its own.
+    /// Which part of the machine this agent offers, when several share one: 1, 2, …; each is a worker of its own. Settled
+    /// when it joins.
     #[arg(long, value_name = "N", default_value_t = 0)]
     part: u32,
     /// vCPUs on offer; all of them unless named.
@@ -120,8 +121,8 @@ pub(crate) struct MachineArgs {
     /// What nodes run in: auto, bubblewrap, plain.
     #[arg(long, value_name = "WORD", default_value = "auto", value_parser = sandbox)]
     sandbox: Sandbox,
-    /// The network of nodes: own, which is their rental's private network where this machine can give them one, or host,
-    /// which is this machine's.
+    /// The network of nodes: own, which is their rental's private network where this machine can give them one, or
+    /// host, which is this machine's.
     #[arg(long, value_name = "WORD", default_value = "own", value_parser = network)]
     network: NodeNetwork,
     /// What nodes with a network of their own reach beside it: internet, but nothing of this machine's own network, or

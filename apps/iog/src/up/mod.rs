@@ -35,8 +35,8 @@ use crate::watch;
 /// How often the network is looked at while it stays up.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Start a whole network on this machine and play a first rental: a control plane, and machines as separate
-/// processes. It stays up until Ctrl-C, which stops everything.
+/// Start a whole network on this machine and play a first rental: a control plane, a relay, and machines as
+/// separate processes. It stays up until Ctrl-C, which stops everything.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -97,6 +97,7 @@ impl Args {
     ) -> Result<(), Failure> {
         let url = network.url().to_owned();
         let people = People::gather(network.place(), &url)?;
+        network.start_relay()?;
         network.start_workers(&people.supplier, interrupt)?;
         let (nodes, hours) = (u32::from(self.workers), self.hours);
         let story =
@@ -148,6 +149,8 @@ fn next_steps(people: &People, url: &str, screen: Screen) -> String {
         ("iog offers".to_owned(), ""),
         ("iog rent --nodes 2 --vcpus 1 --hours 1 --name mine".to_owned(), "as the renter"),
         ("iog jobs submit mine --follow -- nproc".to_owned(), ""),
+        ("iog forward mine dashboard".to_owned(), "Ray's dashboard, over the relay"),
+        ("iog ssh mine".to_owned(), "a shell on the head"),
         ("iog end mine && iog receipt mine".to_owned(), ""),
         ("iog events".to_owned(), "what changes, as it changes"),
         ("iog worker list --profile supplier".to_owned(), "as the supplier"),

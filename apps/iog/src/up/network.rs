@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -29,6 +29,11 @@ const READY_LOOKS_MAX: u32 = 300;
 const OPEN_LOOKS_MAX: u32 = 600;
 /// How often the runtime is looked at while it is made: half an hour, for a slow line.
 const RUNTIME_LOOKS_MAX: u32 = 9_000;
+
+/// Where the relay listens, unless somebody else does.
+const RELAY_PORT: u16 = 4443;
+/// Names under it are this machine, for browsers and for curl, without anybody asking a name server.
+const RELAY_DOMAIN: &str = "iog.localhost";
 
 /// A network that runs.
 #[derive(Debug)]
@@ -90,6 +95,40 @@ impl Network {
             thread::sleep(LOOK_EVERY);
         }
         Err(server.failure("does not answer"))
+    }
+
+    /// Starts a relay, in the operator's name: what runs on machines is visited through it.
+    pub(super) fn start_relay(&mut self) -> Result<(), Failure> {
+        let at = SocketAddr::from(([127, 0, 0, 1], relay_port()?)).to_string();
+        let ready = self.place.path("relay/ready");
+        if ready.exists() {
+            fs::remove_file(&ready).context("remove the old address")?;
+        }
+        let arguments = words(&[
+            "relay",
+            "--server",
+            &self.url,
+            "--key-file",
+            &self.place.operator_key().display().to_string(),
+            "--data",
+            &self.text("relay"),
+            "--listen",
+            &at,
+            "--advertise",
+            &at,
+            "--domain",
+            RELAY_DOMAIN,
+            "--audit",
+            &self.text("relay/audit.jsonl"),
+            "--ready-file",
+            &ready.display().to_string(),
+        ]);
+        let mut relay = self.role("relay", &arguments)?;
+        let answered = await_relay(&mut relay, &ready);
+        self.roles.push(relay);
+        answered?;
+        self.done("relay", &at, &format!("for *.{RELAY_DOMAIN}"));
+        Ok(())
     }
 
     /// Starts the machines; those that have not joined are invited by their supplier first.
@@ -241,7 +280,7 @@ impl Network {
         self.shares.iter().map(|share| share.memory_mib).min().unwrap_or_default()
     }
 
-    /// Stops everything: machines with their nodes first, the control plane last.
+    /// Stops everything: machines with their nodes first, then the relay, the control plane last.
     pub(super) fn stop(&mut self) -> Result<(), Failure> {
         let roles = std::mem::take(&mut self.roles);
         if roles.is_empty() {
@@ -249,8 +288,11 @@ impl Network {
         }
         self.screen.note("Stopping the machines and what runs on them …");
         let mut left = Vec::new();
+        let serves = |role: &Role| matches!(role.name(), "server" | "relay");
         let (mut servers, mut workers): (Vec<Role>, Vec<Role>) =
-            roles.into_iter().partition(|role| role.name() == "server");
+            roles.into_iter().partition(serves);
+        // Started first, stopped last.
+        servers.reverse();
         for worker in &mut workers {
             worker.tell_to_stop();
         }
@@ -319,6 +361,27 @@ impl Network {
         let aside = self.screen.paint(Ink::Faint, aside);
         self.screen.note(&format!("  {mark} {what:<14} {how:<28} {aside}"));
     }
+}
+
+fn await_relay(relay: &mut Role, ready: &Path) -> Result<(), Failure> {
+    for _ in 0..READY_LOOKS_MAX {
+        relay.must_run()?;
+        if ready.exists() {
+            return Ok(());
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+    Err(relay.failure("does not answer"))
+}
+
+/// The usual port, or a free one.
+fn relay_port() -> Result<u16, Failure> {
+    let free = |port: u16| {
+        TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port)))
+            .and_then(|listener| listener.local_addr())
+    };
+    let address = free(RELAY_PORT).or_else(|_| free(0)).context("find a port for the relay")?;
+    Ok(address.port())
 }
 
 impl Drop for Network {

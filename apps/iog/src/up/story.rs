@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Context;
 use serde::Serialize;
 use units::{Asset, Credits, JobId, RentalId};
-use wire::{BookView, JobView, OfferView, ReceiptView, RentRequest, RentalView};
+use wire::{BookView, JobView, MeshView, OfferView, ReceiptView, RentRequest, RentalView};
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -19,8 +19,10 @@ use crate::size::Mebibytes;
 use crate::up::Interrupt;
 use crate::up::network::Network;
 use crate::up::people::People;
+use crate::verb::net::status;
 use crate::verb::quote::OrderArgs;
 use crate::verb::{files, jobs, logs, offers, operator, quote};
+use crate::visit::{self, Visit};
 use crate::watch;
 
 /// The job: a search for a classifier of handwritten digits.
@@ -47,6 +49,8 @@ pub(crate) struct Played {
     pub(crate) accuracy: f64,
     /// How much each machine did.
     pub(crate) nodes: BTreeMap<String, u64>,
+    /// By which status the dashboard answered over the relay, if the rental has a private network.
+    pub(crate) dashboard: Option<u16>,
     /// What it cost.
     pub(crate) charged: Credits,
 }
@@ -79,17 +83,17 @@ impl Story<'_> {
     pub(super) fn play(mut self) -> Result<Played, Failure> {
         self.clear_leftovers()?;
         let rental = self.rent()?;
-        let played = self.use_it(&rental);
+        let played = self.use_it(&rental).and_then(|used| Ok((used, self.visit_it(&rental)?)));
         if played.is_err() {
             // Nobody is to pay for what went wrong; the failure is told, not that of the ending.
             let _ = self.renter().tell::<RentalView>(&format!("/v1/rentals/{}/end", rental.id));
         }
-        let (job, found) = played?;
+        let ((job, found), dashboard) = played?;
         let receipt = self.end(rental.id)?;
         self.balance()?;
         let (accuracy, nodes) = (found.accuracy, found.nodes);
         let (ready_secs, charged) = (self.ready_secs, receipt.charged);
-        Ok(Played { rental: rental.id, job, ready_secs, accuracy, nodes, charged })
+        Ok(Played { rental: rental.id, job, ready_secs, accuracy, nodes, dashboard, charged })
     }
 
     fn renter(&self) -> &Client {
@@ -189,6 +193,30 @@ impl Story<'_> {
             return Err(Failure::ended(what, format!("`iog logs {}` shows what they did", job.id)));
         }
         Ok((job.id, found))
+    }
+
+    /// Shows the private network, and asks the dashboard for its version over the relay; says what it answered.
+    fn visit_it(&self, rental: &RentalView) -> Result<Option<u16>, Failure> {
+        if rental.mesh.is_none() {
+            let why = "\nThe nodes use the networks of their hosts: this machine can give them none of their own.";
+            self.screen.note(&self.screen.paint(Ink::Faint, why));
+            return Ok(None);
+        }
+        self.chapter("Its private network", &format!("iog net status {NAME}"));
+        let mesh: MeshView = self.renter().get(&format!("/v1/rentals/{}/network", rental.id))?;
+        self.say(&status::text(&mesh, self.screen));
+        self.chapter("Its dashboard, over the relay", &format!("iog forward {NAME} dashboard"));
+        let visit = Visit::to(self.renter(), rental.id, &self.network.place().path(""))?;
+        let papers = visit.papers(None)?;
+        let dashboard = visit::name_of(visit::service(&papers, "dashboard")?)?;
+        let lines = visit.lines(&papers)?;
+        let runtime = visit::runtime()?;
+        let answer = runtime.block_on(visit::answer(&lines, &dashboard, "/api/version"));
+        runtime.shutdown_background();
+        let status = answer?;
+        let told = format!("✓ Ray's dashboard answers {status}");
+        self.say(&format!("  {}", self.screen.paint(Ink::Good, &told)));
+        Ok(Some(status))
     }
 
     fn result(&self, job: JobId) -> Result<Found, Failure> {

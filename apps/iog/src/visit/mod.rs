@@ -16,11 +16,13 @@ mod papers;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use ed25519_dalek::SigningKey;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
-use tunnel::ServiceName;
+use tunnel::{Proto, ServiceName};
 use units::RentalId;
 use wire::{ServiceState, ServiceView};
 
@@ -71,6 +73,40 @@ impl Visit {
         })?;
         Ok(lines)
     }
+}
+
+/// How long a program behind a service may take to answer a short question.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// The beginning of an answer of HTTP in which its status stands.
+const STATUS_BYTES_MAX: u64 = 64;
+
+/// Asks a service that speaks HTTP for something, and says by which status it answers.
+pub(crate) async fn answer(
+    lines: &Lines,
+    service: &ServiceName,
+    path: &str,
+) -> Result<u16, Failure> {
+    let unanswered = |why: String| {
+        let what = format!("{service} was not visited: {why}");
+        Failure::ended(what, "`iog tunnel list` shows how services stand")
+    };
+    let asked = async {
+        let (_, mut stream) =
+            lines.open(service, Proto::Http, None).await.map_err(|why| why.to_string())?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {service}\r\nConnection: close\r\n\r\n");
+        let mut head = Vec::new();
+        let talk = async {
+            stream.write_all(request.as_bytes()).await?;
+            stream.take(STATUS_BYTES_MAX).read_to_end(&mut head).await
+        };
+        talk.await.map_err(|fault| fault.to_string())?;
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        status.ok_or_else(|| format!("it answers {head:?}"))
+    };
+    let answer = tokio::time::timeout(ANSWER_WITHIN, asked).await;
+    answer.unwrap_or_else(|_| Err("it does not answer".to_owned())).map_err(unanswered)
 }
 
 /// What carries bytes for visits.

@@ -8,7 +8,7 @@ mod audit;
 mod ping;
 mod policy;
 mod relays;
-mod status;
+pub(crate) mod status;
 
 use crate::failure::Failure;
 use crate::screen::Screen;

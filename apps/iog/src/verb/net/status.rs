@@ -14,7 +14,7 @@ use crate::show::{clock, count};
 use crate::table::Table;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The rental's id, or its name.
     rental: Named<RentalId>,
 }
@@ -28,7 +28,8 @@ impl Args {
     }
 }
 
-fn text(mesh: &MeshView, screen: Screen) -> String {
+/// A private network, its members and their ways.
+pub(crate) fn text(mesh: &MeshView, screen: Screen) -> String {
     if mesh.mesh.is_none() {
         return format!(
             "{} has no private network: its nodes use the networks of their hosts.\n",

@@ -59,6 +59,7 @@ use tend::Tender;
 struct Kept {
     house: Arc<House>,
     tending: JoinHandle<()>,
+    is_wanted: bool,
 }
 
 /// Who is asked, and who is told.
@@ -101,17 +102,21 @@ impl Keeper {
         let _ = self.ties.set(Ties { link, events });
     }
 
-    /// These nodes are wanted in these networks, and no others.
+    /// These nodes are wanted in these networks, and no others. Who is not and runs leaves its network when it has ended:
+    /// until then it takes leave of its cluster. Others refuse it already.
     pub(crate) fn on_wanted(&self, wanted: &BTreeMap<NodeKey, MeshId>) {
         let Some(ties) = self.ties.get() else { return };
         let mut houses = lock(&self.houses);
-        houses.retain(|key, Kept { house, .. }| {
-            let stays = wanted.get(key) == Some(&house.mesh);
+        let nets = lock(&self.nets);
+        houses.retain(|key, kept| {
+            kept.is_wanted = wanted.get(key) == Some(&kept.house.mesh);
+            let stays = kept.is_wanted || nets.contains_key(key);
             if !stays {
-                house.end(Ending::Unwanted);
+                kept.house.end(Ending::Unwanted);
             }
             stays
         });
+        drop(nets);
         for (key, mesh) in wanted {
             if houses.contains_key(key) {
                 continue;
@@ -213,7 +218,7 @@ impl Keeper {
         spawn("net-tell", move || talk::tell(&host, &link, &pinned, &ready_to))?;
         let (host, link, ..) = shared();
         spawn("net-log", move || talk::hand_over(&host, &link))?;
-        Ok(Kept { house: house.clone(), tending })
+        Ok(Kept { house: house.clone(), tending, is_wanted: true })
     }
 }
 
@@ -221,16 +226,21 @@ impl Nets for Keeper {
     fn is_up(&self, net: Arc<NodeNet>) {
         let key = net.key();
         let net: Arc<dyn InNode> = net;
+        let houses = lock(&self.houses);
         lock(&self.nets).insert(key, net.clone());
-        if let Some(Kept { house, .. }) = lock(&self.houses).get(&key) {
+        if let Some(Kept { house, .. }) = houses.get(&key) {
             house.set_net(Some(net));
         }
     }
 
     fn is_down(&self, key: NodeKey) {
+        let mut houses = lock(&self.houses);
         lock(&self.nets).remove(&key);
-        if let Some(Kept { house, .. }) = lock(&self.houses).get(&key) {
-            house.set_net(None);
+        let Some(Kept { house, is_wanted, .. }) = houses.get(&key) else { return };
+        house.set_net(None);
+        if !is_wanted {
+            house.end(Ending::Unwanted);
+            houses.remove(&key);
         }
     }
 }

@@ -19,6 +19,9 @@ use crate::run::{Mood, now};
 /// The status of an answer that says that the node is not wanted there any more.
 const NOT_WANTED: u16 = 404;
 
+/// How long to wait then before asking again.
+const NOT_WANTED_REST: Duration = Duration::from_secs(2);
+
 /// Says that a node has its first papers.
 pub(super) type Ready = Arc<dyn Fn() + Send + Sync>;
 
@@ -38,8 +41,9 @@ pub(super) fn ask(house: &House, link: &Link, pinned: &Pinned, ready: &Ready) {
             // It is worth nothing to this node; asked at once, it would be again.
             Ok(None) => drop(house.rest(NETWORK_WAIT)),
             Err(Trouble::Refused(refusal)) if refusal.status == NOT_WANTED => {
+                // It is not known there yet, or it ends; the next word of what is wanted says which.
                 known = None;
-                house.rest(mood.bad(Trouble::Weather(refusal.to_string())));
+                house.rest(NOT_WANTED_REST);
             }
             Err(trouble) => {
                 known = None;

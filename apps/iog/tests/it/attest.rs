@@ -33,7 +33,12 @@ impl Runs for NoNodes {
     fn adopt(&mut self) -> Vec<NodeKey> {
         Vec::new()
     }
-    fn start(&mut self, _: &NodeOrder, _: &str) -> anyhow::Result<()> {
+    fn start(
+        &mut self,
+        _: &NodeOrder,
+        _: &str,
+        _: Option<&agent::runtime::net::Addresses>,
+    ) -> anyhow::Result<()> {
         anyhow::bail!("start a node: there are none here")
     }
     fn inspect(&mut self, _: NodeKey) -> NodeSeen {

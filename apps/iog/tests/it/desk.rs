@@ -50,6 +50,8 @@ pub(crate) fn agent_config(home: &Home, url: &str) -> agent::Config {
         ports: 20_000..=20_999,
         runtimes: home.0.join("runtimes"),
         sandbox: agent::Sandbox::Plain,
+        own_network: false,
+        egress: agent::Egress::Off,
         stop_foreign: false,
         driver: None,
         reports: None,

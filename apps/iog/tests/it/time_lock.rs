@@ -41,7 +41,12 @@ impl Runs for OnRecord {
         Vec::new()
     }
 
-    fn start(&mut self, order: &NodeOrder, _cluster_token: &str) -> Result<()> {
+    fn start(
+        &mut self,
+        order: &NodeOrder,
+        _cluster_token: &str,
+        _network: Option<&agent::runtime::net::Addresses>,
+    ) -> Result<()> {
         let key = order.key;
         let folder = self.data.join("ray").join(format!("{}-{}", key.rental, key.node));
         std::fs::create_dir_all(&folder)?;

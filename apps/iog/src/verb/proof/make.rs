@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use units::WorkerId;
 
 use super::show::{self, Figures};
+use super::watched::Watched;
 use crate::failure::Failure;
 use crate::file::Output;
 use crate::screen::{Ink, Screen};
@@ -28,7 +29,7 @@ Examples:
   iog proof prove --device opencl:0 --memory-mib 4096
   iog proof verify card.iogproof
 
-`--n 16384` and more keep a data-center card busy; a processor takes minutes for it.";
+`--n 16384` and more keep a data-center card busy; a processor takes minutes for it, and says how far it is.";
 
 /// Nothing that is only measured is ever late.
 const NO_LIMIT_MS: u32 = u32::MAX;
@@ -91,7 +92,8 @@ impl Args {
             Failure::refused(format!("{choice} cannot do that: {fault}"), hint)
         })?;
         screen.note(&format!("proving on {name} ({choice}) …"));
-        let (verdict, bytes, checked) = play(&tasks, device.as_mut())?;
+        let (verdict, bytes, checked) =
+            play(&tasks, &mut Watched::on(device.as_mut(), self.rounds, screen))?;
         out.write(&bytes)?;
         let figures = show::figures(&tasks, &verdict);
         let verify_seconds = checked.as_secs_f64();

@@ -11,6 +11,7 @@ mod lock;
 mod make;
 mod public;
 mod show;
+mod watched;
 
 use crate::failure::Failure;
 use crate::screen::Screen;

@@ -176,7 +176,10 @@ impl RayRuntime {
 
     /// Whether this machine can give nodes a network of their own, or why not.
     pub fn can_mesh(&self) -> Result<(), &str> {
-        self.mesh.as_ref().map(|()| ()).map_err(String::as_str)
+        match &self.mesh {
+            Ok(()) => Ok(()),
+            Err(why) => Err(why),
+        }
     }
 
     /// Whether nodes with a network of their own reach the Internet.

@@ -72,10 +72,8 @@ fn bound(timeout: NextTimeout) -> Option<Duration> {
 
 /// What the socket says of a time that has passed, in the client's words.
 fn timed(fault: io::Error, timeout: NextTimeout) -> ureq::Error {
-    match fault.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ureq::Error::Timeout(timeout.reason),
-        _ => fault.into(),
-    }
+    let is_late = matches!(fault.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock);
+    if is_late { ureq::Error::Timeout(timeout.reason) } else { fault.into() }
 }
 
 impl Transport for Wire {

@@ -83,9 +83,8 @@ impl Desk {
                 heard => break heard.context("hear it")?,
             }
         };
-        let files = beside.drain().filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(files) => Some(files),
-            _ => None,
+        let files = beside.drain().filter_map(|message| {
+            if let RecvAncillaryMessage::ScmRights(files) = message { Some(files) } else { None }
         });
         let files: Vec<OwnedFd> = files.flatten().collect();
         if heard.bytes == 0 {

@@ -1,7 +1,7 @@
 //! The configuration file: WireGuard's, with a few words of our own.
 //!
-//! Our own words: `Shards`, `Offloads = off`, `Fast = on`, `Resolver`, `MapPorts = on` and `Faster` in `[Interface]`, `Suite = fast` and
-//! `Padding = 1` in `[Peer]`.
+//! Our own words: `Shards`, `Offloads = off`, `Fast = on`, `Resolver`, `MapPorts = on` and `Faster` in `[Interface]`,
+//! `Suite = fast` and `Padding = 1` in `[Peer]`.
 
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs as _};
 use std::sync::Arc;

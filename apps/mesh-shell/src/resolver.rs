@@ -1,4 +1,4 @@
-//! The name server of a private network: answers what programs on this node ask the resolver's address, and no one else.
+//! The name server of a private network: answers what programs on this node ask the resolver's address, nobody else.
 //!
 //! Questions come out of the device like any packet and answers go into it, so there is no socket that could be in the
 //! way of another's, and none to be reached from outside. What is not about the private network is refused: the system

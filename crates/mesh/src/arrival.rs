@@ -162,7 +162,7 @@ impl<'p> Sorter<'p> {
         }
         if let Some((label, datagram)) = hop::read(&bytes[begin..begin + len]) {
             let at = begin + datagram.start..begin + datagram.end;
-            return self.sort_parcel(lane, label, bytes, at, merger, note);
+            return self.sort_parcel((lane, label), bytes, at, merger, note);
         }
         let Ok(inner) = Inner::read(&bytes[begin..begin + len]) else {
             return lane.link.on_refused();
@@ -183,8 +183,7 @@ impl<'p> Sorter<'p> {
     /// Takes what a parcel holds as if it had come by itself, or has it handed on.
     fn sort_parcel(
         &mut self,
-        lane: &'p Lane,
-        label: Label,
+        (lane, label): (&'p Lane, Label),
         bytes: &mut [u8],
         at: Range<usize>,
         merger: &mut Merger,

@@ -224,7 +224,8 @@ impl Mesh {
         }
     }
 
-    /// A message that is to go over a hop, as it leaves; if it cannot yet, it waits, and the hop is asked for a session.
+    /// A message that is to go over a hop, as it leaves. If it cannot yet, it waits, and the hop is asked for a
+    /// session.
     pub(crate) fn over_hop(
         &mut self,
         hop: CallSign,

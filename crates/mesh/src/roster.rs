@@ -130,8 +130,8 @@ impl Roster {
         self.on_wake(now)
     }
 
-    /// The rules of `mesh`'s policy for this node, all of them: what they say about cover, and about members that packets
-    /// go through, becomes part of peers. Says what changes.
+    /// The rules of `mesh`'s policy for this node, all of them: what they say about cover, and about members that
+    /// packets go through, becomes part of peers. Says what changes.
     pub fn on_rules(&mut self, mesh: MeshId, rules: Vec<Rule>, now: Timestamp) -> Vec<Change> {
         self.terms.set(mesh, rules);
         self.on_wake(now)

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use data_encoding::BASE64;
-use mesh::{Batch, Effect, Merger, Mesh, Note, Plane, Stays, VNET_LEN, Way};
+use mesh::{Batch, Ecn, Effect, Merger, Mesh, Note, Plane, Stays, VNET_LEN, Way};
 use units::Timestamp;
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -77,7 +77,8 @@ impl Ours {
     pub(crate) fn hear(&mut self, from: SocketAddr, mut datagram: Vec<u8>) {
         let (mut merger, mut notes, len) = (Merger::new(true, true), Vec::new(), datagram.len());
         let from = Way::Direct(from);
-        let batch = &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from };
+        let batch =
+            &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from, ecn: Ecn::Deaf };
         self.plane.arrive(batch, &mut merger, self.now, |note| notes.push(note));
         let came = &mut self.came;
         merger.finish(&mut datagram, |_, buffer, parts| {

@@ -62,7 +62,7 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
         "run nodes: no sandbox works here, and without one a renter's work could read this agent's key \
          (hint: install bubblewrap; or choose the sandbox `plain`, if you trust every renter)"
     );
-    serve(config, Box::new(runs), keeper, stop)
+    serve(config, Box::new(runs), &keeper, stop)
 }
 
 /// [`run`], with something else than Ray that runs the nodes.
@@ -71,7 +71,7 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
 /// As [`run`].
 pub fn run_with(config: &Config, runs: Box<dyn Runs>, stop: &AtomicBool) -> Result<()> {
     let _lock = lock::take(&config.data)?;
-    serve(config, runs, Arc::new(Keeper::new(&config.data)), stop)
+    serve(config, runs, &Arc::new(Keeper::new(&config.data)), stop)
 }
 
 /// Ends every node that this folder's agents started, with everything they left. No agent may run.
@@ -120,7 +120,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 fn serve(
     config: &Config,
     mut runs: Box<dyn Runs>,
-    keeper: Arc<Keeper>,
+    keeper: &Arc<Keeper>,
     stop: &AtomicBool,
 ) -> Result<()> {
     let identity = Identity::of(&config.data)?;

@@ -114,7 +114,7 @@ impl Tender {
         let lines = self.tunnels.lines();
         self.keep_relays(&papers, &lines);
         let ways = self.collect(now);
-        self.house.set_told(self.told(&papers, &lines, ways));
+        self.house.set_told(self.told(&papers, &lines, &ways));
     }
 
     /// Does as the papers say.
@@ -297,7 +297,7 @@ impl Tender {
         &self,
         papers: &Papers,
         lines: &[LineState],
-        peers: BTreeMap<PublicKey, mesh::PeerView>,
+        peers: &BTreeMap<PublicKey, mesh::PeerView>,
     ) -> Told {
         let held = lines.iter().filter(|line| line.is_home && !line.is_draining);
         let mut relays: Vec<NodeKey> = held.map(|line| line.relay.key).collect();

@@ -27,8 +27,7 @@ impl Authority {
         // What an option demands would have to be done; and one that names nobody would be everybody's.
         let is_plain =
             certificate.cert_type() == CertType::User && certificate.critical_options().is_empty();
-        let names_rental =
-            certificate.valid_principals().iter().any(|principal| *principal == self.principal);
+        let names_rental = certificate.valid_principals().contains(&self.principal);
         is_good && is_plain && names_rental
     }
 }

@@ -234,7 +234,7 @@ pub struct MemberOfMesh {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkPolicyRequest {
-    /// The policy file: at most 64 KiB of HuJSON.
+    /// The policy file: at most 64 KiB of `HuJSON`.
     pub policy: String,
 }
 

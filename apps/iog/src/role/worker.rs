@@ -90,8 +90,8 @@ pub(crate) struct MachineArgs {
     /// What to call the machine; its host name unless named. Settled when it joins.
     #[arg(long, value_name = "NAME")]
     name: Option<Name>,
-    /// Which part of the machine this agent offers, when several share one: 1, 2, …; each is a worker of its own. Settled
-    /// when it joins.
+    /// Which part of the machine this agent offers, when several share one: 1, 2, …; each is a worker of its own.
+    /// Settled when it joins.
     #[arg(long, value_name = "N", default_value_t = 0)]
     part: u32,
     /// vCPUs on offer; all of them unless named.

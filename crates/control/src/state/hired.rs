@@ -1,7 +1,7 @@
 //! For how long a machine served somebody else, in each hour that no block has counted yet.
 //!
-//! A machine may serve several rentals at once: a minute counts once, however many it is served to. What one of them has
-//! had is known only when it stops, for it may turn out to have stopped earlier; so what is over is kept as spans.
+//! A machine may serve several rentals at once: a minute counts once, however many it is served to. What one of them
+//! has had is known only when it stops, for it may turn out to have stopped earlier; so what is over is kept as spans.
 
 use serde::{Deserialize, Serialize};
 use units::{Hour, Timestamp};

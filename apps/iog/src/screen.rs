@@ -49,7 +49,6 @@ pub(crate) struct Screen {
 
 impl Screen {
     /// No color, no terminal.
-    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { color: false, live: false, columns: None };
 
     /// What standard output and standard error are connected to.

@@ -166,6 +166,8 @@ pub struct ClientNetwork {
     /// A certificate of OpenSSH for the key that was sent, by the network's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssh_certificate: Option<String>,
+    /// What Ray's dashboard and its API ask visitors for. Secret.
+    pub cluster_token: String,
     /// By whom papers are signed.
     pub network_key: NodeKey,
     /// Ask again after so many seconds at the latest, to have papers renewed.

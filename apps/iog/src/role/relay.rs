@@ -113,7 +113,10 @@ impl Args {
             if let Some(client) = client {
                 match Listed::begin(client, self.place(&ready), ready.standing.clone()) {
                     Ok(begun) => listed = Some(begun),
-                    Err(failure) => screen.note(&format!("the relay is not listed: {failure}")),
+                    Err(failure) => {
+                        screen.note("The relay runs, and is not in the network's list:");
+                        screen.note(&failure.text(screen));
+                    }
                 }
             }
             let Some(file) = &self.ready_file else { return };

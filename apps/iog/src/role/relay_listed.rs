@@ -13,6 +13,7 @@ use wire::{MeView, RelayLoad, RelayRegistered, RelayRequest, RelaysView};
 
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::screen::Screen;
 
 /// When it is said again after a failure.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -82,7 +83,10 @@ impl Teller {
             let wait = match self.tell(drains) {
                 Ok(again) => again,
                 Err(failure) => {
-                    tracing::warn!(%failure, "the relay could not say where it is");
+                    tracing::warn!(
+                        failure = failure.text(Screen::PLAIN),
+                        "the relay could not say where it is"
+                    );
                     AGAIN_AFTER
                 }
             };

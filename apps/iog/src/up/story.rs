@@ -210,10 +210,15 @@ impl Story<'_> {
         let papers = visit.papers(None)?;
         let dashboard = visit::name_of(visit::service(&papers, "dashboard")?)?;
         let lines = visit.lines(&papers)?;
+        let asked = ("/api/version", papers.cluster_token.as_str());
         let runtime = visit::runtime()?;
-        let answer = runtime.block_on(visit::answer(&lines, &dashboard, "/api/version"));
+        let answer = runtime.block_on(visit::answer(&lines, &dashboard, asked));
         runtime.shutdown_background();
         let status = answer?;
+        if status != 200 {
+            let what = format!("Ray's dashboard answers {status} over the relay");
+            return Err(Failure::ended(what, "the log of the relay says what went by"));
+        }
         let told = format!("✓ Ray's dashboard answers {status}");
         self.say(&format!("  {}", self.screen.paint(Ink::Good, &told)));
         Ok(Some(status))

@@ -14,6 +14,9 @@ use crate::screen::Ink;
 use crate::session::{Named, Session};
 use crate::visit::{self, Door, Lines, Papers, Visit};
 
+/// The label of Ray's dashboard.
+const DASHBOARD: &str = "dashboard";
+
 /// Lead ports of this machine to services of a rental, until Ctrl-C. No port of the rental's machines has to be open to
 /// anybody: both ends keep a line to a relay.
 #[derive(Debug, clap::Args)]
@@ -116,6 +119,10 @@ impl Args {
             Failure::ended(format!("the rental cannot be visited: {why}"), hint)
         })?;
         session.show(&led, |led| led.iter().map(Led::text).collect())?;
+        if led.iter().any(|led| led.label.text() == DASHBOARD) {
+            let told = format!("Ray's dashboard asks for a token once: {}", papers.cluster_token);
+            screen.note(&told);
+        }
         let told = format!("over the relay {relay}; Ctrl-C ends it");
         screen.note(&screen.paint(Ink::Faint, &told));
         wait_for_end().await

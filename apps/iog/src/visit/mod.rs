@@ -80,11 +80,11 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The beginning of an answer of HTTP in which its status stands.
 const STATUS_BYTES_MAX: u64 = 64;
 
-/// Asks a service that speaks HTTP for something, and says by which status it answers.
+/// Asks a service that speaks HTTP for something, with this token, and says by which status it answers.
 pub(crate) async fn answer(
     lines: &Lines,
     service: &ServiceName,
-    path: &str,
+    (path, token): (&str, &str),
 ) -> Result<u16, Failure> {
     let unanswered = |why: String| {
         let what = format!("{service} was not visited: {why}");
@@ -93,8 +93,9 @@ pub(crate) async fn answer(
     let asked = async {
         let (_, mut stream) =
             lines.open(service, Proto::Http, None).await.map_err(|why| why.to_string())?;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {service}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {service}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
         let mut head = Vec::new();
         let talk = async {
             stream.write_all(request.as_bytes()).await?;

@@ -26,6 +26,8 @@ pub(crate) struct Papers {
     pub(crate) services: Vec<ServiceView>,
     /// A certificate of OpenSSH for the key that was named.
     pub(crate) ssh_certificate: Option<String>,
+    /// What Ray's dashboard asks visitors for. Secret.
+    pub(crate) cluster_token: String,
     /// After how long they are to be renewed.
     pub(crate) renew: Duration,
     /// Until when the pass holds.
@@ -72,7 +74,8 @@ pub(super) fn ask(
 }
 
 fn read(told: ClientNetwork, mine: NodeKey, now: Timestamp) -> Result<Papers, Failure> {
-    let ClientNetwork { pass: sealed, relays, services, ssh_certificate, network_key, .. } = told;
+    let renew = Duration::from_secs(told.renew_secs).max(RENEW_MIN);
+    let ClientNetwork { pass: sealed, relays, services, network_key, .. } = told;
     let worthless = |why: String| {
         let what = format!("the pass that the server gave is worth nothing: {why}");
         Failure::refused(what, "is the clock of this machine right?")
@@ -87,8 +90,9 @@ fn read(told: ClientNetwork, mine: NodeKey, now: Timestamp) -> Result<Papers, Fa
         let what = "the network has no relay at the moment";
         return Err(Failure::refused(what, "its operator starts one with `iog relay`"));
     }
-    let renew = Duration::from_secs(told.renew_secs).max(RENEW_MIN);
-    Ok(Papers { pass: sealed, relays, services, ssh_certificate, renew, until: pass.expires.0 })
+    let (ssh_certificate, cluster_token) = (told.ssh_certificate, told.cluster_token);
+    let until = pass.expires.0;
+    Ok(Papers { pass: sealed, relays, services, ssh_certificate, cluster_token, renew, until })
 }
 
 #[cfg(test)]
@@ -140,6 +144,7 @@ mod tests {
             relays: vec![SealedPaper::seal(&relay, &key(vouches)).unwrap()],
             services: Vec::new(),
             ssh_certificate: None,
+            cluster_token: String::new(),
             network_key: public(1),
             renew_secs: 1,
         }

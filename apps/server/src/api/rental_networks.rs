@@ -119,14 +119,15 @@ async fn join(
     };
     let services = services_of(&app, rental, project).await?;
     let ssh_certificate = ssh_key.map(|key| certify(&app, &caller, rental, &key));
-    Ok(axum::Json(client_network(&app, issued, services, ssh_certificate)).into_response())
+    Ok(axum::Json(client_network(&app, rental, issued, (services, ssh_certificate)))
+        .into_response())
 }
 
 fn client_network(
     app: &Shared,
+    rental: RentalId,
     issued: Issued,
-    services: Vec<ServiceView>,
-    ssh_certificate: Option<String>,
+    (services, ssh_certificate): (Vec<ServiceView>, Option<String>),
 ) -> ClientNetwork {
     let Issued { revision, pass, membership, policy, members, relays, services: _ } = issued;
     ClientNetwork {
@@ -138,6 +139,7 @@ fn client_network(
         relays,
         services,
         ssh_certificate,
+        cluster_token: app.secret.cluster_token(rental),
         network_key: network_key(app),
         renew_secs: RENEW_SECS,
     }

@@ -27,11 +27,11 @@ fn play(tape: &str, name: &str) {
         ours.wake(at);
     }
     for (number, line) in tape.lines().enumerate() {
-        let (what, hex) = line.split_once(' ').unwrap();
-        let bytes = HEXLOWER.decode(hex.as_bytes()).unwrap();
+        let (what, hex) = line.split_once(' ').expect("a word and bytes");
+        let bytes = HEXLOWER.decode(hex.as_bytes()).expect("hexadecimal");
         let place = format!("{name}, line {}", number + 1);
         match what {
-            "text" => ours.emit(std::str::from_utf8(&bytes).unwrap()),
+            "text" => ours.emit(std::str::from_utf8(&bytes).expect("a text")),
             "hear" => ours.hear(end(2).outside, bytes),
             "say" => {
                 let (to, said) =

@@ -30,6 +30,7 @@ mod link;
 mod lock;
 mod machine;
 mod measure;
+mod mood;
 mod net;
 pub mod probe;
 mod prove;

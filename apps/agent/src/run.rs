@@ -11,7 +11,6 @@ use anyhow::{Context, Result, ensure};
 use units::{Name, Timestamp};
 use worker::{BEAT_EVERY, Effect, NodeKey, NodeOrder, NodePhase, NodeSeen, Worker};
 
-use crate::backoff::Backoff;
 use crate::board::Board;
 use crate::config::Config;
 use crate::courier::Post;
@@ -20,8 +19,9 @@ use crate::identity::Identity;
 use crate::limits::{
     FAREWELL, LOOK_EVERY, NAP, PREPARE_AGAIN_AFTER, QUEUE, WANTED_EVERY_MIN, WANTED_WAIT,
 };
-use crate::link::{Link, Trouble, is_in_the_open};
+use crate::link::{Link, is_in_the_open};
 use crate::measure::schedule;
+use crate::mood::Mood;
 use crate::net::Keeper;
 use crate::quit::Quit;
 use crate::runs::{self, Preparation, Runs};
@@ -126,13 +126,7 @@ fn serve(
     let identity = Identity::of(&config.data)?;
     let server =
         if config.server.is_empty() { identity.server.clone() } else { config.server.clone() };
-    if is_in_the_open(&server) {
-        tracing::warn!(server, "what is said to this server can be read on the way; use https");
-    }
-    if Identity::is_open_to_others(&config.data) {
-        let file = config.data.join("identity.json");
-        tracing::warn!(file = %file.display(), "other users of this machine may read its key: chmod 600");
-    }
+    say_what_is_open(config, &server);
     let config = &with_what_works(config, runs.as_ref());
     let hardware = probe::look(&config.data, config.driver.as_deref());
     let offers = machine::offered(&hardware, config)?.offers;
@@ -191,6 +185,17 @@ fn serve(
     Ok(())
 }
 
+/// Says what others could read.
+fn say_what_is_open(config: &Config, server: &str) {
+    if is_in_the_open(server) {
+        tracing::warn!(server, "what is said to this server can be read on the way; use https");
+    }
+    if Identity::is_open_to_others(&config.data) {
+        let file = config.data.join("identity.json");
+        tracing::warn!(file = %file.display(), "other users of this machine may read its key: chmod 600");
+    }
+}
+
 /// What the agent was told, less what does not work here.
 fn with_what_works(config: &Config, runs: &dyn Runs) -> Config {
     let works = runs.can_mesh();
@@ -245,47 +250,6 @@ fn prepare(
     })
 }
 
-/// Says once that the control plane is out of reach, and once that it is back.
-#[derive(Debug)]
-pub(crate) struct Mood {
-    what: &'static str,
-    trouble: Option<Trouble>,
-    backoff: Backoff,
-}
-
-impl Mood {
-    pub(crate) fn new(what: &'static str) -> Self {
-        Self { what, trouble: None, backoff: Backoff::default() }
-    }
-
-    pub(crate) fn good(&mut self) {
-        self.backoff.reset();
-        if self.trouble.take().is_some() {
-            tracing::info!(what = self.what, "the control plane serves this machine again");
-        }
-    }
-
-    /// Returns how long to wait before trying again.
-    pub(crate) fn bad(&mut self, trouble: Trouble) -> Duration {
-        let news = match (&self.trouble, &trouble) {
-            // Bad weather has many words; one is enough.
-            (Some(Trouble::Weather(_)), Trouble::Weather(_)) => false,
-            (known, _) => known.as_ref() != Some(&trouble),
-        };
-        if news {
-            tracing::warn!(
-                what = self.what,
-                %trouble,
-                "the control plane does not serve this machine; nodes keep running"
-            );
-        } else {
-            tracing::debug!(what = self.what, %trouble, "the control plane does not serve this machine");
-        }
-        self.trouble = Some(trouble);
-        self.backoff.next()
-    }
-}
-
 /// Hears what is wanted.
 fn listen(link: &Link, events: &SyncSender<Event>, quit: &Quit) {
     let mut known = None;
@@ -294,7 +258,7 @@ fn listen(link: &Link, events: &SyncSender<Event>, quit: &Quit) {
         let asked = Instant::now();
         // The first question is not held, because this agent knows nothing yet; nor is the first after trouble, to
         // hear soon that it is over.
-        let at_once = known.is_none() || mood.trouble.is_some();
+        let at_once = known.is_none() || mood.is_troubled();
         let wait = if at_once { Duration::ZERO } else { WANTED_WAIT };
         match link.wanted(known.unwrap_or_default(), wait) {
             Ok(wanted) => {

@@ -13,8 +13,10 @@ const TABLE_LINES_MAX: usize = 2 * FUNCTION_LINES_MAX;
 /// More than this is a struct that has no name yet. `self` is not counted.
 const PARAMETERS_MAX: usize = 5;
 /// Functions that another's trait declares: how many parameters they have is not for us to say.
-const DECLARED_ELSEWHERE: &[(&str, &str)] =
-    &[("apps/relay/src/door/ssh.rs", "channel_open_direct_tcpip")];
+const DECLARED_ELSEWHERE: &[(&str, &str)] = &[
+    ("apps/agent/src/net/ssh/visitor.rs", "channel_open_direct_tcpip"),
+    ("apps/relay/src/door/ssh.rs", "channel_open_direct_tcpip"),
+];
 /// A file is one idea.
 const FILE_LINES_MAX: usize = 500;
 /// Two files fit side by side.

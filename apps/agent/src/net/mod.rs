@@ -102,8 +102,8 @@ impl Keeper {
         let _ = self.ties.set(Ties { link, events });
     }
 
-    /// These nodes are wanted in these networks, and no others. Who is not and runs leaves its network when it has ended:
-    /// until then it takes leave of its cluster. Others refuse it already.
+    /// These nodes are wanted in these networks, and no others. Who is not and runs leaves its network when it has
+    /// ended: until then it takes leave of its cluster. Others refuse it already.
     pub(crate) fn on_wanted(&self, wanted: &BTreeMap<NodeKey, MeshId>) {
         let Some(ties) = self.ties.get() else { return };
         let mut houses = lock(&self.houses);

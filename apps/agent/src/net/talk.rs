@@ -14,7 +14,8 @@ use super::limits::{HAND_OVER_EVERY, NETWORK_EVERY_MIN, NETWORK_WAIT};
 use super::papers::Papers;
 use super::pinned::Pinned;
 use crate::link::{Link, Trouble};
-use crate::run::{Mood, now};
+use crate::mood::Mood;
+use crate::run::now;
 
 /// The status of an answer that says that the node is not wanted there any more.
 const NOT_WANTED: u16 = 404;

@@ -14,8 +14,8 @@ use anyhow::{Context, Result};
 use super::SealedRecords;
 use crate::limits::HAND_OVER_EVERY;
 use crate::link::{Link, Refusal, Trouble};
+use crate::mood::Mood;
 use crate::quit::Quit;
-use crate::run::Mood;
 
 /// Codes of refusals that say of a record that it will never be taken.
 const NEVER: [&str; 2] = ["record-refused", "too-large"];

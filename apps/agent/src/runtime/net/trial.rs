@@ -1,6 +1,5 @@
 //! Whether this machine can give nodes a network of their own: it is tried, with a room like a node's.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -50,9 +49,11 @@ fn tried(program: &Path, place: &Path, user: Option<u32>) -> Result<()> {
     command.args(rest).arg("cat").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().context("run bwrap")?;
     let made = in_room(program, place, user, &mut child);
-    // It ends with what it reads.
-    let _ = child.stdin.take().map(|mut to| to.flush());
-    let _ = child.kill();
+    // It ends with what it reads, and the sandbox with it: killed, it would leave its first process to others.
+    drop(child.stdin.take());
+    if !wait_until(PATIENCE, || !matches!(child.try_wait(), Ok(None))) {
+        let _ = child.kill();
+    }
     let _ = child.wait();
     made
 }

@@ -244,3 +244,57 @@ impl<C> std::fmt::Debug for Driver<C> {
         f.write_str("Driver")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+    use tokio::net::TcpListener;
+    use tokio_rustls::{TlsAcceptor, TlsStream};
+    use tunnel::limits::{PATIENCE_MIN, PATIENCE_UNKNOWN};
+    use tunnel::{Frame, Side, Welcome};
+    use wire::paper::NodeKey;
+
+    use super::*;
+    use crate::{Dial, Peeked, relay_tls};
+
+    fn key(number: u8) -> SigningKey {
+        SigningKey::from_bytes(&[number; 32])
+    }
+
+    /// Drives a line until its path was measured, and after that until it is dropped.
+    async fn measured<C: Connection>(mut driver: Driver<C>) -> Driver<C> {
+        while driver.patience == PATIENCE_UNKNOWN {
+            let until = tokio::time::timeout(Duration::from_millis(20), driver.next());
+            if let Ok(event) = until.await {
+                panic!("{event:?}");
+            }
+        }
+        driver
+    }
+
+    #[tokio::test]
+    async fn both_ends_know_soon_how_long_their_path_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let relay = NodeKey(key(1).verifying_key().to_bytes());
+        let dial = Dial { key: key(2), relay, address: listener.local_addr().unwrap() };
+        let relay = async {
+            let (tcp, from) = listener.accept().await.unwrap();
+            let tls = TlsAcceptor::from(relay_tls(&key(1)).unwrap());
+            let tls = TlsStream::Server(tls.accept(Peeked::new(tcp)).await.unwrap());
+            let (line, mut driver) =
+                Driver::new(tls, Settings { side: Side::Relay, streams_max: 9 });
+            let Event::Hello(_) = driver.next().await.unwrap() else { panic!("no greeting") };
+            let (session, time) = ([0; 16], now());
+            let welcome = Welcome { session, streams_max: 9, observed: from, time, udp: None };
+            line.say(&Frame::Welcome(welcome));
+            driver.flush().await.unwrap();
+            driver
+        };
+        let (driver, dialed) = tokio::join!(relay, dial.line(vec![1]));
+        let dialed = dialed.unwrap();
+        // Each answers the other as long as both are driven.
+        let both = async { tokio::join!(measured(driver), measured(dialed.driver)) };
+        let (relay, node) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+        assert_eq!((relay.patience, node.patience), (PATIENCE_MIN, PATIENCE_MIN));
+    }
+}

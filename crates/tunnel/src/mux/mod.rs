@@ -376,6 +376,8 @@ impl Mux {
         // Before the greeting nothing else may be said.
         match (self.asked, self.is_stirred && self.is_greeted) {
             (Some(asked), _) => asked.after(ANSWER_WITHIN),
+            // How long the path is is asked at once.
+            (None, true) if self.round_trip.is_none() && self.measuring.is_none() => self.heard,
             (None, true) => self.heard.after(PROBE_AFTER),
             (None, false) => self.heard.after(quiet),
         }

@@ -16,13 +16,16 @@ use wire::paper::{SealedPaper, Visit};
 
 use super::rig::{DOMAIN, Folder, Rig, Said, echo, port_ranges, run, web};
 use super::ssh::{has_openssh, make_key, me, sshd};
-use crate::scene::{Kept, RENTAL, eventually, key, name, network, pass, public, service};
+use crate::scene::{
+    Kept, RENTAL, bytes, echoed, eventually, key, name, network, pass, public, service,
+};
 
 /// A relay with doors, and the folder that it keeps.
 struct Whole {
     doors: Arc<Doors<Registry>>,
     at: RelayAt,
     folder: Folder,
+    figures: Figures,
 }
 
 impl Whole {
@@ -47,11 +50,12 @@ impl Whole {
             admission: Arc::new(Papers::new(public(&network()))),
             nodes: Arc::new(nodes.clone()),
         };
-        let metrics = DoorMetrics::registered(&mut Figures::default());
+        let mut figures = Figures::default();
+        let metrics = DoorMetrics::registered(&mut figures);
         let doors = Arc::new(Doors::open(config, asked, metrics).await.unwrap());
         nodes.place_at(doors.clone());
         let at = RelayAt { key: public(&key(10)), address: doors.address() };
-        Self { doors, at, folder }
+        Self { doors, at, folder, figures }
     }
 
     async fn curl(&self, arguments: &[&str]) -> Said {
@@ -154,6 +158,29 @@ fn visitors_come_all_the_way_to_programs_of_a_machine() {
     eventually("nothing is served", || {
         let said = runtime.block_on(whole.curl(&[&format!("https://{}.{DOMAIN}/", name("app"))]));
         said.out.contains("relay/no-such-service")
+    });
+}
+
+#[test]
+fn bulk_that_may_be_plain_is_carried_by_the_kernel_all_the_way() {
+    let runtime = Runtime::new().unwrap();
+    let whole = runtime.block_on(Whole::start());
+    let target = runtime.block_on(echo());
+    let mut db = exposed("db", Proto::Tcp, Visibility::Public, target);
+    db.service.is_plain_allowed = true;
+    db.wants_proxy_header = false;
+    let tunnels = machine(&whole, vec![db]);
+    let said = bytes(32 << 20);
+    let is_heard = runtime.block_on(async {
+        let port = place(&tunnels, "db").1[0];
+        echoed(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), said).await
+    });
+    assert!(is_heard);
+    let carried = "iog_relay_visitor_carried_total{door=\"tcp\",by=\"kernel\"} 1";
+    eventually("it is counted", || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &whole.figures).unwrap();
+        text.lines().any(|line| line == carried)
     });
 }
 

@@ -21,8 +21,9 @@ const DASHBOARD: &str = "dashboard";
 /// anybody: both ends keep a line to a relay.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A service is named by its label, as `iog tunnel list` shows it, or by the port that a program listens on in a node. Ports
-of this machine are those of loopback; without one named, the service's own is taken if it is free.
+A service is named by its label, as `iog tunnel list` shows it, or by the port that a program listens
+on in a node. Ports of this machine are those of loopback; without one named, the service's own is
+taken if it is free.
 
 Examples:
   iog forward training dashboard

@@ -99,7 +99,7 @@ fn config(rental: &Named<RentalId>, node: u32, options: &[(&str, String)]) -> St
     format!("Host {host}\n{}", lines.collect::<String>())
 }
 
-/// What ssh reads, in the folder of the configuration: the key of all rentals, and a certificate and a host key of each.
+/// What ssh reads, in the folder of the configuration: the key for all rentals, and each one's certificate and hosts.
 struct Files {
     key: PathBuf,
     certificate: PathBuf,

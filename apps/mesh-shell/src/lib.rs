@@ -20,11 +20,13 @@
 mod addresses;
 mod clock;
 mod config;
+mod control;
 mod engine;
 mod forwarder;
 mod inbox;
 mod inlet;
 mod mapper;
+mod offloads;
 mod outbox;
 mod pacer;
 mod resolver;

@@ -14,39 +14,12 @@ use std::thread::JoinHandle;
 
 use mesh::Ecn;
 
-/// `linux/if_tun.h`, where `libc` lacks it.
-const TUN_F_CSUM: u32 = 0x01;
-const TUN_F_TSO4: u32 = 0x02;
-const TUN_F_TSO6: u32 = 0x04;
-const TUN_F_TSO_ECN: u32 = 0x08;
-const TUN_F_USO4: u32 = 0x20;
-const TUN_F_USO6: u32 = 0x40;
+use crate::control::Control;
+use crate::offloads::Offloads;
 
 /// The families as addresses carry them.
 const FAMILY_V4: libc::sa_family_t = 2;
 const FAMILY_V6: libc::sa_family_t = 10;
-
-/// What the device exchanges beside ordinary packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offloads {
-    /// TCP and UDP super-packets.
-    TcpAndUdp,
-    /// TCP super-packets.
-    Tcp,
-    /// None.
-    None,
-}
-
-impl Offloads {
-    const fn bits(self) -> u32 {
-        let tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-        match self {
-            Self::TcpAndUdp => tcp | TUN_F_USO4 | TUN_F_USO6,
-            Self::Tcp => tcp,
-            Self::None => 0,
-        }
-    }
-}
 
 /// One datagram, or several of one length, as received.
 #[derive(Clone, Copy, Debug)]
@@ -304,26 +277,6 @@ fn set_option(
     check(result).map(drop)
 }
 
-/// Room for two control messages with one integer each, aligned as the kernel wants it.
-#[repr(C, align(8))]
-struct Control([u8; 64]);
-
-impl Control {
-    /// Writes a control message at `at`, and says how much room it takes.
-    fn put(&mut self, at: usize, (level, kind): (libc::c_int, libc::c_int), data: &[u8]) -> usize {
-        // SAFETY: only arithmetic.
-        let len = unsafe { libc::CMSG_LEN(socklen(data.len())) as usize };
-        let header = libc::cmsghdr { cmsg_len: len, cmsg_level: level, cmsg_type: kind };
-        let head = mem::size_of::<libc::cmsghdr>();
-        let (cmsg_len, rest) = self.0[at..].split_at_mut(mem::size_of_val(&header.cmsg_len));
-        cmsg_len.copy_from_slice(&header.cmsg_len.to_ne_bytes());
-        rest[..4].copy_from_slice(&header.cmsg_level.to_ne_bytes());
-        rest[4..8].copy_from_slice(&header.cmsg_type.to_ne_bytes());
-        self.0[at + head..][..data.len()].copy_from_slice(data);
-        space(data.len())
-    }
-}
-
 /// Asks the kernel what datagrams say of congestion. Where it cannot tell, they say nothing.
 pub(crate) fn receive_ecn(fd: &OwnedFd) {
     let _silent = set_option(fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1);
@@ -475,11 +428,6 @@ pub(crate) fn prepare_nudge() -> io::Result<()> {
 pub(crate) fn nudge<T>(thread: &JoinHandle<T>) {
     // SAFETY: a handle that was not joined yet names a thread that is there, ended or not.
     unsafe { libc::pthread_kill(thread.as_pthread_t(), nudge_signal()) };
-}
-
-fn space(len: usize) -> usize {
-    // SAFETY: only arithmetic.
-    unsafe { libc::CMSG_SPACE(socklen(len)) as usize }
 }
 
 fn socklen(len: usize) -> libc::socklen_t {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::config::Config;
-use crate::sys::{self, Offloads};
+use crate::offloads::Offloads;
+use crate::sys;
 
 /// Long enough that a burst of the kernel's waits rather than drops.
 const QUEUE_PACKETS: u16 = 4096;

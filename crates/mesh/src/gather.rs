@@ -1,7 +1,8 @@
 //! Gathering sealed datagrams for one system call: as many as go to one place and are equally long.
 //!
 //! # Invariants
-//! - All gathered datagrams have one destination, one mark of congestion, and one length but the last, which may be shorter.
+//! - All gathered datagrams have one destination, one mark of congestion, and one length but the last, which may be
+//!   shorter.
 //! - There are at most [`DATAGRAMS_MAX`] of them, together at most [`GATHERED_BYTES_MAX`] long.
 //! - They leave in the order they were sealed.
 

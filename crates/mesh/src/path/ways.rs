@@ -333,7 +333,8 @@ mod tests {
     use super::*;
     use crate::path::CallSign;
 
-    /// Two relays, as quick as each other, that answer every ping; the one in use hands on so many of a thousand packets.
+    /// Two relays, as quick as each other, that answer every ping; the first in use hands on so many of a thousand
+    /// packets.
     fn switches(handed_on_permille: u64) -> u64 {
         let (mut ways, mut chance) = (Ways::default(), Entropy::new([7; 32]));
         let way = |number: u8| {

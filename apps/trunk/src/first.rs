@@ -13,8 +13,10 @@ use crate::stream::Stream;
 /// short that three relays are asked within a second.
 const NEXT_AFTER: Duration = Duration::from_millis(250);
 
-/// Opens a stream over the first of these lines that takes it, and says which. The lines are asked in their order; one
-/// that does not answer soon does not hold up the others, and who answers late is told that it is too late.
+/// Opens a stream over the first of these lines that takes it, and says which.
+///
+/// The lines are asked in their order; one that does not answer soon does not hold up the others, and who answers late
+/// is told that it is too late.
 ///
 /// # Errors
 /// What was said last, if none takes it: a refusal rather than a silence.

@@ -48,6 +48,7 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// After so long without a word while streams move, a side asks: then something is on its way, and its loss is noticed.
 pub const PROBE_AFTER: Duration = Duration::from_millis(150);
 /// What was sent may stay unacknowledged by the other system for so long before its path counts as cut, on short paths.
+///
 /// Linux counts from the first time that it sends again, 200 ms later; TCP has sent three times by then. With
 /// [`PROBE_AFTER`] it is less than a second.
 pub const PATIENCE_MIN: Duration = Duration::from_millis(500);

@@ -264,12 +264,13 @@ where
         }
         visit = match look_at(house, requests.next().await, ends) {
             Turn::Visit(next) if next.goes_with(&whose) => *next,
-            turn => {
+            Turn::Over => {
                 let _ = to.shutdown().await;
-                return match turn {
-                    Turn::Over => Asking::Over,
-                    turn @ (Turn::Visit(_) | Turn::Say(..)) => Asking::Next(turn),
-                };
+                return Asking::Over;
+            }
+            turn @ (Turn::Visit(_) | Turn::Say(..)) => {
+                let _ = to.shutdown().await;
+                return Asking::Next(turn);
             }
         };
     }

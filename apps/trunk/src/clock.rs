@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime};
 
 use units::Timestamp;
 
-/// The time now: the system's when it was first asked, and what passed since, whatever is done to the system's clock. For
-/// spans only.
+/// The time now: the system's when it was first asked, and what passed since, whatever is done to the system's clock.
+/// For spans only.
 pub fn now() -> Timestamp {
     static START: OnceLock<(Instant, Timestamp)> = OnceLock::new();
     let (start, then) = START.get_or_init(|| (Instant::now(), system_time()));

@@ -9,8 +9,8 @@ use tunnel::Open;
 use crate::line::{Line, Unopened};
 use crate::stream::Stream;
 
-/// When a line has not answered for so long, the next one is asked, too: longer than a round trip to most places, and so
-/// short that three relays are asked within a second.
+/// When a line has not answered for so long, the next one is asked, too: longer than a round trip to most places, and
+/// so short that three relays are asked within a second.
 const NEXT_AFTER: Duration = Duration::from_millis(250);
 
 /// Opens a stream over the first of these lines that takes it, and says which.

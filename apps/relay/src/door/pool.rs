@@ -48,8 +48,8 @@ impl Pool {
     }
 
     /// The ports that may be tried for this service, best first: the one that it had, the wished one, then from a place
-    /// that follows from its name, so that a service that comes back finds the port that it had, here and at every other
-    /// relay.
+    /// that follows from its name, so that a service that comes back finds the port that it had, here and at every
+    /// other relay.
     ///
     /// # Errors
     /// If there is none.

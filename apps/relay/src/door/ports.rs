@@ -65,8 +65,8 @@ struct Half {
     closing: Vec<JoinHandle<()>>,
 }
 
-/// A port that is a service's. Clones are the same port, and so is what its service leases again meanwhile. Dropping the
-/// last gives the port back and closes it; streams that are open stay open.
+/// A port that is a service's. Clones are the same port, and so is what its service leases again meanwhile. Dropping
+/// the last gives the port back and closes it; streams that are open stay open.
 #[derive(Clone, Debug)]
 pub struct Lease(Arc<Leased>);
 

@@ -339,8 +339,8 @@ impl Mux {
         read
     }
 
-    /// The user of the stream lets go of it. If a direction is not over, it is broken off, once what was handed over has
-    /// gone.
+    /// The user of the stream lets go of it. If a direction is not over, it is broken off, once what was handed over
+    /// has gone.
     pub fn forget(&mut self, stream: StreamId) {
         let Some(lane) = self.lanes.get_mut(&stream.0) else { return };
         lane.forget();

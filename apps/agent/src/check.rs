@@ -208,10 +208,7 @@ pub fn check(config: &Config, depth: Depth) -> Report {
     findings.push(around::network(config, &network, &server));
     findings.extend(compare::clock(&network, &requirements));
     findings.extend(compare::line(&line, &requirements));
-    findings.extend([
-        around::identity(config),
-        around::place(config),
-    ]);
+    findings.extend([around::identity(config), around::place(config)]);
     findings.extend(around::nodes(config));
     findings.push(around::environment(config));
     Report {

@@ -16,9 +16,9 @@ pub(crate) fn of_interfaces(own_device: &str, port: u16, inside: &[Prefix]) -> V
     // Without them, relays still tell where they see us.
     let found = sys::interface_addresses().unwrap_or_default();
     let is_outside = |ip: &IpAddr| !inside.iter().any(|block| block.contains(*ip));
-    let theirs = found.into_iter().filter(|(name, ip)| {
-        name != own_device && is_reachable(*ip) && is_outside(ip)
-    });
+    let theirs = found
+        .into_iter()
+        .filter(|(name, ip)| name != own_device && is_reachable(*ip) && is_outside(ip));
     let mut addresses: Vec<SocketAddr> = theirs.map(|(_, ip)| (ip, port).into()).collect();
     addresses.sort_unstable();
     addresses.dedup();

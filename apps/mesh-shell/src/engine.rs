@@ -10,9 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use mesh::names::Names;
 use mesh::relay::{RelayConfig, RelayView};
-use mesh::{
-    Change, Effect, Guard, Mesh, News, Note, PeerConfig, PeerView, Prefix, PublicKey,
-};
+use mesh::{Change, Effect, Guard, Mesh, News, Note, PeerConfig, PeerView, Prefix, PublicKey};
 use units::Timestamp;
 
 use crate::addresses;

@@ -167,14 +167,7 @@ impl Shard {
     }
 
     /// Hands on a parcel of another member's. Without a session it is the brain's, which makes one.
-    fn carry(
-        &self,
-        plane: &Plane,
-        to: PeerId,
-        label: Label,
-        datagram: Vec<u8>,
-        now: Timestamp,
-    ) {
+    fn carry(&self, plane: &Plane, to: PeerId, label: Label, datagram: Vec<u8>, now: Timestamp) {
         match plane.parcel(to, label, &datagram, now) {
             Ok((way, sealed)) => send_alone(&self.port, self.streams.as_deref(), way, &sealed),
             Err(Stuck::Waits(_)) => self.note(Note::Carry { to, label, datagram }),

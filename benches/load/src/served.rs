@@ -67,6 +67,8 @@ fn work(mut words: impl Iterator<Item = String>) -> anyhow::Result<bool> {
         address: std::net::IpAddr::from([127, 78, 0, part]),
         ports: from..=from + 1_999,
         sandbox: agent::Sandbox::Auto,
+        own_network: false,
+        egress: agent::Egress::Off,
         stop_foreign: false,
         driver: None,
         reports: None,

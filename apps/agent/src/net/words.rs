@@ -23,9 +23,9 @@ pub(super) fn member(paper: &Membership) -> Member {
     }
 }
 
-/// The tables of a policy.
+/// The tables of a policy, which allow nothing any more once it has expired.
 pub(super) fn tables(paper: &PolicyPaper) -> Tables {
-    Tables::new(paper.version, &rules(paper))
+    Tables::new(paper.version, &rules(paper)).until(paper.expires.0)
 }
 
 /// The rules of a policy.

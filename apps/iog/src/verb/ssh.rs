@@ -76,14 +76,14 @@ impl Args {
         ssh.arg(&service.name).args(&self.command);
         // It takes the place of this program, terminal and all.
         let fault = ssh.exec();
-        Err(match fault.kind() {
-            ErrorKind::NotFound => no_openssh("ssh"),
-            _ => Failure::Fault(anyhow::Error::new(fault).context("start ssh")),
-        })
+        Err(not_started("ssh", fault))
     }
 }
 
-fn no_openssh(program: &str) -> Failure {
+fn not_started(program: &str, fault: std::io::Error) -> Failure {
+    if fault.kind() != ErrorKind::NotFound {
+        return Failure::Fault(anyhow::Error::new(fault).context(format!("start {program}")));
+    }
     let what = format!("there is no `{program}` on this machine");
     Failure::usage(what, "install OpenSSH's client: apt-get install openssh-client")
 }
@@ -124,10 +124,8 @@ impl Files {
                 .with_context(|| format!("write {}", public.display()))?;
             let mut make = Command::new("ssh-keygen");
             make.args(["-q", "-t", "ed25519", "-N", "", "-C", "iog", "-f"]).arg(&self.key);
-            let made = make.stdin(Stdio::null()).status().map_err(|fault| match fault.kind() {
-                ErrorKind::NotFound => no_openssh("ssh-keygen"),
-                _ => Failure::Fault(anyhow::Error::new(fault).context("start ssh-keygen")),
-            })?;
+            let made = make.stdin(Stdio::null()).status();
+            let made = made.map_err(|fault| not_started("ssh-keygen", fault))?;
             if !made.success() {
                 let what = format!("ssh-keygen made no key at {}", self.key.display());
                 return Err(Failure::ended(what, "what it says above tells why"));

@@ -49,7 +49,7 @@ Examples:
     /// Publish a port no longer.
     #[command(after_help = "Example:\n  iog tunnel close training jupyter")]
     Close(NamedArgs),
-    /// Join standard input and output to a service, for ssh's ProxyCommand.
+    /// Join standard input and output to a service, for the `ProxyCommand` of ssh.
     #[command(
         after_help = "Example:\n  ssh -o 'ProxyCommand iog tunnel pipe training ssh' node@training"
     )]
@@ -183,11 +183,9 @@ impl OpenArgs {
             }
         }
         if service.visibility == ServiceVisibility::Private {
-            let way = match service.proto {
-                ServiceProto::Http => {
-                    format!("`iog tunnel link {rental} {}` opens it in a browser", self.label)
-                }
-                _ => format!("`iog forward {rental} {}` leads to it", self.label),
+            let way = match service.proto == ServiceProto::Http {
+                true => format!("`iog tunnel link {rental} {}` opens it in a browser", self.label),
+                false => format!("`iog forward {rental} {}` leads to it", self.label),
             };
             screen.note(&screen.paint(Ink::Faint, &way));
         }
@@ -205,9 +203,9 @@ impl LinkArgs {
         let service = visit::service(&papers, label)?;
         let Some(host) = service.hosts.first().filter(|_| service.proto == ServiceProto::Http)
         else {
-            let what = match service.proto {
-                ServiceProto::Http => format!("the service `{label}` has no host name yet"),
-                _ => format!("the service `{label}` does not speak HTTP"),
+            let what = match service.proto == ServiceProto::Http {
+                true => format!("the service `{label}` has no host name yet"),
+                false => format!("the service `{label}` does not speak HTTP"),
             };
             let hint = format!("`iog forward {} {label}` leads to it", visit.rental());
             return Err(Failure::refused(what, hint));

@@ -18,7 +18,7 @@ use wire::paper::NodeKey;
 use super::papers::Papers;
 use crate::failure::Failure;
 
-/// How long a relay may take to answer, before another is asked.
+/// How long relays may take to answer, before it is looked whether there are others.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// How long a visit waits for a line, or for its service to be published.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
@@ -118,10 +118,14 @@ impl Lines {
         let (mut up, mut last) = (self.up.clone(), Unvisited::NoLine);
         loop {
             let standing = up.borrow_and_update().clone();
-            for (relay, line) in standing.values() {
-                match over(line, &open).await {
-                    Ok(stream) => return Ok((*relay, stream)),
-                    Err(why) => last = worse(last, why),
+            let (relays, lines): (Vec<NodeKey>, Vec<Line>) = standing.into_values().unzip();
+            if !lines.is_empty() {
+                let first = trunk::open_first(&lines, &open);
+                match timeout(ANSWER_WITHIN, first).await {
+                    Ok(Ok((at, stream))) => return Ok((relays[at], stream)),
+                    Ok(Err(Unopened::Refused(code))) => last = Unvisited::Refused(code),
+                    Ok(Err(Unopened::Full)) => last = Unvisited::Refused(Code::Limit),
+                    Ok(Err(Unopened::Broke)) | Err(_) => last = Unvisited::Silent,
                 }
             }
             if last.is_final() {
@@ -142,21 +146,6 @@ impl Unvisited {
         let words = [Code::NotPermitted, Code::NotListening, Code::Limit];
         words.map(Self::Refused).contains(&self)
     }
-}
-
-/// What is said at the end: a relay's word before silence, and that before nothing.
-fn worse(last: Unvisited, why: Unopened) -> Unvisited {
-    match why {
-        Unopened::Refused(code) => Unvisited::Refused(code),
-        Unopened::Full => Unvisited::Refused(Code::Limit),
-        Unopened::Broke if last == Unvisited::NoLine => Unvisited::Silent,
-        Unopened::Broke => last,
-    }
-}
-
-async fn over(line: &Line, open: &Open) -> Result<Stream, Unopened> {
-    // Who does not answer in time may as well have broken off.
-    timeout(ANSWER_WITHIN, line.open(open, None)).await.unwrap_or(Err(Unopened::Broke))
 }
 
 /// Renews papers as long as the lines are held.

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-mod door;
 mod audit;
+mod door;
 mod failover;
 mod hard;
 mod lines;

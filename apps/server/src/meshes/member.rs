@@ -9,9 +9,8 @@ use mesh::policy::Compiled;
 use tokio::sync::watch;
 use units::{AccountId, Name, Timestamp, WorkerId};
 use wire::paper::{
-    MEMBER_RELAYS_MAX, MEMBERSHIP_VALID_MAX, MESH_V4_CLIENTS_AT, MESH_V4_NODES_AT,
-    Membership, MeshKey, NodeKey, PASS_VALID_MAX, PaperRefused, SealedPaper, SuiteName, mesh_v4,
-    mesh_v6,
+    MEMBER_RELAYS_MAX, MEMBERSHIP_VALID_MAX, MESH_V4_CLIENTS_AT, MESH_V4_NODES_AT, Membership,
+    MeshKey, NodeKey, PASS_VALID_MAX, PaperRefused, SealedPaper, SuiteName, mesh_v4, mesh_v6,
 };
 use wire::{ServedAt, ServiceSeen, Time, WAYS_MAX, Way};
 

@@ -363,7 +363,11 @@ mod tests {
     #[test]
     fn a_way_that_answers_pings_and_loses_data_is_left() {
         assert_eq!(switches(1000), 0);
-        assert_eq!(switches(985), 0, "a little is lost wherever senders find out what a way carries");
+        assert_eq!(
+            switches(985),
+            0,
+            "a little is lost wherever senders find out what a way carries"
+        );
         assert_eq!(switches(700), 1);
     }
 }

@@ -126,8 +126,13 @@ impl Node {
         let mut merger = Merger::new(true, true);
         let mut notes = Vec::new();
         let len = datagram.len();
-        let batch =
-            &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from: Way::Direct(from), ecn: Ecn::Deaf };
+        let batch = &mut Batch {
+            buffer: &mut datagram,
+            at: 0..len,
+            size: len,
+            from: Way::Direct(from),
+            ecn: Ecn::Deaf,
+        };
         self.plane.arrive(batch, &mut merger, now, |note| notes.push(note));
         merger.finish(&mut datagram, |_, buffer, parts| {
             let packet = parts.iter().flat_map(|part| &buffer[part.clone()]).copied().collect();
@@ -148,7 +153,8 @@ impl Node {
     ) {
         let len = datagram.len();
         let from = Way::Direct(from);
-        let batch = &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from, ecn: Ecn::Deaf };
+        let batch =
+            &mut Batch { buffer: &mut datagram, at: 0..len, size: len, from, ecn: Ecn::Deaf };
         self.plane.arrive(batch, &mut Merger::new(true, true), now, note);
     }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use mesh::relay::{Allowance, Forwarder, PortKey, RelayConfig, read_relayed, write_relayed_header};
 use mesh::{
-    Batch, CallSign, Config, Contact, Ecn, Effect, Gate, MTU_DEFAULT, Merger, Mesh, Note, PeerConfig,
-    PeerView, Plane, Policy, PresharedKey, PrivateKey, Stays, Suite, Timing, VNET_LEN, Way,
+    Batch, CallSign, Config, Contact, Ecn, Effect, Gate, MTU_DEFAULT, Merger, Mesh, Note,
+    PeerConfig, PeerView, Plane, Policy, PresharedKey, PrivateKey, Stays, Suite, Timing, VNET_LEN,
+    Way,
 };
 use units::{MeshId, Timestamp};
 

@@ -34,9 +34,7 @@ fn log_record(record: &Record) -> Value {
             ("iog.flow", Some(flow.end), severity, of_flow(flow))
         }
         Record::Stream(stream) => ("iog.stream", Some(stream.closed), INFO, of_stream(stream)),
-        Record::Refused(refusal) => {
-            ("iog.refused", Some(refusal.end), WARN, of_refusal(refusal))
-        }
+        Record::Refused(refusal) => ("iog.refused", Some(refusal.end), WARN, of_refusal(refusal)),
         Record::Lost(count) => ("iog.lost", None, WARN, vec![number("iog.records", *count)]),
     };
     let (severity_number, severity_text) = severity;

@@ -520,7 +520,12 @@ fn told_twice() -> impl Iterator<Item = &'static TwiceRow> {
 }
 
 fn paged() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    LISTS.iter().chain(stakes::LISTS).chain(proofs::LISTS).chain(locks::LISTS).chain(networks::LISTS)
+    LISTS
+        .iter()
+        .chain(stakes::LISTS)
+        .chain(proofs::LISTS)
+        .chain(locks::LISTS)
+        .chain(networks::LISTS)
 }
 
 #[test]

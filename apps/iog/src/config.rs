@@ -80,6 +80,25 @@ pub(crate) struct Flags {
     pub(crate) profile: Option<String>,
 }
 
+impl Flags {
+    /// The same, as they are typed.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let said = [
+            ("--server", self.server.clone()),
+            ("--key-file", self.key_file.as_ref().map(|file| whole(file))),
+            ("--project", self.project.map(|project| project.to_string())),
+            ("--profile", self.profile.clone()),
+        ];
+        let said = said.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+        said.flatten().collect()
+    }
+}
+
+/// A path that is right from any folder.
+fn whole(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
 /// One server and one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

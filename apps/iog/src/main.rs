@@ -126,5 +126,8 @@ fn session(cli: &Cli, environment: &Environment, screen: Screen) -> Result<Sessi
     let settings = Settings::resolve(&cli.flags, environment, &file)?;
     let named_server = cli.flags.server.clone().or_else(|| environment.server.clone());
     let folder = environment.file.as_deref().and_then(Path::parent).map(Path::to_owned);
-    Ok(Session::new(screen, cli.json, settings).with_named_server(named_server).with_folder(folder))
+    Ok(Session::new(screen, cli.json, settings)
+        .with_named_server(named_server)
+        .with_connection(cli.flags.words())
+        .with_folder(folder))
 }

@@ -22,12 +22,13 @@ pub(crate) struct Session {
     settings: Settings,
     named_server: Option<String>,
     folder: Option<PathBuf>,
+    connection: Vec<String>,
 }
 
 impl Session {
     /// With these settings.
     pub(crate) const fn new(screen: Screen, json: bool, settings: Settings) -> Self {
-        Self { screen, json, settings, named_server: None, folder: None }
+        Self { screen, json, settings, named_server: None, folder: None, connection: Vec::new() }
     }
 
     /// The same, knowing that a flag or the environment names the server.
@@ -38,6 +39,16 @@ impl Session {
     /// The same, knowing where this user's configuration is.
     pub(crate) fn with_folder(self, folder: Option<PathBuf>) -> Self {
         Self { folder, ..self }
+    }
+
+    /// The same, with the flags that say which server, key and project.
+    pub(crate) fn with_connection(self, connection: Vec<String>) -> Self {
+        Self { connection, ..self }
+    }
+
+    /// The flags that say which server, key and project: for this program, when it is started by another.
+    pub(crate) fn connection(&self) -> &[String] {
+        &self.connection
     }
 
     /// The folder of this user's configuration, where keys are kept.

@@ -1,9 +1,15 @@
 //! `iog forward`: ports of this machine that lead to services of a rental.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
+use anyhow::Context;
+use data_encoding::HEXLOWER;
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tunnel::Proto;
 use units::{Name, RentalId};
 use wire::{ServiceProto, ServiceRequest, ServiceView, ServiceVisibility};
@@ -16,6 +22,8 @@ use crate::visit::{self, Door, Lines, Papers, Visit};
 
 /// The label of Ray's dashboard.
 const DASHBOARD: &str = "dashboard";
+/// How long taking back services may hold up the end.
+const REMOVED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Lead ports of this machine to services of a rental, until Ctrl-C. No port of the rental's machines has to be open to
 /// anybody: both ends keep a line to a relay.
@@ -78,7 +86,7 @@ impl FromStr for What {
 /// A port of this machine that leads somewhere.
 #[derive(Debug, Serialize)]
 struct Led {
-    label: Name,
+    label: String,
     address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
@@ -90,29 +98,39 @@ impl Args {
         let rental = session.rental(&client, &self.rental)?;
         let visit = Visit::to(&client, rental, session.folder()?)?;
         let runtime = visit::runtime()?;
-        let made = Made::for_ports(&client, rental, self.node, &self.what)?;
-        let papers = visit.papers(None)?;
-        let lines = visit.lines(&papers)?;
-        runtime.block_on(self.lead(session, &lines, &papers))?;
+        let led = runtime.block_on(async {
+            // Heard from here on, so that what is made below is taken back.
+            let end = End::listen()?;
+            let made = Made::for_ports(&client, rental, self.node, &self.what)?;
+            let papers = visit.papers(None)?;
+            let lines = visit.lines(&papers)?;
+            self.lead(session, (&lines, &papers), &made, end).await
+        });
         // What is under way ends with this program.
         runtime.shutdown_background();
-        drop(made);
-        Ok(())
+        led
     }
 
     async fn lead(
         &self,
         session: &Session,
-        lines: &Arc<Lines>,
-        papers: &Papers,
+        (lines, papers): (&Arc<Lines>, &Papers),
+        made: &Made,
+        end: End,
     ) -> Result<(), Failure> {
         let screen = session.screen;
         let mut led = Vec::new();
         for what in &self.what {
-            let service = visit::service(papers, what.label(self.node).text())?;
+            let service = visit::service(papers, made.label(what).text())?;
+            if service.proto == ServiceProto::Udp {
+                let what =
+                    format!("the service `{}` takes UDP, and this carries TCP", service.label);
+                let hint = "opened with --public it has a port of a relay: `iog tunnel open`";
+                return Err(Failure::refused(what, hint));
+            }
             let (name, proto) = (visit::name_of(service)?, proto_of(service.proto));
             let door = Door::open(what.here, service.port, name, proto).await?;
-            led.push(Led::of(service, door.address()?.to_string()));
+            led.push(Led::of(service, what, door.address()?.to_string()));
             tokio::spawn(door.serve(Arc::clone(lines), move |why| screen.note(&why)));
         }
         let relay = lines.relay().await.map_err(|why| {
@@ -120,35 +138,31 @@ impl Args {
             Failure::ended(format!("the rental cannot be visited: {why}"), hint)
         })?;
         session.show(&led, |led| led.iter().map(Led::text).collect())?;
-        if led.iter().any(|led| led.label.text() == DASHBOARD) {
+        if led.iter().any(|led| led.label == DASHBOARD) {
             let told = format!("Ray's dashboard asks for a token once: {}", papers.cluster_token);
             screen.note(&told);
         }
         let told = format!("over the relay {relay}; Ctrl-C ends it");
         screen.note(&screen.paint(Ink::Faint, &told));
-        wait_for_end().await
-    }
-}
-
-impl What {
-    /// The service's label: a port has one of its own.
-    fn label(&self, node: u32) -> Name {
-        match &self.there {
-            There::Label(label) => label.clone(),
-            There::Port(port) => label_of(node, *port),
+        tokio::select! {
+            () = end.wait() => Ok(()),
+            why = lines.refusal() => Err(Failure::ended(
+                format!("the rental can be visited no longer: {why}"),
+                "`iog rental` shows whether it has ended",
+            )),
         }
     }
 }
 
-fn label_of(node: u32, port: u16) -> Name {
-    format!("port-{node}-{port}").parse().expect("letters, digits and hyphens are a name")
-}
-
 impl Led {
-    fn of(service: &ServiceView, address: String) -> Self {
+    fn of(service: &ServiceView, what: &What, address: String) -> Self {
         let is_http = service.proto == ServiceProto::Http;
         let url = is_http.then(|| format!("http://{address}/"));
-        Self { label: service.label.clone(), address, url }
+        let label = match &what.there {
+            There::Label(label) => label.to_string(),
+            There::Port(port) => format!("port {port} of node {}", service.node),
+        };
+        Self { label, address, url }
     }
 
     fn text(&self) -> String {
@@ -167,38 +181,47 @@ pub(super) const fn proto_of(proto: ServiceProto) -> Proto {
     }
 }
 
-/// Until Ctrl-C, or until this program is told to stop.
-async fn wait_for_end() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).map_err(|fault| Failure::Fault(fault.into()));
-    let (mut stop, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = stop.recv() => {}
-        _ = hang_up.recv() => {}
+/// Ctrl-C, or whatever else tells this program to stop.
+struct End([Signal; 3]);
+
+impl End {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|fault| Failure::Fault(fault.into()));
+        let interrupt = listen(SignalKind::interrupt())?;
+        Ok(Self([interrupt, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
     }
-    Ok(())
+
+    async fn wait(self) {
+        let Self([mut interrupt, mut terminate, mut hang_up]) = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    }
 }
 
 /// Services that were made for this call, and go with it.
-struct Made<'a> {
-    client: &'a Client,
+struct Made {
+    client: Client,
     rental: RentalId,
-    labels: Vec<Name>,
+    labels: BTreeMap<u16, Name>,
 }
 
-impl<'a> Made<'a> {
-    /// A service for each port that is named, private to the project.
+impl Made {
+    /// A service for each port that is named, private to the project, under a label that no other call has.
     fn for_ports(
-        client: &'a Client,
+        client: &Client,
         rental: RentalId,
         node: u32,
         what: &[What],
     ) -> Result<Self, Failure> {
-        let mut made = Self { client, rental, labels: Vec::new() };
+        let mut made = Self { client: client.clone(), rental, labels: BTreeMap::new() };
+        let mut own = [0; 3];
+        getrandom::fill(&mut own).context("draw a label")?;
         for what in what {
             let There::Port(port) = what.there else { continue };
-            let label = label_of(node, port);
+            let label = label_of(node, port, own);
             let request = ServiceRequest {
                 node,
                 port,
@@ -208,24 +231,52 @@ impl<'a> Made<'a> {
             };
             let path = format!("/v1/rentals/{rental}/services/{label}");
             let _: ServiceView = client.put(&path, &request)?;
-            made.labels.push(label);
+            made.labels.insert(port, label);
         }
         Ok(made)
     }
+
+    /// The label of what is to be led to.
+    fn label<'a>(&'a self, what: &'a What) -> &'a Name {
+        match &what.there {
+            There::Label(label) => label,
+            There::Port(port) => self.labels.get(port).expect("one was made for each port"),
+        }
+    }
 }
 
-impl Drop for Made<'_> {
+fn label_of(node: u32, port: u16, own: [u8; 3]) -> Name {
+    let label = format!("port-{node}-{port}-{}", HEXLOWER.encode(&own));
+    label.parse().expect("letters, digits and hyphens are a name")
+}
+
+impl Drop for Made {
     fn drop(&mut self) {
-        for label in &self.labels {
-            // What cannot be taken back ends with the rental.
-            let _ = self.client.remove(&format!("/v1/rentals/{}/services/{label}", self.rental));
-        }
+        let (client, rental) = (self.client.clone(), self.rental);
+        let labels = std::mem::take(&mut self.labels);
+        let (done, wait) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            for label in labels.values() {
+                // What cannot be taken back ends with the rental.
+                let _ = client.remove(&format!("/v1/rentals/{rental}/services/{label}"));
+            }
+            drop(done);
+        });
+        // Nobody waits long for a server that does not answer.
+        let _ = wait.recv_timeout(REMOVED_WITHIN);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_label_of_a_port_is_always_a_label() {
+        let label = label_of(u32::MAX, u16::MAX, [0xff; 3]);
+        assert_eq!(label.text(), "port-4294967295-65535-ffffff");
+        assert!(label.text().len() <= wire::SERVICE_LABEL_BYTES_MAX);
+    }
 
     #[test]
     fn what_to_lead_to_is_a_label_or_a_port_with_or_without_one_here() {

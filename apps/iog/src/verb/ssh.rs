@@ -52,8 +52,7 @@ impl Args {
         let rental = session.rental(&client, &self.rental)?;
         let folder = session.folder()?;
         let visit = Visit::to(&client, rental, folder)?;
-        let files = Files::under(folder, rental)?;
-        let public = files.public_key()?;
+        let public = public_key(&key_of(folder)?)?;
         let papers = visit.papers(Some(public))?;
         let label = if self.node == 0 { "ssh".to_owned() } else { format!("ssh-{}", self.node) };
         let service = visit::service(&papers, &label)?;
@@ -61,8 +60,11 @@ impl Args {
             let what = format!("the service `{label}` of this rental is not SSH");
             return Err(Failure::refused(what, "`iog tunnel list` shows what it is"));
         }
-        files.write(&papers, service)?;
-        let options = files.options(session, rental, service)?;
+        // It stands in what ssh reads, so it must be a name and nothing else.
+        let host = visit::name_of(service)?.to_string();
+        let files = Files::under(folder, rental, &host)?;
+        files.write(&papers, service, &host)?;
+        let options = files.options(session, rental, (service, &host))?;
         if self.print_config {
             return session.screen.data(&config(&self.rental, self.node, &options));
         }
@@ -73,7 +75,8 @@ impl Args {
         for forward in &self.local_forward {
             ssh.arg("-L").arg(forward);
         }
-        ssh.arg(&service.name).args(&self.command);
+        // What stands behind is no option any more, whatever it looks like.
+        ssh.arg("--").arg(&host).args(&self.command);
         // It takes the place of this program, terminal and all.
         let fault = ssh.exec();
         Err(not_started("ssh", fault))
@@ -99,7 +102,50 @@ fn config(rental: &Named<RentalId>, node: u32, options: &[(&str, String)]) -> St
     format!("Host {host}\n{}", lines.collect::<String>())
 }
 
-/// What ssh reads, in the folder of the configuration: the key for all rentals, and each one's certificate and hosts.
+/// The private key for the SSH of all rentals, in the folder of the configuration.
+fn key_of(folder: &Path) -> Result<PathBuf, Failure> {
+    Ok(std::path::absolute(folder.join("ssh/id_ed25519")).context("find the folder of keys")?)
+}
+
+/// What a program of OpenSSH writes.
+fn told_by(mut program: Command) -> Result<String, Failure> {
+    let output = program.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|fault| not_started("ssh-keygen", fault))?;
+    if !output.status.success() {
+        let what = format!("ssh-keygen ended ({})", output.status);
+        return Err(Failure::ended(what, "what it says above tells why"));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The public key, as OpenSSH writes it; the pair is made if there is none.
+fn public_key(key: &Path) -> Result<String, Failure> {
+    if !key.exists() {
+        let beside = key.with_extension(std::process::id().to_string());
+        // Written and removed, so that the folder is there, and for its owner only.
+        let made = write_secret(&beside, b"").and_then(|()| fs::remove_file(&beside));
+        made.with_context(|| format!("write {}", beside.display()))?;
+        let mut make = Command::new("ssh-keygen");
+        make.args(["-q", "-t", "ed25519", "-N", "", "-C", "iog", "-f"]).arg(&beside);
+        told_by(make)?;
+        // Of two at once, the first one's stays.
+        let placed = fs::hard_link(&beside, key);
+        let _ = fs::remove_file(&beside);
+        let _ = fs::remove_file(beside.with_added_extension("pub"));
+        match placed {
+            Err(fault) if fault.kind() != ErrorKind::AlreadyExists => {
+                let what = format!("write {}", key.display());
+                return Err(Failure::Fault(anyhow::Error::new(fault).context(what)));
+            }
+            _ => {}
+        }
+    }
+    let mut read = Command::new("ssh-keygen");
+    read.arg("-y").arg("-f").arg(key);
+    told_by(read)
+}
+
+/// What ssh reads of one service.
 struct Files {
     key: PathBuf,
     certificate: PathBuf,
@@ -107,53 +153,26 @@ struct Files {
 }
 
 impl Files {
-    fn under(folder: &Path, rental: RentalId) -> Result<Self, Failure> {
-        let folder = std::path::absolute(folder.join("ssh")).context("find the folder of keys")?;
-        let of_rental = |ending: &str| folder.join(format!("{rental}{ending}"));
-        let (certificate, hosts) = (of_rental("-cert.pub"), of_rental(".hosts"));
-        Ok(Self { key: folder.join("id_ed25519"), certificate, hosts })
+    fn under(folder: &Path, rental: RentalId, host: &str) -> Result<Self, Failure> {
+        let key = key_of(folder)?;
+        let certificate = key.with_file_name(format!("{rental}-cert.pub"));
+        let hosts = key.with_file_name(format!("{host}.hosts"));
+        Ok(Self { key, certificate, hosts })
     }
 
-    /// The public key, as OpenSSH writes it; the pair is made if there is none.
-    fn public_key(&self) -> Result<String, Failure> {
-        let public = self.key.with_extension("pub");
-        if !self.key.exists() {
-            // Made by hand of the one who knows the form; the folder is made with it.
-            write_secret(&public, b"")
-                .and_then(|()| fs::remove_file(&public))
-                .with_context(|| format!("write {}", public.display()))?;
-            let mut make = Command::new("ssh-keygen");
-            make.args(["-q", "-t", "ed25519", "-N", "", "-C", "iog", "-f"]).arg(&self.key);
-            let made = make.stdin(Stdio::null()).status();
-            let made = made.map_err(|fault| not_started("ssh-keygen", fault))?;
-            if !made.success() {
-                let what = format!("ssh-keygen made no key at {}", self.key.display());
-                return Err(Failure::ended(what, "what it says above tells why"));
-            }
-        }
-        let text =
-            fs::read_to_string(&public).map_err(|fault| crate::file::unread(&public, &fault))?;
-        Ok(text.trim().to_owned())
-    }
-
-    fn write(&self, papers: &Papers, service: &ServiceView) -> Result<(), Failure> {
-        let (Some(certificate), Some(host)) = (&papers.ssh_certificate, &service.host_key) else {
+    fn write(&self, papers: &Papers, service: &ServiceView, host: &str) -> Result<(), Failure> {
+        let (Some(certificate), Some(host_key)) = (&papers.ssh_certificate, &service.host_key)
+        else {
             let what = "the server gave no certificate, or the node has not come up yet";
             return Err(Failure::ended(what, "try again when `iog rental` says that it runs"));
         };
+        let certificate = one_line(certificate)?;
+        let host_key = one_line(host_key)?;
         let write = |path: &Path, text: String| {
             write_secret(path, text.as_bytes()).with_context(|| format!("write {}", path.display()))
         };
-        write(&self.certificate, format!("{}\n", certificate.trim()))?;
-        // Nodes of one rental share the file: each line is for one name.
-        let mut hosts = fs::read_to_string(&self.hosts).unwrap_or_default();
-        let line = format!("{} {host}", service.name);
-        hosts = hosts
-            .lines()
-            .filter(|known| !known.starts_with(&format!("{} ", service.name)))
-            .map(|known| format!("{known}\n"))
-            .collect();
-        write(&self.hosts, format!("{hosts}{line}\n"))?;
+        write(&self.certificate, format!("{certificate}\n"))?;
+        write(&self.hosts, format!("{host} {host_key}\n"))?;
         Ok(())
     }
 
@@ -162,26 +181,54 @@ impl Files {
         &self,
         session: &Session,
         rental: RentalId,
-        service: &ServiceView,
+        (service, host): (&ServiceView, &str),
     ) -> Result<Vec<(&'static str, String)>, Failure> {
         let program = std::env::current_exe().context("find this program")?;
-        let mut pipe = format!("{} tunnel pipe {rental} {}", quoted(&program), service.label);
-        if let Some(server) = session.named_server() {
-            pipe.push_str(&format!(" --server {}", quoted(Path::new(&server))));
-        }
+        let words = [program.display().to_string(), "tunnel".to_owned(), "pipe".to_owned()];
+        let named = [rental.to_string(), service.label.to_string()];
+        let words = words.into_iter().chain(named).chain(session.connection().iter().cloned());
+        let pipe: Vec<String> = words.map(|word| for_shell(&word)).collect();
+        let off = |name| (name, "no".to_owned());
         Ok(vec![
-            ("HostName", service.name.clone()),
+            ("HostName", host.to_owned()),
             ("User", USER.to_owned()),
-            ("ProxyCommand", pipe),
+            ("ProxyCommand", pipe.join(" ")),
             ("IdentityFile", quoted(&self.key)),
             ("CertificateFile", quoted(&self.certificate)),
             ("IdentitiesOnly", "yes".to_owned()),
-            ("HostKeyAlias", service.name.clone()),
+            ("HostKeyAlias", host.to_owned()),
             ("UserKnownHostsFile", quoted(&self.hosts)),
             ("GlobalKnownHostsFile", "/dev/null".to_owned()),
             ("StrictHostKeyChecking", "yes".to_owned()),
             ("PreferredAuthentications", "publickey".to_owned()),
+            // Whatever this user's own configuration says: the machine is somebody else's.
+            off("ForwardAgent"),
+            off("ForwardX11"),
+            off("PermitLocalCommand"),
+            off("UpdateHostKeys"),
+            off("AddKeysToAgent"),
         ])
+    }
+}
+
+/// A key or a certificate as OpenSSH writes it: words of letters and base 64 on one line.
+fn one_line(text: &str) -> Result<&str, Failure> {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-@._ ".contains(&byte);
+    let text = text.trim();
+    if text.is_empty() || !text.bytes().all(is_known) {
+        let what = "the server gave a key that is not as OpenSSH writes it";
+        return Err(Failure::refused(what, "is it the right server?"));
+    }
+    Ok(text)
+}
+
+/// A word for the shell that ssh starts `ProxyCommand` with, which takes `%` for the beginning of something first.
+fn for_shell(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:@=,+".contains(&byte);
+    let word = word.replace('%', "%%");
+    match word.bytes().all(|byte| is_plain(byte) || byte == b'%') && !word.is_empty() {
+        true => word,
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
@@ -199,6 +246,22 @@ mod tests {
     fn a_path_reaches_ssh_as_it_is() {
         assert_eq!(quoted(Path::new("/a/b")), "/a/b");
         assert_eq!(quoted(Path::new("/a b/50%")), "\"/a b/50%%\"");
+    }
+
+    #[test]
+    fn a_word_reaches_the_shell_as_it_is() {
+        assert_eq!(for_shell("/usr/bin/iog"), "/usr/bin/iog");
+        assert_eq!(for_shell("/a b/$x"), "'/a b/$x'");
+        assert_eq!(for_shell("it's 5%"), "'it'\\''s 5%%'");
+        assert_eq!(for_shell(""), "''");
+    }
+
+    #[test]
+    fn a_key_of_more_than_one_line_is_none() {
+        assert_eq!(one_line(" ssh-ed25519 AAAA+/= \n").unwrap(), "ssh-ed25519 AAAA+/=");
+        for wrong in ["", "\n", "ssh-ed25519 AAAA\n* ssh-ed25519 BBBB", "a\tb", "`x`"] {
+            assert!(one_line(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

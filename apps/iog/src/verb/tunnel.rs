@@ -183,9 +183,16 @@ impl OpenArgs {
             }
         }
         if service.visibility == ServiceVisibility::Private {
-            let way = match service.proto == ServiceProto::Http {
-                true => format!("`iog tunnel link {rental} {}` opens it in a browser", self.label),
-                false => format!("`iog forward {rental} {}` leads to it", self.label),
+            let way = match service.proto {
+                ServiceProto::Http => {
+                    format!("`iog tunnel link {rental} {}` opens it in a browser", self.label)
+                }
+                ServiceProto::Tls | ServiceProto::Ssh | ServiceProto::Tcp => {
+                    format!("`iog forward {rental} {}` leads to it", self.label)
+                }
+                ServiceProto::Udp => {
+                    "nothing leads to it from outside: open it with --public".to_owned()
+                }
             };
             screen.note(&screen.paint(Ink::Faint, &way));
         }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use trunk::{Line, Stream, Unopened};
 use tunnel::{Code, Open, Proto, ServiceName};
+use wire::Problem;
 use wire::paper::NodeKey;
 
 use super::papers::Papers;
@@ -32,6 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Lines {
     tunnels: Tunnels,
     up: watch::Receiver<Standing>,
+    /// Why there are no papers any more.
+    refusal: watch::Sender<Option<String>>,
 }
 
 /// Lines that are up, the oldest first.
@@ -71,7 +74,7 @@ impl Lines {
     pub(super) fn start(key: SigningKey, papers: &Papers) -> Result<Self, Failure> {
         let (heard, up) = watch::channel(Standing::new());
         let tunnels = Tunnels::start_before(key, Arc::new(Ear(heard)))?;
-        let lines = Self { tunnels, up };
+        let lines = Self { tunnels, up, refusal: watch::Sender::new(None) };
         lines.use_papers(papers);
         Ok(lines)
     }
@@ -82,6 +85,14 @@ impl Lines {
         // A service may be published at other relays than the best two.
         self.tunnels.set_more(relays.clone());
         self.tunnels.set_relays(relays);
+    }
+
+    /// Waits until the server gives no papers any more, and says why; for ever, if that does not come.
+    pub(crate) async fn refusal(&self) -> String {
+        let mut heard = self.refusal.subscribe();
+        let refusal = heard.wait_for(Option::is_some).await;
+        // The sender is held here, so there is one.
+        refusal.ok().and_then(|why| why.clone()).unwrap_or_default()
     }
 
     /// Waits for a line, and says which relay it goes to.
@@ -162,15 +173,24 @@ pub(super) fn keep_good(
                     lines.use_papers(&papers);
                     papers.renew
                 }
-                // The pass that there is holds for a while yet; who may no longer visit hears so from relays.
-                (Err(_), _) => AGAIN_AFTER,
                 (_, None) => return,
+                (Err(Failure::Answered(problem)), Some(lines)) if is_final(&problem) => {
+                    lines.refusal.send_replace(Some(problem.detail.clone()));
+                    return;
+                }
+                // The pass that there is holds for a while yet.
+                (Err(_), Some(_)) => AGAIN_AFTER,
             };
         }
     };
     let thread = thread::Builder::new().name("papers".to_owned()).spawn(renew);
     thread.context("start the thread that renews papers")?;
     Ok(())
+}
+
+/// Whether asking again would change nothing: the rental is over, say, or the key was revoked.
+const fn is_final(problem: &Problem) -> bool {
+    matches!(problem.status, 401 | 403 | 404 | 409 | 410)
 }
 
 fn are_held_for(lines: &Weak<Lines>, span: Duration) -> bool {

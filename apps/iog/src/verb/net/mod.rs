@@ -5,6 +5,7 @@
 //! - A policy or a log that does not do ends the program with exit code 10 and the reason.
 
 mod audit;
+mod leave;
 mod ping;
 mod policy;
 mod relays;
@@ -33,6 +34,9 @@ enum Verb {
         after_help = "Examples:\n  iog net ping training\n  iog net ping training 2 --count 20"
     )]
     Ping(ping::Args),
+    /// Give up this user's place in a rental's private network.
+    #[command(after_help = "Example:\n  iog net leave training")]
+    Leave(leave::Args),
     /// List the relays of the network, best first.
     #[command(after_help = "Example:\n  iog net relays")]
     Relays(relays::Args),
@@ -52,6 +56,7 @@ impl Args {
         match &self.verb {
             Verb::Status(args) => args.run(&session()?),
             Verb::Ping(args) => args.run(&session()?),
+            Verb::Leave(args) => args.run(&session()?),
             Verb::Relays(args) => args.run(&session()?),
             Verb::Policy(args) => args.run(screen, json, session),
             Verb::Audit(args) => args.run(screen, json),

@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use tunnel::{Proto, ServiceName};
 use units::RentalId;
-use wire::{MemberKind, MeshView};
+use wire::{MemberKind, MemberOfMesh, MeshView};
 
 use super::relays::short;
 use super::status::{millis, table, ways};
@@ -61,9 +61,12 @@ impl Args {
         let measured = measured?;
         let mesh: MeshView = client.get(&format!("/v1/rentals/{rental}/network"))?;
         session.show(&measured, |measured| {
-            let nodes = mesh.members.iter().filter(|member| member.kind == MemberKind::Node);
-            let place = usize::try_from(self.node).unwrap_or(usize::MAX);
-            let key = nodes.clone().nth(place).map(|member| member.key);
+            let name =
+                if self.node == 0 { "head".to_owned() } else { format!("node-{}", self.node) };
+            let is_it = |member: &&MemberOfMesh| {
+                member.kind == MemberKind::Node && member.name.text() == name
+            };
+            let key = mesh.members.iter().find(is_it).map(|member| member.key);
             let ways = ways(&mesh.members, |peer| Some(*peer) == key);
             let mut text = measured.text();
             if !ways.is_empty() {

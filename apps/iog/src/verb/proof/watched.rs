@@ -157,11 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn what_proves_while_it_is_watched_gives_the_same() {
+    fn what_proves_while_it_is_watched_still_proves() {
         let mut processor = prover::open(prover::Choice::Cpu).unwrap();
         let puzzle = Puzzle { bits: 4, count: 2, limit_ms: 1 };
-        let alone = processor.solve(&[1; 32], &puzzle).unwrap();
         let mut watched = Watched::on(processor.as_mut(), 1, Screen::PLAIN);
-        assert_eq!(watched.solve(&[1; 32], &puzzle).unwrap(), alone);
+        let numbers = watched.solve(&[1; 32], &puzzle).unwrap();
+        // Of several solutions any will do: which is found first is chance.
+        for (index, number) in (0..).zip(numbers) {
+            assert!(proofs::puzzle::solves(&[1; 32], index, puzzle.bits, number));
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::problem::Refused;
 use crate::app::Shared;
 use crate::clock::now;
 use crate::limits::WANTED_WAIT_MAX;
-use crate::meshes::{Asked, Issued, NotHeard, Place, Said, Whose, issue};
+use crate::meshes::{Asked, Heard, Issued, NotHeard, Place, Said, Whose, issue};
 
 /// Ask again after so many seconds, to have papers renewed: a quarter of the time that a pass holds.
 pub(super) const RENEW_SECS: u64 = wire::paper::PASS_VALID_MAX.as_secs() / 4;
@@ -73,6 +73,8 @@ async fn network(
         services: asked.services,
     };
     let waits = (asked.known, asked.wait_secs);
+    // Who has no seat is refused here, and has no say about relays.
+    let heard = heard(&app, rental, said, asked.known.is_some()).await?;
     let seen = asked.seen.get(..RELAYS_SEEN_MAX).unwrap_or(&asked.seen);
     if !seen.is_empty() {
         let look = move |state: &control::Control| state.worker(worker).map(|known| known.owner);
@@ -80,7 +82,7 @@ async fn network(
             app.meshes.relays.note(owner, seen, now());
         }
     }
-    let Some(issued) = held(&app, Asked { rental, place }, said, waits).await? else {
+    let Some(issued) = told(&app, Asked { rental, place }, heard, waits).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let Issued { revision, pass, membership, policy, members, relays, services } = issued;
@@ -112,11 +114,26 @@ pub(super) async fn held(
     app: &Shared,
     asked: Asked,
     said: Said,
+    waits: (Option<u64>, u64),
+) -> Result<Option<Issued>, Refused> {
+    let heard = heard(app, asked.rental, said, waits.0.is_some()).await?;
+    told(app, asked, heard, waits).await
+}
+
+/// Hears what a member says. Who has no place in the network is refused.
+async fn heard(app: &Shared, id: RentalId, said: Said, is_known: bool) -> Result<Heard, Refused> {
+    let key = app.signature.signing_key();
+    Ok(app.meshes.hear(&app.writer, id, said, (is_known, &key)).await??)
+}
+
+/// Waits for news, and makes the papers of who was heard.
+async fn told(
+    app: &Shared,
+    asked: Asked,
+    mut heard: Heard,
     (known, wait_secs): (Option<u64>, u64),
 ) -> Result<Option<Issued>, Refused> {
     let key = app.signature.signing_key();
-    let heard = app.meshes.hear(&app.writer, asked.rental, said, (known.is_some(), &key)).await?;
-    let mut heard = heard?;
     let wait = Duration::from_secs(wait_secs).min(WANTED_WAIT_MAX);
     let mut stopping = app.stopping.clone();
     let _poll = app.metrics.poll();

@@ -2,8 +2,9 @@
 //!
 //! # Invariants
 //! - A relay that does not tell is soon gone from the list, and nothing of it outlives the server.
-//! - One account has one voice about a relay, however many machines it has, and none about its own.
-//! - Who goes away has score 0.
+//! - One account has one voice about a relay, however many machines it has, and none about its own. Few voices say
+//!   nothing.
+//! - Who goes away has score 0 and comes last. Whoever runs the network has its relays come first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -28,6 +29,10 @@ const RECORD_RENEWED: Duration = Duration::from_secs(3_600);
 /// The best score, and that of a relay of which nobody has seen anything.
 const BEST: u32 = 1_000;
 const UNSEEN: u32 = 500;
+/// So many accounts have a say before any of it counts: one or two may be in league with the relay, or against it.
+const VOICES_MIN: usize = 3;
+/// A shorter round trip earns nothing more: figures are told by whoever has them, and the shortest may be made up.
+const RTT_FLOOR_MS: u32 = 5;
 /// What takes points: a millisecond of the round trip one, a ten-thousandth of loss one, each up to these; a share of
 /// accounts that cannot dial it, and of its lines that are taken, as many as these at most.
 const RTT_POINTS_MAX: u32 = 400;
@@ -132,7 +137,8 @@ impl Relays {
         })
     }
 
-    /// What a machine of an account saw of relays. The account's own relays are left out.
+    /// What a machine of an account saw of relays, which has a seat at this moment: others have no say. The account's
+    /// own relays are left out.
     pub(crate) fn note(&self, account: AccountId, seen: &[RelaySeen], now: Timestamp) {
         self.with(|table| {
             for one in seen {
@@ -196,7 +202,8 @@ impl Relays {
 impl Table {
     fn ordered(&self) -> Vec<&Relay> {
         let mut all: Vec<&Relay> = self.relays.values().collect();
-        all.sort_by_key(|relay| (std::cmp::Reverse(relay.score), relay.told.key));
+        let group = |relay: &&Relay| (relay.told.drains, relay.by.is_named);
+        all.sort_by_key(|relay| (group(relay), std::cmp::Reverse(relay.score), relay.told.key));
         all
     }
 }
@@ -254,14 +261,14 @@ fn score(
     let (lines, lines_max) = (told.load.lines, told.load.lines_max.unwrap_or(u32::MAX).max(1));
     let load = share(lines.min(lines_max), lines_max, LOAD_POINTS_MAX);
     let lost = match u32::try_from(fresh.len()).unwrap_or(u32::MAX) {
-        0 => BEST - UNSEEN,
+        _ if fresh.len() < VOICES_MIN => BEST - UNSEEN,
         count => {
             let rtt = median(fresh.iter().filter_map(|seen| seen.rtt_ms)).unwrap_or(u32::MAX);
             let loss = median(fresh.iter().map(|seen| u32::from(seen.loss_bp))).unwrap_or(0);
             let failing = fresh.iter().filter(|seen| seen.failed_dials > 0).count();
             let failing = u32::try_from(failing).unwrap_or(count);
             let dials = share(failing, count, DIAL_POINTS_MAX);
-            rtt.min(RTT_POINTS_MAX) + loss.min(LOSS_POINTS_MAX) + dials
+            rtt.clamp(RTT_FLOOR_MS, RTT_POINTS_MAX) + loss.min(LOSS_POINTS_MAX) + dials
         }
     };
     // One that stays is better than one that goes away, however bad.
@@ -330,8 +337,9 @@ mod tests {
         note(1, 1, 0);
         assert_eq!(score_of(&relays, 1), Some(500), "its owner has no voice");
         note(2, 20, 0);
-        assert_eq!(score_of(&relays, 1), Some(980));
         note(3, 30, 0);
+        (0..9).for_each(|_| note(3, 30, 0));
+        assert_eq!(score_of(&relays, 1), Some(500), "two accounts are too few");
         note(4, 999, 0);
         assert_eq!(score_of(&relays, 1), Some(970));
         (0..9).for_each(|_| note(4, 999, 0));
@@ -340,6 +348,22 @@ mod tests {
         assert_eq!(score_of(&relays, 1), Some(870), "one in three cannot dial it");
         relays.tell(teller(1), RelayRequest { drains: true, ..relay(1) }, &key(), NOW).unwrap();
         assert_eq!(score_of(&relays, 1), Some(0));
+    }
+
+    #[test]
+    fn no_figure_makes_a_relay_the_best_there_is() {
+        let relays = Relays::default();
+        relays.tell(teller(1), relay(1), &key(), NOW).unwrap();
+        let note =
+            |account: u128| relays.note(AccountId::from_bits(account), &[seen(1, 0, 0)], NOW);
+        (2..5).for_each(note);
+        assert_eq!(score_of(&relays, 1), Some(995));
+        let operator = Teller { is_named: false, ..teller(9) };
+        relays.tell(operator, relay(2), &key(), NOW).unwrap();
+        assert_eq!(score_of(&relays, 2), Some(500));
+        assert_eq!(relays.views()[0].key, NodeKey([2; 32]), "the operator's comes first");
+        relays.tell(operator, RelayRequest { drains: true, ..relay(2) }, &key(), NOW).unwrap();
+        assert_eq!(relays.views()[0].key, NodeKey([1; 32]), "who goes away comes last");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use agent::Egress;
 use agent::runtime::net::{Addresses, Nets, NoNets, NodeNet};
 use agent::runtime::sandbox::Choice;
-use agent::runtime::{JobSpec, RayConfig, RayRuntime, Secrets, ports::Block};
+use agent::runtime::{AgentProgram, JobSpec, RayConfig, RayRuntime, Secrets, ports::Block};
 use anyhow::{Context, Result, bail, ensure};
 use data_encoding::BASE64;
 use mesh_shell::Engine;
@@ -118,7 +118,7 @@ fn worker(root: &Path, index: u16, sandbox: Choice, mesh: Option<Arc<Mesh>>) -> 
         own_network: mesh.is_some(),
         egress: Egress::Internet,
         nets: mesh.clone().map_or_else(|| Arc::new(NoNets) as _, |mesh| mesh as _),
-        program: "/proc/self/exe".into(),
+        program: AgentProgram::running(),
     };
     let runtime = RayRuntime::new(config.clone())?;
     fs::write(config.data_dir.join("key"), "secret")?;

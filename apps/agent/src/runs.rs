@@ -10,7 +10,7 @@ use worker::{JobPhase, NodeKey, NodeOrder, NodeSeen};
 use crate::config::Config;
 use crate::runtime::beneath::FileSeen;
 use crate::runtime::net::{Addresses, Nets};
-use crate::runtime::{JobSpec, RayConfig, RayRuntime, Secrets};
+use crate::runtime::{AgentProgram, JobSpec, RayConfig, RayRuntime, Secrets};
 
 /// Makes what nodes need; told twice, it is done once. Takes minutes, and runs beside everything else.
 pub type Preparation = Box<dyn FnMut(&mut dyn FnMut(&str)) -> Result<()> + Send>;
@@ -66,8 +66,7 @@ pub(crate) fn ray(config: &Config, name: &Name, nets: Arc<dyn Nets>) -> Result<R
         own_network: config.own_network,
         egress: config.egress,
         nets,
-        // The running program, also where its file was replaced meanwhile.
-        program: format!("/proc/{}/exe", std::process::id()).into(),
+        program: AgentProgram::running(),
     })
 }
 

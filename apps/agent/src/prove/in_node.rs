@@ -26,6 +26,7 @@ use super::frames::{self, Question, Role};
 use super::{Card, card_id};
 use crate::limits::IN_NODE_PATIENCE;
 use crate::probe;
+use crate::runtime::agent_program::{self, AgentProgram};
 use crate::runtime::footprint;
 use crate::runtime::inside::{self, Inside};
 
@@ -96,8 +97,7 @@ impl InNode {
     fn start(&self) -> Result<Running> {
         let (node, cards) = self.node.as_ref().map_err(|why| anyhow!("{why}"))?;
         let mut words = node.prefix();
-        // The running program, also where its file was replaced meanwhile.
-        words.push(format!("/proc/{}/exe", std::process::id()));
+        words.push(AgentProgram::running().path()?.to_string_lossy().into_owned());
         let (program, rest) = words.split_first().context("name the program")?;
         let mut child = Command::new(program)
             .args(rest)
@@ -241,7 +241,7 @@ pub fn prove_in_node(inside: Option<&str>) -> Result<()> {
 /// node's processes, as drivers of cards want it.
 fn go_inside(role: &Role) -> Result<Result<()>> {
     // Held open: inside, its file has no name.
-    let program = File::open("/proc/self/exe").context("find the own program")?;
+    let program = agent_program::held_open()?;
     role.way.enter()?;
     let rest = Role { way: role.way.rest(), ..role.clone() };
     let rest = serde_json::to_string(&rest).context("put into words what to be")?;

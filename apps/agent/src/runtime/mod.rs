@@ -13,6 +13,7 @@
 //!
 //! Absent on purpose: what should run. That is the brain's (`worker`).
 
+pub(crate) mod agent_program;
 pub mod beneath;
 mod claims;
 pub mod environment;
@@ -46,6 +47,7 @@ use sha2::{Digest, Sha256};
 use units::JobId;
 use worker::{JobPhase, NodeKey, NodeOrder, NodePhase, NodeSeen};
 
+pub use self::agent_program::AgentProgram;
 use self::beneath::{FileSeen, Untrusted, read_at};
 use self::claims::Claims;
 use self::environment::Environment;
@@ -92,7 +94,7 @@ pub struct RayConfig {
     /// Who is told of such networks.
     pub nets: Arc<dyn Nets>,
     /// The agent's own program, which hands `worker in-node WORD` to [`net::porter`] or [`net::program`].
-    pub program: PathBuf,
+    pub program: AgentProgram,
 }
 
 /// What a cluster keeps to itself.
@@ -477,7 +479,7 @@ mod tests {
             own_network: true,
             egress: Egress::Off,
             nets: Arc::new(net::NoNets),
-            program: PathBuf::from("/proc/self/exe"),
+            program: AgentProgram::running(),
         })
         .unwrap()
     }

@@ -32,6 +32,7 @@ use worker::{NodePhase, NodeSeen};
 use self::network::Connection;
 
 use crate::probe::Gpu;
+use crate::runtime::agent_program::AgentProgram;
 use crate::runtime::environment::Environment;
 use crate::runtime::group::{self, Group};
 use crate::runtime::last_words;
@@ -73,7 +74,7 @@ pub(super) struct Common {
     /// The graphics driver's library, where it is not among the system's.
     pub(super) driver: Option<PathBuf>,
     /// The agent's own program, to be started in nodes.
-    pub(super) program: PathBuf,
+    pub(super) program: AgentProgram,
     /// Who is told of nodes' networks.
     pub(super) nets: Arc<dyn Nets>,
     /// Whether nodes with their own network reach the Internet.

@@ -150,6 +150,8 @@ impl Room<'_> {
         words.add(&["--bind", &folder, INSIDE, "--bind", &format!("{folder}/tmp"), "/tmp"]);
         // Last, because an environment may lie in a folder that the ones above cover.
         self.readable.iter().for_each(|path| words.read_only(path));
+        // A node of the agent's user owns both, and with them the names of what starts programs.
+        words.add(&["--remount-ro", "/dev", "--remount-ro", "/"]);
         words.add(&["--chdir", "/", "--"]);
     }
 
@@ -285,6 +287,7 @@ mod tests {
         );
         let writable = words.iter().filter(|word| *word == "--bind").count();
         assert_eq!(writable, 2, "only its own folder");
+        assert!(has(&words, &["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--"]));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use agent::runtime::net::{Addresses, Ended, Nets, NodeNet, Run};
-use agent::runtime::{RayConfig, RayRuntime, Secrets};
+use agent::runtime::{AgentProgram, RayConfig, RayRuntime, Secrets};
 use agent::{Egress, Sandbox};
 use mesh_shell::{Config, Engine};
 use units::{RentalId, Resources};
@@ -80,7 +80,7 @@ impl Scene {
             own_network: true,
             egress,
             nets: self.told.clone(),
-            program: program(),
+            program: AgentProgram::of(program()),
         });
         let runtime = runtime.unwrap();
         let environment = runtime.environment().folder();
@@ -382,6 +382,41 @@ fn a_node_reaches_the_outside_and_nothing_of_its_machine() {
     );
 }
 
+#[test]
+fn a_node_can_change_neither_the_agents_program_nor_what_starts_programs() {
+    as_root_and_ordinary_user(
+        "a_node_can_change_neither_the_agents_program_nor_what_starts_programs",
+        |runtime, scene| {
+            start(runtime, 0);
+            let net = scene.net(0);
+            for made in ["/x", "/dev/x", "/etc/x"] {
+                let (text, ended) = said(&net, &format!("touch {made}"));
+                assert_eq!(ended, Ended::Code(1), "{made}: {text}");
+            }
+            let taken = "rm -f /lib64 /dev/ptmx 2> /dev/null; ls -d /lib64 /dev/ptmx";
+            assert_eq!(said(&net, taken).0, "/dev/ptmx\n/lib64\n");
+            let (text, ended) = said(&net, "touch /tmp/x /iog/x /dev/shm/x && echo 1 > /dev/null");
+            assert_eq!(ended, Ended::Code(0), "{text}");
+            let run = Run { command: Some("sleep 600".to_owned()), ..Run::default() };
+            let running = net.run(&run).unwrap();
+            let network = network_of(&net);
+            let of = |entry: fs::DirEntry| {
+                let is_in = fs::metadata(entry.path().join("ns/net")).ok()?.ino() == network;
+                is_in.then(|| fs::read_link(entry.path().join("exe")).ok())?
+            };
+            let run: Vec<PathBuf> =
+                fs::read_dir("/proc").unwrap().flatten().filter_map(of).collect();
+            assert!(!run.contains(&program()), "no file of the machine is run in there: {run:?}");
+            let copies = run.iter().filter(|path| path.starts_with("/memfd:iog (deleted)")).count();
+            assert_eq!(copies, 2, "a porter, and what waits for the program: {run:?}");
+            drop(running);
+            drop(net);
+            runtime.stop(key(0)).unwrap();
+        },
+        Egress::Off,
+    );
+}
+
 /// An address of this machine that is not its loopback, if it has one.
 fn own_address() -> IpAddr {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
@@ -405,7 +440,7 @@ fn a_machine_that_is_told_not_to_gives_no_node_a_network() {
         own_network: true,
         egress: Egress::Off,
         nets: scene.told.clone(),
-        program: PathBuf::from("/proc/self/exe"),
+        program: AgentProgram::running(),
     });
     let mut runtime = runtime.unwrap();
     let why = runtime.can_mesh().unwrap_err().to_owned();

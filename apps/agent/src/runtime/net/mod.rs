@@ -39,6 +39,7 @@ pub use self::porter::porter;
 use self::porter::{Asked, Porter};
 pub use self::program::{Ended, Run, Running, program};
 pub(super) use self::trial::{trial_key, try_out};
+use super::agent_program::AgentProgram;
 use super::inside::Inside;
 use super::process::Process;
 
@@ -133,7 +134,7 @@ pub struct NodeNet {
 #[derive(Debug)]
 pub(super) struct Making<'a> {
     /// The agent's program.
-    pub(super) program: &'a std::path::Path,
+    pub(super) program: &'a AgentProgram,
     /// The node.
     pub(super) inside: Inside,
     /// Its first process.

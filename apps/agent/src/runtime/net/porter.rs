@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::desk::Desk;
 use super::{Addresses, DEVICE, SocketKind, egress};
+use crate::runtime::agent_program::AgentProgram;
 use crate::runtime::inside::{self, Inside};
 use crate::runtime::process::Process;
 
@@ -51,7 +51,7 @@ type Answer = Result<(), String>;
 /// A porter that stands.
 #[derive(Debug)]
 pub(in crate::runtime) struct Porter {
-    program: PathBuf,
+    program: AgentProgram,
     desk: Mutex<Desk>,
     child: Mutex<Child>,
     process: Process,
@@ -59,10 +59,14 @@ pub(in crate::runtime) struct Porter {
 
 impl Porter {
     /// Sends a porter to a node. Returns the mesh's device, too.
-    pub(super) fn start(program: &Path, inside: &Inside, asked: &Asked) -> Result<(Self, OwnedFd)> {
+    pub(super) fn start(
+        program: &AgentProgram,
+        inside: &Inside,
+        asked: &Asked,
+    ) -> Result<(Self, OwnedFd)> {
         let (desk, theirs) = Desk::pair().context("make a desk for a porter")?;
         desk.wait_at_most(PATIENCE).context("bound the patience with a porter")?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(program.path()?);
         command.args(WORDS).env_clear().envs(inside.environment(&[])).current_dir("/");
         command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().context("start a porter")?;
@@ -72,11 +76,11 @@ impl Porter {
         let tun = tun.inspect_err(|_| end(&mut child)).context("make the node's network")?;
         let process = Process::with_pid(child.id()).context("find the porter")?;
         let (desk, child) = (Mutex::new(desk), Mutex::new(child));
-        Ok((Self { program: program.to_owned(), desk, child, process }, tun))
+        Ok((Self { program: program.clone(), desk, child, process }, tun))
     }
 
     /// The agent's program.
-    pub(super) fn program(&self) -> &Path {
+    pub(super) const fn program(&self) -> &AgentProgram {
         &self.program
     }
 

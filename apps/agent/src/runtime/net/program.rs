@@ -25,6 +25,7 @@ use rustix::termios::Winsize;
 use serde::{Deserialize, Serialize};
 
 use super::desk::Desk;
+use crate::runtime::agent_program::{self, AgentProgram};
 use crate::runtime::inside::{Inside, Way};
 
 /// What the program is told so that it becomes the process outside of the program, and the one inside.
@@ -132,14 +133,14 @@ const fn size(columns: u16, rows: u16) -> Winsize {
 
 /// Starts a program in a node.
 pub(super) fn start(
-    agent: &Path,
+    agent: &AgentProgram,
     inside: &Inside,
     environment: &[(String, String)],
     what: &Run,
 ) -> Result<Running> {
     let (desk, theirs) = Desk::pair().context("make a desk for a program")?;
     let mut words = inside.prefix();
-    words.push(agent.to_string_lossy().into_owned());
+    words.push(agent.path()?.to_string_lossy().into_owned());
     let (first, rest) = words.split_first().context("name the program")?;
     let mut command = Command::new(first);
     command.args(rest).args(WORDS).env_clear().envs(inside.environment(&[])).current_dir("/");
@@ -222,7 +223,7 @@ fn wait(child: &mut Child, desk: &Desk) -> Result<Option<ExitStatus>> {
 /// Starts this program again in the node, and hands it what it is to be. Returns the terminal's end for the agent.
 fn go_inside(told: &Told, files: Vec<OwnedFd>) -> Result<(Child, Option<OwnedFd>)> {
     // Held open: inside, its file has no name.
-    let program = File::open("/proc/self/exe").context("find the own program")?;
+    let program = agent_program::held_open()?;
     told.way.enter()?;
     let (terminal, files) = match told.terminal {
         Some((columns, rows)) => terminal(told.way.user(), size(columns, rows))?,

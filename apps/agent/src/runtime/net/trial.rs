@@ -9,6 +9,7 @@ use units::RentalId;
 use worker::NodeKey;
 
 use super::{Addresses, Making, NodeNet};
+use crate::runtime::agent_program::AgentProgram;
 use crate::runtime::inside::{Inside, Way};
 use crate::runtime::process::{Process, wait_until};
 use crate::runtime::sandbox::{Kind, Names, Room};
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Tries it in a folder, which is left as it was found; `program` is the agent's.
 pub(in crate::runtime) fn try_out(
-    program: &Path,
+    program: &AgentProgram,
     folder: &Path,
     user: Option<u32>,
 ) -> Result<(), String> {
@@ -28,7 +29,7 @@ pub(in crate::runtime) fn try_out(
     tried.map_err(|fault| format!("{fault:#}"))
 }
 
-fn tried(program: &Path, place: &Path, user: Option<u32>) -> Result<()> {
+fn tried(program: &AgentProgram, place: &Path, user: Option<u32>) -> Result<()> {
     let [passwd, resolv, hosts] = ["passwd", "resolv.conf", "hosts"].map(|name| place.join(name));
     std::fs::create_dir_all(place.join("tmp")).context("make a folder")?;
     [&passwd, &resolv, &hosts].into_iter().try_for_each(|file| std::fs::write(file, ""))?;
@@ -58,7 +59,12 @@ fn tried(program: &Path, place: &Path, user: Option<u32>) -> Result<()> {
     made
 }
 
-fn in_room(program: &Path, place: &Path, user: Option<u32>, child: &mut Child) -> Result<()> {
+fn in_room(
+    program: &AgentProgram,
+    place: &Path,
+    user: Option<u32>,
+    child: &mut Child,
+) -> Result<()> {
     let outer = Process::with_pid(child.id()).context("find the sandbox")?;
     let mut inner = None;
     wait_until(PATIENCE, || {

@@ -38,7 +38,7 @@ impl Node {
         let inside = Inside::of_started(&self.record).context("find the node's sandbox")?;
         let first = self.record.inner.context("find the node's first process")?;
         let environment = environment(&self.place, &self.record, common)?.into_iter().collect();
-        let (program, has_egress) = (common.program.as_path(), common.has_egress);
+        let (program, has_egress) = (&common.program, common.has_egress);
         let making = Making { program, inside, first, addresses, has_egress, environment };
         let made = Arc::new(NodeNet::make(making)?);
         common.nets.is_up(made.clone());

@@ -15,7 +15,7 @@ use super::problem::Refused;
 use super::worker_networks::{network_key, unsigned};
 use crate::app::Shared;
 use crate::clock::now;
-use crate::meshes::{NotListed, RELAY_TELLS_SECS, Teller};
+use crate::meshes::{NoPlace, NotListed, RELAY_TELLS_SECS, Teller};
 use crate::views;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -92,6 +92,8 @@ impl From<NotListed> for Refused {
             NotListed::Owner | NotListed::Full => {
                 Self::new("too-many", StatusCode::CONFLICT, why.to_string())
             }
+            NotListed::Place(why @ NoPlace::Domain) => Self::field("domain", why.to_string()),
+            NotListed::Place(why) => Self::field("tcp", why.to_string()),
             NotListed::Record(why) => Self::field("body", why.to_string()),
         }
     }

@@ -13,6 +13,7 @@
 //! - Nothing is kept here that members do not tell again. A network that was there before the server was is told
 //!   nothing until its members had time for that.
 
+mod addresses;
 mod issue;
 mod member;
 mod policy;
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 use units::{ProjectId, RentalId, Timestamp};
 use wire::paper::{NodeKey, PASS_VALID_MAX, PaperRefused};
 
+pub(crate) use addresses::NoPlace;
 pub(crate) use issue::{Asked, Issued, issue};
 pub(crate) use member::{Place, Said, Whose};
 pub(crate) use policy::{USUAL, check};

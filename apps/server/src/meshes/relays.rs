@@ -15,6 +15,7 @@ use units::{AccountId, Timestamp};
 use wire::paper::{NodeKey, PaperRefused, RELAY_VALID_MAX, RelayRecord, SealedPaper};
 use wire::{RelayRequest, RelaySeen, RelayView, Time};
 
+use super::addresses::{self, NoPlace};
 use crate::limits::{RELAY_REPORTERS_MAX, RELAYS_MAX, RELAYS_OF_OWNER_MAX};
 
 /// Who does not tell for so long is gone: three times what a relay is asked for.
@@ -52,6 +53,9 @@ pub(crate) enum NotListed {
     /// All together are enough.
     #[error("no more than {RELAYS_MAX} relays in all")]
     Full,
+    /// Nobody is sent where it says it is.
+    #[error("{0}")]
+    Place(#[from] NoPlace),
     /// What it says makes no record.
     #[error("{0}")]
     Record(#[from] PaperRefused),
@@ -103,6 +107,7 @@ impl Relays {
         key: &SigningKey,
         now: Timestamp,
     ) -> Result<SealedPaper, NotListed> {
+        addresses::check(&told, !by.is_named)?;
         self.with(|table| {
             let known = table.relays.get(&told.key);
             if known.is_some_and(|known| known.by.account != by.account) {
@@ -307,7 +312,7 @@ mod tests {
         RelayRequest {
             key: NodeKey([number; 32]),
             statement: String::new(),
-            tcp: vec!["198.51.100.7:443".parse().unwrap()],
+            tcp: vec!["8.9.10.11:443".parse().unwrap()],
             udp: Vec::new(),
             domain: None,
             load: wire::RelayLoad::default(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use control::NetworkWanted;
 use ed25519_dalek::SigningKey;
@@ -21,6 +22,11 @@ use crate::limits::{MESH_CLIENTS_MAX, MESH_WORDS_BYTES_MAX, SERVED_AT_MAX};
 const SUITES_MAX: usize = 2;
 /// Places of a mesh's block that clients have.
 const CLIENT_PLACES: u16 = (1 << 12) - MESH_V4_CLIENTS_AT;
+
+/// How often one member may have all others told of it, lasting: what it says meanwhile is told with the next.
+const TELLS_EACH: Duration = Duration::from_secs(5);
+/// How far it may be ahead of that: while it comes, it has news a few times within seconds.
+const TELLS_AHEAD: Duration = Duration::from_secs(20);
 
 /// Who a member is: a node by its number, or a client by its key. Nodes come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +68,8 @@ pub(crate) struct Member {
     pub(crate) paper: Option<(Membership, SealedPaper)>,
     /// When it was given a pass last.
     pub(crate) passed: Option<Timestamp>,
+    /// Until when it has used its share of telling others.
+    pub(crate) told_until: Timestamp,
 }
 
 impl Member {
@@ -84,6 +92,8 @@ pub(crate) struct Mesh {
     /// Whether it was there before this server was: its members know each other already.
     pub(crate) is_known: bool,
     pub(crate) revision: watch::Sender<u64>,
+    /// Whether something has changed that nobody was told yet.
+    pub(crate) is_owed: bool,
     pub(crate) members: BTreeMap<Place, Member>,
     /// What the policy means for its members, as of a revision.
     pub(crate) compiled: Option<(u64, Arc<Compiled>)>,
@@ -96,12 +106,13 @@ impl Mesh {
             made: now,
             is_known,
             revision: watch::channel(serial).0,
+            is_owed: false,
             members: BTreeMap::new(),
             compiled: None,
         }
     }
 
-    /// A member says how it does. Whether others must hear of it.
+    /// A member says how it does. Whether others are to hear of it now.
     pub(crate) fn hear(
         &mut self,
         said: Said,
@@ -123,8 +134,13 @@ impl Mesh {
         let passed = known.filter(is_same).and_then(|known| known.passed);
         let was_member = known.is_some_and(|known| known.paper.is_some());
         let is_told = is_news && (was_member || paper.is_some());
-        self.members.insert(said.place, Member { said, since, heard: now, paper, passed });
-        Ok(is_told)
+        let told_until = known.map_or(now, |known| known.told_until).max(now);
+        let is_now = is_told && told_until.since(now) < TELLS_AHEAD;
+        let told_until = if is_now { told_until.after(TELLS_EACH) } else { told_until };
+        self.is_owed |= is_told && !is_now;
+        let member = Member { said, since, heard: now, paper, passed, told_until };
+        self.members.insert(member.said.place, member);
+        Ok(is_now)
     }
 
     /// What it said, as far as it is kept.

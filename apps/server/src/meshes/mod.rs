@@ -97,7 +97,8 @@ impl Table {
     /// Tells everybody in a network that something is other than it was.
     fn bump(&mut self, id: RentalId, now: Timestamp) {
         let serial = self.next_serial(now);
-        if let Some(mesh) = self.meshes.get(&id) {
+        if let Some(mesh) = self.meshes.get_mut(&id) {
+            mesh.is_owed = false;
             mesh.revision.send_replace(serial);
         }
     }
@@ -185,6 +186,7 @@ impl Meshes {
             let serial = table.next_serial(now);
             let mesh = table.meshes.get_mut(&id).ok_or(NotHeard::NotWanted)?;
             if mesh.hear(said, serial, key, now)? {
+                mesh.is_owed = false;
                 mesh.revision.send_replace(serial);
             }
             let member = mesh.members.get(&place).ok_or(NotHeard::NotWanted)?;
@@ -265,6 +267,15 @@ impl Meshes {
         });
     }
 
+    /// Tells what members said more often than others are told of it.
+    fn tell_owed(&self) {
+        self.with(|table| {
+            let owed = table.meshes.iter().filter(|(_, mesh)| mesh.is_owed);
+            let ids: Vec<RentalId> = owed.map(|(id, _)| *id).collect();
+            ids.into_iter().for_each(|id| table.bump(id, now()));
+        });
+    }
+
     fn has_trials(&self) -> bool {
         self.with(|table| table.meshes.values().any(|mesh| mesh.wanted.project.is_none()))
     }
@@ -293,6 +304,7 @@ pub(crate) async fn run(
             meshes.bump_all();
         }
         meshes.drop_silent();
+        meshes.tell_owed();
         // Trials come and go without a row that changes.
         if meshes.has_trials() {
             let known = Arc::clone(&meshes);

@@ -7,6 +7,7 @@
 //! - Who goes away has score 0 and comes last. Whoever runs the network has its relays come first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -16,12 +17,15 @@ use wire::paper::{NodeKey, PaperRefused, RELAY_VALID_MAX, RelayRecord, SealedPap
 use wire::{RelayRequest, RelaySeen, RelayView, Time};
 
 use super::addresses::{self, NoPlace};
-use crate::limits::{RELAY_REPORTERS_MAX, RELAYS_MAX, RELAYS_OF_OWNER_MAX};
+use crate::limits::{RELAY_REPORTERS_MAX, RELAYS_MAX, RELAYS_OF_OWNER_MAX, RELAYS_TOLD_MAX};
 
 /// Who does not tell for so long is gone: three times what a relay is asked for.
 pub(crate) const RELAY_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How often a relay is asked to tell.
 pub(crate) const RELAY_TELLS_SECS: u64 = 20;
+/// How often members are told of other relays at most, unless they are the operator's: whoever offers one could have all
+/// networks told again and again.
+const OTHERS_TOLD_EACH: Duration = Duration::from_secs(60);
 /// What was seen longer ago says nothing any more.
 const SEEN_VALID: Duration = Duration::from_secs(600);
 /// Records are signed anew when they are so old.
@@ -90,8 +94,19 @@ pub(crate) struct Relays(Mutex<Table>);
 #[derive(Debug, Default)]
 struct Table {
     relays: BTreeMap<NodeKey, Relay>,
-    /// Whether there are others than there were, or elsewhere.
-    is_other: bool,
+    /// The best ones, as members were told of them, and when that was.
+    told: BTreeMap<NodeKey, Place>,
+    told_at: Option<Timestamp>,
+}
+
+/// Where a relay is, as far as members care.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    is_named: bool,
+    tcp: Vec<SocketAddr>,
+    udp: Vec<SocketAddr>,
+    domain: Option<String>,
+    drains: bool,
 }
 
 impl Relays {
@@ -126,7 +141,7 @@ impl Relays {
             let since = known.map_or(now, |known| known.since);
             let score = score(&told, &seen, now);
             let is_same = |known: &&Relay| {
-                is_same_place(&known.told, &told)
+                place(&known.told, known.by) == place(&told, by)
                     && known.score == score
                     && now.since(known.signed) < RECORD_RENEWED
             };
@@ -134,7 +149,6 @@ impl Relays {
                 Some(known) => (known.record.clone(), known.signed),
                 None => (sign(&told, by, score, key, now)?, now),
             };
-            table.is_other |= known.is_none_or(|known| !is_same_place(&known.told, &told));
             let relay =
                 Relay { by, since, heard: now, seen, record: record.clone(), signed, score, told };
             table.relays.insert(relay.told.key, relay);
@@ -158,13 +172,11 @@ impl Relays {
         });
     }
 
-    /// Forgets relays that do not tell and what is too old, and signs anew what has another score. Whether there are
-    /// others than there were when this was called last, or elsewhere.
+    /// Forgets relays that do not tell and what is too old, and signs anew what has another score. Whether it is time to
+    /// tell everybody that the best ones are others than they were told of, or elsewhere.
     pub(crate) fn renew(&self, key: &SigningKey, now: Timestamp) -> bool {
         self.with(|table| {
-            let count = table.relays.len();
             table.relays.retain(|_, relay| now.since(relay.heard) < RELAY_SILENCE_MAX);
-            table.is_other |= table.relays.len() != count;
             for relay in table.relays.values_mut() {
                 relay.seen.retain(|_, (at, _)| now.since(*at) < SEEN_VALID);
                 let score = score(&relay.told, &relay.seen, now);
@@ -174,7 +186,7 @@ impl Relays {
                     (relay.record, relay.signed, relay.score) = (record, now, score);
                 }
             }
-            std::mem::take(&mut table.is_other)
+            table.has_news(now)
         })
     }
 
@@ -205,6 +217,20 @@ impl Relays {
 }
 
 impl Table {
+    fn has_news(&mut self, now: Timestamp) -> bool {
+        let best = self.ordered().into_iter().take(RELAYS_TOLD_MAX);
+        let best: BTreeMap<NodeKey, Place> =
+            best.map(|relay| (relay.told.key, place(&relay.told, relay.by))).collect();
+        let is_operators = |(_, place): &(&NodeKey, &Place)| !place.is_named;
+        let is_other = best.iter().filter(is_operators).ne(self.told.iter().filter(is_operators));
+        let is_time = self.told_at.is_none_or(|at| now.since(at) >= OTHERS_TOLD_EACH);
+        let has_news = best != self.told && (is_other || is_time);
+        if has_news {
+            (self.told, self.told_at) = (best, Some(now));
+        }
+        has_news
+    }
+
     fn ordered(&self) -> Vec<&Relay> {
         let mut all: Vec<&Relay> = self.relays.values().collect();
         let group = |relay: &&Relay| (relay.told.drains, relay.by.is_named);
@@ -228,9 +254,14 @@ impl Relay {
     }
 }
 
-fn is_same_place(one: &RelayRequest, other: &RelayRequest) -> bool {
-    let place = |it: &RelayRequest| (it.tcp.clone(), it.udp.clone(), it.domain.clone(), it.drains);
-    place(one) == place(other)
+fn place(told: &RelayRequest, by: Teller) -> Place {
+    Place {
+        is_named: by.is_named,
+        tcp: told.tcp.clone(),
+        udp: told.udp.clone(),
+        domain: told.domain.clone(),
+        drains: told.drains,
+    }
 }
 
 fn sign(
@@ -381,6 +412,44 @@ mod tests {
         assert!(!relays.renew(&key(), NOW.after(Duration::from_secs(99))));
         assert!(relays.renew(&key(), NOW.after(Duration::from_secs(100))));
         assert!(relays.views().is_empty());
+    }
+
+    #[test]
+    fn a_machines_relay_that_comes_and_goes_is_told_once_a_minute() {
+        let relays = Relays::default();
+        let operator = Teller { is_named: false, ..teller(9) };
+        relays.tell(operator, relay(9), &key(), NOW).unwrap();
+        assert!(relays.renew(&key(), NOW));
+        let toggle = |secs: u64, by: Teller, number: u8| {
+            let now = NOW.after(Duration::from_secs(secs));
+            let drains = secs.is_multiple_of(2);
+            relays.tell(by, RelayRequest { drains, ..relay(number) }, &key(), now).unwrap();
+            relays.renew(&key(), now)
+        };
+        let told = (1..60).filter(|secs| toggle(*secs, teller(1), 1)).count();
+        assert_eq!(told, 0);
+        assert!(toggle(61, teller(1), 1));
+        assert!(!toggle(62, teller(1), 1));
+        assert!(toggle(62, operator, 9), "the operator's are told at once");
+    }
+
+    #[test]
+    fn a_relay_that_nobody_is_told_of_is_no_news() {
+        let relays = Relays::default();
+        let loaded = wire::RelayLoad { lines: 9, lines_max: Some(9), ..Default::default() };
+        for number in 1..=u8::try_from(RELAYS_TOLD_MAX).unwrap() {
+            relays.tell(teller(1), relay(number), &key(), NOW).unwrap();
+        }
+        assert!(relays.renew(&key(), NOW));
+        let worse = RelayRequest { load: loaded, ..relay(99) };
+        relays.tell(teller(2), worse, &key(), NOW).unwrap();
+        let later = NOW.after(RELAY_SILENCE_MAX - Duration::from_secs(1));
+        for number in (1..=u8::try_from(RELAYS_TOLD_MAX).unwrap()).chain([99]) {
+            let load = if number == 99 { loaded } else { wire::RelayLoad::default() };
+            let by = teller(if number == 99 { 2 } else { 1 });
+            relays.tell(by, RelayRequest { load, ..relay(number) }, &key(), later).unwrap();
+        }
+        assert!(!relays.renew(&key(), later.after(Duration::from_secs(9))));
     }
 
     #[test]

@@ -22,6 +22,8 @@ const PIECES_MAX: usize = 16;
 const LINGER_PIECE: usize = 16 << 10;
 /// and for how long: whoever still speaks to one who has said all and left hears so.
 const LINGER_TIME: Duration = Duration::from_secs(2);
+/// The most that is thrown away of what a service says to a visitor who is gone: bulk that nobody hears is not carried.
+const LINGER_BYTES_MAX: u64 = 1 << 20;
 
 /// What was carried, and whether both ways came to their end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,28 +79,30 @@ pub async fn carry_tcp(mut party: TcpStream, mut stream: Stream) -> Carried {
         carried.is_whole = spliced.is_whole();
         // What was held for the stream never went through it.
         stream.add(spliced);
-        end(party, spliced.is_received_whole, spliced.is_whole()).await;
-        end(bare.tcp, spliced.is_sent_whole, spliced.is_whole()).await;
+        let is_whole = spliced.is_whole();
+        end(party, spliced.is_received_whole, is_whole, u64::MAX).await;
+        end(bare.tcp, spliced.is_sent_whole, is_whole, LINGER_BYTES_MAX).await;
         return carried;
     }
     both.linger(&mut party, &mut stream).await;
-    end(party, both.out.is_whole(), true).await;
+    end(party, both.out.is_whole(), true, u64::MAX).await;
     carried
 }
 
 /// Ends a connection: what it was told to its end arrives, and what was broken off does not look like an end.
-async fn end(mut connection: TcpStream, is_told_whole: bool, is_heard_whole: bool) {
+async fn end(mut connection: TcpStream, is_told_whole: bool, is_heard_whole: bool, most: u64) {
     match (is_told_whole, is_heard_whole) {
         (true, true) => {}
-        (true, false) => linger(&mut connection).await,
+        (true, false) => linger(&mut connection, most).await,
         (false, _) => drop(connection.set_zero_linger()),
     }
 }
 
 /// Reads on for a while, and throws it away: a connection that is closed with something unread takes back what was said
 /// on it before.
-async fn linger<R: AsyncRead + Unpin>(from: &mut R) {
+async fn linger<R: AsyncRead + Unpin>(from: &mut R, most: u64) {
     let mut piece = vec![0; LINGER_PIECE];
+    let mut from = from.take(most);
     let reading = async { while from.read(&mut piece).await.is_ok_and(|many| many > 0) {} };
     let _ = timeout(LINGER_TIME, reading).await;
 }
@@ -139,10 +143,10 @@ impl Both {
     /// Where only one way came to its end, sees that it arrives.
     async fn linger<P: AsyncRead + Unpin>(&self, party: &mut P, stream: &mut Stream) {
         if self.out.is_whole() && self.into.is_broken {
-            linger(party).await;
+            linger(party, u64::MAX).await;
         }
         if self.into.is_whole() && self.out.is_broken {
-            linger(stream).await;
+            linger(stream, LINGER_BYTES_MAX).await;
         }
     }
 

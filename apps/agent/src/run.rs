@@ -22,7 +22,7 @@ use crate::limits::{
 use crate::link::{Link, is_in_the_open};
 use crate::measure::schedule;
 use crate::mood::Mood;
-use crate::net::Keeper;
+use crate::net::{Belongs, Keeper};
 use crate::quit::Quit;
 use crate::runs::{self, Preparation, Runs};
 use crate::runtime::RayRuntime;
@@ -362,7 +362,10 @@ impl Shell {
                 self.secrets = secrets;
                 self.worker.on_wanted(revision, orders, now());
             }
-            Event::Contact => self.worker.on_contact(now()),
+            Event::Contact => {
+                self.keeper.try_again();
+                self.worker.on_contact(now());
+            }
             Event::Network(key) => {
                 if let Some(order) = self.unplaced.remove(&key) {
                     self.start(order);
@@ -422,11 +425,14 @@ impl Shell {
             let phase = NodePhase::Gone { reason };
             return self.worker.on_node(key, NodeSeen { phase, head: None });
         };
-        let addresses = self.keeper.addresses(key);
-        if addresses.is_none() && self.keeper.is_to_place(key) {
-            self.unplaced.insert(key, order);
-            return;
-        }
+        let addresses = match self.keeper.belongs(key) {
+            Belongs::ToMachine => None,
+            Belongs::At(addresses) => Some(addresses),
+            Belongs::Nowhere => {
+                self.unplaced.insert(key, order);
+                return;
+            }
+        };
         self.outbox.push_back(Command::Start(order, token, addresses));
     }
 

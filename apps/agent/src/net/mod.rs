@@ -13,6 +13,7 @@
 //! - No paper is believed that the key does not sign which this machine first knew the network by.
 //! - What may pass is set before the first peer is.
 //! - Who is not named any more is no member from that moment on.
+//! - A node that is wanted in a network never has the machine's instead, whatever fails here.
 
 mod audit;
 mod house;
@@ -62,6 +63,17 @@ struct Kept {
     is_wanted: bool,
 }
 
+/// Where a node that is to be started belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Belongs {
+    /// In no private network: it has the machine's.
+    ToMachine,
+    /// In a private network that it has no place in yet.
+    Nowhere,
+    /// There, in its private network.
+    At(Addresses),
+}
+
 /// Who is asked, and who is told.
 #[derive(Debug)]
 struct Ties {
@@ -76,6 +88,8 @@ pub(crate) struct Keeper {
     pinned: Arc<Pinned>,
     /// The control plane, and who hears of what it says; nothing is kept before they are known.
     ties: OnceLock<Ties>,
+    /// What was said last: which nodes are to be in which networks, whether or not those could be opened.
+    wanted: Mutex<BTreeMap<NodeKey, MeshId>>,
     houses: Mutex<BTreeMap<NodeKey, Kept>>,
     /// Whether what earlier agents kept of nodes was looked through.
     is_clear: AtomicBool,
@@ -90,6 +104,7 @@ impl Keeper {
             folder: data.join("net"),
             pinned: Arc::new(Pinned::in_folder(data)),
             ties: OnceLock::new(),
+            wanted: Mutex::default(),
             houses: Mutex::default(),
             is_clear: AtomicBool::new(false),
             nets: Mutex::default(),
@@ -105,6 +120,7 @@ impl Keeper {
     /// These nodes are wanted in these networks, and no others. Who is not and runs leaves its network when it has
     /// ended: until then it takes leave of its cluster. Others refuse it already.
     pub(crate) fn on_wanted(&self, wanted: &BTreeMap<NodeKey, MeshId>) {
+        lock(&self.wanted).clone_from(wanted);
         let Some(ties) = self.ties.get() else { return };
         let mut houses = lock(&self.houses);
         let nets = lock(&self.nets);
@@ -117,6 +133,26 @@ impl Keeper {
             stays
         });
         drop(nets);
+        self.open_missing(ties, &mut houses, wanted);
+        drop(houses);
+        if !self.is_clear.swap(true, Ordering::Relaxed) {
+            self.clear(ties, wanted);
+        }
+    }
+
+    /// Tries again to open what could not be opened.
+    pub(crate) fn try_again(&self) {
+        let Some(ties) = self.ties.get() else { return };
+        let wanted = lock(&self.wanted).clone();
+        self.open_missing(ties, &mut lock(&self.houses), &wanted);
+    }
+
+    fn open_missing(
+        &self,
+        ties: &Ties,
+        houses: &mut BTreeMap<NodeKey, Kept>,
+        wanted: &BTreeMap<NodeKey, MeshId>,
+    ) {
         for (key, mesh) in wanted {
             if houses.contains_key(key) {
                 continue;
@@ -125,13 +161,9 @@ impl Keeper {
                 Ok(kept) => drop(houses.insert(*key, kept)),
                 Err(fault) => {
                     let fault = format!("{fault:#}");
-                    tracing::error!(rental = %key.rental, node = key.node, fault, "a node has no network");
+                    tracing::error!(rental = %key.rental, node = key.node, fault, "a node has no network yet");
                 }
             }
-        }
-        drop(houses);
-        if !self.is_clear.swap(true, Ordering::Relaxed) {
-            self.clear(ties, wanted);
         }
     }
 
@@ -152,14 +184,18 @@ impl Keeper {
         let _ = thread::Builder::new().name("net-clear".to_owned()).spawn(clear);
     }
 
-    /// Whether a node is to have a place in a network.
-    pub(crate) fn is_to_place(&self, key: NodeKey) -> bool {
-        lock(&self.houses).contains_key(&key)
+    /// Where a node belongs, by what was said last.
+    pub(crate) fn belongs(&self, key: NodeKey) -> Belongs {
+        let Some(mesh) = lock(&self.wanted).get(&key).copied() else { return Belongs::ToMachine };
+        self.addresses(key, mesh).map_or(Belongs::Nowhere, Belongs::At)
     }
 
-    /// Where a node is in its network, once that is known.
-    pub(crate) fn addresses(&self, key: NodeKey) -> Option<Addresses> {
+    /// Where a node is in this network, once that is known.
+    fn addresses(&self, key: NodeKey, mesh: MeshId) -> Option<Addresses> {
         let house = lock(&self.houses).get(&key)?.house.clone();
+        if house.mesh != mesh {
+            return None;
+        }
         let papers = house.papers()?;
         Some(Addresses {
             v4: papers.membership.v4,
@@ -274,9 +310,35 @@ fn key_of(name: &str) -> Option<NodeKey> {
 
 #[cfg(test)]
 mod tests {
-    use units::RentalId;
+    use std::sync::mpsc::sync_channel;
+
+    use units::{RentalId, WorkerId};
 
     use super::*;
+    use crate::identity::key_to_join;
+    use crate::runtime::scratch::Scratch;
+
+    #[test]
+    fn a_node_of_a_network_that_cannot_be_opened_never_gets_the_machines() {
+        let scratch = Scratch::new("net-keeper");
+        let keeper = Keeper::new(scratch.path());
+        let key = key_to_join(scratch.path()).unwrap();
+        // Nobody is there: papers never come.
+        let link = Arc::new(Link::new("http://127.0.0.1:1", WorkerId::from_bits(1), key));
+        keeper.begin(link, sync_channel(8).0);
+        let node = |node| NodeKey { rental: RentalId::from_bits(77), node };
+        let wanted = BTreeMap::from([(node(1), MeshId::from_bits(5))]);
+        fs::write(scratch.path().join("net"), "in the way").unwrap();
+        keeper.on_wanted(&wanted);
+        assert!(lock(&keeper.houses).is_empty());
+        assert_eq!(keeper.belongs(node(1)), Belongs::Nowhere);
+        assert_eq!(keeper.belongs(node(2)), Belongs::ToMachine);
+        fs::remove_file(scratch.path().join("net")).unwrap();
+        keeper.try_again();
+        assert!(lock(&keeper.houses).contains_key(&node(1)), "it is tried again");
+        assert_eq!(keeper.belongs(node(1)), Belongs::Nowhere, "it has no papers yet");
+        keeper.end();
+    }
 
     #[test]
     fn a_folder_says_whose_it_is() {

@@ -141,6 +141,9 @@ impl Client {
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
             .max_redirects(0)
+            // A server may close a connection after an answer that it gave without reading all; who uses it again at
+            // that moment hears that it broke.
+            .max_idle_connections(0)
             .timeout_global(Some(TIMEOUT))
             .build();
         Self { address, base: format!("http://{address}"), agent: config.into() }

@@ -197,11 +197,32 @@ fn mesh(nets: [&NodeNet; 2]) -> [Engine; 2] {
     [one, other]
 }
 
+/// The processes in this network.
+fn processes_in(network: u64) -> impl Iterator<Item = PathBuf> {
+    let of = |path: &PathBuf| fs::metadata(path.join("ns/net")).map(|it| it.ino()).ok();
+    let all = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    all.filter(move |path| of(path) == Some(network))
+}
+
 /// Whether any process is in this network.
 fn is_used(network: u64) -> bool {
-    let of =
-        |entry: &fs::DirEntry| fs::metadata(entry.path().join("ns/net")).map(|it| it.ino()).ok();
-    fs::read_dir("/proc").unwrap().flatten().any(|entry| of(&entry) == Some(network))
+    processes_in(network).next().is_some()
+}
+
+/// What says that a network hands on packets.
+const FORWARDING: [&str; 2] =
+    ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
+
+/// Has a network hand on packets, as one does from its beginning on a machine that is a router.
+fn forward(network: u64) {
+    let process = processes_in(network).next().unwrap();
+    let net = format!("--net={}", process.join("ns/net").display());
+    for setting in FORWARDING {
+        let write = format!("test ! -e {setting} || echo 1 > {setting}");
+        assert!(
+            Command::new("nsenter").args([&net, "sh", "-c", &write]).status().unwrap().success()
+        );
+    }
 }
 
 fn network_of(net: &NodeNet) -> u64 {
@@ -283,12 +304,17 @@ fn a_node_stays_in_its_mesh_while_its_agent_is_gone() {
             let (network, mut before) = (network_of(&net), net.dial(own, PATIENCE).unwrap());
             drop(net);
             scene.told.0.lock().unwrap().clear();
+            if rustix::process::geteuid().is_root() {
+                forward(network);
+            }
             // What an agent that is killed leaves: the record, and the node.
             drop(std::mem::replace(runtime, scene.runtime(Egress::Off)));
             assert_eq!(runtime.adopt(), [key(0)]);
             assert_eq!(runtime.inspect(key(0)).phase, NodePhase::Ready);
             let net = scene.net(0);
             assert_eq!(network_of(&net), network);
+            let (text, _) = said(&net, &format!("cat {}", FORWARDING.join(" ")));
+            assert!(text.lines().all(|line| line != "1"), "the node is a router: {text}");
             before.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
             let mut text = String::new();
             before.read_to_string(&mut text).unwrap();
@@ -400,12 +426,8 @@ fn a_node_can_change_neither_the_agents_program_nor_what_starts_programs() {
             let run = Run { command: Some("sleep 600".to_owned()), ..Run::default() };
             let running = net.run(&run).unwrap();
             let network = network_of(&net);
-            let of = |entry: fs::DirEntry| {
-                let is_in = fs::metadata(entry.path().join("ns/net")).ok()?.ino() == network;
-                is_in.then(|| fs::read_link(entry.path().join("exe")).ok())?
-            };
-            let run: Vec<PathBuf> =
-                fs::read_dir("/proc").unwrap().flatten().filter_map(of).collect();
+            let of = |path: PathBuf| fs::read_link(path.join("exe")).ok();
+            let run: Vec<PathBuf> = processes_in(network).filter_map(of).collect();
             assert!(!run.contains(&program()), "no file of the machine is run in there: {run:?}");
             let copies = run.iter().filter(|path| path.starts_with("/memfd:iog (deleted)")).count();
             assert_eq!(copies, 2, "a porter, and what waits for the program: {run:?}");

@@ -8,7 +8,7 @@
 //! - Rules stand before the device does.
 //! - Not reached: private and shared address space, link-local addresses (metadata of clouds with them), the machine's
 //!   own addresses, its loopback. Names are asked of the machine's resolver, and of nobody else near it.
-//! - Nothing from outside reaches the node this way.
+//! - Nothing from outside reaches the node this way, and nobody in the node's mesh the outside: the node is no router.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -83,7 +83,8 @@ fn rules_beside(own: &BTreeSet<Ipv4Addr>) -> String {
     let near = NEAR.join(", ");
     let mut rules = format!(
         "table inet iog {{\n chain out {{\n  type filter hook output priority 0; policy accept;\n  \
-         oifname \"{OUT}\" goto outside\n }}\n chain outside {{\n  \
+         oifname \"{OUT}\" goto outside\n }}\n chain through {{\n  \
+         type filter hook forward priority 0; policy drop;\n }}\n chain outside {{\n  \
          ip daddr {NAMES} meta l4proto {{ tcp, udp }} th dport 53 accept\n  \
          ip daddr {{ {near} }} reject with icmp type admin-prohibited\n"
     );
@@ -213,6 +214,7 @@ mod tests {
         assert_eq!(own, BTreeSet::from([Ipv4Addr::new(203, 0, 113, 7)]));
         let rules = rules_beside(&own);
         let place = |what: &str| rules.find(what).unwrap();
+        assert!(rules.contains("hook forward priority 0; policy drop;"), "{rules}");
         assert!(place("192.0.0.3 meta l4proto") < place("192.168.0.0/16"), "{rules}");
         assert!(place("ip daddr 203.0.113.7 reject") < place("nfproto ipv4 accept"), "{rules}");
     }

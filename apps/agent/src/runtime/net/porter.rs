@@ -6,8 +6,8 @@
 //!   no other.
 //! - It ends when nobody holds the other end of its desk.
 
-use std::fs::File;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
@@ -29,6 +29,12 @@ use crate::runtime::process::Process;
 
 /// What the program is told so that it becomes the porter.
 const WORDS: [&str; 3] = ["worker", "in-node", "porter"];
+/// Settings of a network that make it hand on packets.
+const FORWARDING: [&str; 3] = [
+    "/proc/sys/net/ipv4/ip_forward",
+    "/proc/sys/net/ipv4/conf/all/route_localnet",
+    "/proc/sys/net/ipv6/conf/all/forwarding",
+];
 /// How long it may take for what it is asked: it waits for nobody itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -157,10 +163,29 @@ fn set_up(asked: &Asked) -> Result<OwnedFd> {
     if let Some(rules) = &asked.rules {
         egress::lay_down(rules)?;
     }
+    forward_nothing()?;
     let addresses = &asked.addresses;
     let tun = mesh_shell::make_device(DEVICE, addresses.mtu, &addresses.blocks())?;
     inside::drop_privileges(asked.user).context("give up the porter's privileges")?;
     Ok(tun)
+}
+
+/// Makes this network hand nothing on from one device to another: a network begins with the machine's own settings, and
+/// those of a router, or of a machine with containers, would have the mesh lead through the node to its supplier's.
+fn forward_nothing() -> Result<()> {
+    for setting in FORWARDING {
+        match fs::write(setting, "0") {
+            Ok(()) => {}
+            // The system has no such protocol.
+            Err(fault) if fault.kind() == ErrorKind::NotFound => {}
+            Err(fault) => {
+                // Where settings cannot be written, they may be right.
+                let is_off = fs::read_to_string(setting).is_ok_and(|now| now.trim() == "0");
+                ensure!(is_off, "keep the node from being a router: write {setting}: {fault}");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Goes into a process's network, and to the users who own it.

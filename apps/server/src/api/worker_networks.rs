@@ -74,7 +74,7 @@ async fn network(
     };
     let waits = (asked.known, asked.wait_secs);
     // Who has no seat is refused here, and has no say about relays.
-    let heard = heard(&app, rental, said, asked.known.is_some()).await?;
+    let heard = heard(&app, rental, said, asked.known).await?;
     let seen = asked.seen.get(..RELAYS_SEEN_MAX).unwrap_or(&asked.seen);
     if !seen.is_empty() {
         let look = move |state: &control::Control| state.worker(worker).map(|known| known.owner);
@@ -116,14 +116,19 @@ pub(super) async fn held(
     said: Said,
     waits: (Option<u64>, u64),
 ) -> Result<Option<Issued>, Refused> {
-    let heard = heard(app, asked.rental, said, waits.0.is_some()).await?;
+    let heard = heard(app, asked.rental, said, waits.0).await?;
     told(app, asked, heard, waits).await
 }
 
 /// Hears what a member says. Who has no place in the network is refused.
-async fn heard(app: &Shared, id: RentalId, said: Said, is_known: bool) -> Result<Heard, Refused> {
+async fn heard(
+    app: &Shared,
+    id: RentalId,
+    said: Said,
+    known: Option<u64>,
+) -> Result<Heard, Refused> {
     let key = app.signature.signing_key();
-    Ok(app.meshes.hear(&app.writer, id, said, (is_known, &key)).await??)
+    Ok(app.meshes.hear(&app.writer, id, said, (known, &key)).await??)
 }
 
 /// Waits for news, and makes the papers of who was heard.

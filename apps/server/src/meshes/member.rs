@@ -89,6 +89,8 @@ impl Member {
 pub(crate) struct Mesh {
     pub(crate) wanted: Arc<NetworkWanted>,
     pub(crate) made: Timestamp,
+    /// The first revision there was of it.
+    pub(crate) first: u64,
     /// Whether it was there before this server was: its members know each other already.
     pub(crate) is_known: bool,
     pub(crate) revision: watch::Sender<u64>,
@@ -100,12 +102,13 @@ pub(crate) struct Mesh {
 }
 
 impl Mesh {
-    pub(crate) fn new(wanted: NetworkWanted, is_known: bool, serial: u64, now: Timestamp) -> Self {
+    pub(crate) fn new(wanted: NetworkWanted, first: u64, now: Timestamp) -> Self {
         Self {
             wanted: Arc::new(wanted),
             made: now,
-            is_known,
-            revision: watch::channel(serial).0,
+            first,
+            is_known: false,
+            revision: watch::channel(first).0,
             is_owed: false,
             members: BTreeMap::new(),
             compiled: None,

@@ -159,27 +159,27 @@ impl Meshes {
     }
 
     /// Begins to keep a network that the brain wants. On the writer's thread, so that no change is missed.
-    fn open(&self, state: &Control, id: RentalId, is_known: bool) {
+    fn open(&self, state: &Control, id: RentalId) {
         let Some(wanted) = state.network_wanted(id) else { return };
         self.with(|table| {
             if !table.meshes.contains_key(&id) {
                 let serial = table.next_serial(now());
-                table.meshes.insert(id, Mesh::new(wanted, is_known, serial, now()));
+                table.meshes.insert(id, Mesh::new(wanted, serial, now()));
             }
         });
     }
 
-    /// A node or a client says how it does. `is_known` is whether it knows others of the network already.
+    /// A node or a client says how it does. `known` is the revision that it was told last.
     pub(crate) async fn hear(
         self: &Arc<Self>,
         writer: &Writer,
         id: RentalId,
         said: Said,
-        (is_known, key): (bool, &SigningKey),
+        (known, key): (Option<u64>, &SigningKey),
     ) -> Result<Result<Heard, NotHeard>, crate::writer::Failure> {
         if !self.is_open(id) {
             let meshes = Arc::clone(self);
-            writer.look(move |state| meshes.open(state, id, is_known)).await?;
+            writer.look(move |state| meshes.open(state, id)).await?;
         }
         Ok(self.with(|table| {
             let (place, now) = (said.place, now());
@@ -189,6 +189,8 @@ impl Meshes {
                 mesh.is_owed = false;
                 mesh.revision.send_replace(serial);
             }
+            // What is older than the network is here, a server before this one told. Not all who ask say so.
+            mesh.is_known |= known.is_some_and(|known| known < mesh.first);
             let member = mesh.members.get(&place).ok_or(NotHeard::NotWanted)?;
             let is_pass_due = member.is_pass_due(now);
             Ok(Heard { revision: mesh.revision.subscribe(), is_pass_due })

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use trunk::system_time;
-use tunnel::{Code, Service, Who};
-use units::Timestamp;
+use tunnel::{Code, Service, ServiceName, Who};
+use units::{Name, RentalId, Timestamp};
 use wire::paper::{NodeKey, Pass, SealedPaper};
 
 /// Why a node, or something of it, is turned away.
@@ -61,7 +61,10 @@ impl Gate {
 /// Whether the bearer of a pass may serve this, under this name.
 pub(crate) fn may_serve(pass: &Pass, service: &Service) -> Result<(), Turned> {
     let (may, is_named) = match service.rental {
-        Some(rental) => (pass.may.serve.contains(&rental), service.name.is_of_rental(rental)),
+        Some(rental) => {
+            let may = pass.may.serve.contains(&rental) && may_serve_label(pass, rental, service);
+            (may, service.name.is_of_rental(rental))
+        }
         None => (pass.may.publish, service.name.is_of_account(pass.account)),
     };
     match (may, is_named) {
@@ -71,6 +74,14 @@ pub(crate) fn may_serve(pass: &Pass, service: &Service) -> Result<(), Turned> {
             Err(Turned::new(Code::NotPermitted, "the name does not end in the id of its owner"))
         }
     }
+}
+
+/// Whether the pass is for this service among those of the rental: nodes of one rental do not serve each other's.
+fn may_serve_label(pass: &Pass, rental: RentalId, service: &Service) -> bool {
+    let is_it = |label: &Name| {
+        ServiceName::of_rental(label.text(), rental).is_ok_and(|name| name == service.name)
+    };
+    pass.may.labels.as_ref().is_none_or(|labels| labels.iter().any(is_it))
 }
 
 /// Who the bearer of a pass is to services.

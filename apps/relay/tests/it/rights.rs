@@ -105,6 +105,18 @@ fn a_name_is_for_whoever_may_serve_what_it_ends_in() {
 }
 
 #[test]
+fn a_node_serves_the_labels_of_its_pass_and_no_other_nodes() {
+    let relay = Relay::start(10);
+    let its = |pass: &mut Pass| pass.may.labels = Some(["echo".parse().unwrap()].into());
+    let asked = || vec![service("jupyter"), service("echo-x"), service("x-echo"), service("echo")];
+    let refused = Err(Code::NotPermitted);
+    let dialed = node(&relay, 20, its).unwrap();
+    assert_eq!(answers(&relay, dialed, asked()), [refused, refused, refused, Ok(())]);
+    let dialed = node(&relay, 21, |pass| pass.may.labels = Some(BTreeSet::new())).unwrap();
+    assert_eq!(answers(&relay, dialed, asked()), [refused; 4]);
+}
+
+#[test]
 fn a_new_pass_takes_away_what_it_does_not_give() {
     let relay = Relay::start(10);
     let programs = Runtime::new().unwrap();

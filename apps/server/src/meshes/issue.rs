@@ -1,14 +1,15 @@
 //! Papers for one member of a private network: what it is, what it may do, who the others are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use control::{NetworkWanted, ServiceProto};
 use ed25519_dalek::SigningKey;
 use mesh::policy::Compiled;
-use units::{AccountId, RentalId, Timestamp, WorkerId};
+use units::{AccountId, Name, RentalId, Timestamp, WorkerId};
 use wire::paper::{
-    May, Membership, NodeKey, PASS_VALID_MAX, POLICY_VALID_MAX, PaperRefused, Pass, PassLimits,
-    PolicyPaper, SealedPaper, rental_account,
+    May, Membership, NodeKey, PASS_LABELS_MAX, PASS_VALID_MAX, POLICY_VALID_MAX, PaperRefused,
+    Pass, PassLimits, PolicyPaper, SealedPaper, rental_account,
 };
 use wire::{ServiceVisibility, ServiceWanted, Time};
 
@@ -70,7 +71,7 @@ pub(crate) fn issue(
     let policy = own.map(|(own, _)| policy_paper(own, user, &compiled, (taken.revision, now)));
     Ok(Some(Issued {
         revision: taken.revision,
-        pass: SealedPaper::seal(&pass(asked.rental, &taken, now), key)?,
+        pass: SealedPaper::seal(&pass(asked, &taken, now), key)?,
         policy: policy.map(|policy| seal_policy(&policy, key)).transpose()?,
         membership: taken.own.map(|(_, sealed)| sealed),
         members: taken.members,
@@ -126,7 +127,7 @@ fn user_of(whose: Whose) -> Option<String> {
     }
 }
 
-fn pass(rental: RentalId, taken: &Taken, now: Timestamp) -> Pass {
+fn pass(Asked { rental, place }: Asked, taken: &Taken, now: Timestamp) -> Pass {
     let (worker, account, is_node): (Option<WorkerId>, AccountId, bool) = match taken.whose {
         Whose::Machine(worker) => (Some(worker), rental_account(rental), true),
         Whose::Person { account, .. } => (None, account, false),
@@ -140,6 +141,7 @@ fn pass(rental: RentalId, taken: &Taken, now: Timestamp) -> Pass {
             dial: true,
             publish: false,
             serve: rentals(is_node),
+            labels: is_node.then(|| labels(&taken.wanted, place)),
             forward: rentals(!is_node),
             meshes: taken.own.iter().map(|_| taken.wanted.mesh).collect(),
         },
@@ -147,6 +149,11 @@ fn pass(rental: RentalId, taken: &Taken, now: Timestamp) -> Pass {
         issued: Time(now),
         expires: Time(now.after(PASS_VALID_MAX)),
     }
+}
+
+/// What a node may serve: its own services, and not those of another supplier's node.
+fn labels(wanted: &NetworkWanted, place: Place) -> BTreeSet<Name> {
+    services(wanted, place).into_iter().map(|service| service.label).take(PASS_LABELS_MAX).collect()
 }
 
 fn policy_paper(

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use units::{AccountId, MeshId, RentalId, WorkerId};
+use units::{AccountId, MeshId, Name, RentalId, WorkerId};
 use utoipa::ToSchema;
 
 use super::kind::{Paper, Unsound, sound, whole};
-use super::limits::{PASS_BYTES_MAX, PASS_NAMES_MAX, PASS_VALID_MAX};
+use super::limits::{PASS_BYTES_MAX, PASS_LABELS_MAX, PASS_NAMES_MAX, PASS_VALID_MAX};
 use super::node_key::NodeKey;
 use crate::Time;
 
@@ -54,6 +54,9 @@ pub struct May {
     /// Serve what belongs to these rentals.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub serve: BTreeSet<RentalId>,
+    /// Serve there what has one of these labels, and nothing else; absent for whatever belongs to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeSet<Name>>,
     /// Open streams to what belongs to these rentals.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub forward: BTreeSet<RentalId>,
@@ -97,6 +100,8 @@ impl Paper for Pass {
     fn check(&self) -> Result<(), Unsound> {
         let few = |count: usize| count <= PASS_NAMES_MAX;
         sound(few(self.may.serve.len()), "may.serve", "at most 100 rentals")?;
+        let labels = self.may.labels.as_ref().map_or(0, BTreeSet::len);
+        sound(labels <= PASS_LABELS_MAX, "may.labels", "at most 40 labels")?;
         sound(few(self.may.forward.len()), "may.forward", "at most 100 rentals")?;
         sound(few(self.may.meshes.len()), "may.meshes", "at most 100 meshes")?;
         whole(self.limits.bytes_per_second, "limits.bytes_per_second")

@@ -42,6 +42,7 @@ fn pass() -> Pass {
             dial: true,
             publish: false,
             serve: BTreeSet::from([RentalId::from_bits(8)]),
+            labels: None,
             forward: BTreeSet::new(),
             meshes: BTreeSet::from([MeshId::from_bits(9)]),
         },
@@ -140,6 +141,8 @@ fn the_longest_pass_fits_one_frame_with_its_seal() {
     full.may.serve = (0..PASS_NAMES_MAX).map(|n| RentalId::from_bits(n as u128)).collect();
     full.may.forward.clone_from(&full.may.serve);
     full.may.meshes = (0..PASS_NAMES_MAX).map(|n| MeshId::from_bits(n as u128)).collect();
+    let label = |number: usize| format!("l{number:035}").parse().unwrap();
+    full.may.labels = Some((0..PASS_LABELS_MAX).map(label).collect());
     assert!(seal(&full).to_bytes().len() <= 16_376);
 }
 

@@ -354,6 +354,7 @@ fn a_rented_node_gets_its_papers() {
     assert_eq!(pass.account, wire::paper::rental_account(cluster.rental_id()));
     assert!(pass.may.dial && !pass.may.publish && pass.may.forward.is_empty());
     assert!(pass.may.serve.iter().eq([&cluster.rental_id()]) && pass.may.meshes.len() == 1);
+    assert_eq!(pass.may.labels, Some(["ssh-1".parse().unwrap()].into()));
     let policy: PolicyPaper = paper(&answer, &answer["policy"]);
     assert_eq!(policy.node, own.node);
     let answer = cluster.ask(0, |_| ()).expect(200).json();

@@ -1,13 +1,13 @@
 //! What all threads of one node's network share: who the node is, what it was told, and what is to be told of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use units::{MeshId, Name, WorkerId};
 use wire::paper::{NodeKey, SuiteName, node_statement, sign_statement};
-use wire::{NodeNetworkRequest, RelaySeen, ServiceSeen, Way};
+use wire::{NodeNetworkRequest, RelaySeen, ServiceSeen, Way, WayKind};
 use worker::NodeKey as NodeId;
 
 use super::in_node::InNode;
@@ -35,10 +35,14 @@ pub(super) struct House {
 #[derive(Debug, Default)]
 struct State {
     papers: Option<Arc<Papers>>,
+    /// The revision of these papers.
+    revision: Option<u64>,
     net: Option<Arc<dyn InNode>>,
     told: Told,
-    /// Grows when what is told changes in a way that others wait for.
+    /// Grows when what is told changes in a way that is news to others.
     version: u64,
+    /// The last version that others wait for.
+    awaited: u64,
     over: Option<Ending>,
 }
 
@@ -62,6 +66,13 @@ pub(super) struct Told {
     pub(super) ways: Vec<Way>,
     /// What it saw of relays.
     pub(super) seen: Vec<RelaySeen>,
+}
+
+impl Told {
+    /// Who is reached how.
+    fn kinds(&self) -> BTreeSet<(NodeKey, WayKind)> {
+        self.ways.iter().map(|way| (way.peer, way.kind)).collect()
+    }
 }
 
 /// What there is to tend.
@@ -94,9 +105,11 @@ impl House {
         Bearer { mesh: self.mesh, node: self.keys.public(), x25519: self.keys.x25519() }
     }
 
-    /// What was told is this now. Returns whether it is the first.
-    pub(super) fn set_papers(&self, papers: Papers) -> bool {
+    /// What was told is this now, of this revision. Returns whether it is the first. One thread alone says so: of two
+    /// answers, the older could come last.
+    pub(super) fn set_papers(&self, papers: Papers, revision: u64) -> bool {
         let mut state = self.state();
+        state.revision = Some(revision);
         let is_first = state.papers.replace(Arc::new(papers)).is_none();
         self.news.notify_all();
         is_first
@@ -157,24 +170,41 @@ impl House {
         }
     }
 
-    /// What is to be told is this now. Lines and services are waited for by others; the rest has time.
+    /// The revision of what was told last.
+    pub(super) fn revision(&self) -> Option<u64> {
+        self.state().revision
+    }
+
+    /// What is to be told is this now. Lines and services are waited for by others; that a peer is reached otherwise is
+    /// news, too; the rest has time.
     pub(super) fn set_told(&self, told: Told) {
         let mut state = self.state();
-        let is_news = state.told.relays != told.relays || state.told.services != told.services;
+        let is_awaited = state.told.relays != told.relays || state.told.services != told.services;
+        let is_news = is_awaited || state.told.kinds() != told.kinds();
         state.told = told;
         if is_news {
             state.version += 1;
+            if is_awaited {
+                state.awaited = state.version;
+            }
             self.news.notify_all();
         }
     }
 
-    /// Waits until there is something newer to tell than `known`. `None` once it is over.
-    pub(super) fn newer(&self, known: u64) -> Option<u64> {
+    /// Waits until there is something newer to tell than `known`: what nobody waits for, not before `at_leisure`. `None`
+    /// once it is over.
+    pub(super) fn newer(&self, known: u64, at_leisure: Instant) -> Option<u64> {
         let mut state = self.state();
-        while state.over.is_none() && state.version <= known {
-            state = self.wait(state, Duration::from_secs(60));
+        while state.over.is_none() {
+            let early = at_leisure.saturating_duration_since(Instant::now());
+            let is_news = state.version > known;
+            if state.awaited > known || (is_news && early.is_zero()) {
+                return Some(state.version);
+            }
+            let patience = if is_news { early } else { Duration::from_secs(60) };
+            state = self.wait(state, patience);
         }
-        state.over.is_none().then_some(state.version)
+        None
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
@@ -207,5 +237,51 @@ fn is_same<T: ?Sized>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use units::RentalId;
+    use wire::WayKind;
+
+    use super::*;
+    use crate::runtime::scratch::Scratch;
+
+    fn told(kind: WayKind, rtt_micros: u64) -> Told {
+        let peer = NodeKey([7; 32]);
+        let way = Way {
+            peer,
+            kind,
+            address: None,
+            relay: None,
+            rtt_micros: Some(rtt_micros),
+            loss_bp: 0,
+            why: String::new(),
+        };
+        Told { ways: vec![way], ..Told::default() }
+    }
+
+    #[test]
+    fn another_kind_of_way_is_news_and_waits_for_its_time_where_a_line_does_not() {
+        let scratch = Scratch::new("net-house");
+        let keys = Keys::kept_in(scratch.path()).unwrap();
+        let id = NodeId { rental: RentalId::from_bits(1), node: 0 };
+        let (mesh, worker) = (MeshId::from_bits(1), WorkerId::from_bits(1));
+        let house = House::new(id, mesh, worker, keys, scratch.path().to_owned());
+        let version = || house.state().version;
+        house.set_told(told(WayKind::Relayed, 10));
+        assert_eq!((version(), house.newer(0, Instant::now())), (1, Some(1)));
+        house.set_told(told(WayKind::Relayed, 20));
+        assert_eq!(version(), 1, "a round trip changes each second");
+        house.set_told(told(WayKind::Direct, 20));
+        let soon = Instant::now() + Duration::from_millis(20);
+        assert_eq!(house.newer(1, soon), Some(2));
+        assert!(Instant::now() >= soon, "it waited for its time");
+        let late = Instant::now() + Duration::from_secs(3_600);
+        house.set_told(Told { relays: vec![NodeKey([8; 32])], ..told(WayKind::None, 20) });
+        assert_eq!(house.newer(2, late), Some(3), "others wait for a line");
+        house.end(Ending::Stopping);
+        assert_eq!(house.newer(3, late), None);
     }
 }

@@ -240,19 +240,19 @@ impl Keeper {
             // Nobody listens only when the agent stops.
             let _ = events.send(Event::Network(key));
         });
-        let shared = || (house.clone(), ties.link.clone(), self.pinned.clone(), ready.clone());
-        let (host, link, ..) = shared();
+        let shared = || (house.clone(), ties.link.clone());
+        let (host, link) = shared();
         let tending = spawn("net-tend", move || {
             tender.work();
             if host.is_unwanted() {
                 forget(&host.folder, host.id, &link);
             }
         })?;
-        let (host, link, pinned, ready_to) = shared();
-        spawn("net-ask", move || talk::ask(&host, &link, &pinned, &ready_to))?;
-        let (host, link, pinned, ready_to) = shared();
-        spawn("net-tell", move || talk::tell(&host, &link, &pinned, &ready_to))?;
-        let (host, link, ..) = shared();
+        let ((host, link), pinned) = (shared(), self.pinned.clone());
+        spawn("net-ask", move || talk::ask(&host, &link, &pinned, &ready))?;
+        let (host, link) = shared();
+        spawn("net-tell", move || talk::tell(&host, &link))?;
+        let (host, link) = shared();
         spawn("net-log", move || talk::hand_over(&host, &link))?;
         Ok(Kept { house: house.clone(), tending, is_wanted: true })
     }

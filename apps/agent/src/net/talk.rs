@@ -10,7 +10,7 @@ use worker::NodeKey;
 
 use super::audit;
 use super::house::House;
-use super::limits::{HAND_OVER_EVERY, NETWORK_EVERY_MIN, NETWORK_WAIT};
+use super::limits::{HAND_OVER_EVERY, NETWORK_EVERY_MIN, NETWORK_WAIT, WAYS_EVERY_MIN};
 use super::papers::Papers;
 use super::pinned::Pinned;
 use crate::link::{Link, Trouble};
@@ -54,16 +54,18 @@ pub(super) fn ask(house: &House, link: &Link, pinned: &Pinned, ready: &Ready) {
     }
 }
 
-/// Tells what others wait for as soon as it is seen, beside the question that is held.
-pub(super) fn tell(house: &House, link: &Link, pinned: &Pinned, ready: &Ready) {
-    let mut told = 0;
-    while let Some(version) = house.newer(told) {
+/// Tells what is news to others as soon as it is seen, beside the question that is held. What is answered is heard there.
+pub(super) fn tell(house: &House, link: &Link) {
+    let (mut told, mut at_leisure) = (0, Instant::now());
+    while let Some(version) = house.newer(told, at_leisure) {
         told = version;
-        if let Err(trouble) = say(house, link, pinned, (None, Duration::ZERO), ready) {
+        let request = house.request(house.revision(), Duration::ZERO);
+        if let Err(trouble) = link.node_network(house.id, &request, Duration::ZERO) {
             // The next question tells it, too.
             tracing::debug!(%trouble, "what a node sees of its network was not told");
             house.rest(NETWORK_EVERY_MIN);
         }
+        at_leisure = Instant::now() + WAYS_EVERY_MIN;
     }
 }
 
@@ -80,7 +82,7 @@ fn say(
     let network = pinned.key(link)?;
     match Papers::read(answer, network, &house.bearer(), now()) {
         Ok(papers) => {
-            if house.set_papers(papers) {
+            if house.set_papers(papers, revision) {
                 ready();
             }
             Ok(Some(revision))

@@ -3,6 +3,8 @@
 //! # Invariants
 //! - A change that is seen while the agent runs is told once two looks have agreed on it: a card that a driver loses
 //!   for a moment is no other machine.
+//! - That nodes can have a private network is said only while the network has a relay: without one they would not find
+//!   each other.
 //! - What was not accepted is told again: a machine that serves a rental cannot become another one, and says so later.
 
 use std::path::Path;
@@ -31,15 +33,20 @@ pub(crate) fn start(
     hardware: &Hardware,
     quit: &Quit,
 ) -> Result<()> {
-    let first = machine::news(config, Described::of(hardware, config)?);
+    let first = Described::of(hardware, config)?;
     let (link, config, quit) = (Arc::clone(link), config.clone(), quit.clone());
-    let work = move || keep_true(&link, &config, first, &quit);
+    let work = move || keep_true(&link, config, first, &quit);
     thread::Builder::new().name("machine".to_owned()).spawn(work).context("start a thread")?;
     Ok(())
 }
 
-fn keep_true(link: &Link, config: &Config, first: Option<Described>, quit: &Quit) {
-    let (mut news, mut backoff) = (first, Backoff::default());
+fn keep_true(link: &Link, mut config: Config, mut first: Described, quit: &Quit) {
+    let (can_mesh, mut backoff) = (config.own_network, Backoff::default());
+    look_at_relays(link, &mut config, can_mesh);
+    if let Some(host) = &mut first.machine.host {
+        host.mesh = config.own_network;
+    }
+    let mut news = machine::news(&config, first);
     look_at_clock(link);
     let mut has_folder = true;
     loop {
@@ -50,14 +57,22 @@ fn keep_true(link: &Link, config: &Config, first: Option<Described>, quit: &Quit
         if quit.wait(wait) {
             return;
         }
-        let seen = look(config);
+        look_at_relays(link, &mut config, can_mesh);
+        let seen = look(&config);
         has_folder = look_at_folder(&config.data, has_folder);
         // What was told is no news any more.
         news = match (news.take(), seen) {
             (_, None) => None,
             (Some(before), Some(seen)) if before == seen => Some(seen),
-            (_, Some(seen)) => steady(config, &seen, quit),
+            (_, Some(seen)) => steady(&config, &seen, quit),
         };
+    }
+}
+
+/// Whether nodes can have a private network now; as before while the control plane does not say.
+fn look_at_relays(link: &Link, config: &mut Config, can_mesh: bool) {
+    if let Ok(has_relays) = link.has_relays() {
+        config.own_network = can_mesh && has_relays;
     }
 }
 

@@ -166,6 +166,11 @@ impl Link {
         Ok((ahead, said.requirements.clock_off_ms))
     }
 
+    /// Whether the network has a relay.
+    pub(crate) fn has_relays(&self) -> Result<bool, Trouble> {
+        self.http.has_relays()
+    }
+
     /// Which machine this is.
     pub(crate) fn worker(&self) -> WorkerId {
         self.worker

@@ -12,8 +12,8 @@ use units::WorkerId;
 use ureq::http::{Request, Response};
 use ureq::{AsSendBody, Body, SendBody};
 use wire::{
-    Challenge, ChallengeRequest, JoinAnswer, JoinRequest, Problem, RequirementsView, Session,
-    SessionRequest,
+    Challenge, ChallengeRequest, JoinAnswer, JoinRequest, Problem, RelaysView, RequirementsView,
+    Session, SessionRequest,
 };
 
 use crate::identity::Key;
@@ -184,6 +184,12 @@ impl Http {
     /// What the network asks of machines, and its clock.
     pub(crate) fn requirements(&self) -> Result<RequirementsView, Trouble> {
         understood(self.get("/v1/io-worker/requirements")?)
+    }
+
+    /// Whether the network has a relay: without one, nodes of different machines do not find each other.
+    pub(crate) fn has_relays(&self) -> Result<bool, Trouble> {
+        let list: RelaysView = understood(self.get("/v1/network/relays")?)?;
+        Ok(!list.relays.is_empty())
     }
 
     /// Sends what a reader gives.

@@ -1,19 +1,19 @@
 //! Papers for one member of a private network: what it is, what it may do, who the others are.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use control::{NetworkWanted, ServiceProto};
 use ed25519_dalek::SigningKey;
 use mesh::policy::Compiled;
 use units::{AccountId, Name, RentalId, Timestamp, WorkerId};
 use wire::paper::{
-    May, Membership, NodeKey, PASS_LABELS_MAX, PASS_VALID_MAX, POLICY_VALID_MAX, PaperRefused,
-    Pass, PassLimits, PolicyPaper, SealedPaper, rental_account,
+    May, Membership, NodeKey, PASS_LABELS_MAX, PASS_VALID_MAX, POLICY_RANGES_MAX, POLICY_RULES_MAX,
+    POLICY_VALID_MAX, PaperRefused, Pass, PassLimits, PolicyPaper, SealedPaper, rental_account,
 };
 use wire::{ServiceVisibility, ServiceWanted, Time};
 
-use super::member::{Mesh, Place, Whose};
+use super::member::{CompiledAt, Mesh, Place, Whose};
 use super::{Meshes, policy};
 use crate::clock::now;
 use crate::limits::RELAYS_TOLD_MAX;
@@ -47,7 +47,7 @@ struct Taken {
     whose: Whose,
     own: Option<(Membership, SealedPaper)>,
     members: Vec<SealedPaper>,
-    compiled: Option<Arc<Compiled>>,
+    compiled: Arc<Mutex<Option<CompiledAt>>>,
 }
 
 /// Papers for somebody who was heard. `None` if they are wanted no more.
@@ -60,15 +60,15 @@ pub(crate) fn issue(
     key: &SigningKey,
 ) -> Result<Option<Issued>, PaperRefused> {
     let now = now();
-    let Some((taken, members)) = take(meshes, asked, now) else { return Ok(None) };
-    let compiled = taken.compiled.clone().unwrap_or_else(|| {
-        let compiled = Arc::new(policy::compile(&taken.wanted.policy, &members));
-        keep(meshes, asked.rental, taken.revision, &compiled);
-        compiled
-    });
-    let user = user_of(taken.whose);
-    let own = taken.own.as_ref();
-    let policy = own.map(|(own, _)| policy_paper(own, user, &compiled, (taken.revision, now)));
+    let Some(taken) = take(meshes, asked, now) else { return Ok(None) };
+    let policy = match &taken.own {
+        Some((own, _)) => {
+            let Some(compiled) = compiled(meshes, asked.rental, &taken) else { return Ok(None) };
+            let user = user_of(taken.whose);
+            Some(policy_paper(own, user, &compiled, (taken.revision, now)))
+        }
+        None => None,
+    };
     Ok(Some(Issued {
         revision: taken.revision,
         pass: SealedPaper::seal(&pass(asked, &taken, now), key)?,
@@ -80,12 +80,7 @@ pub(crate) fn issue(
     }))
 }
 
-/// What is needed of the table, and the members as policies see them if the policy must be worked out for them.
-fn take(
-    meshes: &Meshes,
-    asked: Asked,
-    now: Timestamp,
-) -> Option<(Taken, Vec<mesh::policy::Member>)> {
+fn take(meshes: &Meshes, asked: Asked, now: Timestamp) -> Option<Taken> {
     meshes.with(|table| {
         let mesh = table.meshes.get_mut(&asked.rental)?;
         let revision = *mesh.revision.borrow();
@@ -96,11 +91,8 @@ fn take(
             Some(_) => mesh.papers().map(|(_, _, sealed)| sealed.clone()).collect(),
             None => Vec::new(),
         };
-        let compiled = mesh.compiled.as_ref().filter(|(of, _)| *of == revision);
-        let compiled = compiled.map(|(_, compiled)| Arc::clone(compiled));
-        let all = if compiled.is_some() { Vec::new() } else { all_members(mesh) };
-        let wanted = Arc::clone(&mesh.wanted);
-        Some((Taken { revision, wanted, key, whose, own, members, compiled }, all))
+        let (wanted, compiled) = (Arc::clone(&mesh.wanted), Arc::clone(&mesh.compiled));
+        Some(Taken { revision, wanted, key, whose, own, members, compiled })
     })
 }
 
@@ -111,12 +103,20 @@ fn all_members(mesh: &Mesh) -> Vec<mesh::policy::Member> {
     mesh.papers().map(member).collect()
 }
 
-fn keep(meshes: &Meshes, id: RentalId, revision: u64, compiled: &Arc<Compiled>) {
-    meshes.with(|table| {
-        if let Some(mesh) = table.meshes.get_mut(&id) {
-            mesh.compiled = Some((revision, Arc::clone(compiled)));
-        }
-    });
+/// What the policy means at this revision, or at a newer one: worked out once. `None` if the network is over.
+fn compiled(meshes: &Meshes, id: RentalId, taken: &Taken) -> Option<Arc<Compiled>> {
+    let mut known = taken.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, compiled)) = known.as_ref().filter(|(of, _)| *of >= taken.revision) {
+        return Some(Arc::clone(compiled));
+    }
+    let (revision, wanted, members) = meshes.with(|table| {
+        let mesh = table.meshes.get(&id)?;
+        let revision = *mesh.revision.borrow();
+        Some((revision, Arc::clone(&mesh.wanted), all_members(mesh)))
+    })?;
+    let compiled = Arc::new(policy::compile(&wanted.policy, &members));
+    *known = Some((revision, Arc::clone(&compiled)));
+    Some(compiled)
 }
 
 /// As whom policies know a member.
@@ -156,13 +156,19 @@ fn labels(wanted: &NetworkWanted, place: Place) -> BTreeSet<Name> {
     services(wanted, place).into_iter().map(|service| service.label).take(PASS_LABELS_MAX).collect()
 }
 
+/// A policy that says more than a node takes lets nothing pass there.
 fn policy_paper(
     own: &Membership,
     user: Option<String>,
     compiled: &Compiled,
     (version, now): (u64, Timestamp),
 ) -> PolicyPaper {
-    let rules = compiled.rules_of(&policy::member(own, user));
+    let member = policy::member(own, user);
+    let rules = compiled.rules_within(&member, POLICY_RULES_MAX, POLICY_RANGES_MAX);
+    let rules = rules.unwrap_or_else(|| {
+        tracing::warn!(mesh = %own.mesh, "a policy says more than a node takes; nothing passes there");
+        Vec::new()
+    });
     PolicyPaper {
         mesh: own.mesh,
         node: own.node,
@@ -173,7 +179,7 @@ fn policy_paper(
     }
 }
 
-/// A policy that says more than a node takes lets nothing pass there.
+/// A policy that is longer than a node takes lets nothing pass there.
 fn seal_policy(paper: &PolicyPaper, key: &SigningKey) -> Result<SealedPaper, PaperRefused> {
     SealedPaper::seal(paper, key).or_else(|why| {
         tracing::warn!(mesh = %paper.mesh, error = %why, "a policy is too large for a node; nothing passes there");

@@ -1,7 +1,7 @@
 //! One private network as its members have told of it, held against what the brain wants of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use control::NetworkWanted;
@@ -84,6 +84,9 @@ impl Member {
     }
 }
 
+/// What a policy means, and the revision of which that is.
+pub(crate) type CompiledAt = (u64, Arc<Compiled>);
+
 /// One private network.
 #[derive(Debug)]
 pub(crate) struct Mesh {
@@ -97,8 +100,9 @@ pub(crate) struct Mesh {
     /// Whether something has changed that nobody was told yet.
     pub(crate) is_owed: bool,
     pub(crate) members: BTreeMap<Place, Member>,
-    /// What the policy means for its members, as of a revision.
-    pub(crate) compiled: Option<(u64, Arc<Compiled>)>,
+    /// What the policy means for its members, as of a revision. Whoever works it out holds the lock: all others, who are
+    /// woken at the same moment, wait for that.
+    pub(crate) compiled: Arc<Mutex<Option<CompiledAt>>>,
 }
 
 impl Mesh {
@@ -111,7 +115,7 @@ impl Mesh {
             revision: watch::channel(first).0,
             is_owed: false,
             members: BTreeMap::new(),
-            compiled: None,
+            compiled: Arc::default(),
         }
     }
 

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use control::NetworkPolicy;
 use mesh::PublicKey;
 use mesh::policy::{Compiled, Member, Policy, Range, Rule};
-use wire::paper::{AddressRange, Heading, Membership, MeshKey, PolicyRule, PortRange};
+use wire::paper::{
+    AddressRange, Heading, Membership, MeshKey, POLICY_RANGES_MAX, PolicyRule, PortRange,
+};
 
 /// What holds in a private network of whose policy nobody has said anything: its members reach each other.
 pub(crate) const USUAL: &str = r#"{
@@ -24,13 +26,21 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
     Err(failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
-/// What the policy means for these members. What is no policy, which is not taken in the first place, lets
-/// nothing pass.
+/// Ranges of addresses that a policy comes to for all members together: several times what one node takes. A file of
+/// 64 KiB could come to some millions.
+const RANGES_MAX: usize = 8 * POLICY_RANGES_MAX;
+
+/// What the policy means for these members. What is no policy, which is not taken in the first place, or comes to too
+/// much, lets nothing pass.
 pub(crate) fn compile(policy: &NetworkPolicy, members: &[Member]) -> Compiled {
     let text = policy.file.as_deref().unwrap_or(USUAL);
-    let compiled = Policy::parse(text).ok().and_then(|policy| policy.compile(members).ok());
+    let policy_of = Policy::parse(text).ok().filter(|policy| policy.failures().is_empty());
+    let compiled = policy_of.and_then(|policy| policy.resolve_within(members, RANGES_MAX));
     compiled.unwrap_or_else(|| {
-        tracing::warn!(version = policy.version, "a policy is none any more; nothing passes by it");
+        tracing::warn!(
+            version = policy.version,
+            "a policy is none any more, or too large; nothing passes by it"
+        );
         Policy::default().compile(members).expect("without tests, none fails")
     })
 }
@@ -82,6 +92,33 @@ mod tests {
     #[test]
     fn the_usual_policy_is_one() {
         assert_eq!(check(USUAL), Ok(()));
+    }
+
+    #[test]
+    fn a_short_file_that_comes_to_too_much_lets_nothing_pass() {
+        let member = |number: u32| Member {
+            key: PublicKey([0; 32]),
+            name: format!("node-{number}"),
+            user: None,
+            groups: std::collections::BTreeSet::new(),
+            tags: std::collections::BTreeSet::new(),
+            addresses: vec![IpAddr::from((u128::from(number) << 64).to_be_bytes())],
+        };
+        let members: Vec<Member> = (1..=128).map(member).collect();
+        let of = |grants: usize| {
+            let grant = r#"{ "src": ["*"], "dst": ["*"], "ip": ["*"] }"#;
+            let file = format!(r#"{{ "grants": [{}] }}"#, vec![grant; grants].join(","));
+            compile(
+                &NetworkPolicy { file: Some(file.into()), ..NetworkPolicy::default() },
+                &members,
+            )
+        };
+        let passes = |compiled: &Compiled| {
+            compiled.allows(members[0].addresses[0], members[1].addresses[0], 6, 1).is_some()
+        };
+        let (most, too_much) = (of(RANGES_MAX / 256), of(RANGES_MAX / 256 + 1));
+        assert!(passes(&most) && !passes(&too_much));
+        assert_eq!(most.rules_within(&members[0], 4_096, POLICY_RANGES_MAX), None);
     }
 
     #[test]

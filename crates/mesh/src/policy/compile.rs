@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use super::ports::Ports;
 use super::range::{Range, is_in, merged};
 use super::selector::{Member, Selector};
-use super::source::Policy;
+use super::source::{Grant, Policy};
 use super::tables::Allowed;
 use super::trial::Failure;
 use crate::guard::Direction;
@@ -81,6 +81,12 @@ impl Policy {
 
     /// What the policy means for these members, whatever its tests say.
     pub(super) fn resolve(&self, members: &[Member]) -> Compiled {
+        self.resolve_within(members, usize::MAX).expect("memory holds less")
+    }
+
+    /// What the policy means for these members, whatever its tests say. `None` if that is more than so many ranges of
+    /// addresses and members that carry: a short file can come to millions.
+    pub fn resolve_within(&self, members: &[Member], ranges_max: usize) -> Option<Compiled> {
         let words = self.words();
         let all = |selectors: &[Selector]| {
             let ranges = selectors.iter().flat_map(|selector| words.addresses(selector, members));
@@ -88,7 +94,7 @@ impl Policy {
         };
         let carries =
             |via: &[String], member: &Member| via.iter().any(|tag| member.tags.contains(tag));
-        let grants = self.grants.iter().map(|grant| Resolved {
+        let resolved = |grant: &Grant| Resolved {
             line: grant.at.line,
             src: all(&grant.src),
             dst: all(&grant.dst),
@@ -99,8 +105,15 @@ impl Policy {
                 .map(|member| member.key)
                 .collect(),
             app: grant.app.clone(),
+        };
+        let mut left = ranges_max;
+        let grants = self.grants.iter().map(|grant| {
+            let resolved = resolved(grant);
+            let count = resolved.src.len() + resolved.dst.len() + resolved.via.len();
+            left = left.checked_sub(count)?;
+            Some(resolved)
         });
-        Compiled { grants: grants.collect() }
+        Some(Compiled { grants: grants.collect::<Option<_>>()? })
     }
 }
 
@@ -138,7 +151,30 @@ impl Compiled {
 
     /// What one member must know.
     pub fn rules_of(&self, member: &Member) -> Vec<Rule> {
-        let each = self.grants.iter().zip(0..).flat_map(|(grant, index)| {
+        self.rules(member).collect()
+    }
+
+    /// What one member must know. `None` if that is more than so many rules, or more than so many ranges of addresses
+    /// and ports in them.
+    pub fn rules_within(
+        &self,
+        member: &Member,
+        rules_max: usize,
+        ranges_max: usize,
+    ) -> Option<Vec<Rule>> {
+        let (mut rules, mut left) = (Vec::new(), ranges_max);
+        for rule in self.rules(member) {
+            left = left.checked_sub(rule.local.len() + rule.remote.len() + rule.ports.len())?;
+            if rules.len() == rules_max {
+                return None;
+            }
+            rules.push(rule);
+        }
+        Some(rules)
+    }
+
+    fn rules(&self, member: &Member) -> impl Iterator<Item = Rule> {
+        self.grants.iter().zip(0..).flat_map(move |(grant, index)| {
             let mine = |ranges: &[Range]| -> Vec<Range> {
                 let own = member.addresses.iter().copied();
                 merged(own.filter(|address| is_in(ranges, *address)).map(Range::one).collect())
@@ -150,8 +186,7 @@ impl Compiled {
             };
             let inward = grant.rule(index, Direction::In, local, &grant.src);
             [outward, inward].into_iter().flatten()
-        });
-        each.collect()
+        })
     }
 }
 

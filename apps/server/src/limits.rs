@@ -212,11 +212,11 @@ pub const SSH_KEY_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of one segment of a log of connections: 4,096 records of some hundred bytes, ten times over what is usual.
 pub const AUDIT_SEGMENT_BYTES_MAX: usize = 8 << 20;
 
-/// Bytes of the logs of one rental's nodes, or of one relay, that are kept; the oldest segments go.
+/// Bytes of the logs of one rental's nodes, or of one relay, that are kept; the oldest segments of who has most go.
 pub const AUDIT_OWNER_BYTES_MAX: u64 = 64 << 20;
 
 /// Segments of them.
 pub const AUDIT_OWNER_FILES_MAX: usize = 8_192;
 
-/// Bytes of all logs of connections together; the oldest segments go.
+/// Bytes of all logs of connections together; the oldest segments of who has most go.
 pub const AUDIT_BYTES_MAX: u64 = 8 << 30;

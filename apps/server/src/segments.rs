@@ -8,8 +8,10 @@
 //! # Invariants
 //! - A segment is kept as it came, and only if it is whole and its seal holds.
 //! - Who has handed a segment over cannot hand over another one in its place.
-//! - A log has an end: of one rental, of one relay, and of all together the oldest segments go.
+//! - A log has an end: of one rental, of one relay, and of all together the oldest segments of whoever has most go. So
+//!   nobody makes room of another's by handing over much.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,7 +113,7 @@ impl Segments {
         std::fs::rename(&half, &place)?;
         sync_folder_of(&place)?;
         let all = files(&folder)?;
-        prune(all, AUDIT_OWNER_BYTES_MAX, AUDIT_OWNER_FILES_MAX)?;
+        prune(all, |kept| kept.name.0, AUDIT_OWNER_BYTES_MAX, AUDIT_OWNER_FILES_MAX)?;
         if self.kept.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
             self.prune_all()?;
         }
@@ -134,7 +136,8 @@ impl Segments {
             let _ = std::fs::remove_dir(&folder);
             all.extend(files(&folder)?);
         }
-        prune(all, AUDIT_BYTES_MAX, usize::MAX)
+        let folder = |kept: &Kept| kept.path.parent().map(Path::to_path_buf);
+        prune(all, folder, AUDIT_BYTES_MAX, usize::MAX)
     }
 }
 
@@ -178,14 +181,29 @@ fn named(file: &str) -> Option<(u32, String, u64)> {
     Some((node.parse().ok()?, key.to_owned(), number.parse().ok()?))
 }
 
-/// Removes the oldest until there are no more than these.
-fn prune(mut all: Vec<Kept>, bytes_max: u64, files_max: usize) -> std::io::Result<()> {
-    all.sort_by_key(|kept| kept.at);
+/// Removes the oldest of whoever has most until there are no more than these.
+fn prune<Owner: Ord>(
+    mut all: Vec<Kept>,
+    owner: impl Fn(&Kept) -> Owner,
+    bytes_max: u64,
+    files_max: usize,
+) -> std::io::Result<()> {
     let (mut bytes, mut count) = (all.iter().map(|kept| kept.bytes).sum::<u64>(), all.len());
+    all.sort_by_key(|kept| kept.at);
+    let mut owners: BTreeMap<Owner, (u64, VecDeque<Kept>)> = BTreeMap::new();
     for kept in all {
-        if bytes <= bytes_max && count <= files_max {
-            break;
-        }
+        let (bytes, files) = owners.entry(owner(&kept)).or_default();
+        *bytes += kept.bytes;
+        files.push_back(kept);
+    }
+    while bytes > bytes_max || count > files_max {
+        let has = |(of, files): &(u64, VecDeque<Kept>)| match bytes > bytes_max {
+            true => *of,
+            false => files.len() as u64,
+        };
+        let Some((of, files)) = owners.values_mut().max_by_key(|owner| has(owner)) else { break };
+        let Some(kept) = files.pop_front() else { break };
+        *of -= kept.bytes;
         match std::fs::remove_file(&kept.path) {
             Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(why),
             Ok(()) | Err(_) => {}
@@ -276,12 +294,30 @@ mod tests {
         let log = Log::Relay(node(1));
         segments(1, 5).iter().for_each(|segment| kept.keep(log, segment).unwrap());
         let all = || files(&kept.root.join(log.folder())).unwrap();
-        prune(all(), u64::MAX, 3).unwrap();
+        prune(all(), |_| (), u64::MAX, 3).unwrap();
         assert_eq!(all().len(), 3);
         let bytes = all()[0].bytes;
-        prune(all(), bytes + 1, 3).unwrap();
+        prune(all(), |_| (), bytes + 1, 3).unwrap();
         let left: Vec<u64> = all().iter().map(|kept| kept.name.2).collect();
         assert_eq!(left, [4]);
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn who_hands_over_much_makes_room_of_its_own() {
+        let (kept, root) = scratch();
+        let rental = RentalId::from_bits(1);
+        kept.keep(Log::Node(rental, 0), &segments(1, 1)[0]).unwrap();
+        let junk = segments(2, 5);
+        junk.iter().for_each(|segment| kept.keep(Log::Node(rental, 1), segment).unwrap());
+        let all = || files(&kept.root.join(Log::Node(rental, 0).folder())).unwrap();
+        prune(all(), |kept| kept.name.0, u64::MAX, 3).unwrap();
+        let bytes = all().iter().map(|kept| kept.bytes).sum::<u64>();
+        prune(all(), |kept| kept.name.0, bytes - 1, usize::MAX).unwrap();
+        let mut left: Vec<(u32, u64)> =
+            all().iter().map(|kept| (kept.name.0, kept.name.2)).collect();
+        left.sort_unstable();
+        assert_eq!(left, [(0, 0), (1, 4)]);
         std::fs::remove_dir_all(root).unwrap();
     }
 }

@@ -100,8 +100,8 @@ pub(crate) struct Mesh {
     /// Whether something has changed that nobody was told yet.
     pub(crate) is_owed: bool,
     pub(crate) members: BTreeMap<Place, Member>,
-    /// What the policy means for its members, as of a revision. Whoever works it out holds the lock: all others, who are
-    /// woken at the same moment, wait for that.
+    /// What the policy means for its members, as of a revision. Whoever works it out holds the lock: all others, who
+    /// are woken at the same moment, wait for that.
     pub(crate) compiled: Arc<Mutex<Option<CompiledAt>>>,
 }
 

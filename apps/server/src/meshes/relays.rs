@@ -23,8 +23,8 @@ use crate::limits::{RELAY_REPORTERS_MAX, RELAYS_MAX, RELAYS_OF_OWNER_MAX, RELAYS
 pub(crate) const RELAY_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How often a relay is asked to tell.
 pub(crate) const RELAY_TELLS_SECS: u64 = 20;
-/// How often members are told of other relays at most, unless they are the operator's: whoever offers one could have all
-/// networks told again and again.
+/// How often members are told of other relays at most, unless they are the operator's: whoever offers one could have
+/// all networks told again and again.
 const OTHERS_TOLD_EACH: Duration = Duration::from_secs(60);
 /// What was seen longer ago says nothing any more.
 const SEEN_VALID: Duration = Duration::from_secs(600);
@@ -172,8 +172,8 @@ impl Relays {
         });
     }
 
-    /// Forgets relays that do not tell and what is too old, and signs anew what has another score. Whether it is time to
-    /// tell everybody that the best ones are others than they were told of, or elsewhere.
+    /// Forgets relays that do not tell and what is too old, and signs anew what has another score. Whether it is time
+    /// to tell everybody that the best ones are others than they were told of, or elsewhere.
     pub(crate) fn renew(&self, key: &SigningKey, now: Timestamp) -> bool {
         self.with(|table| {
             table.relays.retain(|_, relay| now.since(relay.heard) < RELAY_SILENCE_MAX);

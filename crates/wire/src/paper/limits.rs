@@ -20,8 +20,8 @@ pub const PASS_BYTES_MAX: usize = 12 * 1024;
 pub const PASS_VALID_MAX: Duration = Duration::from_secs(3600);
 /// Rentals or meshes that one pass names, of each kind: so many fit [`PASS_BYTES_MAX`].
 pub const PASS_NAMES_MAX: usize = 100;
-/// Labels of services that one pass names: a rental has 32, and one node some that every rental has. So many of 36 bytes
-/// fit [`PASS_BYTES_MAX`] beside full lists of the others.
+/// Labels of services that one pass names: a rental has 32, and one node some that every rental has. So many of 36
+/// bytes fit [`PASS_BYTES_MAX`] beside full lists of the others.
 pub const PASS_LABELS_MAX: usize = 40;
 
 /// A membership, in bytes.

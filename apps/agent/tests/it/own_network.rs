@@ -241,12 +241,23 @@ fn as_root_and_ordinary_user(name: &str, test: impl Fn(&mut RayRuntime, &Scene),
     if rustix::process::geteuid().is_root() {
         let ids = ["--reuid", ORDINARY_USER, "--regid", ORDINARY_USER, "--clear-groups"];
         let mut again = Command::new("setpriv");
-        again.args(ids).arg(std::env::current_exe().unwrap());
+        again.args(ids).arg(reachable_copy(&scene));
         let ran = again.args(["--exact", &format!("own_network::{name}"), "--nocapture"]).output();
         let ran = ran.unwrap();
         let text = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success() && text.contains("1 passed"), "as an ordinary user: {text}");
     }
+}
+
+/// This program and the one beside it, where everybody can reach them: what is built may lie in root's own folder.
+fn reachable_copy(scene: &Scene) -> PathBuf {
+    let (tests, examples) = (scene.folder.join("copy/deps"), scene.folder.join("copy/examples"));
+    fs::create_dir_all(&tests).unwrap();
+    fs::create_dir_all(&examples).unwrap();
+    fs::copy(program(), examples.join("ray_try")).unwrap();
+    let copy = tests.join("it");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    copy
 }
 
 /// Whether this system has all that it takes.

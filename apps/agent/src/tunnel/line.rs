@@ -98,9 +98,11 @@ impl Running {
         self.offer();
         loop {
             let news = tokio::select! {
-                event = self.driver.next() => News::Event(event),
-                changed = self.common.exposed.changed() => News::Exposed(changed.is_ok()),
+                // A new pass first: what comes with it may be served by that one alone.
+                biased;
                 changed = self.common.pass.changed() => News::Pass(changed.is_ok()),
+                changed = self.common.exposed.changed() => News::Exposed(changed.is_ok()),
+                event = self.driver.next() => News::Event(event),
                 () = until(self.again_at) => News::Again,
             };
             match news {

@@ -199,7 +199,8 @@ mod tests {
                 (_, letter) => word.get_or_insert_default().push(letter),
             }
         }
-        let ends = |word: &String| matches!(word.as_str(), "" | "|" | ">" | ">>" | "<" | "&&" | ";");
+        let ends =
+            |word: &String| matches!(word.as_str(), "" | "|" | ">" | ">>" | "<" | "&&" | ";");
         let calls = words.split(ends).filter(|call| call.first().is_some_and(|it| it == "iog"));
         calls.map(<[String]>::to_vec).collect()
     }

@@ -191,8 +191,8 @@ impl House {
         }
     }
 
-    /// Waits until there is something newer to tell than `known`: what nobody waits for, not before `at_leisure`. `None`
-    /// once it is over.
+    /// Waits until there is something newer to tell than `known`; what nobody waits for, not before `at_leisure`.
+    /// `None` once it is over.
     pub(super) fn newer(&self, known: u64, at_leisure: Instant) -> Option<u64> {
         let mut state = self.state();
         while state.over.is_none() {

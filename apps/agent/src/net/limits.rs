@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(super) const NETWORK_WAIT: Duration = Duration::from_secs(25);
 /// A question that brings no news is not asked again sooner than this.
 pub(super) const NETWORK_EVERY_MIN: Duration = Duration::from_secs(1);
-/// Other ways to peers are told no sooner than this after what was told last: a way that flaps costs the control plane no more.
+/// Other ways to peers are told no sooner than this after what was told last, so that a way that flaps costs little.
 pub(super) const WAYS_EVERY_MIN: Duration = Duration::from_secs(2);
 /// How often a node's network is tended: papers that end, relays, and what is to be told and written down.
 pub(super) const TEND_EVERY: Duration = Duration::from_secs(1);

@@ -54,7 +54,7 @@ pub(super) fn ask(house: &House, link: &Link, pinned: &Pinned, ready: &Ready) {
     }
 }
 
-/// Tells what is news to others as soon as it is seen, beside the question that is held. What is answered is heard there.
+/// Tells what is news to others as soon as it is seen, beside the question that is held. Answers are heard there.
 pub(super) fn tell(house: &House, link: &Link) {
     let (mut told, mut at_leisure) = (0, Instant::now());
     while let Some(version) = house.newer(told, at_leisure) {

@@ -83,22 +83,7 @@ impl Drop for AuditTo {
 
 impl Records for AuditTo {
     fn ended(&self, record: &StreamRecord, node: NodeKey) {
-        self.take(Record::Stream(wire::audit::StreamRecord {
-            side: Side::Relay,
-            relay: self.relay,
-            node,
-            worker: None,
-            session: record.session.clone(),
-            stream: record.stream,
-            service: record.service.to_string(),
-            visitor: record.visitor,
-            subject: record.subject.clone(),
-            opened: Time(record.opened),
-            closed: Time(record.closed),
-            to_service: record.traffic.to_service,
-            to_visitor: record.traffic.to_visitor,
-            is_whole: record.is_whole,
-        }));
+        self.take(Record::Stream(trunk::told(record, Side::Relay, self.relay, node)));
     }
 
     fn over(&self, record: &StreamRecord, node: Option<Reconciled>) {

@@ -30,6 +30,7 @@ mod peeked;
 mod spare;
 mod splice;
 mod stream;
+mod told;
 
 pub use alive::{Connection, keep_alive};
 pub use carry::{Carried, Way, carry, carry_tcp};
@@ -42,3 +43,4 @@ pub use line::{Line, Unopened};
 pub use peeked::Peeked;
 pub use spare::{Dedicated, PLAIN_GREETING};
 pub use stream::{Carrier, Stream};
+pub use told::told;

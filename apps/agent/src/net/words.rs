@@ -133,22 +133,7 @@ pub(super) fn stream_record(
     node: NodeKey,
     worker: WorkerId,
 ) -> StreamRecord {
-    StreamRecord {
-        side: Side::Node,
-        relay,
-        node,
-        worker: Some(worker),
-        session: record.session.clone(),
-        stream: record.stream,
-        service: record.service.to_string(),
-        visitor: record.visitor,
-        subject: record.subject.clone(),
-        opened: Time(record.opened),
-        closed: Time(record.closed),
-        to_service: record.traffic.to_service,
-        to_visitor: record.traffic.to_visitor,
-        is_whole: record.is_whole,
-    }
+    StreamRecord { worker: Some(worker), ..trunk::told(record, Side::Node, relay, node) }
 }
 
 /// What visitors speak.

@@ -10,7 +10,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tunnel::{ServiceName, Visibility, Who};
 use units::Timestamp;
-use wire::Time;
 use wire::audit::{AuditLog, Gap, Record, Side, StreamRecord, Verifier, compare};
 use wire::paper::NodeKey;
 
@@ -24,22 +23,7 @@ struct Log(Mutex<AuditLog>, Mutex<Vec<String>>);
 
 impl Behind for Log {
     fn on_record(&self, relay: NodeKey, record: &tunnel::StreamRecord) {
-        let record = Record::Stream(StreamRecord {
-            side: Side::Node,
-            relay,
-            node: public(&key(20)),
-            worker: None,
-            session: record.session.clone(),
-            stream: record.stream,
-            service: record.service.to_string(),
-            visitor: record.visitor,
-            subject: record.subject.clone(),
-            opened: Time(record.opened),
-            closed: Time(record.closed),
-            to_service: record.traffic.to_service,
-            to_visitor: record.traffic.to_visitor,
-            is_whole: record.is_whole,
-        });
+        let record = Record::Stream(trunk::told(record, Side::Node, relay, public(&key(20))));
         let lines = self.0.lock().unwrap().record(record, record_time());
         self.1.lock().unwrap().extend(lines);
     }

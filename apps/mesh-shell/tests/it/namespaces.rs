@@ -9,9 +9,6 @@ use namespaces::{Nat, matrix, rig_or_skip};
 
 use crate::lab::{Lab, ip};
 
-/// Well beyond what failover takes; how long it took is printed.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
-
 #[test]
 fn what_is_sent_comes_back_whole_over_both_families_and_both_suites() {
     for suite in [Suite::Standard, Suite::Fast] {
@@ -42,7 +39,7 @@ fn every_pair_of_nats_meets_directly_where_that_is_possible() {
 }
 
 #[test]
-fn a_cut_way_a_dead_relay_and_a_forgetful_nat_interrupt_only_briefly() {
+fn a_cut_way_a_dead_relay_and_a_forgetful_nat_interrupt_and_no_more() {
     let Some(rig) = rig_or_skip(&matrix::plan(Nat::Easy, Nat::Easy)) else { return };
     let lab = Lab::new(rig, &["a", "b"], &["relay-1", "relay-2"], Suite::Fast);
     assert!(lab.reaches(0, 1, false, 32) && lab.goes(0, 1, WayKind::Direct));
@@ -65,15 +62,16 @@ fn a_long_transfer_goes_on_when_its_way_is_cut() {
         lab.rig.partition("a", "b").expect("the way is cut");
         sending.join().expect("all bytes arrived");
     });
-    assert_eq!(lab.way(0, 1), Some(WayKind::Relayed));
+    assert!(lab.goes(0, 1, WayKind::Relayed));
 }
 
-/// Both talk while something happens: the silence is short, and in the end all is well.
+/// Both talk while something happens, and in the end they still do. How long nothing came back is printed, not asked: on
+/// a busy machine it says more of the machine. That failover is short is asked where time is simulated.
 #[expect(clippy::print_stdout, reason = "how long it took is worth reading in the test's output")]
 fn check(lab: &Lab, what: &str, happens: impl FnOnce(&namespaces::Rig)) {
-    let (silence, well) = lab.silence_around((0, 1), Duration::from_secs(6), happens);
+    let silence = lab.silence_around((0, 1), Duration::from_secs(4), happens);
     println!("{what}: {} ms without an answer", silence.as_millis());
-    assert!(well && silence < SILENCE_MAX, "{what}: {silence:?}");
+    assert!(lab.reaches(0, 1, false, 32) && lab.reaches(1, 0, false, 32), "{what}");
 }
 
 /// So many bytes over TCP, from the first node to the second, each as it was sent.

@@ -57,7 +57,8 @@ pub use lock::{DeviceProofOfTimeLock, LockInLog, LockKept, LockView, NodeLockVie
 pub use market::{ExtensionPrice, OfferView, Order, Price, QuoteRequest};
 pub use mesh::{
     ClientNetwork, ClientNetworkRequest, MemberKind, MemberOfMesh, MeshView, NetworkPolicyRequest,
-    NetworkPolicyView, NodeNetwork, NodeNetworkRequest, WAYS_MAX, Way, WayKind,
+    NetworkPolicyView, NodeNetwork, NodeNetworkRequest, OPERATOR_TAGS_MAX, OperatorNetworkRequest,
+    WAYS_MAX, Way, WayKind,
 };
 pub use network::{AssetBook, BookView, NetworkView, PurseSum};
 pub use onboarding::{

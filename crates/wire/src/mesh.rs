@@ -1,6 +1,6 @@
 //! Private networks of rentals: how nodes and clients ask for their papers, and what is seen of a network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,8 @@ use crate::service::{ServiceSeen, ServiceView, ServiceWanted};
 
 /// Ways that one member tells of.
 pub const WAYS_MAX: usize = 64;
+/// Tags that one of the operator's machines asks for.
+pub const OPERATOR_TAGS_MAX: usize = 16;
 
 /// A rented node asks for its papers, and says how it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -143,14 +145,47 @@ pub struct ClientNetworkRequest {
     pub wait_secs: u64,
 }
 
-/// What a renter's client needs to visit a rental.
+/// One of the operator's machines asks for papers of the operator's own network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorNetworkRequest {
+    /// The machine's own key.
+    pub key: NodeKey,
+    /// The signature by its key of `iog client 1`, the word `operator`, and `x25519`, each on a line of its own and
+    /// without a last newline, in hexadecimal.
+    pub statement: String,
+    /// The key that packets to it are sealed for.
+    pub x25519: MeshKey,
+    /// What it is to be called: `NAME.mesh`. No two members have the same.
+    pub name: Name,
+    /// What it is to policies, without `tag:`: up to 16.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<Name>,
+    /// How packets to it may be sealed, best first; `wireguard` if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<SuiteName>,
+    /// Relays that it holds lines to, best first: up to 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<NodeKey>,
+    /// How it reaches members: up to 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
+    /// The revision that it knows: answer when there is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<u64>,
+    /// Or after so many seconds, at most 30.
+    #[serde(default)]
+    pub wait_secs: u64,
+}
+
+/// What a renter's client needs to visit a rental, or one of the operator's machines to be in the operator's network.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClientNetwork {
     /// Grows when anything below is other than it was, or is to be renewed.
     pub revision: u64,
     /// What it may do at relays.
     pub pass: SealedPaper,
-    /// That it belongs to the rental's private network, if it asked for that.
+    /// That it belongs to the private network, if it asked for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership: Option<SealedPaper>,
     /// What may pass at it, if it is a member.
@@ -161,17 +196,31 @@ pub struct ClientNetwork {
     pub members: Vec<SealedPaper>,
     /// Records of relays, best first.
     pub relays: Vec<SealedPaper>,
-    /// The rental's services.
+    /// The rental's services; the operator's network has none.
     pub services: Vec<ServiceView>,
     /// A certificate of OpenSSH for the key that was sent, by the network's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssh_certificate: Option<String>,
-    /// What Ray's dashboard and its API ask visitors for. Secret.
-    pub cluster_token: String,
+    /// What Ray's dashboard and its API ask visitors of a rental for. Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_token: Option<String>,
     /// By whom papers are signed.
     pub network_key: NodeKey,
     /// Ask again after so many seconds at the latest, to have papers renewed.
     pub renew_secs: u64,
+}
+
+/// Without the secret.
+impl std::fmt::Debug for ClientNetwork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientNetwork")
+            .field("revision", &self.revision)
+            .field("members", &self.members.len())
+            .field("relays", &self.relays.len())
+            .field("services", &self.services)
+            .field("network_key", &self.network_key)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a member of a private network is.
@@ -182,13 +231,16 @@ pub enum MemberKind {
     Node,
     /// A renter's client.
     Client,
+    /// One of the operator's machines.
+    Machine,
 }
 
-/// The private network of a rental.
+/// The private network of a rental, or that of the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MeshView {
-    /// The rental.
-    pub rental: RentalId,
+    /// The rental; absent for the operator's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rental: Option<RentalId>,
     /// Its private network; absent if its nodes use their hosts' networks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mesh: Option<MeshId>,
@@ -213,6 +265,9 @@ pub struct MemberOfMesh {
     pub name: Name,
     /// What it is.
     pub kind: MemberKind,
+    /// What it is to policies: `tag:head`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
     /// Its key.
     pub key: NodeKey,
     /// Its IPv4 address.
@@ -232,7 +287,7 @@ pub struct MemberOfMesh {
     pub heard: Time,
 }
 
-/// What may pass in the private networks of a project.
+/// What may pass in the private networks of a project, or in the operator's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkPolicyRequest {
@@ -240,7 +295,7 @@ pub struct NetworkPolicyRequest {
     pub policy: String,
 }
 
-/// The policy of a project's private networks.
+/// The policy of a project's private networks, or of the operator's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NetworkPolicyView {
     /// The policy file.

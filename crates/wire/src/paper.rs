@@ -27,7 +27,7 @@ pub use kind::{Paper, Unsound};
 pub use limits::*;
 pub use membership::{
     MESH_V4, MESH_V4_CLIENTS_AT, MESH_V4_NODES_AT, MESH_V4_RESOLVER_AT, Membership, SuiteName,
-    mesh_v4, mesh_v4_block, mesh_v6, mesh_v6_block,
+    mesh_v4, mesh_v4_block, mesh_v6, mesh_v6_block, operator_mesh,
 };
 pub use mesh_key::MeshKey;
 pub use node_key::{NodeKey, NotAKey};
@@ -36,7 +36,10 @@ pub use policy::{Heading, PolicyPaper, PolicyRule, PortRange};
 pub use range::{AddressRange, NotARange};
 pub use relay::RelayRecord;
 pub use seal::{PaperRefused, SealedPaper};
-pub use statement::{client_statement, is_signed, node_statement, relay_statement, sign_statement};
+pub use statement::{
+    client_statement, is_signed, node_statement, operator_statement, relay_statement,
+    sign_statement,
+};
 pub use visit::{Visit, VisitRefused};
 
 #[cfg(test)]

@@ -90,7 +90,8 @@ fn read(told: ClientNetwork, mine: NodeKey, now: Timestamp) -> Result<Papers, Fa
         let what = "the network has no relay at the moment";
         return Err(Failure::refused(what, "its operator starts one with `iog relay`"));
     }
-    let (ssh_certificate, cluster_token) = (told.ssh_certificate, told.cluster_token);
+    let cluster_token = told.cluster_token.unwrap_or_default();
+    let ssh_certificate = told.ssh_certificate;
     let until = pass.expires.0;
     Ok(Papers { pass: sealed, relays, services, ssh_certificate, cluster_token, renew, until })
 }
@@ -144,7 +145,7 @@ mod tests {
             relays: vec![SealedPaper::seal(&relay, &key(vouches)).unwrap()],
             services: Vec::new(),
             ssh_certificate: None,
-            cluster_token: String::new(),
+            cluster_token: None,
             network_key: public(1),
             renew_secs: 1,
         }

@@ -139,7 +139,7 @@ fn client_network(
         relays,
         services,
         ssh_certificate,
-        cluster_token: app.secret.cluster_token(rental),
+        cluster_token: Some(app.secret.cluster_token(rental)),
         network_key: network_key(app),
         renew_secs: RENEW_SECS,
     }

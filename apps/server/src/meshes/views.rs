@@ -35,6 +35,7 @@ impl Meshes {
                         Place::Node(_) => MemberKind::Node,
                         Place::Client(_) => MemberKind::Client,
                     },
+                    tags: paper.tags.clone(),
                     key: paper.node,
                     v4: paper.v4,
                     v6: paper.v6,
@@ -47,7 +48,7 @@ impl Meshes {
             None => Vec::new(),
         });
         MeshView {
-            rental,
+            rental: Some(rental),
             mesh,
             v4_block: mesh.map(mesh_v4_block).map(|(first, bits)| format!("{first}/{bits}")),
             v6_block: mesh.map(mesh_v6_block).map(|(first, bits)| format!("{first}/{bits}")),

@@ -109,6 +109,14 @@ fn is_label(text: &str, kind: &str) -> bool {
     !word.is_empty() && text.len() <= LABEL_BYTES_MAX && word.bytes().all(is_known)
 }
 
+/// The network of the operator's own machines: its id follows from the network's key, so that those of two operators can
+/// be told apart.
+pub fn operator_mesh(network_key: &NodeKey) -> MeshId {
+    let hash = blake3::derive_key("iog mesh 1 operator", &network_key.0);
+    let (bits, _) = hash.split_first_chunk::<16>().expect("a hash has 32 bytes");
+    MeshId::from_bits(u128::from_be_bytes(*bits))
+}
+
 /// The first bits of the addresses of one mesh: 4,096 of them.
 const MESH_V4_BITS: u8 = 20;
 /// Where in a mesh's block its resolver is, which answers for `*.mesh`.

@@ -20,6 +20,11 @@ pub fn client_statement(rental: RentalId, x25519: Option<&MeshKey>) -> String {
     format!("iog client 1\n{rental}\n{x25519}")
 }
 
+/// What the key of one of the operator's machines signs: that it is for the operator's network, and its key for packets.
+pub fn operator_statement(x25519: &MeshKey) -> String {
+    format!("iog client 1\noperator\n{x25519}")
+}
+
 /// What a relay's key signs: who registers it, by id, a machine or an account.
 pub fn relay_statement(by: &str) -> String {
     format!("iog relay 1\n{by}")
@@ -59,6 +64,7 @@ mod tests {
             node_statement(worker, rental, 3, &MeshKey([4; 32])),
             client_statement(rental, Some(&x25519)),
             client_statement(rental, None),
+            operator_statement(&x25519),
             relay_statement(&worker.to_string()),
         ];
         for other in others {
@@ -84,6 +90,10 @@ mod tests {
         assert_eq!(
             client_statement(rental, None),
             "iog client 1\nrnt_00000000000000000000000002\n-"
+        );
+        assert_eq!(
+            operator_statement(&MeshKey([0; 32])),
+            "iog client 1\noperator\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
         );
         assert_eq!(relay_statement("acc_1"), "iog relay 1\nacc_1");
     }

@@ -226,6 +226,8 @@ fn addresses_follow_from_mesh_and_key() {
     assert_eq!((block.octets()[0], bits), (0xfd, 48));
     assert_eq!(block.segments()[..3], address(1, 1).segments()[..3]);
     assert_eq!(address(1, 1).to_string(), "fd7f:6e4a:6d42:3c9f:5c4f:8243:b732:51b7");
+    assert_ne!(operator_mesh(&NodeKey([1; 32])), operator_mesh(&NodeKey([2; 32])));
+    assert_eq!(operator_mesh(&NodeKey([1; 32])).to_string(), "msh_75panh5ffpx3jc0awe3rhcw9ms");
 }
 
 proptest! {

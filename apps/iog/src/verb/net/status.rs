@@ -30,10 +30,10 @@ impl Args {
 
 /// A private network, its members and their ways.
 pub(crate) fn text(mesh: &MeshView, screen: Screen) -> String {
+    let of = mesh.rental.map_or_else(|| "the operator".to_owned(), |rental| rental.to_string());
     if mesh.mesh.is_none() {
         return format!(
-            "{} has no private network: its nodes use the networks of their hosts.\n",
-            mesh.rental
+            "{of} has no private network: its nodes use the networks of their hosts.\n"
         );
     }
     let blocks: Vec<&str> =
@@ -44,7 +44,7 @@ pub(crate) fn text(mesh: &MeshView, screen: Screen) -> String {
     };
     let mut text = format!(
         "{}\n  addresses  {}\n  policy     {policy}\n  relays     {}\n\n",
-        screen.paint(Ink::Strong, &format!("The private network of {}", mesh.rental)),
+        screen.paint(Ink::Strong, &format!("The private network of {of}")),
         blocks.join("  "),
         count(u64::try_from(mesh.relays.len()).unwrap_or_default(), "relay"),
     );
@@ -71,6 +71,7 @@ const fn kind(kind: MemberKind) -> &'static str {
     match kind {
         MemberKind::Node => "node",
         MemberKind::Client => "client",
+        MemberKind::Machine => "machine",
     }
 }
 
@@ -153,6 +154,7 @@ mod tests {
         MemberOfMesh {
             name: name.parse().unwrap(),
             kind: MemberKind::Node,
+            tags: std::collections::BTreeSet::new(),
             key: NodeKey([key; 32]),
             v4: [100, 64, 0, key].into(),
             v6: "fd00::1".parse().unwrap(),
@@ -166,7 +168,7 @@ mod tests {
     #[test]
     fn a_network_shows_its_members_and_the_ways_between_them() {
         let mesh = MeshView {
-            rental: RentalId::from_bits(1),
+            rental: Some(RentalId::from_bits(1)),
             mesh: Some(MeshId::from_bits(1)),
             v4_block: Some("100.64.0.0/20".to_owned()),
             v6_block: None,

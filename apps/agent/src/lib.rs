@@ -32,6 +32,7 @@ mod machine;
 mod measure;
 mod mood;
 mod net;
+pub mod presence;
 pub mod probe;
 mod prove;
 mod quit;

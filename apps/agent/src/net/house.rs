@@ -1,6 +1,7 @@
 //! What all threads of one node's network share: who the node is, what it was told, and what is to be told of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -12,8 +13,9 @@ use worker::NodeKey as NodeId;
 
 use super::in_node::InNode;
 use super::keys::Keys;
-use super::papers::{Bearer, Papers};
+use super::papers::NodePapers;
 use super::switch::lock;
+use crate::presence::Bearer;
 
 /// A node and its network.
 #[derive(Debug)]
@@ -34,11 +36,13 @@ pub(super) struct House {
 
 #[derive(Debug, Default)]
 struct State {
-    papers: Option<Arc<Papers>>,
+    papers: Option<Arc<NodePapers>>,
     /// The revision of these papers.
     revision: Option<u64>,
     net: Option<Arc<dyn InNode>>,
     told: Told,
+    /// Where relays see this machine.
+    seen_at: BTreeSet<Ipv4Addr>,
     /// Grows when what is told changes in a way that is news to others.
     version: u64,
     /// The last version that others wait for.
@@ -79,7 +83,7 @@ impl Told {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Given {
     /// What the control plane told last.
-    pub(super) papers: Option<Arc<Papers>>,
+    pub(super) papers: Option<Arc<NodePapers>>,
     /// The network in the node's sandbox, while the node runs.
     pub(super) net: Option<Arc<dyn InNode>>,
 }
@@ -107,7 +111,7 @@ impl House {
 
     /// What was told is this now, of this revision. Returns whether it is the first. One thread alone says so: of two
     /// answers, the older could come last.
-    pub(super) fn set_papers(&self, papers: Papers, revision: u64) -> bool {
+    pub(super) fn set_papers(&self, papers: NodePapers, revision: u64) -> bool {
         let mut state = self.state();
         state.revision = Some(revision);
         let is_first = state.papers.replace(Arc::new(papers)).is_none();
@@ -116,7 +120,7 @@ impl House {
     }
 
     /// What was told last.
-    pub(super) fn papers(&self) -> Option<Arc<Papers>> {
+    pub(super) fn papers(&self) -> Option<Arc<NodePapers>> {
         self.state().papers.clone()
     }
 
@@ -124,6 +128,16 @@ impl House {
     pub(super) fn set_net(&self, net: Option<Arc<dyn InNode>>) {
         self.state().net = net;
         self.news.notify_all();
+    }
+
+    /// Relays see this machine there.
+    pub(super) fn set_seen_at(&self, addresses: BTreeSet<Ipv4Addr>) {
+        self.state().seen_at = addresses;
+    }
+
+    /// Where relays see this machine.
+    pub(super) fn seen_at(&self) -> BTreeSet<Ipv4Addr> {
+        self.state().seen_at.clone()
     }
 
     /// It is over.

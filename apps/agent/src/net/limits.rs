@@ -19,8 +19,6 @@ pub(super) const HAND_OVER_EVERY: Duration = Duration::from_secs(15);
 pub(super) const RELAYS_TOLD_MAX: usize = 8;
 /// Services of one node: as many as the control plane keeps of a rental.
 pub(super) const SERVICES_MAX: usize = 64;
-/// The longest packet of a private network. With what seals and forwards it, it fits an Ethernet frame.
-pub(super) const MTU: u16 = 1_420;
 /// How long an agent that stops waits for what is known of connections to be written down.
 pub(super) const FAREWELL: Duration = Duration::from_secs(3);
 /// How often it looks.

@@ -21,7 +21,6 @@ mod in_node;
 mod keys;
 mod limits;
 mod papers;
-mod pinned;
 mod room;
 mod ssh;
 mod switch;
@@ -29,8 +28,9 @@ mod talk;
 mod tend;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,14 +46,17 @@ use worker::NodeKey;
 
 use crate::hands::Event;
 use crate::link::Link;
+use crate::presence::{MTU, Pinned};
 use crate::runtime::net::{Addresses, Nets, NodeNet};
 use house::{Ending, House};
 use in_node::InNode;
 use keys::Keys;
 use limits::{FAREWELL, NAP};
-use pinned::Pinned;
 use switch::lock;
 use tend::Tender;
+
+/// In the agent's folder: the key that the network signs with.
+const NETWORK_KEY_FILE: &str = "network.key";
 
 /// A network that is kept, and the thread that tends it.
 #[derive(Debug)]
@@ -102,7 +105,7 @@ impl Keeper {
     pub(crate) fn new(data: &Path) -> Self {
         Self {
             folder: data.join("net"),
-            pinned: Arc::new(Pinned::in_folder(data)),
+            pinned: Arc::new(Pinned::at(data.join(NETWORK_KEY_FILE))),
             ties: OnceLock::new(),
             wanted: Mutex::default(),
             houses: Mutex::default(),
@@ -198,11 +201,11 @@ impl Keeper {
         }
         let papers = house.papers()?;
         Some(Addresses {
-            v4: papers.membership.v4,
+            v4: papers.papers.membership.v4,
             v4_block: mesh_v4_block(house.mesh),
-            v6: papers.membership.v6,
+            v6: papers.papers.membership.v6,
             v6_block: mesh_v6_block(house.mesh),
-            mtu: limits::MTU,
+            mtu: MTU,
             resolver: mesh_v4(house.mesh, MESH_V4_RESOLVER_AT),
         })
     }
@@ -259,6 +262,10 @@ impl Keeper {
 }
 
 impl Nets for Keeper {
+    fn seen_at(&self) -> BTreeSet<Ipv4Addr> {
+        lock(&self.houses).values().flat_map(|kept| kept.house.seen_at()).collect()
+    }
+
     fn is_up(&self, net: Arc<NodeNet>) {
         let key = net.key();
         let net: Arc<dyn InNode> = net;

@@ -1,17 +1,14 @@
 //! What stands between a node's lines to relays and the node: packets for its mesh, streams for its programs, and the
 //! record of both.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mesh::CallSign;
-use mesh_shell::{StreamInlet, Streams};
 use trunk::{Line, Stream};
-use tunnel::{Frame, Open, StreamRecord};
+use tunnel::{Open, StreamRecord};
 use units::WorkerId;
 use wire::audit::Record;
 use wire::paper::NodeKey;
@@ -20,6 +17,7 @@ use super::audit::AuditFiles;
 use super::in_node::InNode;
 use super::ssh::SshServer;
 use super::words;
+use crate::presence::Carrier;
 use crate::tunnel::Behind;
 
 /// A program in the node takes a connection sooner, or is not there.
@@ -29,20 +27,10 @@ const DIAL_PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Switch {
     worker: WorkerId,
     node: NodeKey,
-    lines: RwLock<Lines>,
-    inlet: Mutex<Option<StreamInlet>>,
+    carrier: Arc<Carrier>,
     net: Mutex<Option<Arc<dyn InNode>>>,
     ssh: Mutex<Option<SshServer>>,
     audit: Arc<Mutex<AuditFiles>>,
-}
-
-/// Ways for packets over lines.
-#[derive(Default)]
-struct Lines {
-    /// By their own numbers: to which relay, and the line.
-    lines: BTreeMap<u64, (CallSign, Line)>,
-    /// Members by what relays call them.
-    members: BTreeMap<CallSign, NodeKey>,
 }
 
 impl fmt::Debug for Switch {
@@ -57,28 +45,15 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Switch {
-    /// For the node with this key, on this machine, which writes its streams into this log.
-    pub(super) fn new(worker: WorkerId, node: NodeKey, audit: Arc<Mutex<AuditFiles>>) -> Self {
-        Self {
-            worker,
-            node,
-            lines: RwLock::default(),
-            inlet: Mutex::default(),
-            net: Mutex::default(),
-            ssh: Mutex::default(),
-            audit,
-        }
-    }
-
-    /// These are the members.
-    pub(super) fn set_members(&self, members: impl Iterator<Item = NodeKey>) {
-        let members = members.map(|member| (CallSign::of_node(&member.0), member)).collect();
-        self.lines.write().unwrap_or_else(PoisonError::into_inner).members = members;
-    }
-
-    /// Packets that come over lines go in here.
-    pub(super) fn set_inlet(&self, inlet: Option<StreamInlet>) {
-        *lock(&self.inlet) = inlet;
+    /// For the node with this key, on this machine, which writes its streams into this log, and whose packets this
+    /// carries.
+    pub(super) fn new(
+        worker: WorkerId,
+        node: NodeKey,
+        audit: Arc<Mutex<AuditFiles>>,
+        carrier: Arc<Carrier>,
+    ) -> Self {
+        Self { worker, node, carrier, net: Mutex::default(), ssh: Mutex::default(), audit }
     }
 
     /// This is the node's network; none while the node does not run.
@@ -98,18 +73,6 @@ impl Switch {
     pub(super) fn net(&self) -> io::Result<Arc<dyn InNode>> {
         let net = lock(&self.net).clone();
         net.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the node does not run"))
-    }
-}
-
-impl Streams for Switch {
-    fn send(&self, relay: CallSign, far: CallSign, datagram: &[u8]) {
-        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(member) = lines.members.get(&far) else { return };
-        let mut there = lines.lines.values().filter(|(sign, _)| *sign == relay);
-        if let Some((_, line)) = there.next_back() {
-            // Where there is no room the packet is lost, as on any network.
-            line.signal(&Frame::Packet { peer: member.0, body: datagram.to_vec() });
-        }
     }
 }
 
@@ -133,20 +96,15 @@ impl Behind for Switch {
     }
 
     fn on_line(&self, number: u64, relay: NodeKey, line: &Line) {
-        let mut lines = self.lines.write().unwrap_or_else(PoisonError::into_inner);
-        lines.lines.insert(number, (CallSign::of_node(&relay.0), line.clone()));
+        self.carrier.on_line(number, relay, line);
     }
 
     fn on_line_over(&self, number: u64) {
-        self.lines.write().unwrap_or_else(PoisonError::into_inner).lines.remove(&number);
+        self.carrier.on_line_over(number);
     }
 
     fn on_packet(&self, relay: NodeKey, from: NodeKey, packet: &[u8]) {
-        let (relay, far) = (CallSign::of_node(&relay.0), CallSign::of_node(&from.0));
-        if let Some(inlet) = lock(&self.inlet).as_mut() {
-            // A device that is gone is noticed by the engine.
-            let _ = inlet.put(relay, far, packet);
-        }
+        self.carrier.on_packet(relay, from, packet);
     }
 
     fn on_record(&self, relay: NodeKey, record: &StreamRecord) {

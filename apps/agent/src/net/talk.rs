@@ -6,15 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use wire::paper::NodeKey as NetworkKey;
 use worker::NodeKey;
 
 use super::audit;
 use super::house::House;
 use super::limits::{HAND_OVER_EVERY, NETWORK_EVERY_MIN, NETWORK_WAIT, WAYS_EVERY_MIN};
-use super::papers::Papers;
-use super::pinned::Pinned;
+use super::papers::NodePapers;
 use crate::link::{Link, Trouble};
 use crate::mood::Mood;
+use crate::presence::Pinned;
 use crate::run::now;
 
 /// The status of an answer that says that the node is not wanted there any more.
@@ -79,8 +80,8 @@ fn say(
     let request = house.request(known, wait);
     let Some(answer) = link.node_network(house.id, &request, wait)? else { return Ok(known) };
     let revision = answer.revision;
-    let network = pinned.key(link)?;
-    match Papers::read(answer, network, &house.bearer(), now()) {
+    let network = network_key(pinned, link)?;
+    match NodePapers::read(answer, network, &house.bearer(), now()) {
         Ok(papers) => {
             if house.set_papers(papers, revision) {
                 ready();
@@ -93,6 +94,16 @@ fn say(
             Ok(None)
         }
     }
+}
+
+/// The key of the network; asked for if it is not known.
+fn network_key(pinned: &Pinned, link: &Link) -> Result<NetworkKey, Trouble> {
+    let untold = |why: String| Trouble::Weather(why);
+    if let Some(known) = pinned.known().map_err(|fault| untold(format!("{fault:#}")))? {
+        return Ok(known);
+    }
+    let told: NetworkKey = link.network_key()?.parse().map_err(|why| untold(format!("{why}")))?;
+    pinned.learn(told).map_err(|fault| untold(format!("{fault:#}")))
 }
 
 /// Hands over sealed segments until the node is not wanted any more.

@@ -1,58 +1,71 @@
-//! What the control plane told a node of its network: every paper opened, and found to be for this node.
+//! What the control plane told a member of its network: every paper opened, and found to be for this member.
 //!
 //! # Invariants
-//! - All of it is signed by the network's key as this machine knows it, and holds now.
-//! - What is about the node itself must be good; a member or a relay that is not is left out, and told of.
+//! - All of it is signed by the network's key as this side knows it, and holds now.
+//! - What is about the member itself must be good; another member or a relay that is not is left out, and told of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use units::{MeshId, Timestamp};
 use wire::paper::{
     Membership, MeshKey, NodeKey, Paper, PaperRefused, Pass, PolicyPaper, RelayRecord, SealedPaper,
 };
-use wire::{NodeNetwork, ServiceWanted};
 
-use super::limits::SERVICES_MAX;
 use crate::tunnel::RelayAt;
 
 /// For whom papers must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bearer {
+pub struct Bearer {
     /// The private network.
-    pub(super) mesh: MeshId,
-    /// The node.
-    pub(super) node: NodeKey,
+    pub mesh: MeshId,
+    /// The member.
+    pub node: NodeKey,
     /// The key that packets to it are sealed for.
-    pub(super) x25519: MeshKey,
+    pub x25519: MeshKey,
 }
 
-/// What a node was told of its network.
+/// What a control plane says, as it says it.
 #[derive(Clone, Debug)]
-pub(super) struct Papers {
-    /// Its own membership.
-    pub(super) membership: Membership,
+pub struct Told {
+    /// The member's own membership.
+    pub membership: SealedPaper,
     /// What may pass at it.
-    pub(super) policy: PolicyPaper,
-    /// Its pass, as it is shown to relays.
-    pub(super) pass: Vec<u8>,
-    /// All members, its own membership included.
-    pub(super) members: Vec<Membership>,
-    /// Relays, best first.
-    pub(super) relays: Vec<RelayRecord>,
-    /// What it is to publish.
-    pub(super) services: Vec<ServiceWanted>,
-    /// By whom all of it is signed.
-    pub(super) network: NodeKey,
+    pub policy: SealedPaper,
+    /// What it may do at relays.
+    pub pass: SealedPaper,
+    /// Memberships of all members.
+    pub members: Vec<SealedPaper>,
+    /// Records of relays, best first.
+    pub relays: Vec<SealedPaper>,
+    /// By whom all of it should be signed.
+    pub network_key: NodeKey,
 }
 
-/// Why a node cannot use what it was told. Checks run in the order of these variants.
+/// What a member was told of its network.
+#[derive(Clone, Debug)]
+pub struct Papers {
+    /// Its own membership.
+    pub membership: Membership,
+    /// What may pass at it.
+    pub policy: PolicyPaper,
+    /// Its pass, as it is shown to relays.
+    pub pass: Vec<u8>,
+    /// All members, its own membership included.
+    pub members: Vec<Membership>,
+    /// Relays, best first.
+    pub relays: Vec<RelayRecord>,
+    /// By whom all of it is signed.
+    pub network: NodeKey,
+}
+
+/// Why a member cannot use what it was told. Checks run in the order of these variants.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unfit {
+pub enum Unfit {
     /// Another network signs.
     #[error(
         "the network signs with {found}, and this machine knows it by {known} \
-         (hint: if its operator says that the key was changed, remove network.key from the agent's folder)"
+         (hint: if its operator says that the key was changed, remove the file that holds the old one)"
     )]
     OtherNetwork {
         /// What signs.
@@ -69,7 +82,7 @@ pub(super) enum Unfit {
         why: PaperRefused,
     },
     /// A paper is for somebody else.
-    #[error("its {kind} is another node's")]
+    #[error("its {kind} is another member's")]
     Foreign {
         /// Which.
         kind: &'static str,
@@ -77,12 +90,12 @@ pub(super) enum Unfit {
 }
 
 impl Papers {
-    /// Reads an answer.
+    /// Reads what was told.
     ///
     /// # Errors
-    /// The first thing that is wrong with what is about the node itself.
-    pub(super) fn read(
-        told: NodeNetwork,
+    /// The first thing that is wrong with what is about the member itself.
+    pub fn read(
+        told: &Told,
         network: NodeKey,
         bearer: &Bearer,
         now: Timestamp,
@@ -100,47 +113,50 @@ impl Papers {
         is_its(pass.holder == bearer.node, Pass::KIND)?;
         let mut members: Vec<Membership> = those_that_hold(&told.members, &network, now);
         members.retain(|member| member.mesh == bearer.mesh);
-        let mut services = told.services;
-        services.truncate(SERVICES_MAX);
         Ok(Self {
             membership,
             policy,
             pass: told.pass.to_bytes(),
             members,
             relays: those_that_hold(&told.relays, &network, now),
-            services,
             network,
         })
     }
 
     /// Relays, best first, and where each is.
-    pub(super) fn relays_at(&self) -> Vec<RelayAt> {
-        self.relays.iter().filter_map(relay_at).collect()
+    pub fn relays_at(&self) -> Vec<RelayAt> {
+        relays_at(&self.relays)
     }
 
     /// Relays that lead to other members, and where each is.
-    pub(super) fn relays_of_peers(&self) -> Vec<RelayAt> {
+    pub fn relays_of_peers(&self) -> Vec<RelayAt> {
         let known: BTreeMap<NodeKey, &RelayRecord> =
             self.relays.iter().map(|relay| (relay.relay, relay)).collect();
         let peers = self.members.iter().filter(|member| member.node != self.membership.node);
-        let mut found: Vec<RelayAt> = Vec::new();
-        for key in peers.flat_map(|peer| &peer.relays) {
-            let at = known.get(key).and_then(|record| relay_at(record));
-            found.extend(at.filter(|at| found.iter().all(|other| other.key != at.key)));
-        }
-        found
+        let mut seen = BTreeSet::new();
+        let keys = peers.flat_map(|peer| &peer.relays).filter(|key| seen.insert(**key));
+        keys.filter_map(|key| known.get(key)).flat_map(|record| doors(record)).collect()
     }
 
     /// Where a relay takes packets, as its record says.
-    pub(super) fn udp_of(&self, relay: NodeKey) -> Vec<SocketAddr> {
+    pub fn udp_of(&self, relay: NodeKey) -> Vec<SocketAddr> {
         let record = self.relays.iter().find(|record| record.relay == relay);
         record.map(|record| record.udp.clone()).unwrap_or_default()
     }
 }
 
-/// Where a relay is dialed: its first address.
-fn relay_at(record: &RelayRecord) -> Option<RelayAt> {
-    record.tcp.first().map(|address| RelayAt { key: record.relay, address: *address })
+/// Where these relays are dialed.
+pub fn relays_at(relays: &[RelayRecord]) -> Vec<RelayAt> {
+    relays.iter().flat_map(doors).collect()
+}
+
+/// Where a relay is dialed: its first address of each family, for who has only one of them. A relay that is gone is
+/// not dialed at all it ever named.
+fn doors(record: &RelayRecord) -> impl Iterator<Item = RelayAt> {
+    let first = record.tcp.first().map(SocketAddr::is_ipv4);
+    let other = record.tcp.iter().find(|address| Some(address.is_ipv4()) != first);
+    let both = record.tcp.first().into_iter().chain(other);
+    both.map(|address| RelayAt { key: record.relay, address: *address })
 }
 
 fn opened<P: Paper>(sealed: &SealedPaper, network: &NodeKey, now: Timestamp) -> Result<P, Unfit> {
@@ -205,7 +221,7 @@ mod tests {
         }
     }
 
-    fn told(signer: u8, holder: NodeKey) -> NodeNetwork {
+    fn told(signer: u8, holder: NodeKey) -> Told {
         let (mesh, node) = (bearer().mesh, bearer().node);
         let (issued, expires) = (Time(NOW), Time(NOW.after(MINUTE)));
         let policy = PolicyPaper { mesh, node, version: 1, rules: Vec::new(), issued, expires };
@@ -221,7 +237,7 @@ mod tests {
         let relay = RelayRecord {
             relay: public(9),
             owner: None,
-            tcp: vec!["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()],
+            tcp: vec!["[::1]:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()],
             udp: vec!["127.0.0.1:3".parse().unwrap()],
             domain: None,
             score: 1,
@@ -231,32 +247,30 @@ mod tests {
         let (mine, other) = (membership(node, 16), membership(public(5), 17));
         let strange = SealedPaper::seal(&membership(public(6), 18), &key(7)).unwrap();
         let seal = |paper: &Membership| SealedPaper::seal(paper, &key(signer)).unwrap();
-        NodeNetwork {
-            revision: 1,
+        Told {
             membership: seal(&mine),
             policy: SealedPaper::seal(&policy, &key(signer)).unwrap(),
             pass: SealedPaper::seal(&pass, &key(signer)).unwrap(),
             members: vec![seal(&mine), seal(&other), strange],
             relays: vec![SealedPaper::seal(&relay, &key(signer)).unwrap()],
-            services: Vec::new(),
             network_key: public(signer),
-            renew_secs: 30,
         }
     }
 
     #[test]
     fn papers_of_the_network_for_this_node_are_taken_and_strangers_left_out() {
-        let papers = Papers::read(told(1, public(2)), public(1), &bearer(), NOW).unwrap();
+        let papers = Papers::read(&told(1, public(2)), public(1), &bearer(), NOW).unwrap();
         let members: Vec<NodeKey> = papers.members.iter().map(|member| member.node).collect();
         assert_eq!(members, [public(2), public(5)]);
-        let at = RelayAt { key: public(9), address: "127.0.0.1:1".parse().unwrap() };
-        assert_eq!((papers.relays_at(), papers.relays_of_peers()), (vec![at], vec![at]));
+        let at = |address: &str| RelayAt { key: public(9), address: address.parse().unwrap() };
+        let both = vec![at("[::1]:1"), at("127.0.0.1:2")];
+        assert_eq!((papers.relays_at(), papers.relays_of_peers()), (both.clone(), both));
         assert_eq!(papers.udp_of(public(9)), ["127.0.0.1:3".parse().unwrap()]);
     }
 
     #[test]
     fn another_network_another_node_and_another_time_are_refused() {
-        let read = |told: NodeNetwork, now| Papers::read(told, public(1), &bearer(), now);
+        let read = |told: Told, now| Papers::read(&told, public(1), &bearer(), now);
         let other = read(told(7, public(2)), NOW).unwrap_err();
         assert!(matches!(other, Unfit::OtherNetwork { .. }), "{other}");
         let mut forged = told(7, public(2));
@@ -267,7 +281,7 @@ mod tests {
         let late = read(told(1, public(2)), NOW.after(MINUTE));
         assert!(matches!(late, Err(Unfit::Refused { kind: "membership", .. })));
         let mine = Bearer { x25519: MeshKey([4; 32]), ..bearer() };
-        let foreign = Papers::read(told(1, public(2)), public(1), &mine, NOW);
+        let foreign = Papers::read(&told(1, public(2)), public(1), &mine, NOW);
         assert!(matches!(foreign, Err(Unfit::Foreign { kind: "membership" })));
     }
 }

@@ -1,0 +1,37 @@
+//! What the control plane told a node of its network: its papers, and what it is to publish.
+
+use units::Timestamp;
+use wire::paper::NodeKey;
+use wire::{NodeNetwork, ServiceWanted};
+
+use super::limits::SERVICES_MAX;
+use crate::presence::{Bearer, Papers, Told, Unfit};
+
+/// What a node was told.
+#[derive(Clone, Debug)]
+pub(super) struct NodePapers {
+    /// What makes it a member.
+    pub(super) papers: Papers,
+    /// What it is to publish.
+    pub(super) services: Vec<ServiceWanted>,
+}
+
+impl NodePapers {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with what is about the node itself.
+    pub(super) fn read(
+        told: NodeNetwork,
+        network: NodeKey,
+        bearer: &Bearer,
+        now: Timestamp,
+    ) -> Result<Self, Unfit> {
+        let NodeNetwork { membership, policy, pass, members, relays, network_key, .. } = told;
+        let mut services = told.services;
+        services.truncate(SERVICES_MAX);
+        let told = Told { membership, policy, pass, members, relays, network_key };
+        let papers = Papers::read(&told, network, bearer, now)?;
+        Ok(Self { papers, services })
+    }
+}

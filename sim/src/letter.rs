@@ -95,6 +95,7 @@ fn node_order(node: NodeWanted) -> NodeOrder {
         nodes: node.nodes,
         resources: node.resources,
         gpus: node.gpus,
+        has_mesh: node.mesh.is_some(),
         head: node.head,
         jobs: node.jobs.into_iter().map(job_order).collect(),
     }

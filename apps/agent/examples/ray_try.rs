@@ -135,7 +135,11 @@ impl Worker {
     fn start(&mut self, head: Option<SocketAddr>) -> Result<()> {
         let secrets = Secrets { token: "5f".repeat(32) };
         let addresses = self.mesh.is_some().then(|| addresses(self.key.node));
-        self.runtime.start(&order(self.key, head), &secrets, addresses.as_ref())
+        self.runtime.start(
+            &order(self.key, head, addresses.is_some()),
+            &secrets,
+            addresses.as_ref(),
+        )
     }
 }
 
@@ -204,9 +208,10 @@ fn addresses(node: u32) -> Addresses {
     }
 }
 
-fn order(key: NodeKey, head: Option<SocketAddr>) -> NodeOrder {
+fn order(key: NodeKey, head: Option<SocketAddr>, has_mesh: bool) -> NodeOrder {
     let resources = Resources { gpus: 0, vcpus: 1, memory_mib: 2_048, disk_mib: 1_024 };
-    NodeOrder { key, nodes: u32::from(NODES), resources, gpus: Vec::new(), head, jobs: Vec::new() }
+    let (gpus, jobs) = (Vec::new(), Vec::new());
+    NodeOrder { key, nodes: u32::from(NODES), resources, gpus, has_mesh, head, jobs }
 }
 
 fn wait<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {

@@ -28,7 +28,8 @@ pub trait Runs: Send {
     }
     /// Every node that an earlier agent left, alive or not.
     fn adopt(&mut self) -> Vec<NodeKey>;
-    /// Starts a node, in a network of its own if it is told its addresses there; told twice, it is started once.
+    /// Starts a node, in a network of its own if it is told its addresses there; told twice, it is started once. One
+    /// that is to have such a network is not started without.
     fn start(
         &mut self,
         order: &NodeOrder,

@@ -21,6 +21,7 @@ pub(crate) fn orders(wanted: wire::Wanted) -> (Vec<NodeOrder>, BTreeMap<NodeKey,
             nodes: node.nodes,
             resources: node.resources,
             gpus: node.gpus,
+            has_mesh: node.mesh.is_some(),
             head: node.head,
             jobs: node.jobs.into_iter().map(job_order).collect(),
         });

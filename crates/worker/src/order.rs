@@ -32,6 +32,8 @@ pub struct NodeOrder {
     pub resources: Resources,
     /// Which cards of the machine are its own, by index.
     pub gpus: Vec<u32>,
+    /// Whether it is to have a network of its own, in which it meets the others; else it has the machine's.
+    pub has_mesh: bool,
     /// Where the head's control service listens; `None` for the head, and for the others until it is known.
     pub head: Option<SocketAddr>,
     /// Jobs to run, in the order they came; only a head has any.

@@ -103,7 +103,7 @@ impl InNode {
             .args(rest)
             .args(WORDS)
             .env_clear()
-            .envs(node.environment(cards))
+            .envs(node.environment_with(cards))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -10,7 +10,7 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{DumpableBehavior, Gid, Pid, PidfdFlags, Signal, Uid};
@@ -23,6 +23,9 @@ use super::net::trial_key;
 use super::process::Process;
 use super::record::{BOX, Place, Record};
 use super::sandbox::Kind;
+
+/// Folders at the root whose contents are the machine's, in a node as outside of it.
+const SYSTEM: [&str; 4] = ["lib", "lib64", "opt", "usr"];
 
 /// Where to go, as a process is told that goes there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,22 +85,39 @@ impl Inside {
         self.group.as_ref().map(Group::prefix).unwrap_or_default()
     }
 
-    /// The environment of such a process, which sees these cards.
+    /// The environment of such a process.
     ///
-    /// Nothing that the node can write is trusted: it has no home, and takes no compiled kernels from anywhere.
-    pub(crate) fn environment(&self, cards: &[String]) -> Vec<(&'static str, String)> {
-        #[expect(clippy::disallowed_methods, reason = "it is handed on, and means nothing here")]
-        let libraries = std::env::var("LD_LIBRARY_PATH").ok();
-        let libraries = libraries.map(|path| ("LD_LIBRARY_PATH", path));
-        let own = [
+    /// Nothing that the node can write is trusted: it has no home, and takes no libraries from anywhere but the system.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
             ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
             ("HOME", "/".to_owned()),
-            ("CUDA_CACHE_DISABLE", "1".to_owned()),
-            ("CUDA_VISIBLE_DEVICES", cards.join(",")),
             (BOX, self.folder.display().to_string()),
-        ];
-        own.into_iter().chain(libraries).collect()
+        ]
     }
+
+    /// The environment of one that computes on these cards. It takes no compiled kernels from anywhere.
+    pub(crate) fn environment_with(&self, cards: &[String]) -> Vec<(&'static str, String)> {
+        #[expect(clippy::disallowed_methods, reason = "it is handed on, and means nothing here")]
+        let libraries = std::env::var("LD_LIBRARY_PATH").ok();
+        let libraries = libraries.map(|path| of_system(&path)).filter(|path| !path.is_empty());
+        let libraries = libraries.map(|path| ("LD_LIBRARY_PATH", path));
+        let cards =
+            [("CUDA_CACHE_DISABLE", "1".to_owned()), ("CUDA_VISIBLE_DEVICES", cards.join(","))];
+        self.environment().into_iter().chain(cards).chain(libraries).collect()
+    }
+}
+
+/// The folders of a search path that no node can write to, nor make where they are not. An empty one is the folder that
+/// a process happens to be in.
+fn of_system(path: &str) -> String {
+    let is_of_system = |folder: &&str| {
+        let mut parts = Path::new(folder).components();
+        let is_there = parts.next() == Some(Component::RootDir)
+            && parts.next().is_some_and(|first| SYSTEM.iter().any(|it| first.as_os_str() == *it));
+        is_there && parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    path.split(':').filter(is_of_system).collect::<Vec<_>>().join(":")
 }
 
 /// The nodes that run here, in the order of their places.
@@ -199,4 +219,20 @@ pub(super) fn drop_privileges(user: Option<u32>) -> rustix::io::Result<()> {
         CapabilitySets { effective: none, permitted: none, inheritable: none },
     )?;
     thread::set_no_new_privs(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_come_from_the_system_alone() {
+        let check = |path, expected| assert_eq!(of_system(path), expected, "{path}");
+        check("", "");
+        check("/usr/lib/wsl/lib", "/usr/lib/wsl/lib");
+        check("/opt/cuda/lib64:/usr/local/cuda/lib64", "/opt/cuda/lib64:/usr/local/cuda/lib64");
+        check(":/usr/lib::/lib64:", "/usr/lib:/lib64");
+        check("/tmp:/iog/lib:/dev/shm:lib:./usr/lib:/:/home/x/lib:/usrx", "");
+        check("/usr/../tmp:/opt/./x/../../tmp", "");
+    }
 }

@@ -212,6 +212,11 @@ impl RayRuntime {
         secrets: &Secrets,
         network: Option<&Addresses>,
     ) -> Result<()> {
+        // Whatever went wrong before: in the machine's network it would be among its supplier's other machines.
+        ensure!(
+            !order.has_mesh || network.is_some(),
+            "start a node of a private network: it has no place there"
+        );
         if let Some(node) = self.nodes.get(&order.key) {
             if !node.is_gone() && (node.is_alive() || !node.record.was_ready) {
                 return Ok(());
@@ -492,6 +497,25 @@ mod tests {
         assert!(matches!(runtime.inspect(key).phase, NodePhase::Gone { .. }));
         assert!(runtime.stop(key).is_ok() && runtime.adopt().is_empty());
         assert!(runtime.job_state(key, JobId::from_bits(1)).is_err());
+    }
+
+    #[test]
+    fn a_node_of_a_private_network_is_not_started_in_the_machines() {
+        let scratch = Scratch::new("runtime-network");
+        let mut runtime = runtime(scratch.path());
+        let order = NodeOrder {
+            key: NodeKey { rental: RentalId::from_bits(1), node: 0 },
+            nodes: 1,
+            resources: units::Resources::default(),
+            gpus: Vec::new(),
+            has_mesh: true,
+            head: None,
+            jobs: Vec::new(),
+        };
+        let secrets = Secrets { token: "5ecret".to_owned() };
+        let fault = runtime.start(&order, &secrets, None).unwrap_err();
+        assert!(fault.to_string().contains("no place"), "{fault:#}");
+        assert!(runtime.on_record().is_empty());
     }
 
     #[test]

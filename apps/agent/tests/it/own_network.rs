@@ -1,9 +1,10 @@
 //! Nodes with a network of their own, by the kernel's word: a small program stands for Ray. As root, and as an ordinary
 //! user. Where this system does not let them be made, the runtime must say so, and nothing else is looked at.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,9 +42,9 @@ for port in ports:
     threading.Thread(target=http.server.ThreadingHTTPServer(at, Answer).serve_forever).start()
 "#;
 
-/// The networks that were told of, newest last.
+/// The networks that were told of, newest last, and where others see this machine.
 #[derive(Debug, Default)]
-struct Told(Mutex<Vec<Arc<NodeNet>>>);
+struct Told(Mutex<Vec<Arc<NodeNet>>>, Mutex<BTreeSet<Ipv4Addr>>);
 
 impl Nets for Told {
     fn is_up(&self, net: Arc<NodeNet>) {
@@ -52,6 +53,10 @@ impl Nets for Told {
 
     fn is_down(&self, key: NodeKey) {
         self.0.lock().unwrap().retain(|net| net.key() != key);
+    }
+
+    fn seen_at(&self) -> BTreeSet<Ipv4Addr> {
+        self.1.lock().unwrap().clone()
     }
 }
 
@@ -133,6 +138,7 @@ fn order(node: u32) -> NodeOrder {
         nodes: 2,
         resources: Resources { gpus: 0, vcpus: 1, memory_mib: 256, disk_mib: 64 },
         gpus: Vec::new(),
+        has_mesh: true,
         head: (node > 0).then(|| SocketAddr::new(addresses(0).v4.into(), 20_000)),
         jobs: Vec::new(),
     }
@@ -388,13 +394,7 @@ fn a_node_reaches_the_outside_and_nothing_of_its_machine() {
         |runtime, scene| {
             start(runtime, 0);
             let net = scene.net(0);
-            let has_pasta = Command::new("pasta").arg("--version").output().is_ok();
-            let dial = |to: &str| {
-                let (host, port) = to.split_once(':').unwrap();
-                let script = "import socket; s = socket.socket(); s.settimeout(5)";
-                let asked = format!("{script}; print(s.connect_ex(('{host}', {port})))");
-                said(&net, &format!("python3 -c \"{asked}\"")).0
-            };
+            let (has_pasta, dial) = (runtime.leads_out(), |to: &str| dialed(&net, to));
             let own = own_address();
             let listener = std::net::TcpListener::bind((own, 0)).unwrap();
             let port = listener.local_addr().unwrap().port();
@@ -402,8 +402,7 @@ fn a_node_reaches_the_outside_and_nothing_of_its_machine() {
                 let text = dial(to);
                 assert!(text.trim().parse::<i32>().is_ok_and(|code| code != 0), "{to}: {text}");
             };
-            let has_way_out = || said(&net, "ls /proc/sys/net/ipv4/conf").0.contains("up0");
-            until("there is a way out", || !has_pasta || has_way_out());
+            until("there is a way out", || !has_pasta || has_way_out(&net));
             refused(&format!("{own}:{port}"));
             for near in ["192.168.1.1:80", "10.0.0.1:80", "169.254.169.254:80", "127.0.0.1:22"] {
                 refused(near);
@@ -448,6 +447,68 @@ fn a_node_can_change_neither_the_agents_program_nor_what_starts_programs() {
         },
         Egress::Off,
     );
+}
+
+#[test]
+fn a_way_out_is_shut_by_an_agent_that_is_told_so_and_opened_by_the_next() {
+    as_root_and_ordinary_user(
+        "a_way_out_is_shut_by_an_agent_that_is_told_so_and_opened_by_the_next",
+        |runtime, scene| {
+            if !runtime.leads_out() {
+                return;
+            }
+            start(runtime, 0);
+            until("there is a way out", || has_way_out(&scene.net(0)));
+            for egress in [Egress::Off, Egress::Internet] {
+                scene.told.0.lock().unwrap().clear();
+                drop(std::mem::replace(runtime, scene.runtime(egress)));
+                assert_eq!(runtime.inspect(key(0)).phase, NodePhase::Ready);
+                let net = scene.net(0);
+                let is_open = egress == Egress::Internet;
+                until("the way out is as it was told", || has_way_out(&net) == is_open);
+                let (names, _) = said(&net, "cat /etc/resolv.conf");
+                assert_eq!(names.contains("192.0.0.3"), is_open, "{names}");
+            }
+            runtime.stop(key(0)).unwrap();
+        },
+        Egress::Internet,
+    );
+}
+
+#[test]
+fn where_others_see_a_machine_its_nodes_do_not_reach_it() {
+    as_root_and_ordinary_user(
+        "where_others_see_a_machine_its_nodes_do_not_reach_it",
+        |runtime, scene| {
+            start(runtime, 0);
+            let net = scene.net(0);
+            until("there is a way out", || !runtime.leads_out() || has_way_out(&net));
+            let prohibited = rustix::io::Errno::HOSTUNREACH.raw_os_error().to_string();
+            let is_refused = || dialed(&net, "198.51.100.7:9").trim() == prohibited;
+            if runtime.leads_out() && !is_refused() {
+                scene.told.1.lock().unwrap().insert([198, 51, 100, 7].into());
+                until("the rules are laid down anew", || {
+                    assert_eq!(runtime.inspect(key(0)).phase, NodePhase::Ready);
+                    is_refused()
+                });
+            }
+            drop(net);
+            runtime.stop(key(0)).unwrap();
+        },
+        Egress::Internet,
+    );
+}
+
+fn has_way_out(net: &NodeNet) -> bool {
+    said(net, "ls /proc/sys/net/ipv4/conf").0.contains("up0")
+}
+
+/// What comes of connecting from the node: a number of the system's, 0 if all is well.
+fn dialed(net: &NodeNet, to: &str) -> String {
+    let (host, port) = to.split_once(':').unwrap();
+    let script = "import socket; s = socket.socket(); s.settimeout(5)";
+    let asked = format!("{script}; print(s.connect_ex(('{host}', {port})))");
+    said(net, &format!("python3 -c \"{asked}\"")).0
 }
 
 /// An address of this machine that is not its loopback, if it has one.

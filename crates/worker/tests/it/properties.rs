@@ -35,6 +35,7 @@ fn order(node: u8) -> NodeOrder {
         nodes: 1,
         resources: Resources::default(),
         gpus: vec![u32::from(node % 2)],
+        has_mesh: false,
         head: None,
         jobs: Vec::new(),
     }

@@ -45,6 +45,7 @@ fn order(text: &str) -> NodeOrder {
         nodes: 2,
         resources: Resources::default(),
         gpus: numbers(':', 'g'),
+        has_mesh: false,
         head: rest.contains('@').then_some(([10, 0, 0, 1], 6379).into()),
         jobs: runs.chain(stops).collect(),
     }

@@ -36,15 +36,21 @@ impl Desk {
         Ok((Self(ours), theirs))
     }
 
+    /// This end.
+    #[cfg(test)]
+    pub(super) const fn of(end: OwnedFd) -> Self {
+        Self(end)
+    }
+
     /// The end that this process was started with: its standard input.
     pub(super) fn inherited() -> Result<Self> {
         let own = io::stdin().as_fd().try_clone_to_owned().context("hear the agent")?;
         Ok(Self(own))
     }
 
-    /// From here on, waits no longer than this for a word.
-    pub(super) fn wait_at_most(&self, patience: Duration) -> io::Result<()> {
-        Ok(set_socket_timeout(&self.0, Timeout::Recv, Some(patience))?)
+    /// From here on, waits no longer than this for a word; as long as it takes if absent.
+    pub(super) fn wait_at_most(&self, patience: Option<Duration>) -> io::Result<()> {
+        Ok(set_socket_timeout(&self.0, Timeout::Recv, patience)?)
     }
 
     /// Says something.
@@ -129,7 +135,7 @@ mod tests {
     #[test]
     fn nobody_is_waited_for_longer_than_said() {
         let (ours, _theirs) = Desk::pair().unwrap();
-        ours.wait_at_most(Duration::from_millis(10)).unwrap();
+        ours.wait_at_most(Some(Duration::from_millis(10))).unwrap();
         assert!(ours.hear::<()>().is_err());
     }
 }

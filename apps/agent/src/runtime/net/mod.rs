@@ -20,6 +20,7 @@ mod porter;
 mod program;
 mod trial;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -34,9 +35,9 @@ use serde::{Deserialize, Serialize};
 use worker::NodeKey;
 
 pub use self::egress::Egress;
-pub(super) use self::egress::{hosts, resolv, start as lead_out, works as leads_out};
+pub(super) use self::egress::{hosts, lead_out, resolv, rules, works as leads_out};
 pub use self::porter::porter;
-use self::porter::{Asked, Porter};
+use self::porter::{Asked, Porter, Task};
 pub use self::program::{Ended, Run, Running, program};
 pub(super) use self::trial::{trial_key, try_out};
 use super::agent_program::AgentProgram;
@@ -108,6 +109,10 @@ pub trait Nets: fmt::Debug + Send + Sync {
     fn is_up(&self, net: std::sync::Arc<NodeNet>);
     /// The node's processes have ended. As long as somebody holds its device, the kernel keeps its network.
     fn is_down(&self, key: NodeKey);
+    /// Where others see this machine: nodes do not reach those addresses, behind which may be their supplier's own.
+    fn seen_at(&self) -> BTreeSet<Ipv4Addr> {
+        BTreeSet::new()
+    }
 }
 
 /// Nobody.
@@ -141,8 +146,8 @@ pub(super) struct Making<'a> {
     pub(super) first: Process,
     /// Where it is in its mesh.
     pub(super) addresses: Addresses,
-    /// Whether it reaches the Internet.
-    pub(super) has_egress: bool,
+    /// What may leave for the Internet; nothing leaves there without.
+    pub(super) rules: Option<String>,
     /// The environment of the node's processes.
     pub(super) environment: Vec<(String, String)>,
 }
@@ -150,12 +155,17 @@ pub(super) struct Making<'a> {
 impl NodeNet {
     /// Makes a node's network, or finds it as an agent before left it.
     pub(super) fn make(making: Making<'_>) -> Result<Self> {
-        let Making { program, inside, first, addresses, has_egress, environment } = making;
-        let rules = if has_egress { Some(egress::rules()?) } else { None };
-        let user = inside.way.user();
-        let asked = Asked { first, user, addresses: addresses.clone(), rules };
+        let Making { program, inside, first, addresses, rules, environment } = making;
+        let task = Task::Serve { addresses: addresses.clone(), rules };
+        let asked = Asked { first, user: inside.way.user(), task };
         let (porter, tun) = Porter::start(program, &inside, &asked)?;
         Ok(Self { addresses, tun, porter, inside, environment })
+    }
+
+    /// Lets other things leave for the Internet than before.
+    pub(super) fn lay_down(&self, first: Process, rules: String) -> Result<()> {
+        let asked = Asked { first, user: None, task: Task::LayDown(rules) };
+        porter::lay_down(self.porter.program(), &self.inside, &asked)
     }
 
     /// Whose it is.

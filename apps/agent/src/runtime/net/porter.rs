@@ -45,13 +45,25 @@ pub(super) struct Asked {
     pub(super) first: Process,
     /// The user to become when all is made, where the agent is root.
     pub(super) user: Option<u32>,
-    /// Where the node is in its mesh.
-    pub(super) addresses: Addresses,
-    /// What may leave for the Internet; nothing leaves there without.
-    pub(super) rules: Option<String>,
+    /// What to do there.
+    pub(super) task: Task,
 }
 
-/// Its answers; a file is beside each that is well.
+/// What a porter is for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Task {
+    /// Make the mesh's device, and give out sockets from then on.
+    Serve {
+        /// Where the node is in its mesh.
+        addresses: Addresses,
+        /// What may leave for the Internet; nothing leaves there without.
+        rules: Option<String>,
+    },
+    /// Lay down these rules in place of others, and end.
+    LayDown(String),
+}
+
+/// Its answers; a file is beside each that is well, but where rules were laid down.
 type Answer = Result<(), String>;
 
 /// A porter that stands.
@@ -70,14 +82,7 @@ impl Porter {
         inside: &Inside,
         asked: &Asked,
     ) -> Result<(Self, OwnedFd)> {
-        let (desk, theirs) = Desk::pair().context("make a desk for a porter")?;
-        desk.wait_at_most(PATIENCE).context("bound the patience with a porter")?;
-        let mut command = Command::new(program.path()?);
-        command.args(WORDS).env_clear().envs(inside.environment(&[])).current_dir("/");
-        command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().context("start a porter")?;
-        // The command keeps a copy of the porter's end.
-        drop(command);
+        let (desk, mut child) = send(program, inside)?;
         let tun = desk.say(asked, &[]).and_then(|()| answered(&desk));
         let tun = tun.inspect_err(|_| end(&mut child)).context("make the node's network")?;
         let process = Process::with_pid(child.id()).context("find the porter")?;
@@ -117,6 +122,26 @@ impl Drop for Porter {
     }
 }
 
+/// Has somebody else than the one who serves lay down rules: he has no right to any more.
+pub(super) fn lay_down(program: &AgentProgram, inside: &Inside, asked: &Asked) -> Result<()> {
+    let (desk, mut child) = send(program, inside)?;
+    let answer = desk.say(asked, &[]).and_then(|()| desk.hear::<Answer>());
+    end(&mut child);
+    let (answer, _) = answer?.context("hear the porter: it has ended")?;
+    answer.map_err(|fault| anyhow!("{fault}"))
+}
+
+/// Starts a porter, who waits to be told what to do.
+fn send(program: &AgentProgram, inside: &Inside) -> Result<(Desk, Child)> {
+    let (desk, theirs) = Desk::pair().context("make a desk for a porter")?;
+    desk.wait_at_most(Some(PATIENCE)).context("bound the patience with a porter")?;
+    let mut command = Command::new(program.path()?);
+    command.args(WORDS).env_clear().envs(inside.environment()).current_dir("/");
+    command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().context("start a porter")?;
+    Ok((desk, child))
+}
+
 fn end(child: &mut Child) {
     // It may have ended already.
     let _ = child.kill();
@@ -143,8 +168,15 @@ fn answered(desk: &Desk) -> Result<OwnedFd> {
 pub fn porter() -> Result<()> {
     let desk = Desk::inherited()?;
     let (asked, _) = desk.hear::<Asked>()?.context("hear what to do")?;
-    match set_up(&asked) {
-        Ok(tun) => desk.say(&Answer::Ok(()), &[tun.as_fd()])?,
+    let done = enter(asked.first).and_then(|()| match &asked.task {
+        Task::Serve { addresses, rules } => {
+            set_up(addresses, rules.as_deref(), asked.user).map(Some)
+        }
+        Task::LayDown(rules) => egress::lay_down(rules).map(|()| None),
+    });
+    match done {
+        Ok(Some(tun)) => desk.say(&Answer::Ok(()), &[tun.as_fd()])?,
+        Ok(None) => return desk.say(&Answer::Ok(()), &[]),
         Err(fault) => return desk.say(&Answer::Err(format!("{fault:#}")), &[]),
     }
     while let Some((kind, _)) = desk.hear::<SocketKind>()? {
@@ -157,16 +189,14 @@ pub fn porter() -> Result<()> {
     Ok(())
 }
 
-/// Goes into the node's network, makes what is to be there, and gives up what it needed for that.
-fn set_up(asked: &Asked) -> Result<OwnedFd> {
-    enter(asked.first)?;
-    if let Some(rules) = &asked.rules {
+/// Makes what is to be in the node's network, and gives up what it needed for that.
+fn set_up(addresses: &Addresses, rules: Option<&str>, user: Option<u32>) -> Result<OwnedFd> {
+    if let Some(rules) = rules {
         egress::lay_down(rules)?;
     }
     forward_nothing()?;
-    let addresses = &asked.addresses;
     let tun = mesh_shell::make_device(DEVICE, addresses.mtu, &addresses.blocks())?;
-    inside::drop_privileges(asked.user).context("give up the porter's privileges")?;
+    inside::drop_privileges(user).context("give up the porter's privileges")?;
     Ok(tun)
 }
 

@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -32,6 +33,10 @@ use crate::runtime::inside::{Inside, Way};
 const WORDS: [&str; 3] = ["worker", "in-node", "program"];
 /// The place of terminals in a node.
 const TERMINALS: &str = "/dev/ptmx";
+/// How long what goes into a node may take until the program runs, and whoever asked for it waits for that: the longer,
+/// so that the first is heard. A node can stop what is inside of it.
+const INSIDE_PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(15);
 const SHELL: &str = "/bin/sh";
 /// The shell of people, where the machine has it.
 const SHELL_OF_PEOPLE: &str = "/bin/bash";
@@ -143,7 +148,7 @@ pub(super) fn start(
     words.push(agent.path()?.to_string_lossy().into_owned());
     let (first, rest) = words.split_first().context("name the program")?;
     let mut command = Command::new(first);
-    command.args(rest).args(WORDS).env_clear().envs(inside.environment(&[])).current_dir("/");
+    command.args(rest).args(WORDS).env_clear().envs(inside.environment()).current_dir("/");
     command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
     let child = command.spawn().context("start a process for the node")?;
     drop(command);
@@ -162,12 +167,21 @@ pub(super) fn start(
     }
     let files: Vec<_> = theirs.iter().map(AsFd::as_fd).collect();
     running.desk.say(&told, &files)?;
-    match running.desk.hear()?.context("hear of the program: its process has ended")? {
-        (Heard::Runs, files) => running.terminal = files.into_iter().next().map(File::from),
+    running.terminal = runs(&running.desk, PATIENCE)?;
+    Ok(running)
+}
+
+/// Hears that the program runs, and takes its terminal if it has one. How long it runs is not bounded.
+fn runs(desk: &Desk, patience: Duration) -> Result<Option<File>> {
+    desk.wait_at_most(Some(patience)).context("bound the patience with a program")?;
+    match desk.hear()?.context("hear of the program: its process has ended")? {
+        (Heard::Runs, files) => {
+            desk.wait_at_most(None).context("wait for a program")?;
+            Ok(files.into_iter().next().map(File::from))
+        }
         (Heard::Fails(why), _) => bail!("run it in the node: {why}"),
         (Heard::Ended(_), _) => bail!("run it in the node: it ended at once"),
     }
-    Ok(running)
 }
 
 /// Is the process that starts a program in a node, for the agent that started this process.
@@ -232,13 +246,28 @@ fn go_inside(told: &Told, files: Vec<OwnedFd>) -> Result<(Child, Option<OwnedFd>
     let (desk, theirs) = Desk::pair().context("make a desk for what is inside")?;
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
     command.args(WORDS).stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn().context("start inside the node")?;
+    let mut child = command.spawn().context("start inside the node")?;
     drop(command);
     let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
-    desk.say(&Told { way: told.way.rest(), ..told.clone() }, &files)?;
-    match desk.hear()? {
+    let told = Told { way: told.way.rest(), ..told.clone() };
+    let became = desk.say(&told, &files).and_then(|()| becomes(&desk, INSIDE_PATIENCE));
+    match became {
+        Ok(()) => Ok((child, terminal)),
+        Err(fault) => {
+            // It may have ended already. Killed, it ends also where the node has stopped it.
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(fault)
+        }
+    }
+}
+
+/// Waits until what is inside is the program.
+fn becomes(desk: &Desk, patience: Duration) -> Result<()> {
+    desk.wait_at_most(Some(patience)).context("bound the patience with what is inside")?;
+    match desk.hear().context("hear what is inside")? {
         // The end of its desk: it has become the program.
-        None => Ok((child, terminal)),
+        None => Ok(()),
         Some((Heard::Fails(why), _)) => Err(anyhow!("{why}")),
         Some((Heard::Runs | Heard::Ended(_), _)) => bail!("understand what is inside"),
     }
@@ -294,4 +323,31 @@ fn turn_into(told: &Told, files: &[OwnedFd]) -> Result<std::convert::Infallible>
     command.env_clear().envs(told.environment.iter().map(|(name, value)| (name, value)));
     command.env("SHELL", shell).current_dir(variable("HOME").as_deref().unwrap_or("/"));
     Err(command.exec()).context("become the program")
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::sockopt::Timeout;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(10);
+
+    #[test]
+    fn what_is_stopped_in_a_node_is_not_waited_for() {
+        let (ours, _theirs) = Desk::pair().unwrap();
+        assert!(becomes(&ours, SHORT).is_err() && runs(&ours, SHORT).is_err());
+    }
+
+    #[test]
+    fn a_program_that_runs_may_run_for_ever() {
+        let (ours, theirs) = Desk::pair().unwrap();
+        let theirs = Desk::of(theirs);
+        theirs.say(&Heard::Runs, &[]).unwrap();
+        assert!(runs(&ours, SHORT).unwrap().is_none());
+        let patience = rustix::net::sockopt::socket_timeout(&ours, Timeout::Recv).unwrap();
+        assert_eq!(patience, None);
+        drop(theirs);
+        becomes(&ours, SHORT).unwrap();
+    }
 }

@@ -82,7 +82,7 @@ fn in_room(
         resolver: None,
     };
     let environment = Vec::new();
-    let making = Making { program, inside, first, addresses, has_egress: false, environment };
+    let making = Making { program, inside, first, addresses, rules: None, environment };
     let net = NodeNet::make(making)?;
     ensure!(net.key() == trial_key() && net.is_alive(), "keep a porter");
     net.socket(super::SocketKind::Tcp4).map(drop).context("get a socket")

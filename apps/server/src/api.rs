@@ -20,6 +20,7 @@ mod market;
 mod network;
 mod network_policies;
 mod onboarding;
+mod operator_network;
 mod parameters;
 mod people;
 mod problem;
@@ -96,6 +97,7 @@ fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(rental_networks::routes())
         .merge(services::routes())
         .merge(network_policies::routes())
+        .merge(operator_network::routes())
         .merge(jobs::routes())
         .merge(people::routes())
         .merge(purses::routes())

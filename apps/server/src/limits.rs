@@ -197,8 +197,14 @@ pub const RELAYS_TOLD_MAX: usize = 16;
 /// Accounts whose machines' word about one relay is kept.
 pub const RELAY_REPORTERS_MAX: usize = 256;
 
-/// Clients of one rental at one time.
+/// Clients of one rental at one time that are members of its network; who only visits is not counted.
 pub const MESH_CLIENTS_MAX: usize = 64;
+
+/// Of these, clients of one person: nobody locks the rest of the project out.
+pub const MESH_CLIENTS_OF_ACCOUNT_MAX: usize = 16;
+
+/// Members of the operator's network.
+pub const OPERATOR_MEMBERS_MAX: usize = 1_024;
 
 /// Bytes of a sentence that a member says: why a way is the way it is, why a service is refused.
 pub const MESH_WORDS_BYTES_MAX: usize = 256;
@@ -211,6 +217,15 @@ pub const SSH_KEY_BYTES_MAX: usize = 8 * 1024;
 
 /// Bytes of one segment of a log of connections: 4,096 records of some hundred bytes, ten times over what is usual.
 pub const AUDIT_SEGMENT_BYTES_MAX: usize = 8 << 20;
+
+/// Segments that are received at one time: each is in memory, as it came and as it was read.
+pub const AUDITS_AT_ONCE_MAX: usize = 8;
+
+/// How long one waits for its turn.
+pub const AUDIT_TURN_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a segment may take to arrive: the longest, over a line of 2 Mbit/s.
+pub const AUDIT_BODY_WAIT: Duration = Duration::from_secs(40);
 
 /// Bytes of the logs of one rental's nodes, or of one relay, that are kept; the oldest segments of who has most go.
 pub const AUDIT_OWNER_BYTES_MAX: u64 = 64 << 20;

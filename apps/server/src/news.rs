@@ -114,7 +114,11 @@ impl News {
     pub(crate) fn tell(&self, state: &Control, effects: &[(u64, Timestamp, Effect)], ring: bool) {
         for (_, _, effect) in effects {
             match effect {
-                Effect::Changed(Subject::Key(id)) => self.key_changed(state, *id),
+                Effect::Changed(Subject::Key(id)) => {
+                    self.key_changed(state, *id);
+                    self.meshes.key_changed(state, *id);
+                }
+                Effect::Changed(Subject::OperatorNetwork) => self.meshes.operator_changed(state),
                 Effect::Changed(Subject::Parameters(number)) => {
                     self.parameters.send_replace(*number);
                 }

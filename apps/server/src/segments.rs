@@ -7,26 +7,36 @@
 //!
 //! # Invariants
 //! - A segment is kept as it came, and only if it is whole and its seal holds.
-//! - Who has handed a segment over cannot hand over another one in its place.
+//! - Who has handed a segment over cannot hand over another one in its place while it is kept, however many try at the
+//!   same moment.
 //! - A log has an end: of one rental, of one relay, and of all together the oldest segments of whoever has most go. So
 //!   nobody makes room of another's by handing over much.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::SystemTime;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use units::RentalId;
 use wire::audit::Verifier;
 use wire::paper::NodeKey;
 
 use crate::clock::fresh_bits;
-use crate::limits::{AUDIT_BYTES_MAX, AUDIT_OWNER_BYTES_MAX, AUDIT_OWNER_FILES_MAX};
+use crate::limits::{
+    AUDIT_BYTES_MAX, AUDIT_OWNER_BYTES_MAX, AUDIT_OWNER_FILES_MAX, AUDITS_AT_ONCE_MAX,
+};
 use crate::secrets::sync_folder_of;
 
 /// After how many segments it is looked whether all together are too many.
 const LOOK_EVERY: u64 = 64;
+/// What a file is called in the end that is not written to its end yet.
+const HALF: &str = ".half";
+/// How often a folder is made for a segment: one that was empty may be removed at the same moment.
+const FOLDER_TRIES: usize = 3;
 
 /// Whose log it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +83,17 @@ pub(crate) enum NotKept {
 pub(crate) struct Segments {
     root: PathBuf,
     kept: AtomicU64,
+    /// Places for those who hand over: each holds a segment in memory.
+    places: Arc<Semaphore>,
+    /// Whose turn it is, by who hands over; of those who do or wait.
+    turns: Mutex<BTreeMap<String, Weak<Semaphore>>>,
+}
+
+/// Leave to hand one segment over.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _place: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 /// A file of a log.
@@ -89,7 +110,27 @@ impl Segments {
     pub(crate) fn open(data: &Path) -> std::io::Result<Self> {
         let root = data.join("files").join("audit");
         std::fs::create_dir_all(&root)?;
-        Ok(Self { root, kept: AtomicU64::new(0) })
+        sweep(&root)?;
+        let (places, turns) = (Arc::new(Semaphore::new(AUDITS_AT_ONCE_MAX)), Mutex::default());
+        Ok(Self { root, kept: AtomicU64::new(0), places, turns })
+    }
+
+    /// Waits for the turn of somebody who hands over one segment at a time, and for a place among all.
+    pub(crate) async fn turn(&self, who: String) -> Turn {
+        let turn = self.turn_of(who).acquire_owned().await.expect("turns are not closed");
+        let place = Arc::clone(&self.places).acquire_owned().await.expect("places are not closed");
+        Turn { _place: place, _turn: turn }
+    }
+
+    fn turn_of(&self, who: String) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().expect("nobody panics with the turns in hand");
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let known = turns.get(&who).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let turn = Arc::new(Semaphore::new(1));
+            turns.insert(who, Arc::downgrade(&turn));
+            turn
+        })
     }
 
     /// Keeps a segment: when this returns, it is durable.
@@ -101,16 +142,21 @@ impl Segments {
             return Err(NotKept::Foreign(key));
         }
         let folder = self.root.join(log.folder());
-        std::fs::create_dir_all(&folder)?;
         let place = folder.join(format!("{}-{key}-{number:08}.jsonl", log.node()));
         if place.exists() {
-            return if std::fs::read(&place)? == bytes { Ok(()) } else { Err(NotKept::Other) };
+            return is_it(&place, bytes);
         }
-        let half = folder.join(format!("{:032x}.half", fresh_bits()));
-        let mut file = std::fs::File::create(&half)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&half, &place)?;
+        let (half, mut file) = begin(&folder)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        // Of two that come at the same moment, one is there first.
+        let named = written.and_then(|()| std::fs::hard_link(&half, &place));
+        std::fs::remove_file(&half)?;
+        match named {
+            Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {
+                return is_it(&place, bytes);
+            }
+            named => named?,
+        }
         sync_folder_of(&place)?;
         let all = files(&folder)?;
         prune(all, |kept| kept.name.0, AUDIT_OWNER_BYTES_MAX, AUDIT_OWNER_FILES_MAX)?;
@@ -139,6 +185,43 @@ impl Segments {
         let folder = |kept: &Kept| kept.path.parent().map(Path::to_path_buf);
         prune(all, folder, AUDIT_BYTES_MAX, usize::MAX)
     }
+}
+
+/// Whether what stands there is this.
+fn is_it(place: &Path, bytes: &[u8]) -> Result<(), NotKept> {
+    if std::fs::read(place)? == bytes { Ok(()) } else { Err(NotKept::Other) }
+}
+
+/// A file that is written to, and its folder.
+fn begin(folder: &Path) -> std::io::Result<(PathBuf, File)> {
+    let half = folder.join(format!("{:032x}{HALF}", fresh_bits()));
+    for _ in 1..FOLDER_TRIES {
+        std::fs::create_dir_all(folder)?;
+        match File::create(&half) {
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => {}
+            file => return Ok((half, file?)),
+        }
+    }
+    std::fs::create_dir_all(folder)?;
+    let file = File::create(&half)?;
+    Ok((half, file))
+}
+
+/// Removes what a server before this one did not write to its end.
+fn sweep(root: &Path) -> std::io::Result<()> {
+    for folder in std::fs::read_dir(root)? {
+        let folder = folder?;
+        if !folder.file_type()?.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(folder.path())? {
+            let path = file?.path();
+            if path.to_string_lossy().ends_with(HALF) {
+                std::fs::remove_file(path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The key and the number of one whole sealed segment.
@@ -285,6 +368,68 @@ mod tests {
         lines.extend(rewritten.seal(&key(1), NOW));
         let rewritten = lines.join("\n") + "\n";
         assert!(matches!(kept.keep(log, rewritten.as_bytes()), Err(NotKept::Other)));
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn of_several_at_one_moment_one_is_kept() {
+        let (kept, root) = scratch();
+        let log = Log::Relay(node(1));
+        let all: Vec<Vec<u8>> = (1..=8)
+            .map(|lost| {
+                let mut log = AuditLog::new(node(1));
+                let mut lines = log.record(Record::Lost(lost), NOW);
+                lines.extend(log.seal(&key(1), NOW));
+                (lines.join("\n") + "\n").into_bytes()
+            })
+            .collect();
+        let begin = std::sync::Barrier::new(all.len());
+        let taken = std::thread::scope(|scope| {
+            let keep = |segment: &Vec<u8>| {
+                begin.wait();
+                kept.keep(log, segment).is_ok()
+            };
+            let all: Vec<_> =
+                all.iter().map(|segment| scope.spawn(move || keep(segment))).collect();
+            all.into_iter().map(|one| one.join().unwrap()).filter(|is_kept| *is_kept).count()
+        });
+        assert_eq!(taken, 1);
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn what_a_crash_left_is_swept_away() {
+        let (kept, root) = scratch();
+        let log = Log::Relay(node(1));
+        kept.keep(log, &segments(1, 1)[0]).unwrap();
+        let folder = kept.root.join(log.folder());
+        std::fs::write(folder.join("7.half"), "x").unwrap();
+        let kept = Segments::open(&root).unwrap();
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        assert_eq!(kept.paths(log, true).unwrap().len(), 1);
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_hands_over_does_so_one_at_a_time() {
+        let (kept, root) = scratch();
+        let one = kept.turn("a".to_owned()).await;
+        let now = std::time::Duration::from_millis(1);
+        let second = tokio::time::timeout(now, kept.turn("a".to_owned())).await;
+        assert!(second.is_err(), "its first is not over");
+        let mut others = Vec::new();
+        for number in 1..AUDITS_AT_ONCE_MAX {
+            others.push(kept.turn(number.to_string()).await);
+        }
+        assert!(
+            tokio::time::timeout(now, kept.turn("b".to_owned())).await.is_err(),
+            "all are taken"
+        );
+        drop(one);
+        let _again = kept.turn("a".to_owned()).await;
+        drop(others);
+        drop(kept.turn("b".to_owned()).await);
+        assert_eq!(kept.turns.lock().unwrap().len(), 2, "who is done is forgotten");
         std::fs::remove_dir_all(root).unwrap();
     }
 

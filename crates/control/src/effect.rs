@@ -106,6 +106,8 @@ pub enum Subject {
     Key(KeyId),
     /// An offer to co-stake.
     Offer(OfferId),
+    /// What may pass in the network of the operator's machines.
+    OperatorNetwork,
     /// A version of the parameters.
     Parameters(u32),
     /// A project, its members or its balance.

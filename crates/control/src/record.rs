@@ -295,6 +295,8 @@ pub enum Command {
     /// A project's owner says what may pass in the private networks of its rentals; the usual policy when no file is
     /// given. That the file is one is checked before it is told.
     SetNetworkPolicy { project: ProjectId, file: Option<String> },
+    /// The operator says what may pass in the network of its own machines; as [`Command::SetNetworkPolicy`].
+    SetOperatorPolicy { file: Option<String> },
     /// Something is due.
     Wake {},
 }
@@ -395,6 +397,8 @@ pub enum Scope {
     Write,
     /// Run the network.
     Operator,
+    /// Keep a relay in the list, and nothing else.
+    Relay,
 }
 
 /// What a renter asks for.

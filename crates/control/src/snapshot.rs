@@ -16,7 +16,7 @@ use units::WorkerId;
 use crate::state::Control;
 
 /// Grows with every change of what a snapshot looks like.
-pub const SNAPSHOT_FORMAT: u32 = 10;
+pub const SNAPSHOT_FORMAT: u32 = 11;
 
 /// Why bytes are not a state.
 #[derive(Debug, thiserror::Error)]

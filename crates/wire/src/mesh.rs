@@ -42,6 +42,10 @@ pub struct NodeNetworkRequest {
     /// What it saw of relays: up to 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<RelaySeen>,
+    /// The last membership that it was given, if it has one that still holds: a server that has just begun knows by it
+    /// that the keys are its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<SealedPaper>,
     /// The revision that it knows: answer when there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<u64>,
@@ -62,6 +66,7 @@ pub struct NodeNetwork {
     /// What it may do at relays.
     pub pass: SealedPaper,
     /// Memberships of all members, its own included. Who is not among them is no member any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<SealedPaper>,
     /// Records of relays, best first.
     pub relays: Vec<SealedPaper>,
@@ -137,6 +142,10 @@ pub struct ClientNetworkRequest {
     /// How it reaches members: up to 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
+    /// The last membership that it was given, if it has one that still holds: a server that has just begun knows by it
+    /// that the keys are its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<SealedPaper>,
     /// The revision that it knows: answer when there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<u64>,
@@ -170,6 +179,10 @@ pub struct OperatorNetworkRequest {
     /// How it reaches members: up to 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
+    /// The last membership that it was given, if it has one that still holds: a server that has just begun knows by it
+    /// that the keys are its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<SealedPaper>,
     /// The revision that it knows: answer when there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<u64>,

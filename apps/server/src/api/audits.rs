@@ -20,7 +20,7 @@ use super::problem::Refused;
 use super::relays::Offers;
 use super::rentals::found;
 use crate::app::Shared;
-use crate::limits::AUDIT_SEGMENT_BYTES_MAX;
+use crate::limits::{AUDIT_BODY_WAIT, AUDIT_SEGMENT_BYTES_MAX, AUDIT_TURN_WAIT};
 use crate::segments::{Log, NotKept};
 
 /// Lines of JSON.
@@ -49,8 +49,18 @@ impl From<NotKept> for Refused {
     }
 }
 
-async fn keep(app: &Shared, log: Log, body: Body) -> Result<StatusCode, Refused> {
-    let bytes: Bytes = to_bytes(body, AUDIT_SEGMENT_BYTES_MAX).await.map_err(|_| {
+/// Keeps a segment of who hands it over: one at a time, and a few of all.
+async fn keep(app: &Shared, who: String, log: Log, body: Body) -> Result<StatusCode, Refused> {
+    let late = |detail: &str| {
+        Refused::new("busy", StatusCode::SERVICE_UNAVAILABLE, detail)
+            .hint("hand the segment over again")
+            .retry(10)
+    };
+    let turn = tokio::time::timeout(AUDIT_TURN_WAIT, app.segments.turn(who)).await;
+    let _turn = turn.map_err(|_| late("too many segments are handed over at this moment"))?;
+    let received = tokio::time::timeout(AUDIT_BODY_WAIT, to_bytes(body, AUDIT_SEGMENT_BYTES_MAX));
+    let received = received.await.map_err(|_| late("the segment did not arrive in time"))?;
+    let bytes: Bytes = received.map_err(|_| {
         let detail = format!("a segment has at most {AUDIT_SEGMENT_BYTES_MAX} bytes");
         Refused::new("too-large", StatusCode::PAYLOAD_TOO_LARGE, detail)
     })?;
@@ -107,7 +117,7 @@ async fn of_node(
     if app.writer.look(had).await? != Some(worker) {
         return Err(Refused::not_found("node"));
     }
-    keep(&app, Log::Node(rental, node), body).await
+    keep(&app, worker.to_string(), Log::Node(rental, node), body).await
 }
 
 /// Of which node.
@@ -154,11 +164,10 @@ async fn by_relay(
     Query(query): Query<RelayQuery>,
     body: Body,
 ) -> Result<StatusCode, Refused> {
-    let teller = offers.teller(&app).await?;
-    if !app.meshes.relays.is_told_by(&query.relay, teller.account) {
+    if !app.meshes.relays.is_told_by(&query.relay, offers.account()) {
         return Err(Refused::not_found("relay of yours"));
     }
-    keep(&app, Log::Relay(query.relay), body).await
+    keep(&app, offers.account().to_string(), Log::Relay(query.relay), body).await
 }
 
 /// Which relay.

@@ -12,6 +12,7 @@ use units::{AccountId, KeyId, ProjectId, WorkerId};
 use super::problem::Refused;
 use crate::app::{App, Shared};
 use crate::clock::now;
+use crate::meshes::Whose;
 use crate::secrets::{agree, sha256};
 use crate::sessions::SESSION_PREFIX;
 
@@ -31,6 +32,11 @@ impl Caller {
 
     pub(crate) fn is_operator(&self) -> bool {
         self.key.scopes.contains(&Scope::Operator)
+    }
+
+    /// As whom they are in private networks.
+    pub(crate) const fn whose(&self) -> Whose {
+        Whose::Person { account: self.account, key: self.id, until: self.key.expires }
     }
 
     /// Whether the key is still good: what goes on for long asks again and again.
@@ -81,6 +87,25 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Refused> {
+        let Holder(caller) = Holder::from_request_parts(parts, app).await?;
+        if caller.key.scopes.iter().all(|scope| *scope == Scope::Relay) {
+            let detail =
+                "not allowed: this key is for keeping a relay in the list, and for nothing else";
+            return Err(Refused::new("forbidden", StatusCode::FORBIDDEN, detail)
+                .hint("use a key with the scope `read` or `write`"));
+        }
+        Ok(caller)
+    }
+}
+
+/// A caller with a valid key, whatever it is for.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder(pub(crate) Caller);
+
+impl FromRequestParts<Shared> for Holder {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Refused> {
         let token = bearer(&parts.headers).ok_or_else(unauthenticated)?;
         let now = now();
         let key = key_id(token).and_then(|id| Some((id, app.news.key(id, now)?)));
@@ -91,7 +116,7 @@ impl FromRequestParts<Shared> for Caller {
             return Err(unauthenticated());
         };
         slow_down(app, &key.account.to_string())?;
-        Ok(Self { id, account: key.account, key })
+        Ok(Self(Caller { id, account: key.account, key }))
     }
 }
 
@@ -120,17 +145,14 @@ impl FromRequestParts<Shared> for Machine {
         let worker = token.and_then(|token| app.sessions.worker(token, now()));
         // A machine that was retired has no session any more.
         let worker = worker.filter(|worker| app.news.worker(*worker).is_some());
-        worker.map(Self).ok_or_else(|| {
+        let worker = worker.ok_or_else(|| {
             let detail = "this session is unknown or over";
             Refused::new("session-unknown", StatusCode::UNAUTHORIZED, detail)
                 .hint("make a new one: /v1/worker/challenge, then /v1/worker/session")
-        })
+        })?;
+        slow_down(app, &worker.to_string())?;
+        Ok(Self(worker))
     }
-}
-
-/// Whether a caller shows a machine's session, be it good or not.
-pub(super) fn is_session(parts: &Parts) -> bool {
-    bearer(&parts.headers).is_some_and(|token| token.starts_with(SESSION_PREFIX))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

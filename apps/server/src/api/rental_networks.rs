@@ -1,24 +1,29 @@
 //! Networks of rentals, for who rents: papers for clients, and what is seen of a network.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use control::{Role, Service};
-use std::collections::BTreeMap;
 use units::{MeshId, Name, ProjectId, RentalId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wire::paper::{NodeKey, PASS_VALID_MAX, SuiteName, client_statement, is_signed};
+use wire::paper::{MeshKey, NodeKey, PASS_VALID_MAX, SuiteName, client_statement, is_signed};
 use wire::{ClientNetwork, ClientNetworkRequest, MeshView, Problem, ServiceView};
 
 use super::door::Caller;
 use super::extract::{Json, Path};
 use super::problem::Refused;
 use super::rentals::found;
-use super::worker_networks::{RENEW_SECS, held, network_key, unsigned};
+use super::worker_networks::{
+    RENEW_SECS, has_news, heard, made, network_key, told, unsigned, with_members,
+};
 use crate::app::Shared;
 use crate::clock::{now, random};
-use crate::meshes::{Asked, Certified, Issued, Place, Said, SshKey, Whose, certificate};
+use crate::meshes::{
+    Asked, Certified, Issued, NetworkOf, Place, Said, SshKey, Visitor, certificate, visit,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(join, network)).routes(routes!(leave))
@@ -28,7 +33,6 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 struct Facts {
     mesh: Option<MeshId>,
     policy_version: u64,
-    services: BTreeMap<Name, Service>,
     /// Whether its nodes should run.
     is_live: bool,
 }
@@ -40,7 +44,6 @@ async fn facts(app: &Shared, rental: RentalId, project: ProjectId) -> Result<Fac
         Facts {
             mesh: known.and_then(control::Rental::mesh),
             policy_version: policy.unwrap_or_default(),
-            services: known.map(|it| it.all_services().collect()).unwrap_or_default(),
             is_live: known.is_some_and(|it| it.stage.wants_nodes()),
         }
     };
@@ -51,17 +54,25 @@ async fn facts(app: &Shared, rental: RentalId, project: ProjectId) -> Result<Fac
 pub(super) async fn services_of(
     app: &Shared,
     rental: RentalId,
-    project: ProjectId,
 ) -> Result<Vec<ServiceView>, Refused> {
-    let facts = facts(app, rental, project).await?;
-    Ok(app.meshes.services(rental, &facts.services))
+    let look = move |state: &control::Control| -> BTreeMap<Name, Service> {
+        state.rental(rental).map(|it| it.all_services().collect()).unwrap_or_default()
+    };
+    let services = app.writer.look(look).await?;
+    Ok(app.meshes.services(rental, &services))
+}
+
+/// Whether somebody may be in the networks of a project at this moment.
+fn is_let_in(app: &Shared, caller: &Caller, project: ProjectId) -> bool {
+    let role = app.news.role(project, caller.account);
+    let has_role = matches!(role, Some(Role::Owner | Role::Member));
+    caller.is_still_known(app) && (has_role || caller.is_operator())
 }
 
 /// Refuses who may only look: papers open what runs.
 fn may_visit(app: &Shared, caller: &Caller, project: ProjectId) -> Result<(), Refused> {
     caller.may_write()?;
-    let role = app.news.role(project, caller.account);
-    if caller.is_operator() || matches!(role, Some(Role::Owner | Role::Member)) {
+    if is_let_in(app, caller, project) {
         return Ok(());
     }
     let detail = "not allowed: it takes an owner or a member of the project";
@@ -100,48 +111,89 @@ async fn join(
         };
         return Err(Refused::new("wrong-state", StatusCode::CONFLICT, detail));
     }
-    let place = Place::Client(asked.key);
-    let (account, is_operator) = (caller.account, caller.is_operator());
+    let waits = (asked.known, asked.wait_secs);
+    let issued = match asked.x25519 {
+        Some(x25519) => as_member(&app, &caller, (rental, project), (x25519, asked)).await?,
+        None => as_visitor(&app, &caller, rental, (asked.key, waits)).await?,
+    };
+    let Some(issued) = issued else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    let services = app.meshes.services(rental, &issued.wanted.services);
+    let ssh_certificate = ssh_key.map(|key| certify(&app, &caller, rental, &key));
+    let opens = (Some(app.secret.cluster_token(rental)), ssh_certificate);
+    Ok(client_network(&app, issued, services, opens))
+}
+
+/// Papers for a client that is a member of the network.
+async fn as_member(
+    app: &Shared,
+    caller: &Caller,
+    (rental, project): (RentalId, ProjectId),
+    (x25519, asked): (MeshKey, ClientNetworkRequest),
+) -> Result<Option<Issued>, Refused> {
+    let (of, place) = (NetworkOf::Rental(rental), Place::Client(asked.key));
     let suites = if asked.suites.is_empty() { vec![SuiteName::Wireguard] } else { asked.suites };
     let said = Said {
         place,
-        whose: Whose::Person { account, is_operator },
+        whose: caller.whose(),
+        called: None,
         key: asked.key,
-        x25519: asked.x25519,
+        x25519,
+        shows: asked.membership,
         suites,
         relays: asked.relays,
         ways: asked.ways,
         services: BTreeMap::new(),
     };
-    let waits = (asked.known, asked.wait_secs);
-    let Some(issued) = held(&app, Asked { rental, place }, said, waits).await? else {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    };
-    let services = services_of(&app, rental, project).await?;
-    let ssh_certificate = ssh_key.map(|key| certify(&app, &caller, rental, &key));
-    Ok(axum::Json(client_network(&app, rental, issued, (services, ssh_certificate)))
-        .into_response())
+    let is_let_in = || is_let_in(app, caller, project);
+    let heard = heard(app, of, said, (asked.known, &is_let_in)).await?;
+    told(app, Asked { of, place }, heard, (asked.known, asked.wait_secs)).await
 }
 
-fn client_network(
+/// Papers for a client that only visits: it takes nobody's place.
+async fn as_visitor(
     app: &Shared,
+    caller: &Caller,
     rental: RentalId,
+    (key, waits): (NodeKey, (Option<u64>, u64)),
+) -> Result<Option<Issued>, Refused> {
+    let of = NetworkOf::Rental(rental);
+    let network = app.signature.signing_key();
+    let heard = app.meshes.watch(&app.writer, of, &network).await??;
+    if !has_news(app, of, heard, waits).await {
+        return Ok(None);
+    }
+    let visitor = Visitor { rental, key, account: caller.account };
+    made(app, move |app, key| visit(&app.meshes, visitor, key)).await.map(Some)
+}
+
+/// What a client is answered. `opens` is what opens the rental's own services: a token and a certificate.
+pub(super) fn client_network(
+    app: &Shared,
     issued: Issued,
-    (services, ssh_certificate): (Vec<ServiceView>, Option<String>),
-) -> ClientNetwork {
-    let Issued { revision, pass, membership, policy, members, relays, services: _ } = issued;
-    ClientNetwork {
+    services: Vec<ServiceView>,
+    (cluster_token, ssh_certificate): (Option<String>, Option<String>),
+) -> Response {
+    let Issued { revision, pass, member, relays, services: _, wanted: _ } = issued;
+    let (membership, policy, members) = match member {
+        Some(it) => (Some(it.membership), Some(it.policy), Some(it.members)),
+        None => (None, None, None),
+    };
+    let network = ClientNetwork {
         revision,
         pass,
         membership,
         policy,
-        members,
+        members: Vec::new(),
         relays,
         services,
         ssh_certificate,
-        cluster_token: Some(app.secret.cluster_token(rental)),
+        cluster_token,
         network_key: network_key(app),
         renew_secs: RENEW_SECS,
+    };
+    match members {
+        Some(members) => with_members(members, &network),
+        None => axum::Json(network).into_response(),
     }
 }
 
@@ -172,7 +224,8 @@ async fn network(
 ) -> Result<axum::Json<MeshView>, Refused> {
     let project = found(&app, &caller, rental, "rental").await?.project;
     let facts = facts(&app, rental, project).await?;
-    Ok(axum::Json(app.meshes.view(rental, facts.mesh, facts.policy_version)))
+    let of = NetworkOf::Rental(rental);
+    Ok(axum::Json(app.meshes.view(of, facts.mesh, facts.policy_version)))
 }
 
 /// Let a client leave a rental's network
@@ -190,6 +243,6 @@ async fn leave(
 ) -> Result<StatusCode, Refused> {
     let project = found(&app, &caller, rental, "rental").await?.project;
     may_visit(&app, &caller, project)?;
-    app.meshes.leave(rental, key);
+    app.meshes.leave(NetworkOf::Rental(rental), key);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -34,8 +34,8 @@ async fn services(
     Path(rental): Path<RentalId>,
     Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<Page<ServiceView>>, Refused> {
-    let project = found(&app, &caller, rental, "rental").await?.project;
-    let all = services_of(&app, rental, project).await?;
+    found(&app, &caller, rental, "rental").await?;
+    let all = services_of(&app, rental).await?;
     let limit = items(query.limit);
     let is_after =
         |it: &ServiceView| query.cursor.as_deref().is_none_or(|after| it.label.text() > after);
@@ -72,8 +72,8 @@ async fn open(
     let opened = label.clone();
     let command = Command::OpenService { rental, label: opened, service };
     app.writer.tell(told.command(&caller, command)).await?;
-    let project = found(&app, &caller, rental, "rental").await?.project;
-    let all = services_of(&app, rental, project).await?;
+    found(&app, &caller, rental, "rental").await?;
+    let all = services_of(&app, rental).await?;
     let view = all.into_iter().find(|view| view.label == label);
     view.map(axum::Json).ok_or_else(|| Refused::not_found("service any more"))
 }

@@ -1,13 +1,19 @@
 //! Networks of rented nodes: machines ask for their nodes' papers, and hear when others are needed.
 
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use std::convert::Infallible;
 use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ed25519_dalek::SigningKey;
+use futures_util::stream;
+use serde::Serialize;
 use units::RentalId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wire::paper::{NodeKey, is_signed, node_statement};
+use wire::paper::{NodeKey, PaperRefused, is_signed, node_statement};
 use wire::{NodeNetwork, NodeNetworkRequest, Problem, RELAYS_SEEN_MAX};
 
 use super::door::Machine;
@@ -16,7 +22,10 @@ use super::problem::Refused;
 use crate::app::Shared;
 use crate::clock::now;
 use crate::limits::WANTED_WAIT_MAX;
-use crate::meshes::{Asked, Heard, Issued, NotHeard, Place, Said, Whose, issue};
+use crate::meshes::{
+    Asked, Heard, Hearing, Issued, IssuedMember, NetworkOf, NotHeard, Place, Said, Whose, issue,
+};
+use crate::writer::Failure;
 
 /// Ask again after so many seconds, to have papers renewed: a quarter of the time that a pass holds.
 pub(super) const RENEW_SECS: u64 = wire::paper::PASS_VALID_MAX.as_secs() / 4;
@@ -33,7 +42,12 @@ impl From<NotHeard> for Refused {
                 Self::new("already-exists", StatusCode::CONFLICT, why.to_string())
                     .hint("make keys of its own for each node and each client")
             }
-            NotHeard::Full => Self::new("too-many", StatusCode::CONFLICT, why.to_string())
+            NotHeard::NameTaken => {
+                Self::new("already-exists", StatusCode::CONFLICT, why.to_string())
+                    .hint("ask for another name; one that left without a word is free after an hour")
+            }
+            NotHeard::NotLetIn => Self::new("forbidden", StatusCode::FORBIDDEN, why.to_string()),
+            NotHeard::Full { .. } => Self::new("too-many", StatusCode::CONFLICT, why.to_string())
                 .hint("let a client leave with `iog net leave`, or wait an hour"),
             NotHeard::Paper(why) => Self::field("body", why.to_string()),
         }
@@ -65,8 +79,10 @@ async fn network(
     let said = Said {
         place,
         whose: Whose::Machine(worker),
+        called: None,
         key: asked.key,
-        x25519: Some(asked.x25519),
+        x25519: asked.x25519,
+        shows: asked.membership,
         suites: asked.suites,
         relays: asked.relays,
         ways: asked.ways,
@@ -74,7 +90,8 @@ async fn network(
     };
     let waits = (asked.known, asked.wait_secs);
     // Who has no seat is refused here, and has no say about relays.
-    let heard = heard(&app, rental, said, asked.known).await?;
+    let of = NetworkOf::Rental(rental);
+    let heard = heard(&app, of, said, (asked.known, &|| true)).await?;
     let seen = asked.seen.get(..RELAYS_SEEN_MAX).unwrap_or(&asked.seen);
     if !seen.is_empty() {
         let look = move |state: &control::Control| state.worker(worker).map(|known| known.owner);
@@ -82,23 +99,39 @@ async fn network(
             app.meshes.relays.note(owner, seen, now());
         }
     }
-    let Some(issued) = told(&app, Asked { rental, place }, heard, waits).await? else {
+    let Some(issued) = told(&app, Asked { of, place }, heard, waits).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    let Issued { revision, pass, membership, policy, members, relays, services } = issued;
-    let torn = || Refused::not_found("node any more");
+    let Issued { revision, pass, member, relays, services, wanted: _ } = issued;
+    let IssuedMember { membership, policy, members } =
+        member.ok_or_else(|| Refused::not_found("node any more"))?;
     let network = NodeNetwork {
         revision,
-        membership: membership.ok_or_else(torn)?,
-        policy: policy.ok_or_else(torn)?,
+        membership,
+        policy,
         pass,
-        members,
+        members: Vec::new(),
         relays,
         services,
         network_key: network_key(&app),
         renew_secs: RENEW_SECS,
     };
-    Ok(axum::Json(network).into_response())
+    Ok(with_members(members, &network))
+}
+
+/// An answer in JSON with its field `members`, which all members of a network are told alike: it is written once for
+/// all of them, and lies in memory once, however many are told at the same moment.
+pub(super) fn with_members(members: Bytes, rest: &impl Serialize) -> Response {
+    let mut rest = serde_json::to_vec(rest).expect("papers are plain data");
+    // The brace with which the rest begins: what follows are its fields.
+    if let Some(first) = rest.first_mut() {
+        *first = b',';
+    }
+    let pieces = [Bytes::from_static(br#"{"members":"#), members, Bytes::from(rest)];
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    let body = Body::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>)));
+    let head = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
+    (head, body).into_response()
 }
 
 pub(super) fn unsigned() -> Refused {
@@ -109,51 +142,57 @@ pub(super) fn network_key(app: &Shared) -> NodeKey {
     NodeKey(app.signature.signing_key().verifying_key().to_bytes())
 }
 
-/// Hears what a member says, waits for news, and makes its papers. `None` if there is nothing new.
-pub(super) async fn held(
+/// Hears what a member says. Who has no place in the network is refused, and who may not ask any more.
+pub(super) async fn heard(
     app: &Shared,
-    asked: Asked,
+    of: NetworkOf,
     said: Said,
-    waits: (Option<u64>, u64),
-) -> Result<Option<Issued>, Refused> {
-    let heard = heard(app, asked.rental, said, waits.0).await?;
-    told(app, asked, heard, waits).await
-}
-
-/// Hears what a member says. Who has no place in the network is refused.
-async fn heard(
-    app: &Shared,
-    id: RentalId,
-    said: Said,
-    known: Option<u64>,
+    (known, is_let_in): (Option<u64>, &(dyn Fn() -> bool + Sync)),
 ) -> Result<Heard, Refused> {
     let key = app.signature.signing_key();
-    Ok(app.meshes.hear(&app.writer, id, said, (known, &key)).await??)
+    let hearing = Hearing { known, key: &key, is_let_in };
+    Ok(app.meshes.hear(&app.writer, of, said, hearing).await??)
 }
 
 /// Waits for news, and makes the papers of who was heard.
-async fn told(
+pub(super) async fn told(
     app: &Shared,
     asked: Asked,
+    heard: Heard,
+    waits: (Option<u64>, u64),
+) -> Result<Option<Issued>, Refused> {
+    if !has_news(app, asked.of, heard, waits).await {
+        return Ok(None);
+    }
+    made(app, move |app, key| issue(&app.meshes, asked, key)).await.map(Some)
+}
+
+/// Waits for news, not for longer than who asks wants to.
+pub(super) async fn has_news(
+    app: &Shared,
+    of: NetworkOf,
     mut heard: Heard,
     (known, wait_secs): (Option<u64>, u64),
-) -> Result<Option<Issued>, Refused> {
-    let key = app.signature.signing_key();
+) -> bool {
     let wait = Duration::from_secs(wait_secs).min(WANTED_WAIT_MAX);
     let mut stopping = app.stopping.clone();
     let _poll = app.metrics.poll();
-    let has_news = tokio::select! {
-        has_news = app.meshes.has_news(asked.rental, &mut heard, known, wait) => has_news,
+    tokio::select! {
+        has_news = app.meshes.has_news(of, &mut heard, known, wait) => has_news,
         _ = stopping.changed() => false,
-    };
-    if !has_news {
-        return Ok(None);
     }
-    let meshes = std::sync::Arc::clone(&app.meshes);
-    // Large networks take some milliseconds to work out.
-    let issued = tokio::task::spawn_blocking(move || issue(&meshes, asked, &key)).await;
+}
+
+/// Makes papers, away from the threads that answer: those of large networks take some milliseconds.
+pub(super) async fn made(
+    app: &Shared,
+    make: impl FnOnce(&Shared, &SigningKey) -> Result<Option<Issued>, PaperRefused> + Send + 'static,
+) -> Result<Issued, Refused> {
+    let _place = app.meshes.issuing.acquire().await.map_err(|_| Failure::Stopping)?;
+    let (desk, key) = (Shared::clone(app), app.signature.signing_key());
+    let issued = tokio::task::spawn_blocking(move || make(&desk, &key)).await;
     let failed =
         |_| Refused::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "the papers were lost");
     let issued = issued.map_err(failed)?.map_err(NotHeard::from)?;
-    issued.map(Some).ok_or_else(|| NotHeard::NotWanted.into())
+    issued.ok_or_else(|| NotHeard::NotWanted.into())
 }

@@ -1,9 +1,13 @@
 //! Papers for one member of a private network: what it is, what it may do, who the others are.
+//!
+//! What all members are told alike is worked out once for each revision, and shared: a thousand of them wait for it at
+//! the same moment.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use control::{NetworkWanted, ServiceProto};
+use bytes::Bytes;
+use control::{NetworkPolicy, NetworkWanted, ServiceProto};
 use ed25519_dalek::SigningKey;
 use mesh::policy::Compiled;
 use units::{AccountId, Name, RentalId, Timestamp, WorkerId};
@@ -13,41 +17,69 @@ use wire::paper::{
 };
 use wire::{ServiceVisibility, ServiceWanted, Time};
 
-use super::member::{CompiledAt, Mesh, Place, Whose};
-use super::{Meshes, policy};
+use super::member::{Member, Mesh, Place, Whose};
+use super::{Meshes, NetworkOf, policy};
 use crate::clock::now;
 use crate::limits::RELAYS_TOLD_MAX;
 
 /// Who asks for papers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
-    pub(crate) rental: RentalId,
+    pub(crate) of: NetworkOf,
     pub(crate) place: Place,
 }
 
-/// The papers of one member.
+/// Somebody who visits a rental, and is no member of its network.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visitor {
+    pub(crate) rental: RentalId,
+    pub(crate) key: NodeKey,
+    pub(crate) account: AccountId,
+}
+
+/// The papers of one member, or of one who visits.
 #[derive(Debug)]
 pub(crate) struct Issued {
     pub(crate) revision: u64,
     pub(crate) pass: SealedPaper,
-    /// Absent for a client that only visits.
-    pub(crate) membership: Option<SealedPaper>,
-    pub(crate) policy: Option<SealedPaper>,
-    pub(crate) members: Vec<SealedPaper>,
+    /// What only members get.
+    pub(crate) member: Option<IssuedMember>,
     pub(crate) relays: Vec<SealedPaper>,
     /// The services that are a node's to publish.
     pub(crate) services: Vec<ServiceWanted>,
+    /// What the brain wants of the network.
+    pub(crate) wanted: Arc<NetworkWanted>,
+}
+
+/// What only members get.
+#[derive(Debug)]
+pub(crate) struct IssuedMember {
+    pub(crate) membership: SealedPaper,
+    pub(crate) policy: SealedPaper,
+    /// Memberships of all members, as a list in JSON.
+    pub(crate) members: Bytes,
+}
+
+/// What all members of a network are told alike, as of a revision.
+#[derive(Debug)]
+pub(crate) struct Worked {
+    revision: u64,
+    policy: NetworkPolicy,
+    members: Vec<mesh::policy::Member>,
+    /// What the policy means for these members.
+    compiled: Arc<Compiled>,
+    /// Their memberships, as a list in JSON.
+    list: Bytes,
 }
 
 /// What is needed of the table.
 struct Taken {
     revision: u64,
     wanted: Arc<NetworkWanted>,
-    key: NodeKey,
     whose: Whose,
-    own: Option<(Membership, SealedPaper)>,
-    members: Vec<SealedPaper>,
-    compiled: Arc<Mutex<Option<CompiledAt>>>,
+    paper: Arc<Membership>,
+    sealed: Arc<SealedPaper>,
+    worked: Arc<std::sync::Mutex<Option<Worked>>>,
 }
 
 /// Papers for somebody who was heard. `None` if they are wanted no more.
@@ -61,62 +93,96 @@ pub(crate) fn issue(
 ) -> Result<Option<Issued>, PaperRefused> {
     let now = now();
     let Some(taken) = take(meshes, asked, now) else { return Ok(None) };
-    let policy = match &taken.own {
-        Some((own, _)) => {
-            let Some(compiled) = compiled(meshes, asked.rental, &taken) else { return Ok(None) };
-            let user = user_of(taken.whose);
-            Some(policy_paper(own, user, &compiled, (taken.revision, now)))
-        }
-        None => None,
-    };
+    let Some((compiled, members)) = worked(meshes, asked.of, &taken) else { return Ok(None) };
+    let user = user_of(taken.whose);
+    let policy = policy_paper(&taken.paper, user, &compiled, (taken.revision, now));
     Ok(Some(Issued {
         revision: taken.revision,
         pass: SealedPaper::seal(&pass(asked, &taken, now), key)?,
-        policy: policy.map(|policy| seal_policy(&policy, key)).transpose()?,
-        membership: taken.own.map(|(_, sealed)| sealed),
-        members: taken.members,
+        member: Some(IssuedMember {
+            membership: SealedPaper::clone(&taken.sealed),
+            policy: seal_policy(&policy, key)?,
+            members,
+        }),
         relays: meshes.relays.best(RELAYS_TOLD_MAX),
         services: services(&taken.wanted, asked.place),
+        wanted: taken.wanted,
+    }))
+}
+
+/// Papers for somebody who visits: nothing of that is kept. `None` if the network is over.
+///
+/// # Errors
+/// What cannot be signed.
+pub(crate) fn visit(
+    meshes: &Meshes,
+    visitor: Visitor,
+    key: &SigningKey,
+) -> Result<Option<Issued>, PaperRefused> {
+    let Visitor { rental, key: holder, account } = visitor;
+    let seen = |mesh: &mut Mesh| (*mesh.revision.borrow(), Arc::clone(&mesh.wanted));
+    let Some((revision, wanted)) = meshes.in_mesh(NetworkOf::Rental(rental), seen) else {
+        return Ok(None);
+    };
+    let may = May { dial: true, forward: [rental].into(), ..May::default() };
+    let (issued, now) = (Time(now()), now());
+    let expires = Time(now.after(PASS_VALID_MAX));
+    let limits = PassLimits::default();
+    let pass = Pass { holder, worker: None, account, may, limits, issued, expires };
+    Ok(Some(Issued {
+        revision,
+        pass: SealedPaper::seal(&pass, key)?,
+        member: None,
+        relays: meshes.relays.best(RELAYS_TOLD_MAX),
+        services: Vec::new(),
+        wanted,
     }))
 }
 
 fn take(meshes: &Meshes, asked: Asked, now: Timestamp) -> Option<Taken> {
-    meshes.with(|table| {
-        let mesh = table.meshes.get_mut(&asked.rental)?;
+    let take = |mesh: &mut Mesh| {
         let revision = *mesh.revision.borrow();
         let member = mesh.members.get_mut(&asked.place)?;
         member.passed = Some(now);
-        let (key, whose, own) = (member.said.key, member.said.whose, member.paper.clone());
-        let members = match own {
-            Some(_) => mesh.papers().map(|(_, _, sealed)| sealed.clone()).collect(),
-            None => Vec::new(),
-        };
-        let (wanted, compiled) = (Arc::clone(&mesh.wanted), Arc::clone(&mesh.compiled));
-        Some(Taken { revision, wanted, key, whose, own, members, compiled })
-    })
-}
-
-fn all_members(mesh: &Mesh) -> Vec<mesh::policy::Member> {
-    let member = |(member, paper, _): (&super::member::Member, &Membership, &SealedPaper)| {
-        policy::member(paper, user_of(member.said.whose))
+        Some(Taken {
+            revision,
+            wanted: Arc::clone(&mesh.wanted),
+            whose: member.said.whose,
+            paper: Arc::clone(&member.paper),
+            sealed: Arc::clone(&member.sealed),
+            worked: Arc::clone(&mesh.worked),
+        })
     };
-    mesh.papers().map(member).collect()
+    meshes.in_mesh(asked.of, take)?
 }
 
-/// What the policy means at this revision, or at a newer one: worked out once. `None` if the network is over.
-fn compiled(meshes: &Meshes, id: RentalId, taken: &Taken) -> Option<Arc<Compiled>> {
-    let mut known = taken.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, compiled)) = known.as_ref().filter(|(of, _)| *of >= taken.revision) {
-        return Some(Arc::clone(compiled));
+/// What is told to all at this revision, or at a newer one: the policy's meaning, and the list of members. It is worked
+/// out once. `None` if the network is over.
+fn worked(meshes: &Meshes, of: NetworkOf, taken: &Taken) -> Option<(Arc<Compiled>, Bytes)> {
+    let mut known = taken.worked.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = known.as_ref().filter(|known| known.revision >= taken.revision) {
+        return Some((Arc::clone(&known.compiled), known.list.clone()));
     }
-    let (revision, wanted, members) = meshes.with(|table| {
-        let mesh = table.meshes.get(&id)?;
-        let revision = *mesh.revision.borrow();
-        Some((revision, Arc::clone(&mesh.wanted), all_members(mesh)))
+    // The network is held for as long as it takes to count up references.
+    let shown = |member: &Member| {
+        (Arc::clone(&member.paper), Arc::clone(&member.sealed), member.said.whose)
+    };
+    let (revision, policy, all) = meshes.in_mesh(of, |mesh| {
+        let all: Vec<_> = mesh.members.values().map(shown).collect();
+        (*mesh.revision.borrow(), mesh.wanted.policy.clone(), all)
     })?;
-    let compiled = Arc::new(policy::compile(&wanted.policy, &members));
-    *known = Some((revision, Arc::clone(&compiled)));
-    Some(compiled)
+    let members: Vec<_> =
+        all.iter().map(|(paper, _, whose)| policy::member(paper, user_of(*whose))).collect();
+    let is_same = |known: &Worked| known.policy == policy && known.members == members;
+    let compiled = match known.take().filter(is_same) {
+        Some(known) => known.compiled,
+        None => Arc::new(policy::compile(&policy, &members)),
+    };
+    let sealed: Vec<&SealedPaper> = all.iter().map(|(_, sealed, _)| &**sealed).collect();
+    let list = Bytes::from(serde_json::to_vec(&sealed).expect("papers are plain data"));
+    let told = (Arc::clone(&compiled), list.clone());
+    *known = Some(Worked { revision, policy, members, compiled, list });
+    Some(told)
 }
 
 /// As whom policies know a member.
@@ -127,14 +193,21 @@ fn user_of(whose: Whose) -> Option<String> {
     }
 }
 
-fn pass(Asked { rental, place }: Asked, taken: &Taken, now: Timestamp) -> Pass {
-    let (worker, account, is_node): (Option<WorkerId>, AccountId, bool) = match taken.whose {
-        Whose::Machine(worker) => (Some(worker), rental_account(rental), true),
-        Whose::Person { account, .. } => (None, account, false),
+fn pass(Asked { of, place }: Asked, taken: &Taken, now: Timestamp) -> Pass {
+    let rental = match of {
+        NetworkOf::Operator => None,
+        NetworkOf::Rental(rental) => Some(rental),
     };
-    let rentals = |holds: bool| holds.then_some(rental).into_iter().collect();
+    let (worker, account): (Option<WorkerId>, AccountId) = match taken.whose {
+        Whose::Machine(worker) => {
+            (Some(worker), rental_account(rental.expect("machines are in networks of rentals")))
+        }
+        Whose::Person { account, .. } => (None, account),
+    };
+    let is_node = worker.is_some();
+    let rentals = |holds: bool| rental.filter(|_| holds).into_iter().collect();
     Pass {
-        holder: taken.key,
+        holder: taken.paper.node,
         worker,
         account,
         may: May {
@@ -143,7 +216,7 @@ fn pass(Asked { rental, place }: Asked, taken: &Taken, now: Timestamp) -> Pass {
             serve: rentals(is_node),
             labels: is_node.then(|| labels(&taken.wanted, place)),
             forward: rentals(!is_node),
-            meshes: taken.own.iter().map(|_| taken.wanted.mesh).collect(),
+            meshes: [taken.wanted.mesh].into(),
         },
         limits: PassLimits::default(),
         issued: Time(now),

@@ -6,22 +6,30 @@ use std::time::Duration;
 
 use control::NetworkWanted;
 use ed25519_dalek::SigningKey;
-use mesh::policy::Compiled;
 use tokio::sync::watch;
-use units::{AccountId, Name, Timestamp, WorkerId};
+use units::{AccountId, KeyId, Name, Timestamp, WorkerId};
 use wire::paper::{
     MEMBER_RELAYS_MAX, MEMBERSHIP_VALID_MAX, MESH_V4_CLIENTS_AT, MESH_V4_NODES_AT, Membership,
     MeshKey, NodeKey, PASS_VALID_MAX, PaperRefused, SealedPaper, SuiteName, mesh_v4, mesh_v6,
 };
 use wire::{ServedAt, ServiceSeen, Time, WAYS_MAX, Way};
 
-use super::NotHeard;
-use crate::limits::{MESH_CLIENTS_MAX, MESH_WORDS_BYTES_MAX, SERVED_AT_MAX};
+use super::issue::Worked;
+use super::{NetworkOf, NotHeard};
+use crate::limits::{
+    MESH_CLIENTS_MAX, MESH_CLIENTS_OF_ACCOUNT_MAX, MESH_WORDS_BYTES_MAX, OPERATOR_MEMBERS_MAX,
+    SERVED_AT_MAX,
+};
 
 /// Suites there are.
 const SUITES_MAX: usize = 2;
 /// Places of a mesh's block that clients have.
 const CLIENT_PLACES: u16 = (1 << 12) - MESH_V4_CLIENTS_AT;
+
+const _: () = assert!(
+    MESH_CLIENTS_MAX < CLIENT_PLACES as usize && OPERATOR_MEMBERS_MAX < CLIENT_PLACES as usize,
+    "each has an address of its own"
+);
 
 /// How often one member may have all others told of it, lasting: what it says meanwhile is told with the next.
 const TELLS_EACH: Duration = Duration::from_secs(5);
@@ -40,8 +48,33 @@ pub(crate) enum Place {
 pub(crate) enum Whose {
     /// A machine.
     Machine(WorkerId),
-    /// A person; an operator is let in everywhere.
-    Person { account: AccountId, is_operator: bool },
+    /// A person, who has come with this key, and until when that opens anything.
+    Person { account: AccountId, key: KeyId, until: Option<Timestamp> },
+}
+
+impl Whose {
+    /// The key that it has come with.
+    pub(crate) const fn key(self) -> Option<KeyId> {
+        match self {
+            Self::Machine(_) => None,
+            Self::Person { key, .. } => Some(key),
+        }
+    }
+
+    /// Whether it came with a key that opens nothing any more.
+    fn is_over(self, now: Timestamp) -> bool {
+        match self {
+            Self::Machine(_) => false,
+            Self::Person { until, .. } => until.is_some_and(|until| until <= now),
+        }
+    }
+}
+
+/// What one of the operator's machines asks to be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Called {
+    pub(crate) name: Name,
+    pub(crate) tags: BTreeSet<Name>,
 }
 
 /// What a member says of itself.
@@ -49,23 +82,30 @@ pub(crate) enum Whose {
 pub(crate) struct Said {
     pub(crate) place: Place,
     pub(crate) whose: Whose,
+    /// What one of the operator's machines asks to be called; others are called what they are.
+    pub(crate) called: Option<Called>,
     pub(crate) key: NodeKey,
-    /// Absent for a client that only visits.
-    pub(crate) x25519: Option<MeshKey>,
+    pub(crate) x25519: MeshKey,
+    /// The last membership that it was given, as it says.
+    pub(crate) shows: Option<SealedPaper>,
     pub(crate) suites: Vec<SuiteName>,
     pub(crate) relays: Vec<NodeKey>,
     pub(crate) ways: Vec<Way>,
     pub(crate) services: BTreeMap<Name, ServiceSeen>,
 }
 
-/// A member of a private network, or a client that only visits.
+/// A member of a private network.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) said: Said,
     pub(crate) since: Timestamp,
     pub(crate) heard: Timestamp,
-    /// What it was called and where it was put, signed; absent for a client that only visits.
-    pub(crate) paper: Option<(Membership, SealedPaper)>,
+    /// What it was called and where it was put.
+    pub(crate) paper: Arc<Membership>,
+    /// The same, signed.
+    pub(crate) sealed: Arc<SealedPaper>,
+    /// Whether it has shown that it was given a membership with its keys before.
+    pub(crate) is_shown: bool,
     /// When it was given a pass last.
     pub(crate) passed: Option<Timestamp>,
     /// Until when it has used its share of telling others.
@@ -79,17 +119,14 @@ impl Member {
     }
 
     fn is_paper_due(&self, now: Timestamp) -> bool {
-        let issued = self.paper.as_ref().map(|(paper, _)| paper.issued.0);
-        issued.is_some_and(|at| now.since(at) * 2 >= MEMBERSHIP_VALID_MAX)
+        now.since(self.paper.issued.0) * 2 >= MEMBERSHIP_VALID_MAX
     }
 }
-
-/// What a policy means, and the revision of which that is.
-pub(crate) type CompiledAt = (u64, Arc<Compiled>);
 
 /// One private network.
 #[derive(Debug)]
 pub(crate) struct Mesh {
+    pub(crate) of: NetworkOf,
     pub(crate) wanted: Arc<NetworkWanted>,
     pub(crate) made: Timestamp,
     /// The first revision there was of it.
@@ -100,14 +137,19 @@ pub(crate) struct Mesh {
     /// Whether something has changed that nobody was told yet.
     pub(crate) is_owed: bool,
     pub(crate) members: BTreeMap<Place, Member>,
-    /// What the policy means for its members, as of a revision. Whoever works it out holds the lock: all others, who
-    /// are woken at the same moment, wait for that.
-    pub(crate) compiled: Arc<Mutex<Option<CompiledAt>>>,
+    /// What all members are told alike, as of a revision. Whoever works it out holds the lock: all others, who are
+    /// woken at the same moment, wait for that.
+    pub(crate) worked: Arc<Mutex<Option<Worked>>>,
 }
 
 impl Mesh {
-    pub(crate) fn new(wanted: NetworkWanted, first: u64, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        (of, wanted): (NetworkOf, NetworkWanted),
+        first: u64,
+        now: Timestamp,
+    ) -> Self {
         Self {
+            of,
             wanted: Arc::new(wanted),
             made: now,
             first,
@@ -115,8 +157,14 @@ impl Mesh {
             revision: watch::channel(first).0,
             is_owed: false,
             members: BTreeMap::new(),
-            compiled: Arc::default(),
+            worked: Arc::default(),
         }
+    }
+
+    /// Tells everybody in it that something is other than it was.
+    pub(crate) fn bump(&mut self, serial: u64) {
+        self.is_owed = false;
+        self.revision.send_replace(serial);
     }
 
     /// A member says how it does. Whether others are to hear of it now.
@@ -128,31 +176,49 @@ impl Mesh {
         now: Timestamp,
     ) -> Result<bool, NotHeard> {
         let said = self.bounded(said);
-        self.may_be(&said)?;
-        let known = self.members.get(&said.place);
-        let is_same = |known: &&Member| is_same_member(&known.said, &said);
-        let kept = known.filter(is_same).filter(|known| !known.is_paper_due(now));
-        let is_news = kept.is_none_or(|known| known.said.services != said.services);
-        let paper = match kept.map(|known| known.paper.clone()) {
-            Some(paper) => paper,
+        let is_shown = self.is_shown(&said, key, now);
+        let said = Said { shows: None, ..said };
+        let pretends = self.may_be(&said, is_shown)?;
+        let known =
+            self.members.get(&said.place).filter(|known| is_same_member(&known.said, &said));
+        let kept = known.filter(|known| !known.is_paper_due(now));
+        let is_told = kept.is_none_or(|known| known.said.services != said.services);
+        let (paper, sealed) = match kept {
+            Some(known) => (Arc::clone(&known.paper), Arc::clone(&known.sealed)),
             None => self.sign(&said, serial, key, now)?,
         };
-        let since = known.filter(is_same).map_or(now, |known| known.since);
-        let passed = known.filter(is_same).and_then(|known| known.passed);
-        let was_member = known.is_some_and(|known| known.paper.is_some());
-        let is_told = is_news && (was_member || paper.is_some());
-        let told_until = known.map_or(now, |known| known.told_until).max(now);
+        let (since, passed) = known.map_or((now, None), |known| (known.since, known.passed));
+        let told_until =
+            self.members.get(&said.place).map_or(now, |known| known.told_until).max(now);
         let is_now = is_told && told_until.since(now) < TELLS_AHEAD;
         let told_until = if is_now { told_until.after(TELLS_EACH) } else { told_until };
         self.is_owed |= is_told && !is_now;
-        let member = Member { said, since, heard: now, paper, passed, told_until };
+        let member =
+            Member { said, since, heard: now, paper, sealed, is_shown, passed, told_until };
+        pretends.iter().for_each(|place| drop(self.members.remove(place)));
         self.members.insert(member.said.place, member);
         Ok(is_now)
     }
 
+    /// Whether it shows a membership of this network with the keys that it names, or has before.
+    fn is_shown(&self, said: &Said, key: &SigningKey, now: Timestamp) -> bool {
+        let network = NodeKey(key.verifying_key().to_bytes());
+        let shown =
+            said.shows.as_ref().and_then(|paper| paper.open::<Membership>(&network, now).ok());
+        let is_its = |paper: Membership| {
+            paper.mesh == self.wanted.mesh && paper.node == said.key && paper.x25519 == said.x25519
+        };
+        let known = self.members.get(&said.place);
+        let has_before = |known: &Member| known.is_shown && is_same_member(&known.said, said);
+        shown.is_some_and(is_its) || known.is_some_and(has_before)
+    }
+
     /// What it said, as far as it is kept.
     fn bounded(&self, mut said: Said) -> Said {
-        let cut = |text: &mut String| text.truncate(text.floor_char_boundary(MESH_WORDS_BYTES_MAX));
+        let cut = |text: &mut String| {
+            text.retain(is_plain);
+            text.truncate(text.floor_char_boundary(MESH_WORDS_BYTES_MAX));
+        };
         said.relays.truncate(MEMBER_RELAYS_MAX);
         said.suites.truncate(SUITES_MAX);
         said.ways.truncate(WAYS_MAX);
@@ -169,31 +235,60 @@ impl Mesh {
         said
     }
 
-    /// Refuses who has no place here, and keys that another member has.
-    fn may_be(&self, said: &Said) -> Result<(), NotHeard> {
+    /// Refuses who has no place here, and keys that another member has. Who it is to put out: a key for packets is not
+    /// proven by itself, so that after a restart of this server somebody may name another's before that one comes.
+    fn may_be(&self, said: &Said, is_shown: bool) -> Result<Vec<Place>, NotHeard> {
         let has_seat = match (said.place, said.whose) {
             (Place::Node(node), Whose::Machine(worker)) => {
                 self.wanted.seats.get(&node).is_some_and(|(seated, _)| *seated == worker)
             }
-            (Place::Client(_), Whose::Person { .. }) => self.wanted.project.is_some(),
+            (Place::Client(_), Whose::Person { .. }) => match self.of {
+                NetworkOf::Operator => said.called.is_some(),
+                NetworkOf::Rental(_) => self.wanted.project.is_some() && said.called.is_none(),
+            },
             (Place::Node(_), Whose::Person { .. }) | (Place::Client(_), Whose::Machine(_)) => false,
         };
         if !has_seat {
             return Err(NotHeard::NotWanted);
         }
         let others = || self.members.iter().filter(|(place, _)| **place != said.place);
-        let has_key = |other: &Said| {
-            other.key == said.key || (said.x25519.is_some() && other.x25519 == said.x25519)
-        };
-        if others().any(|(_, other)| has_key(&other.said)) {
+        if others().any(|(_, other)| other.said.key == said.key) {
             return Err(NotHeard::KeyTaken);
         }
-        let is_client = |place: &Place| matches!(place, Place::Client(_));
-        let clients = others().filter(|(place, _)| is_client(place)).count();
-        if is_client(&said.place) && clients >= MESH_CLIENTS_MAX {
-            return Err(NotHeard::Full);
+        let same = others().filter(|(_, other)| other.said.x25519 == said.x25519);
+        let (shown, pretend): (Vec<_>, Vec<_>) = same.partition(|(_, other)| other.is_shown);
+        if !shown.is_empty() || (!is_shown && !pretend.is_empty()) {
+            return Err(NotHeard::KeyTaken);
         }
-        Ok(())
+        let has_name = |called: &Called| others().any(|(_, other)| other.paper.name == called.name);
+        if said.called.as_ref().is_some_and(has_name) {
+            return Err(NotHeard::NameTaken);
+        }
+        self.has_room(said)?;
+        Ok(pretend.into_iter().map(|(place, _)| *place).collect())
+    }
+
+    /// Refuses one more than there may be.
+    fn has_room(&self, said: &Said) -> Result<(), NotHeard> {
+        let Whose::Person { account, .. } = said.whose else { return Ok(()) };
+        let others = || self.members.values().filter(|other| other.said.place != said.place);
+        let is_client = |other: &&Member| matches!(other.said.place, Place::Client(_));
+        let is_of_account = |other: &&Member| matches!(other.said.whose, Whose::Person { account: of, .. } if of == account);
+        let (clients, mine) =
+            (others().filter(is_client).count(), others().filter(is_of_account).count());
+        let full = |what, max| Err(NotHeard::Full { what, max });
+        match self.of {
+            NetworkOf::Operator if clients >= OPERATOR_MEMBERS_MAX => {
+                full("members of the operator's network", OPERATOR_MEMBERS_MAX)
+            }
+            NetworkOf::Rental(_) if clients >= MESH_CLIENTS_MAX => {
+                full("clients of a rental", MESH_CLIENTS_MAX)
+            }
+            NetworkOf::Rental(_) if mine >= MESH_CLIENTS_OF_ACCOUNT_MAX => {
+                full("clients of one person in a rental", MESH_CLIENTS_OF_ACCOUNT_MAX)
+            }
+            NetworkOf::Operator | NetworkOf::Rental(_) => Ok(()),
+        }
     }
 
     /// Its membership, under the name and the address that it has or gets.
@@ -203,31 +298,37 @@ impl Mesh {
         serial: u64,
         key: &SigningKey,
         now: Timestamp,
-    ) -> Result<Option<(Membership, SealedPaper)>, PaperRefused> {
-        let Some(x25519) = said.x25519 else { return Ok(None) };
-        let (name, at) = match said.place {
-            Place::Node(0) => ("head".to_owned(), MESH_V4_NODES_AT),
-            Place::Node(node) => {
+    ) -> Result<(Arc<Membership>, Arc<SealedPaper>), PaperRefused> {
+        let (name, at) = match (said.place, &said.called) {
+            (Place::Node(0), _) => ("head".to_owned(), MESH_V4_NODES_AT),
+            (Place::Node(node), _) => {
                 let at = MESH_V4_NODES_AT.saturating_add(u16::try_from(node).unwrap_or(u16::MAX));
                 (format!("node-{node}"), at)
             }
-            Place::Client(key) => self.client_place(&key),
+            (Place::Client(key), Some(called)) => {
+                (called.name.to_string(), self.address_place(&key))
+            }
+            (Place::Client(key), None) => (self.client_name(&key), self.address_place(&key)),
         };
         let mesh = self.wanted.mesh;
-        let (groups, tags) = match said.place {
-            Place::Node(0) => ("group:nodes", Some("tag:head")),
-            Place::Node(_) => ("group:nodes", Some("tag:worker")),
-            Place::Client(_) => ("group:clients", None),
+        let its_tags = said.called.iter().flat_map(|called| &called.tags);
+        let (group, tags): (_, BTreeSet<String>) = match (said.place, &said.called) {
+            (Place::Node(0), _) => (Some("group:nodes"), ["tag:head".to_owned()].into()),
+            (Place::Node(_), _) => (Some("group:nodes"), ["tag:worker".to_owned()].into()),
+            (Place::Client(_), None) => (Some("group:clients"), BTreeSet::new()),
+            (Place::Client(_), Some(_)) => {
+                (None, its_tags.map(|tag| format!("tag:{tag}")).collect())
+            }
         };
         let paper = Membership {
             mesh,
             node: said.key,
-            x25519,
+            x25519: said.x25519,
             name: name.parse().expect("a short word of small letters"),
             v4: mesh_v4(mesh, at).expect("an order has at most 1,024 nodes"),
             v6: mesh_v6(mesh, &said.key),
-            groups: BTreeSet::from([groups.to_owned()]),
-            tags: tags.map(ToOwned::to_owned).into_iter().collect(),
+            groups: group.map(ToOwned::to_owned).into_iter().collect(),
+            tags,
             suites: said.suites.clone(),
             relays: said.relays.clone(),
             serial,
@@ -235,27 +336,45 @@ impl Mesh {
             expires: Time(now.after(MEMBERSHIP_VALID_MAX)),
         };
         let sealed = SealedPaper::seal(&paper, key)?;
-        Ok(Some((paper, sealed)))
+        Ok((Arc::new(paper), Arc::new(sealed)))
     }
 
-    /// The name and the place that a client has, or the first ones that are free.
-    fn client_place(&self, key: &NodeKey) -> (String, u16) {
-        let block = mesh_v4(self.wanted.mesh, 0).expect("a block has a first address").to_bits();
-        let own = self.members.get(&Place::Client(*key)).and_then(|known| known.paper.as_ref());
-        if let Some((paper, _)) = own {
-            let at = u16::try_from(paper.v4.to_bits() - block).expect("a block has 4,096 places");
-            return (paper.name.to_string(), at);
+    /// The name that a client has, or the first that is free.
+    fn client_name(&self, key: &NodeKey) -> String {
+        if let Some(own) = self.members.get(&Place::Client(*key)) {
+            return own.paper.name.to_string();
         }
-        let papers = || self.members.values().filter_map(|member| member.paper.as_ref());
-        let names: BTreeSet<&str> = papers().map(|(paper, _)| paper.name.text()).collect();
-        let taken: BTreeSet<u32> = papers().map(|(paper, _)| paper.v4.to_bits()).collect();
-        let name = (1..).map(|number| format!("client-{number}"));
-        let name = name.into_iter().find(|name| !names.contains(name.as_str()));
+        let names: BTreeSet<&str> =
+            self.members.values().map(|member| member.paper.name.text()).collect();
+        let mut free = (1..).map(|number| format!("client-{number}"));
+        free.find(|name| !names.contains(name.as_str())).expect("numbers do not end")
+    }
+
+    /// The place of its IPv4 address that a client has, or the first that is free.
+    fn address_place(&self, key: &NodeKey) -> u16 {
+        let block = mesh_v4(self.wanted.mesh, 0).expect("a block has a first address").to_bits();
+        let place = |paper: &Membership| paper.v4.to_bits() - block;
+        if let Some(own) = self.members.get(&Place::Client(*key)) {
+            return u16::try_from(place(&own.paper)).expect("a block has 4,096 places");
+        }
+        let taken: BTreeSet<u32> =
+            self.members.values().map(|member| place(&member.paper)).collect();
         let first = u16::from_be_bytes([key.0[0], key.0[1]]) % CLIENT_PLACES;
-        let places = (0..CLIENT_PLACES).map(|step| (first + step) % CLIENT_PLACES);
-        let free = |at: &u16| !taken.contains(&(block + u32::from(MESH_V4_CLIENTS_AT + at)));
-        let at = places.into_iter().find(free).expect("there are more places than clients");
-        (name.expect("numbers do not end"), MESH_V4_CLIENTS_AT + at)
+        let mut places =
+            (0..CLIENT_PLACES).map(|step| MESH_V4_CLIENTS_AT + (first + step) % CLIENT_PLACES);
+        places.find(|at| !taken.contains(&u32::from(*at))).expect("there are more than clients")
+    }
+
+    /// Forgets clients that ask no more, and those whose key has expired. Whether there were any.
+    pub(crate) fn drop_silent(&mut self, now: Timestamp) -> bool {
+        let count = self.members.len();
+        self.members.retain(|place, member| match place {
+            Place::Node(_) => true,
+            Place::Client(_) => {
+                now.since(member.heard) < PASS_VALID_MAX && !member.said.whose.is_over(now)
+            }
+        });
+        self.members.len() != count
     }
 
     /// Whether members that know each other are still telling a server that has just begun who they are.
@@ -270,7 +389,7 @@ impl Mesh {
     pub(crate) fn want(
         &mut self,
         wanted: NetworkWanted,
-        is_let_in: impl Fn(Whose) -> bool,
+        is_let_in: impl Fn(KeyId) -> bool,
     ) -> bool {
         let is_other = *self.wanted != wanted;
         if is_other {
@@ -282,17 +401,10 @@ impl Mesh {
             (Place::Node(node), Whose::Machine(worker)) => {
                 seats.seats.get(node).is_some_and(|(seated, _)| *seated == worker)
             }
-            (Place::Client(_), whose) => is_let_in(whose),
-            (Place::Node(_), Whose::Person { .. }) => false,
+            (Place::Client(_), Whose::Person { key, .. }) => is_let_in(key),
+            (Place::Node(_), Whose::Person { .. }) | (Place::Client(_), Whose::Machine(_)) => false,
         });
         is_other || self.members.len() != count
-    }
-
-    /// Memberships of all members: nodes by number, then clients.
-    pub(crate) fn papers(&self) -> impl Iterator<Item = (&Member, &Membership, &SealedPaper)> {
-        self.members.values().filter_map(|member| {
-            member.paper.as_ref().map(|(paper, sealed)| (member, paper, sealed))
-        })
     }
 
     /// Where a service stands, as its node says.
@@ -310,6 +422,15 @@ impl Mesh {
 
 /// Whether what others know of a member is the same.
 fn is_same_member(one: &Said, other: &Said) -> bool {
-    let shown = |it: &Said| (it.key, it.x25519, it.suites.clone(), it.relays.clone());
-    one.whose == other.whose && shown(one) == shown(other)
+    let who = |it: &Said| (it.whose, it.key, it.x25519);
+    let how =
+        (&one.called, &one.suites, &one.relays) == (&other.called, &other.suites, &other.relays);
+    who(one) == who(other) && how
+}
+
+/// Whether a character stands for itself: no control, and nothing that turns what follows around. What members say is
+/// shown in terminals.
+fn is_plain(letter: char) -> bool {
+    let turns = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+    !letter.is_control() && !turns
 }

@@ -1,13 +1,17 @@
 //! What may pass in a private network: the project's policy file, worked out for each member.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use control::NetworkPolicy;
 use mesh::PublicKey;
 use mesh::policy::{Compiled, Member, Policy, Range, Rule};
 use wire::paper::{
-    AddressRange, Heading, Membership, MeshKey, POLICY_RANGES_MAX, PolicyRule, PortRange,
+    AddressRange, Heading, Membership, MeshKey, POLICY_RANGES_MAX, POLICY_RULES_MAX, PolicyRule,
+    PortRange,
 };
+
+use crate::limits::MESH_CLIENTS_MAX;
 
 /// What holds in a private network of whose policy nobody has said anything: its members reach each other.
 pub(crate) const USUAL: &str = r#"{
@@ -16,14 +20,57 @@ pub(crate) const USUAL: &str = r#"{
 }
 "#;
 
-/// Why a text cannot be a policy, with the line where that shows; all tests that fail, in one text.
-pub(crate) fn check(text: &str) -> Result<(), String> {
+/// Why a text cannot be a policy, with the line where that shows; all tests that fail, in one text. Or that it comes to
+/// too much in a network of so many nodes, and as many clients as there may be.
+pub(crate) fn check(text: &str, nodes: usize) -> Result<(), String> {
     let policy = Policy::parse(text).map_err(|why| why.to_string())?;
     let failures = policy.failures();
-    if failures.is_empty() {
+    if !failures.is_empty() {
+        return Err(failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+    }
+    let members = supposed(nodes);
+    let compiled = policy.resolve_within(&members, RANGES_MAX).ok_or_else(|| {
+        format!("in a network of {nodes} nodes it comes to more than {RANGES_MAX} ranges of addresses: name fewer members in fewer grants")
+    })?;
+    let takes = |member: &&Member| {
+        compiled.rules_within(member, POLICY_RULES_MAX, POLICY_RANGES_MAX).is_some()
+    };
+    let kinds = [members.first(), members.get(1), members.last()];
+    if kinds.iter().flatten().all(takes) {
         return Ok(());
     }
-    Err(failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    Err(format!(
+        "in a network of {nodes} nodes one of them would have more than {POLICY_RULES_MAX} rules or \
+         {POLICY_RANGES_MAX} ranges of addresses: name fewer members in fewer grants"
+    ))
+}
+
+/// Members that a network of so many nodes could have.
+fn supposed(nodes: usize) -> Vec<Member> {
+    let member = |number: usize| {
+        let (group, tag) = match number {
+            0 => ("group:nodes", Some("tag:head")),
+            _ if number < nodes => ("group:nodes", Some("tag:worker")),
+            _ => ("group:clients", None),
+        };
+        let own = u32::try_from(number).unwrap_or(u32::MAX);
+        // As far from each other as addresses that follow from keys.
+        let v6 = (0xfd << 120) | (u128::from(own) << 64);
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(&own.to_be_bytes());
+        Member {
+            key: PublicKey(key),
+            name: format!("member-{number}"),
+            user: None,
+            groups: BTreeSet::from([group.to_owned()]),
+            tags: tag.map(ToOwned::to_owned).into_iter().collect(),
+            addresses: vec![
+                IpAddr::from(Ipv4Addr::from_bits(0x6440_0000 + own)),
+                IpAddr::from(Ipv6Addr::from_bits(v6)),
+            ],
+        }
+    };
+    (0..nodes.max(1) + MESH_CLIENTS_MAX).map(member).collect()
 }
 
 /// Ranges of addresses that a policy comes to for all members together: several times what one node takes. A file of
@@ -91,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_usual_policy_is_one() {
-        assert_eq!(check(USUAL), Ok(()));
+        assert_eq!(check(USUAL, 1_024), Ok(()));
     }
 
     #[test]
@@ -122,12 +169,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_would_come_to_too_much_is_refused_for_the_network_it_is_for() {
+        let grant = r#"{ "src": ["*"], "dst": ["*"], "ip": ["*"] }"#;
+        let of = |grants: usize| format!(r#"{{ "grants": [{}] }}"#, vec![grant; grants].join(","));
+        assert_eq!(check(&of(8), 64), Ok(()));
+        assert!(check(&of(1_700), 64).unwrap_err().contains("name fewer members"));
+        assert!(check(&of(200), 1_024).unwrap_err().contains("1024 nodes"));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_line() {
         let wrong = check(
             "{\n  \"grants\": [{ \"src\": [\"tag:x\"], \"dst\": [\"*\"], \"ip\": [\"*\"] }]\n}",
+            1,
         );
         assert!(wrong.unwrap_err().starts_with("2:"));
         let fails = r#"{ "grants": [], "tests": [{ "src": "*", "accept": ["10.0.0.1:22"] }] }"#;
-        assert!(check(fails).unwrap_err().contains("should reach"));
+        assert!(check(fails, 1).unwrap_err().contains("should reach"));
     }
 }

@@ -13,47 +13,31 @@ use wire::{
 
 use super::issue::{proto, visibility};
 use super::member::{Member, Mesh, Place};
-use super::{Meshes, ssh};
+use super::{Meshes, NetworkOf, ssh};
 
 /// The port of HTTPS, which addresses leave out.
 const HTTPS_PORT: u16 = 443;
 
 impl Meshes {
-    /// A rental's network. `mesh` is absent where its nodes use their hosts' networks.
+    /// A network: a rental's, or the operator's. `mesh` is absent where nodes use their hosts' networks.
     pub(crate) fn view(
         &self,
-        rental: RentalId,
+        of: NetworkOf,
         mesh: Option<MeshId>,
         policy_version: u64,
     ) -> MeshView {
-        let members = self.with(|table| match table.meshes.get(&rental) {
-            Some(mesh) => mesh
-                .papers()
-                .map(|(member, paper, _)| MemberOfMesh {
-                    name: paper.name.clone(),
-                    kind: match member.said.place {
-                        Place::Node(_) => MemberKind::Node,
-                        Place::Client(_) => MemberKind::Client,
-                    },
-                    tags: paper.tags.clone(),
-                    key: paper.node,
-                    v4: paper.v4,
-                    v6: paper.v6,
-                    relays: paper.relays.clone(),
-                    ways: member.said.ways.clone(),
-                    since: Time(member.since),
-                    heard: Time(member.heard),
-                })
-                .collect(),
-            None => Vec::new(),
-        });
+        let members = self.in_mesh(of, |mesh| mesh.members.values().map(member).collect());
+        let rental = match of {
+            NetworkOf::Operator => None,
+            NetworkOf::Rental(rental) => Some(rental),
+        };
         MeshView {
-            rental: Some(rental),
+            rental,
             mesh,
             v4_block: mesh.map(mesh_v4_block).map(|(first, bits)| format!("{first}/{bits}")),
             v6_block: mesh.map(mesh_v6_block).map(|(first, bits)| format!("{first}/{bits}")),
             policy_version,
-            members,
+            members: members.unwrap_or_default(),
             relays: self.relays.views(),
         }
     }
@@ -64,16 +48,37 @@ impl Meshes {
         rental: RentalId,
         services: &BTreeMap<Name, Service>,
     ) -> Vec<ServiceView> {
-        let relays = self.with(|table| table.meshes.get(&rental).map(Mesh::served_at));
-        let relays = self.relays.places(&relays.unwrap_or_default());
-        self.with(|table| {
-            let mesh = table.meshes.get(&rental);
+        let of = NetworkOf::Rental(rental);
+        let relays = self.in_mesh(of, |mesh| mesh.served_at()).unwrap_or_default();
+        let relays = self.relays.places(&relays);
+        let views = |mesh: Option<&Mesh>| {
             let view = |(label, service): (&Name, &Service)| {
                 let seen = mesh.and_then(|mesh| mesh.seen(label, service.record.node));
                 view((rental, label), service, seen, &relays)
             };
             services.iter().map(view).collect()
-        })
+        };
+        self.in_mesh(of, |mesh| views(Some(mesh))).unwrap_or_else(|| views(None))
+    }
+}
+
+fn member(member: &Member) -> MemberOfMesh {
+    let paper = &member.paper;
+    MemberOfMesh {
+        name: paper.name.clone(),
+        kind: match (member.said.place, &member.said.called) {
+            (Place::Node(_), _) => MemberKind::Node,
+            (Place::Client(_), None) => MemberKind::Client,
+            (Place::Client(_), Some(_)) => MemberKind::Machine,
+        },
+        tags: paper.tags.clone(),
+        key: paper.node,
+        v4: paper.v4,
+        v6: paper.v6,
+        relays: paper.relays.clone(),
+        ways: member.said.ways.clone(),
+        since: Time(member.since),
+        heard: Time(member.heard),
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) fn change(state: &Control, subject: Subject) -> Change {
         | Subject::Coin
         | Subject::Invite(_)
         | Subject::Key(_)
+        | Subject::OperatorNetwork
         | Subject::Season(_) => None,
     };
     changed.unwrap_or_default()

@@ -93,6 +93,7 @@ pub(crate) fn rows_at_once(state: &Control, subject: Subject) -> Vec<Row> {
         | Subject::Invite(_)
         | Subject::Job(_)
         | Subject::Key(_)
+        | Subject::OperatorNetwork
         | Subject::Project(_)
         | Subject::Rate
         | Subject::Rental(_)

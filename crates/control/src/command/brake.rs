@@ -105,7 +105,8 @@ fn stopped_by(command: &Command) -> Option<Switch> {
             VetoProposal, PullBrake, LiftBrake, VetoBrake, OpenSeason, WithdrawSeason, CompleteQuest,
             ObserveRate, Invite, Join, ChangeMachine, MeasureConnection, BeginTrial, EndTrial, RetryTrial,
             SetPaused, Retire, WorkerUp, WorkerSilent, Observe, TurnedAway, Extend, EndRental, SubmitJob,
-            StopJob, OpenService, CloseService, SetNetworkPolicy, Wake,
+            StopJob, OpenService, CloseService, SetNetworkPolicy, SetOperatorPolicy,
+            Wake,
         } => None,
     }
 }

@@ -136,6 +136,7 @@ impl Control {
             C::SetNetworkPolicy { project, file } => {
                 self.set_network_policy(by, project, file, now)
             }
+            C::SetOperatorPolicy { file } => self.set_operator_policy(by, file, now),
             C::Wake {} => self.wake(by, now),
         }
     }

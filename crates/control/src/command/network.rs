@@ -9,7 +9,7 @@ use crate::effect::Subject;
 use crate::limits::{NETWORK_POLICY_BYTES_MAX, SERVICE_LABEL_BYTES_MAX, SERVICES_MAX};
 use crate::record::{Actor, ServiceRecord};
 use crate::refusal::{Noun, Refusal};
-use crate::state::{Control, NetworkPolicy, Rental, Reply, Service, is_standing};
+use crate::state::{Control, Rental, Reply, Service, is_standing};
 
 impl Control {
     pub(crate) fn open_service(
@@ -65,14 +65,23 @@ impl Control {
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         self.only_in_project(by, id, Standing::Owner)?;
-        if file.as_ref().is_some_and(|file| file.len() > NETWORK_POLICY_BYTES_MAX) {
-            let why = format!("at most {NETWORK_POLICY_BYTES_MAX} bytes");
-            return Err(Refusal::Invalid { field: "policy", why });
-        }
+        check_policy(file.as_deref())?;
         let project = self.projects.get_mut(&id).ok_or(Refusal::NotFound(Noun::Project))?;
-        let version = project.policy.version + 1;
-        project.policy = NetworkPolicy { version, file: file.map(Into::into), changed: now };
+        project.policy = project.policy.followed_by(file, now);
         self.changed(Subject::Project(id));
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn set_operator_policy(
+        &mut self,
+        by: Actor,
+        file: Option<String>,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        Self::only_operator(by)?;
+        check_policy(file.as_deref())?;
+        self.operator_policy = self.operator_policy.followed_by(file, now);
+        self.changed(Subject::OperatorNetwork);
         Ok(Reply::Done)
     }
 
@@ -83,6 +92,14 @@ impl Control {
             host.is_some_and(|host| host.mesh)
         })
     }
+}
+
+fn check_policy(file: Option<&str>) -> Result<(), Refusal> {
+    if file.is_some_and(|file| file.len() > NETWORK_POLICY_BYTES_MAX) {
+        let why = format!("at most {NETWORK_POLICY_BYTES_MAX} bytes");
+        return Err(Refusal::Invalid { field: "policy", why });
+    }
+    Ok(())
 }
 
 fn check(rental: &Rental, label: &Name, record: ServiceRecord) -> Result<(), Refusal> {

@@ -94,7 +94,7 @@ impl Control {
             Self::only_operator(by)?;
         }
         if key.scopes.is_empty() {
-            let why = "at least one of read, write, operator".to_owned();
+            let why = "at least one of read, write, operator, relay".to_owned();
             return Err(Refusal::Invalid { field: "scopes", why });
         }
         if !self.people.contains_key(&key.account) {

@@ -28,6 +28,8 @@ pub(super) struct Parts {
     told: Vec<(Timestamp, CommandId, Digest, Reply)>,
     people: Vec<(AccountId, Name, Option<String>)>,
     projects: Vec<ProjectPart>,
+    #[serde(default)]
+    operator_policy: NetworkPolicy,
     keys: Vec<(KeyId, Key)>,
     invites: Vec<InvitePart>,
     workers: Vec<(WorkerId, Worker)>,
@@ -114,6 +116,7 @@ impl Parts {
                 .map(|(id, it)| (*id, it.name.clone(), it.email.clone()))
                 .collect(),
             projects: projects.collect(),
+            operator_policy: state.operator_policy.clone(),
             keys: state.keys.iter().map(|(id, key)| (*id, key.clone())).collect(),
             invites: invites.collect(),
             workers: state.workers.iter().map(|(id, worker)| (*id, worker.clone())).collect(),
@@ -154,6 +157,7 @@ impl Parts {
             told: remembered(self.told),
             people: people.collect(),
             projects: projects.collect(),
+            operator_policy: self.operator_policy,
             keys: self.keys.into_iter().collect(),
             invites: invites.collect(),
             workers: self.workers.into_iter().collect(),

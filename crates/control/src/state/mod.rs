@@ -112,6 +112,8 @@ pub struct Control {
     pub(crate) told: Told,
     pub(crate) people: BTreeMap<AccountId, Person>,
     pub(crate) projects: BTreeMap<ProjectId, Project>,
+    /// What may pass in the network of the operator's machines.
+    pub(crate) operator_policy: NetworkPolicy,
     pub(crate) keys: BTreeMap<KeyId, Key>,
     pub(crate) invites: BTreeMap<InviteId, Invite>,
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
@@ -369,6 +371,11 @@ impl Control {
     /// Every project.
     pub fn projects(&self) -> impl Iterator<Item = (ProjectId, &Project)> {
         self.projects.iter().map(|(id, project)| (*id, project))
+    }
+
+    /// What may pass in the network of the operator's machines.
+    pub const fn operator_policy(&self) -> &NetworkPolicy {
+        &self.operator_policy
     }
 
     /// A key.

@@ -13,7 +13,7 @@ const DASHBOARD_PORT: u16 = 8_265;
 /// Where a node's SSH is reached; whoever keeps the node stands there.
 const SSH_PORT: u16 = 22;
 
-/// What may pass in the private networks of a project.
+/// What may pass in the private networks of a project, or in that of the operator's machines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkPolicy {
     /// Grows with every change; 0 before the first.
@@ -23,6 +23,13 @@ pub struct NetworkPolicy {
     pub file: Option<Arc<str>>,
     /// When it was changed last.
     pub changed: Timestamp,
+}
+
+impl NetworkPolicy {
+    /// The version after this one.
+    pub(crate) fn followed_by(&self, file: Option<String>, changed: Timestamp) -> Self {
+        Self { version: self.version + 1, file: file.map(Into::into), changed }
+    }
 }
 
 fn write_text<S: Serializer>(text: &Option<Arc<str>>, out: S) -> Result<S::Ok, S::Error> {

@@ -130,3 +130,21 @@ fn a_policy_is_its_projects_and_its_versions_grow() {
     assert!(town.tell("bob", set(None)).is_err());
     assert!(town.tell("ann", set(Some(&"x".repeat(65_537)))).is_err());
 }
+
+#[test]
+fn the_policy_of_the_operators_network_is_the_operators() {
+    let mut town = town(1);
+    let set = |file: Option<&str>| Command::SetOperatorPolicy { file: file.map(ToOwned::to_owned) };
+    assert_eq!(town.control.operator_policy().version, 0);
+    for stranger in ["ann", "sue"] {
+        assert!(town.tell(stranger, set(Some("{}"))).is_err());
+    }
+    assert!(town.tell("operator", set(Some(&"x".repeat(65_537)))).is_err());
+    town.ok("operator", set(Some("{}")));
+    let policy = town.control.operator_policy();
+    assert_eq!((policy.version, policy.file.as_deref()), (1, Some("{}")));
+    let back = control::Control::from_snapshot(&town.control.snapshot()).unwrap();
+    assert_eq!(back.operator_policy(), policy);
+    town.ok("operator", set(None));
+    assert_eq!(town.control.operator_policy().version, 2);
+}

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use units::{RentalId, Timestamp};
 use wire::paper::{
     Membership, MeshKey, NodeKey, Paper, Pass, PolicyPaper, RelayRecord, SealedPaper,
-    client_statement, node_statement, relay_statement, sign_statement,
+    client_statement, node_statement, operator_mesh, operator_statement, relay_statement,
+    sign_statement,
 };
 
 use super::coverage::{MayRow, Once, TwiceRow};
@@ -58,11 +59,42 @@ pub(super) const WHO_MAY: &[MayRow] = &[
         [401, 403, 404, 404, 204, 204, 401],
     ),
     (
+        "POST /v1/network/operator",
+        "/v1/network/operator",
+        "{operators_machine}",
+        [401, 403, 403, 403, 403, 200, 401],
+    ),
+    ("GET /v1/network/operator", "/v1/network/operator", "", [401, 403, 403, 403, 403, 200, 401]),
+    (
+        "DELETE /v1/network/operator/{key}",
+        "/v1/network/operator/{client_key}",
+        "",
+        [401, 403, 403, 403, 403, 204, 401],
+    ),
+    (
+        "GET /v1/network/operator/policy",
+        "/v1/network/operator/policy",
+        "",
+        [401, 403, 403, 403, 403, 200, 401],
+    ),
+    (
+        "PUT /v1/network/operator/policy",
+        "/v1/network/operator/policy",
+        r#"{"policy":"{}"}"#,
+        [401, 403, 403, 403, 403, 200, 401],
+    ),
+    (
+        "DELETE /v1/network/operator/policy",
+        "/v1/network/operator/policy",
+        "",
+        [401, 403, 403, 403, 403, 200, 401],
+    ),
+    (
         "PUT /v1/network/relays/me",
         "/v1/network/relays/me",
         "{relay}",
         // The statement names the operator.
-        [401, 403, 403, 403, 403, 200, 422],
+        [401, 403, 422, 422, 422, 200, 401],
     ),
     ("GET /v1/network/relays", "/v1/network/relays", "", [200; 7]),
     (
@@ -81,8 +113,8 @@ pub(super) const WHO_MAY: &[MayRow] = &[
         "PUT /v1/network/relays/me/audit",
         "/v1/network/relays/me/audit?relay={relay_key}",
         "x",
-        // A machine without a stake.
-        [401, 403, 403, 403, 403, 422, 409],
+        // The relay is the operator's.
+        [401, 403, 404, 404, 404, 422, 401],
     ),
     (
         "GET /v1/network/relays/{key}/audit",
@@ -125,6 +157,15 @@ pub(super) const TOLD_TWICE: &[TwiceRow] = &[
         Once::Otherwise("a client is there once, by its key"),
     ),
     ("DELETE /v1/rentals/{id}/network/{key}", "", "", Once::Otherwise("it is gone once")),
+    ("POST /v1/network/operator", "", "", Once::Otherwise("a machine is there once, by its key")),
+    ("DELETE /v1/network/operator/{key}", "", "", Once::Otherwise("it is gone once")),
+    (
+        "PUT /v1/network/operator/policy",
+        "/v1/network/operator/policy",
+        r#"{"policy":"{}"}"#,
+        Once::Key,
+    ),
+    ("DELETE /v1/network/operator/policy", "/v1/network/operator/policy", "", Once::Key),
     (
         "PUT /v1/network/relays/me",
         "",
@@ -194,6 +235,7 @@ pub(super) fn prepare(
         ("node_network", node.asks(&machine.worker, rental, 0).to_string()),
         ("client_network", client.visits(rental).to_string()),
         ("client_key", client.node().to_string()),
+        ("operators_machine", Keys::new(4).of_operator("machine", &[]).to_string()),
         ("relay_key", Keys::new(3).node().to_string()),
         ("relay", Keys::new(3).relay(operator).to_string()),
     ]
@@ -241,6 +283,13 @@ impl Keys {
     fn visits(&self, rental: &str) -> Value {
         let statement = client_statement(rental.parse().unwrap(), None);
         json!({ "key": self.node(), "statement": sign_statement(&self.key(), &statement) })
+    }
+
+    /// Of one of the operator's machines.
+    fn of_operator(&self, name: &str, tags: &[&str]) -> Value {
+        let statement = sign_statement(&self.key(), &operator_statement(&self.x25519()));
+        let (key, x25519) = (self.node(), self.x25519());
+        json!({ "key": key, "x25519": x25519, "statement": statement, "name": name, "tags": tags })
     }
 
     fn relay(&self, by: &str) -> Value {
@@ -516,19 +565,165 @@ fn who_leaves_the_project_leaves_its_networks() {
 }
 
 #[test]
-fn a_rental_has_so_many_clients_and_no_more() {
+fn one_person_has_so_many_members_in_a_rental_and_as_many_visits_as_it_likes() {
     let cluster = Cluster::new(1);
-    let join = |number: u8| {
-        cluster.client(&cluster.town.renter, &Keys::new(number).joins(&cluster.rental))
-    };
+    let join =
+        |by: &dyn Caller, number: u8| cluster.client(by, &Keys::new(number).joins(&cluster.rental));
+    let renter = &cluster.town.renter;
     let mut places = std::collections::BTreeSet::new();
-    for number in 100..164 {
-        let answer = join(number).expect(200).json();
+    for number in 100..116 {
+        let answer = join(renter, number).expect(200).json();
         let own: Membership = paper(&answer, &answer["membership"]);
         assert!(places.insert(own.v4), "each has an address of its own");
     }
-    join(200).expect_problem(409, "too-many");
-    join(163).expect(200);
+    join(renter, 200).expect_problem(409, "too-many");
+    join(renter, 115).expect(200);
+    join(&cluster.town.operator, 200).expect(200);
+    for number in 0..70 {
+        cluster.client(renter, &Keys::new(number).visits(&cluster.rental)).expect(200);
+    }
+    assert_eq!(cluster.view()["members"].as_array().unwrap().len(), 17);
+}
+
+#[test]
+fn whose_key_is_taken_back_is_out_at_once() {
+    let cluster = Cluster::new(1);
+    let town = &cluster.town;
+    cluster.ask(0, |_| ()).expect(200);
+    let request = json!({ "label": "laptop", "scopes": ["read", "write"] });
+    let issued = town.post(&town.renter, "/v1/keys", &request).expect(201).json();
+    let key = AnyKey(issued["secret"].as_str().unwrap().to_owned());
+    cluster.client(&key, &Keys::new(1).joins(&cluster.rental)).expect(200);
+    assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head", "client-1"]);
+    let path = format!("/v1/keys/{}", issued["key"]["id"].as_str().unwrap());
+    town.send(Ask::delete(&path).by(&town.renter));
+    cluster.client(&key, &Keys::new(1).joins(&cluster.rental)).expect(401);
+    assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head"]);
+}
+
+#[test]
+fn what_is_new_is_told_to_who_waits_for_no_time_at_all() {
+    let cluster = Cluster::new(2);
+    let known = cluster.ask(0, |_| ()).expect(200).json()["revision"].clone();
+    cluster.ask(1, |_| ()).expect(200);
+    let told = cluster.ask(0, |asked| asked["known"] = known).expect(200).json();
+    assert_eq!(members(&told), ["head", "node-1"]);
+}
+
+#[test]
+fn what_members_say_has_no_controls() {
+    let cluster = Cluster::new(1);
+    let why = "relay \u{1b}]52;c;AAAA\u{7}is\n\u{202e}full";
+    cluster
+        .ask(0, |asked| {
+            asked["services"] = json!({ "ssh": { "state": "refused", "why": why } });
+            let peer = Keys::new(9).node();
+            asked["ways"] = json!([{ "peer": peer, "kind": "none", "why": why }]);
+        })
+        .expect(200);
+    let services = format!("/v1/rentals/{}/services", cluster.rental);
+    let services = cluster.town.get(&cluster.town.renter, &services).expect(200).json();
+    let ssh = services["items"].as_array().unwrap().iter().find(|it| it["label"] == "ssh");
+    assert_eq!(ssh.unwrap()["why"], "relay ]52;c;AAAAisfull");
+    assert_eq!(cluster.view()["members"][0]["ways"][0]["why"], "relay ]52;c;AAAAisfull");
+}
+
+#[test]
+fn after_a_restart_who_shows_its_membership_gets_its_key_back() {
+    let mut cluster = Cluster::new(2);
+    let own = cluster.ask(0, |_| ()).expect(200).json()["membership"].clone();
+    cluster.ask(1, |_| ()).expect(200);
+    cluster.town.stop();
+    cluster.town.start();
+    let client = cluster.town.client.clone();
+    cluster.machines.iter_mut().for_each(|machine| machine.open_session(&client));
+    // Node 1 comes first, and names the key for packets of node 0.
+    let (other, stolen) = (cluster.machine_of(1), keys_of(0).x25519());
+    let worker = other.worker.parse().unwrap();
+    let statement = node_statement(worker, cluster.rental_id(), 1, &stolen);
+    cluster
+        .ask(1, |asked| {
+            asked["x25519"] = json!(stolen);
+            asked["statement"] = json!(sign_statement(&keys_of(1).key(), &statement));
+        })
+        .expect(200);
+    cluster.ask(0, |_| ()).expect_problem(409, "already-exists");
+    let told = cluster.ask(0, |asked| asked["membership"] = own).expect(200).json();
+    assert_eq!(members(&told), ["head"], "the other is out");
+    cluster.ask(1, |_| ()).expect(200);
+}
+
+#[test]
+fn the_operators_machines_have_a_network_of_their_own() {
+    let town = Town::new();
+    let join = |by: &dyn Caller, asked: &Value| town.post(by, "/v1/network/operator", asked);
+    let relay = Keys::new(1).of_operator("relay-1", &["relay"]);
+    let others: [&dyn Caller; 3] = [&town.renter, &town.supplier, &town.viewer];
+    for by in others {
+        join(by, &relay).expect_problem(403, "forbidden");
+    }
+    let empty = town.get(&town.operator, "/v1/network/operator").expect(200).json();
+    assert_eq!(empty["members"], json!([]), "it is there before anybody is in it");
+    let told = join(&town.operator, &relay).expect(200).json();
+    let own: Membership = paper(&told, &told["membership"]);
+    let network: NodeKey = serde_json::from_value(told["network_key"].clone()).unwrap();
+    assert_eq!((own.mesh, own.name.text()), (operator_mesh(&network), "relay-1"));
+    assert!(own.tags.iter().eq(["tag:relay"]) && own.groups.is_empty());
+    assert!(told["cluster_token"].is_null() && told["ssh_certificate"].is_null());
+    assert_eq!(empty["mesh"], json!(own.mesh));
+    let pass: Pass = paper(&told, &told["pass"]);
+    assert!(pass.may.meshes.iter().eq([&own.mesh]) && pass.may.dial && !pass.may.publish);
+    assert!(pass.may.serve.is_empty() && pass.may.forward.is_empty());
+    let named_so = Keys::new(2).of_operator("relay-1", &[]);
+    join(&town.operator, &named_so).expect_problem(409, "already-exists");
+    let mut forged = Keys::new(2).of_operator("base", &[]);
+    forged["statement"] = relay["statement"].clone();
+    join(&town.operator, &forged).expect_problem(422, "invalid");
+    let many: Vec<String> = (0..17).map(|number| format!("t{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    join(&town.operator, &Keys::new(2).of_operator("base", &many)).expect_problem(422, "invalid");
+    let told = join(&town.operator, &Keys::new(2).of_operator("base", &[])).expect(200).json();
+    assert_eq!(members(&told).len(), 2);
+    let view = town.get(&town.operator, "/v1/network/operator").expect(200).json();
+    assert!(view["rental"].is_null() && view["members"][0]["kind"] == "machine");
+    let path = format!("/v1/network/operator/{}", Keys::new(2).node());
+    town.send(Ask::delete(&path).by(&town.operator)).expect(204);
+    assert_eq!(members(&join(&town.operator, &relay).expect(200).json()), ["relay-1"]);
+}
+
+#[test]
+fn what_passes_in_the_operators_network_is_the_operators_to_say() {
+    let town = Town::new();
+    let path = "/v1/network/operator/policy";
+    let put = |policy: &str| {
+        town.send(Ask::put(path).json(&json!({ "policy": policy })).by(&town.operator))
+    };
+    let ask = |number: u8, name: &str, tag: &str, known: &Value| {
+        let mut asked = Keys::new(number).of_operator(name, &[tag]);
+        asked["known"] = known.clone();
+        asked["wait_secs"] = json!(30);
+        town.post(&town.operator, "/v1/network/operator", &asked)
+    };
+    assert_eq!(town.get(&town.operator, path).expect(200).json()["version"], 0);
+    put("{ \"grants\": 7 }").expect_problem(422, "invalid");
+    ask(1, "bastion", "bastion", &Value::Null).expect(200);
+    let told = ask(2, "base", "base", &Value::Null).expect(200).json();
+    let rules = |told: &Value| paper::<PolicyPaper>(told, &told["policy"]).rules;
+    assert!(!rules(&told).is_empty(), "members reach each other");
+    let written = r#"{
+      "tagOwners": { "tag:bastion": [], "tag:base": [] },
+      "grants": [{ "src": ["tag:bastion"], "dst": ["tag:base"], "ip": ["tcp:5432"] }],
+    }"#;
+    let told = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| ask(2, "base", "base", &told["revision"]));
+        put(written).expect(200);
+        waiting.join().unwrap().expect(200).json()
+    });
+    let found = rules(&told);
+    assert_eq!((found.len(), found[0].ports[0].first), (1, 5_432));
+    let view = town.get(&town.operator, "/v1/network/operator").expect(200).json();
+    assert_eq!(view["policy_version"], 1);
+    assert_eq!(town.send(Ask::delete(path).by(&town.operator)).expect(200).json()["version"], 2);
 }
 
 #[test]
@@ -642,6 +837,10 @@ fn a_policy_is_refused_with_its_line_and_else_holds_at_once() {
     let fails = r#"{ "tests": [{ "src": "*", "accept": ["10.0.0.1:22"] }] }"#;
     put(fails).expect_problem(422, "invalid");
     put(&" ".repeat(65_537)).expect_problem(422, "invalid");
+    let grant = r#"{"src":["*"],"dst":["*"],"ip":["*"]}"#;
+    let large = format!(r#"{{"grants":[{}]}}"#, vec![grant; 1_700].join(","));
+    let problem = put(&large).expect_problem(422, "invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("name fewer members"), "{problem}");
     cluster.ask(0, |_| ()).expect(200);
     let first = cluster.ask(1, |_| ()).expect(200).json();
     let rules = |answer: &Value| paper::<PolicyPaper>(answer, &answer["policy"]).rules;
@@ -685,10 +884,8 @@ fn relays_are_listed_by_whoever_may() {
     let tell = |by: &dyn Caller, body: &Value| {
         town.send(Ask::put("/v1/network/relays/me").json(body).by(by))
     };
-    let machine = &cluster.machines[0];
-    let staked = tell(machine, &relay.relay(&machine.worker));
-    staked.expect_problem(409, "stake-refused");
-    tell(&town.renter, &relay.relay(operator)).expect_problem(403, "forbidden");
+    tell(&town.viewer, &relay.relay(operator)).expect_problem(403, "forbidden");
+    tell(&town.renter, &relay.relay(operator)).expect_problem(422, "invalid");
     tell(&town.operator, &relay.relay("acc_other")).expect_problem(422, "invalid");
     let mut nowhere = relay.relay(operator);
     nowhere["tcp"] = json!([]);
@@ -709,6 +906,58 @@ fn relays_are_listed_by_whoever_may() {
     assert_eq!(scored["relays"][0]["score"], 500, "one account's word moves no score");
     let record: RelayRecord = paper(&scored, &scored["relays"][0]["record"]);
     assert_eq!(record.score, 500);
+}
+
+/// A key by its secret.
+struct AnyKey(String);
+
+impl Caller for AnyKey {
+    fn name(&self) -> &'static str {
+        "a key"
+    }
+
+    fn token(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn a_supplier_has_a_relay_on_the_stake_of_a_machine() {
+    let town = Town::new();
+    town.genesis();
+    town.give_coins(&town.supplier.person.account, "1000 IO");
+    let machine = town.machine(1, &a_machine(4));
+    let account = town.supplier.person.account.clone();
+    let request = json!({ "label": "relay", "scopes": ["relay"] });
+    let issued = town.post(&town.supplier, "/v1/keys", &request).expect(201).json();
+    let key = AnyKey(issued["secret"].as_str().unwrap().to_owned());
+    town.get(&key, "/v1/workers").expect_problem(403, "forbidden");
+    let me = town.get(&key, "/v1/me").expect(200).json();
+    assert_eq!((&me["account"]["id"], &me["scopes"]), (&json!(account), &json!(["relay"])));
+
+    let its = |number: u8, worker: Option<&str>| {
+        let mut told = Keys::new(number).relay(&account);
+        told.as_object_mut().unwrap().remove("domain");
+        told["tcp"] = json!(["8.9.10.11:443"]);
+        told["worker"] = json!(worker);
+        town.send(Ask::put("/v1/network/relays/me").json(&told).by(&key))
+    };
+    let (mine, list) = (Some(machine.worker.as_str()), || {
+        town.get(&Anonymous, "/v1/network/relays").expect(200).json()["relays"].clone()
+    });
+    its(50, None).expect_problem(422, "invalid");
+    its(50, Some("wkr_00000000000000000000000001")).expect_problem(404, "not-found");
+    its(50, mine).expect_problem(409, "stake-refused");
+    assert_eq!(list(), json!([]));
+    let place = format!("/v1/io-staking/devices/{}", machine.worker);
+    let coins = json!({ "coins": "200" });
+    town.post(&town.supplier, &format!("{place}/stake"), &coins).expect(200);
+    its(50, mine).expect(200);
+    assert_eq!((&list()[0]["owner"], &list()[0]["score"]), (&json!(account), &json!(500)));
+    its(51, mine).expect_problem(409, "already-exists");
+    town.post(&town.supplier, &format!("{place}/unstake"), &Value::Null).expect(200);
+    eventually("it is gone with the stake", || (list() == json!([])).then_some(()));
+    its(50, mine).expect_problem(409, "stake-refused");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use mesh::relay::{Allowance, RelayConfig};
 use mesh::{
-    CallSign, Contact, Cover, Gate, MTU_DEFAULT, PeerConfig, Policy, PresharedKey, PrivateKey,
-    Suite, Timing, WayKind,
+    CallSign, Contact, Cover, Gate, MTU_DEFAULT, PeerConfig, PeerView, Policy, PresharedKey,
+    PrivateKey, Suite, Timing, WayKind, WayView,
 };
 use mesh_shell::{Config, Engine, UdpRelay};
 use namespaces::{Place, Rig};
@@ -113,10 +113,18 @@ impl Lab {
 
     /// What kind of way packets go.
     pub(crate) fn way(&self, from: usize, to: usize) -> Option<WayKind> {
+        self.peer(from, to)?.way.map(|way| way.kind())
+    }
+
+    /// What is known of all ways: to be told where a test fails.
+    pub(crate) fn ways(&self, from: usize, to: usize) -> Vec<WayView> {
+        self.peer(from, to).map(|peer| peer.ways).unwrap_or_default()
+    }
+
+    fn peer(&self, from: usize, to: usize) -> Option<PeerView> {
         let key = private(u8::try_from(to + 1).expect("few nodes")).public();
         let peers = self.nodes[from].peers().expect("the node lives");
-        let peer = peers.into_iter().find(|peer| peer.key == key)?;
-        peer.way.map(|way| way.kind())
+        peers.into_iter().find(|peer| peer.key == key)
     }
 
     /// They talk every few milliseconds for `span`, in the middle of which something happens: the longest time without

@@ -52,6 +52,8 @@ pub const CALL_EVERY_MAX: Duration = Duration::from_secs(30);
 
 /// How long a chosen way is kept before one that is merely better takes its place.
 pub const HOLD: Duration = Duration::from_secs(10);
+/// It is kept so many times as long for one that failed as often, at most.
+pub const HOLDS_MAX: u32 = 6;
 /// How much cheaper than the way in use another must be, in hundredths.
 pub const BETTER_PERCENT: u64 = 80;
 /// How many answers in a row prove a way well enough to leave one that works.

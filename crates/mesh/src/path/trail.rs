@@ -13,6 +13,8 @@ use super::way::{Way, WayKind};
 
 /// After how many time-outs in a row a way is left. The second asks twice, so that chance loses no way.
 const MISSES_MAX: u32 = 2;
+/// Loss is smoothed over about so many round trips.
+const LOSS_SAMPLES: u64 = 16;
 /// Loss counts this many times: five in a hundred round trips lost double what a way costs.
 const LOSS_WEIGHT: u64 = 20;
 /// Round trips that differ by less than this say nothing: machines are busy now and then.
@@ -73,6 +75,8 @@ struct Probe {
     sent: Timestamp,
     due: Timestamp,
     overdue: bool,
+    /// Whether its way was charged with its loss.
+    charged: bool,
     /// How many packets had been sent before, if all of them went this way.
     packets: Option<u64>,
 }
@@ -162,7 +166,10 @@ impl Trail {
             Some((rtt, var)) => ((7 * rtt + sample) / 8, (3 * var + rtt.abs_diff(sample)) / 4),
         });
         if !self.is_alive() {
-            self.loss_bp = (u64::from(self.failures) * DISTRUST_BP).min(DISTRUST_MAX_BP);
+            self.begin();
+        } else if probe.charged {
+            // It was late, which its round trip says.
+            self.loss_bp = self.loss_bp.saturating_sub(WHOLE_BP / LOSS_SAMPLES);
         } else if !probe.overdue {
             self.count_loss(false);
         }
@@ -180,14 +187,14 @@ impl Trail {
     pub(crate) fn expire(&mut self, now: Timestamp) -> bool {
         self.delivery.on_wake(now);
         self.probes.retain(|probe| now.since(probe.sent) < LATE_MAX);
+        let was_alive = self.is_alive();
         let (mut newly, mut missed) = (0, false);
         for probe in self.probes.iter_mut().filter(|probe| !probe.overdue && now >= probe.due) {
-            probe.overdue = true;
+            (probe.overdue, probe.charged) = (true, was_alive);
             newly += 1;
             let answered_since = self.answered_at.is_some_and(|at| at > probe.sent);
             missed |= probe.sent >= self.missed_at && !answered_since;
         }
-        let was_alive = self.is_alive();
         if was_alive {
             (0..newly).for_each(|_| self.count_loss(true));
         }
@@ -216,7 +223,7 @@ impl Trail {
             self.probes.remove(0);
         }
         let due = now.after(self.timeout());
-        self.probes.push(Probe { id, sent: now, due, overdue: false, packets });
+        self.probes.push(Probe { id, sent: now, due, overdue: false, charged: false, packets });
         self.pinged_at = Some(now);
         self.tries = self.tries.saturating_add(1);
     }
@@ -258,6 +265,12 @@ impl Trail {
 
     fn count_loss(&mut self, lost: bool) {
         let sample = if lost { WHOLE_BP } else { 0 };
-        self.loss_bp = (15 * self.loss_bp + sample) / 16;
+        self.loss_bp = ((LOSS_SAMPLES - 1) * self.loss_bp + sample) / LOSS_SAMPLES;
+    }
+
+    /// It works from here on. What was asked before says nothing of it: no NAT may have let it in.
+    fn begin(&mut self) {
+        self.loss_bp = (u64::from(self.failures) * DISTRUST_BP).min(DISTRUST_MAX_BP);
+        self.probes.iter_mut().for_each(|probe| probe.overdue = true);
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! # Invariants
 //! - There are at most [`WAYS_MAX`] of them, each once.
-//! - The way in use is one of them. It is left when it stops working and another works, or when another has been a
-//!   fifth cheaper for as long as [`HOLD`]; never for one that is not proven, unless it is dead itself.
+//! - The way in use is one of them. It is left when it stops working and another works, when another is a fifth
+//!   cheaper and it was in use for [`HOLD`] for each time that the other failed, or when one of a kinder kind never failed and is not dearer; never for one
+//!   that is not proven, unless it is dead itself.
 //! - A way that works is never given up for one that is merely known.
 
 use std::collections::BTreeSet;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use units::Timestamp;
 
 use super::delivery::Heard;
-use super::limits::{BETTER_PERCENT, HOLD, PROVEN_PONGS, TOGETHER_MAX, WAYS_MAX};
+use super::limits::{BETTER_PERCENT, HOLD, HOLDS_MAX, PROVEN_PONGS, TOGETHER_MAX, WAYS_MAX};
 use super::trail::{Pace, Trail};
 use super::way::{Way, WayKind};
 use crate::entropy::Entropy;
@@ -168,9 +169,13 @@ impl Ways {
             self.use_way(way, now);
             return true;
         };
-        let better = cost.saturating_mul(100) <= active_cost.saturating_mul(BETTER_PERCENT);
         let kinder = active.is_some_and(|active| way.kind() < active.way.kind());
-        let rested = now.since(self.chosen_at) >= HOLD || kinder && best.failures == 0;
+        // A kinder way that never failed takes over as soon as it is not dearer: what its kind counts is enough.
+        let fresh = kinder && best.failures == 0;
+        let percent = if fresh { 100 } else { BETTER_PERCENT };
+        let better = cost.saturating_mul(100) <= active_cost.saturating_mul(percent);
+        let rested =
+            now.since(self.chosen_at) >= HOLD * (best.failures + 1).min(HOLDS_MAX) || fresh;
         let switch = Some(way) != self.active && better && rested;
         if switch {
             self.use_way(way, now);
@@ -313,7 +318,11 @@ fn pace(trail: &Trail, active: Option<Way>, state: State, mood: Mood) -> Option<
         (Mood::Idle | Mood::Busy, false, State::Fine) => {
             // What should take over is measured as well as what it would take over from.
             let kinder = active.is_some_and(|active| trail.way.kind() < active.kind());
-            Some(if kinder && trail.is_alive() { Pace::Active } else { Pace::Standby })
+            Some(match (kinder && trail.is_alive(), mood) {
+                (true, Mood::Busy) => Pace::Busy,
+                (true, Mood::Idle | Mood::Asleep) => Pace::Active,
+                (false, _) => Pace::Standby,
+            })
         }
         (Mood::Idle | Mood::Busy, false, State::Doubt) => Some(Pace::Needed),
     }

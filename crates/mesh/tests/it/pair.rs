@@ -45,12 +45,12 @@ pub(crate) struct End {
 
 impl Pair {
     pub(crate) fn new(a: End, b: End) -> Self {
-        Self::at(a, b, START)
+        Self::at(a, b, START, 0)
     }
 
-    /// Two nodes that begin at `now`.
-    pub(crate) fn at(a: End, b: End, now: Timestamp) -> Self {
-        let (mut left, mut right) = (node(1, a), node(2, b));
+    /// Two nodes that begin at `now`, with chance of their own: whoever starts anew must not draw what it drew before.
+    pub(crate) fn at(a: End, b: End, now: Timestamp, chance: u64) -> Self {
+        let (mut left, mut right) = (node(1, a, chance), node(2, b, chance));
         left.mesh.set_peer(peer(2, b, a.keepalive_every, Some(right.address)), now);
         right.mesh.set_peer(peer(1, a, b.keepalive_every, None), now);
         let mut pair =
@@ -244,9 +244,11 @@ pub(crate) fn config(number: u8, end: End) -> Config {
     }
 }
 
-fn node(number: u8, end: End) -> Node {
+fn node(number: u8, end: End, chance: u64) -> Node {
+    let mut seed = [number + 100; 32];
+    seed[..8].copy_from_slice(&chance.to_le_bytes());
     Node {
-        mesh: Mesh::new(config(number, end), [number + 100; 32]),
+        mesh: Mesh::new(config(number, end), seed),
         plane: Arc::default(),
         address: SocketAddr::from(([192, 0, 2, number], 51820)),
         ip: Ipv4Addr::new(10, 0, 0, number),

@@ -127,6 +127,24 @@ fn loss_alone_makes_nobody_go_to_and_fro() {
     }
 }
 
+/// Near each other, a round trip says little for the direct way; what was late or lost in the beginning must not be held
+/// against it for long.
+#[test]
+fn near_nodes_on_busy_machines_meet_directly_soon_after_all_is_well() {
+    for seed in 1..=40 {
+        let mut world = World::new(&[Net::Easy, Net::Easy], 2, seed);
+        world.delay_millis = (0, 2);
+        (world.loss_permille, world.late_permille) = (100, 300);
+        world.talk(&[(0, 1)], TICK, seconds(2));
+        (world.loss_permille, world.late_permille) = (0, 0);
+        world.talk(&[(0, 1)], TICK, seconds(40));
+        for (a, b) in [(0, 1), (1, 0)] {
+            let view = world.view(a, b);
+            assert_eq!(kind(&world, a, b), Some(WayKind::Direct), "seed {seed}: {view:#?}");
+        }
+    }
+}
+
 #[test]
 fn who_does_not_talk_sends_nothing_but_to_relays() {
     let mut world = acquainted(Net::Easy, Net::Easy);

@@ -75,7 +75,8 @@ fn play(pair: &mut Pair, number: usize, step: &Step) {
         }
         Step::Forget { b } => {
             let now = pair.now;
-            let fresh = Pair::at(End::default(), End::default(), now);
+            let chance = 1 + u64::try_from(number).expect("few steps");
+            let fresh = Pair::at(End::default(), End::default(), now, chance);
             let (delivered, node) = if *b {
                 (std::mem::take(&mut pair.b.delivered), std::mem::replace(&mut pair.b, fresh.b))
             } else {

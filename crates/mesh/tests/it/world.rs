@@ -48,6 +48,8 @@ pub(crate) struct World {
     /// How many come twice, and how many so late that others overtake them.
     pub(crate) twice_permille: u64,
     pub(crate) late_permille: u64,
+    /// How long datagrams are under way, in milliseconds: at least, and below what.
+    pub(crate) delay_millis: (u64, u64),
     /// Whether everybody has connections to relays, and not only who has nothing else.
     pub(crate) has_streams: bool,
     /// Pairs of addresses between which nothing passes, either way.
@@ -107,6 +109,7 @@ impl World {
             loss_permille: 0,
             twice_permille: 0,
             late_permille: 0,
+            delay_millis: (8, 13),
             has_streams: false,
             cuts: BTreeSet::new(),
             carried: 0,
@@ -342,7 +345,8 @@ impl World {
         for _ in 0..=usize::from(is_twice) {
             let is_late = self.late_permille > 0 && self.draw(1000) < self.late_permille;
             let late = if is_late { self.draw(400) } else { 0 };
-            let delay = Duration::from_millis(8 + self.draw(5) + late);
+            let (least, below) = self.delay_millis;
+            let delay = Duration::from_millis(least + self.draw(below - least) + late);
             self.count += 1;
             let flight = Flight { from, to, bytes: bytes.to_vec() };
             self.flights.insert((self.now.after(delay), self.count), flight);

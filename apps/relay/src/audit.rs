@@ -10,9 +10,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -42,9 +42,10 @@ const REFUSED_MAX: usize = 1_024;
 #[derive(Debug)]
 pub struct AuditTo {
     relay: NodeKey,
-    sender: Option<SyncSender<Record>>,
+    /// None once the log is closed.
+    sender: RwLock<Option<SyncSender<Record>>>,
     lost: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl AuditTo {
@@ -60,11 +61,13 @@ impl AuditTo {
         let (sender, records) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("audit".to_owned());
         let thread = thread.spawn(move || writer.work(&records)).context("start a thread")?;
-        Ok(Self { relay, sender: Some(sender), lost, thread: Some(thread) })
+        let (sender, thread) = (RwLock::new(Some(sender)), Mutex::new(Some(thread)));
+        Ok(Self { relay, sender, lost, thread })
     }
 
     fn take(&self, record: Record) {
-        let is_taken = self.sender.as_ref().is_some_and(|sender| sender.try_send(record).is_ok());
+        let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
+        let is_taken = sender.as_ref().is_some_and(|sender| sender.try_send(record).is_ok());
         if !is_taken {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -72,12 +75,8 @@ impl AuditTo {
 }
 
 impl Drop for AuditTo {
-    /// Seals what is open.
     fn drop(&mut self) {
-        drop(self.sender.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.close();
     }
 }
 
@@ -88,6 +87,15 @@ impl Records for AuditTo {
 
     fn over(&self, record: &StreamRecord, node: Option<Reconciled>) {
         ToLog.over(record, node);
+    }
+
+    /// Seals what is open.
+    fn close(&self) {
+        drop(self.sender.write().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
     }
 
     fn refused(&self, service: &ServiceName, visitor: &Visitor) {

@@ -33,5 +33,7 @@ pub(crate) const LINES_MAX: usize = 20_000;
 pub(crate) const PASS_GRACE: Duration = Duration::from_secs(60);
 /// How long what is open may take to end when a relay goes away.
 pub(crate) const DRAIN: Duration = Duration::from_secs(30);
+/// How long it waits at its end for threads that are busy.
+pub(crate) const END: Duration = Duration::from_secs(5);
 /// How often it looks whether nothing is open any more.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -21,6 +21,9 @@ pub trait Records: Send + Sync + 'static {
 
     /// A visitor was not let to a service, because it is not for them.
     fn refused(&self, _service: &ServiceName, _visitor: &Visitor) {}
+
+    /// Nothing more will be said: what waits is written, and waited for.
+    fn close(&self) {}
 }
 
 /// Writes records to the log, as events for machines.

@@ -22,7 +22,7 @@ use crate::door::{
 };
 use crate::figures;
 use crate::gate::Gate;
-use crate::limits::{DRAIN, LINES_MAX, LOOK_EVERY};
+use crate::limits::{DRAIN, END, LINES_MAX, LOOK_EVERY};
 use crate::nodes::Nodes;
 use crate::records::{Records, ToLog};
 use crate::registry::Registry;
@@ -93,31 +93,45 @@ impl std::fmt::Debug for Standing {
 /// open has a while to end; a second signal ends it at once.
 ///
 /// # Errors
-/// If it cannot start.
-pub fn run(config: &Config, ready: impl FnOnce(Ready)) -> Result<()> {
+/// If it cannot start, or `ready` will not have it run.
+pub fn run(config: &Config, ready: impl FnOnce(Ready) -> Result<()>) -> Result<()> {
     let key = key(&config.data)?;
+    let records: Arc<dyn Records> = match &config.audit {
+        Some(path) => Arc::new(AuditTo::open(path, key.clone())?),
+        None => Arc::new(ToLog),
+    };
     let runtime = Runtime::new().context("start the threads of the relay")?;
-    runtime.block_on(async {
-        let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let running = Running::start(config, &key).await?;
-        let public = NodeKey(key.verifying_key().to_bytes());
-        tracing::info!(address = %running.address, key = %public, "the relay runs");
-        let standing = Standing { registry: running.registry.clone(), key };
-        let (address, udp_port) = (running.address, running.udp_port);
-        ready(Ready { address, udp_port, key: public, standing });
-        tokio::select! {
-            _ = signals.0.recv() => {}
-            _ = signals.1.recv() => {}
-        }
-        tracing::info!(seconds = DRAIN.as_secs(), "the relay goes away; its nodes are told");
-        tokio::select! {
-            () = running.drain() => {}
-            _ = signals.0.recv() => {}
-            _ = signals.1.recv() => {}
-        }
-        tracing::info!("the relay stops");
-        Ok(())
-    })
+    let ran = runtime.block_on(lead(config, (key, records.clone()), ready));
+    // What is open ends with it, and has its record.
+    runtime.shutdown_timeout(END);
+    records.close();
+    ran
+}
+
+async fn lead(
+    config: &Config,
+    (key, records): (SigningKey, Arc<dyn Records>),
+    ready: impl FnOnce(Ready) -> Result<()>,
+) -> Result<()> {
+    let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let running = Running::start(config, &key, records).await?;
+    let public = NodeKey(key.verifying_key().to_bytes());
+    tracing::info!(address = %running.address, key = %public, "the relay runs");
+    let standing = Standing { registry: running.registry.clone(), key };
+    let (address, udp_port) = (running.address, running.udp_port);
+    ready(Ready { address, udp_port, key: public, standing })?;
+    tokio::select! {
+        _ = signals.0.recv() => {}
+        _ = signals.1.recv() => {}
+    }
+    tracing::info!(seconds = DRAIN.as_secs(), "the relay goes away; its nodes are told");
+    tokio::select! {
+        () = running.drain() => {}
+        _ = signals.0.recv() => {}
+        _ = signals.1.recv() => {}
+    }
+    tracing::info!("the relay stops");
+    Ok(())
 }
 
 /// A relay at work.
@@ -130,11 +144,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(config: &Config, key: &SigningKey) -> Result<Self> {
-        let records: Arc<dyn Records> = match &config.audit {
-            Some(path) => Arc::new(AuditTo::open(path, key.clone())?),
-            None => Arc::new(ToLog),
-        };
+    async fn start(config: &Config, key: &SigningKey, records: Arc<dyn Records>) -> Result<Self> {
         let registry = Arc::new(Registry::new(records));
         let nodes = Nodes::new(registry.clone(), Gate::new(config.network), key)?;
         let mut metrics = prometheus_client::registry::Registry::default();

@@ -218,7 +218,7 @@ fn open_store(
     tracing::info!(seq = state.head().seq, "restored");
     keep_history(&state, journal.as_mut()).context("write down what has no rows yet")?;
     let metrics = Metrics::new();
-    let meshes = Arc::new(Meshes::default());
+    let meshes = Arc::new(Meshes::new(config.private_relays));
     let news = Arc::new(News::of(&state, metrics.clone(), Arc::clone(&meshes)));
     let readers =
         (0..READERS).map(|_| journal.reader()).collect::<Result<_, _>>().context("open readers")?;

@@ -219,6 +219,7 @@ fn serve_relay(data: &Path, listen: SocketAddr, (from, to): (u16, u16)) -> Resul
     relay::run(&config, |ready| {
         // Who started it waits for this, and gives up if it does not come.
         let _unheard = say(&format!("the relay is ready at {}@{}", ready.key, ready.address));
+        Ok(())
     })
 }
 

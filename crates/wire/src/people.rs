@@ -132,6 +132,8 @@ pub enum Scope {
     Write,
     /// Run the network.
     Operator,
+    /// Keep a relay in the list, and nothing else: for the key that lies beside a relay.
+    Relay,
 }
 
 /// Asks for a key.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
-use units::AccountId;
+use units::{AccountId, WorkerId};
 use utoipa::ToSchema;
 
 use crate::Time;
@@ -18,9 +18,12 @@ pub const RELAYS_SEEN_MAX: usize = 16;
 pub struct RelayRequest {
     /// Its key.
     pub key: NodeKey,
-    /// The signature by its key of `iog relay 1` and the id of who registers it, a machine or an account, each on a
-    /// line of its own and without a last newline, in hexadecimal.
+    /// The signature by its key of `iog relay 1` and the id of the account that registers it, each on a line of its own
+    /// and without a last newline, in hexadecimal.
     pub statement: String,
+    /// The machine of that account whose stake backs the relay; only the operator's have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerId>,
     /// Where it takes connections: 1 to 16.
     #[schema(value_type = Vec<String>)]
     pub tcp: Vec<SocketAddr>,

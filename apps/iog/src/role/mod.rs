@@ -3,6 +3,7 @@
 pub(crate) mod checked;
 pub(crate) mod relay;
 mod relay_listed;
+mod relay_records;
 pub(crate) mod server;
 pub(crate) mod worker;
 

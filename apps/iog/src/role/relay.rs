@@ -6,9 +6,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use ::relay::Ready;
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use units::WorkerId;
 use wire::paper::NodeKey;
 
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::role::relay_listed::{Listed, Place, network_key};
 use crate::role::{Ties, worker};
@@ -22,6 +24,8 @@ use crate::session::Session;
 Examples:
   iog relay --network 9f64a747e1b97f131fabb6b447296c9b6f0201e79fb3c5356e6c77e89b6a806a
   iog relay --server https://iog.example --advertise 203.0.113.5:443 --listen 0.0.0.0:443
+  iog --key-file relay.key relay --server https://iog.example --machine wkr_… \\
+    --advertise 203.0.113.5:443 --listen 0.0.0.0:443
   iog relay --network 9f64a747e1b97f131fabb6b447296c9b6f0201e79fb3c5356e6c77e89b6a806a \\
     --listen 0.0.0.0:443 --domain relay.example --tcp-ports 20000-29999")]
 pub(crate) struct Args {
@@ -34,10 +38,13 @@ pub(crate) struct Args {
     /// The key of the network whose passes are good here, in hexadecimal; else the server is asked.
     #[arg(long, value_name = "KEY", required_unless_present = "advertise")]
     network: Option<NodeKey>,
-    /// Where machines and visitors reach it: with this it is in the network's list, kept there with the operator's key,
-    /// and machines use it. Once for each address.
+    /// Where machines and visitors reach it: with this it is in the network's list, kept there with your key, and
+    /// machines use it. Once for each address.
     #[arg(long, value_name = "ADDRESS")]
     advertise: Vec<SocketAddr>,
+    /// Your machine whose stake backs it, one for each relay; the operator needs none.
+    #[arg(long, value_name = "ID", requires = "advertise", conflicts_with = "domain")]
+    machine: Option<WorkerId>,
     /// The domain whose names are services, as in relay.example. Without one the relay has no doors for visitors.
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<String>,
@@ -109,24 +116,30 @@ impl Args {
         };
         // Dropped at the end, when it says that it goes away.
         let mut listed = None;
-        ::relay::run(&config, |ready| {
-            if let Some(client) = client {
-                match Listed::begin(client, self.place(&ready), ready.standing.clone()) {
-                    Ok(begun) => listed = Some(begun),
-                    Err(failure) => {
-                        screen.note("The relay runs, and is not in the network's list:");
-                        screen.note(&failure.text(screen));
-                    }
-                }
-            }
-            let Some(file) = &self.ready_file else { return };
+        let mut refused = None;
+        let ran = ::relay::run(&config, |ready| {
+            let begun = client.map(|client| self.list(client, &ready)).transpose();
+            listed = begun.map_err(|failure| {
+                refused = Some(failure);
+                anyhow!("it is not taken into the list")
+            })?;
+            let Some(file) = &self.ready_file else { return Ok(()) };
             let told = fs::write(file, format!("{}@{}\n", ready.key, ready.address));
             if let Err(fault) = told.context("write the ready file") {
                 screen.note(&format!("could not {fault:#}"));
             }
-        })?;
+            Ok(())
+        });
         drop(listed);
-        Ok(())
+        match refused {
+            Some(failure) => Err(failure),
+            None => Ok(ran?),
+        }
+    }
+
+    fn list(&self, client: Client, ready: &Ready) -> Result<Listed, Failure> {
+        let audit = self.audit.clone();
+        Listed::begin(client, self.place(ready), audit, ready.standing.clone())
     }
 
     /// Where it is, as the list has it.
@@ -134,6 +147,6 @@ impl Args {
         let tcp = self.advertise.clone();
         let packets = |port| tcp.iter().map(|at| SocketAddr::new(at.ip(), port)).collect();
         let udp = ready.udp_port.map(packets).unwrap_or_default();
-        Place { key: ready.key, udp, domain: self.domain.clone(), tcp }
+        Place { key: ready.key, worker: self.machine, udp, domain: self.domain.clone(), tcp }
     }
 }

@@ -1,6 +1,11 @@
 //! A relay's place in the network's list: it says where it is, again and again, and that it goes away when it does.
+//!
+//! # Invariants
+//! - A relay that the server refuses at its start does not run. One that is refused later goes on with what it carries,
+//!   and says so in its log.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -8,11 +13,14 @@ use std::time::{Duration, Instant};
 
 use ::relay::Standing;
 use anyhow::Context;
+use units::WorkerId;
 use wire::paper::{NodeKey, relay_statement};
 use wire::{MeView, RelayLoad, RelayRegistered, RelayRequest, RelaysView};
 
 use crate::client::Client;
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::role::relay_records::HandsOver;
 use crate::screen::Screen;
 
 /// When it is said again after a failure.
@@ -24,6 +32,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) key: NodeKey,
+    /// The machine whose stake backs it.
+    pub(crate) worker: Option<WorkerId>,
     pub(crate) tcp: Vec<SocketAddr>,
     pub(crate) udp: Vec<SocketAddr>,
     pub(crate) domain: Option<String>,
@@ -42,15 +52,23 @@ pub(crate) fn network_key(client: &Client) -> Result<NodeKey, Failure> {
 }
 
 impl Listed {
-    /// Says so in the name of the account whose key the client has: the operator's.
+    /// Says so in the name of the account whose key the client has. Segments of the relay's log, if it keeps one, are
+    /// handed over.
     ///
     /// # Errors
-    /// If no thread can be had.
-    pub(crate) fn begin(client: Client, place: Place, standing: Standing) -> Result<Self, Failure> {
+    /// If the server refuses the relay, or no thread can be had.
+    pub(crate) fn begin(
+        client: Client,
+        place: Place,
+        audit: Option<PathBuf>,
+        standing: Standing,
+    ) -> Result<Self, Failure> {
         let is_over = Arc::new(AtomicBool::new(false));
-        let mut teller = Teller { client, place, standing, statement: None, told: None };
+        let records = audit.map(|log| HandsOver::new(log, place.key));
+        let mut teller = Teller { client, place, standing, records, statement: None, told: None };
+        let first = teller.say(false)?;
         let over = is_over.clone();
-        let work = move || teller.work(&over);
+        let work = move || teller.work(first, &over);
         let thread = thread::Builder::new().name("listed".to_owned()).spawn(work);
         let thread = Some(thread.context("start a thread")?);
         Ok(Self { is_over, thread })
@@ -70,6 +88,7 @@ struct Teller {
     client: Client,
     place: Place,
     standing: Standing,
+    records: Option<HandsOver>,
     /// What the relay's key signed: whose it is.
     statement: Option<String>,
     /// When it was last told, and how many bytes had gone by then.
@@ -77,22 +96,9 @@ struct Teller {
 }
 
 impl Teller {
-    fn work(&mut self, is_over: &AtomicBool) {
+    fn work(&mut self, first: Duration, is_over: &AtomicBool) {
+        let (mut wait, mut drains) = (first, false);
         loop {
-            let drains = is_over.load(Ordering::Relaxed) || self.standing.is_draining();
-            let wait = match self.tell(drains) {
-                Ok(again) => again,
-                Err(failure) => {
-                    tracing::warn!(
-                        failure = failure.text(Screen::PLAIN),
-                        "the relay could not say where it is"
-                    );
-                    AGAIN_AFTER
-                }
-            };
-            if is_over.load(Ordering::Relaxed) {
-                return;
-            }
             let until = Instant::now() + wait;
             while Instant::now() < until
                 && !is_over.load(Ordering::Relaxed)
@@ -100,7 +106,35 @@ impl Teller {
             {
                 thread::sleep(LOOK_EVERY);
             }
+            let is_last = is_over.load(Ordering::Relaxed);
+            drains = is_last || self.standing.is_draining();
+            wait = self.say(drains).unwrap_or_else(|failure| {
+                let failure = failure.text(Screen::PLAIN);
+                tracing::error!(failure, "the relay is in the network's list no more");
+                AGAIN_AFTER
+            });
+            if let Some(records) = &self.records {
+                records.hand_over(&self.client);
+            }
+            if is_last {
+                return;
+            }
         }
+    }
+
+    /// Says it once, and returns when to say it again. That the server is away is only noted.
+    ///
+    /// # Errors
+    /// If the server will not have the relay.
+    fn say(&mut self, drains: bool) -> Result<Duration, Failure> {
+        self.tell(drains).or_else(|failure| match failure.exit() {
+            Exit::Unavailable | Exit::Fault => {
+                let failure = failure.text(Screen::PLAIN);
+                tracing::warn!(failure, "the relay could not say where it is");
+                Ok(AGAIN_AFTER)
+            }
+            Exit::Ok | Exit::Refused | Exit::Usage => Err(failure),
+        })
     }
 
     fn statement(&mut self) -> Result<String, Failure> {
@@ -120,7 +154,7 @@ impl Teller {
         let bytes_per_second = since.map_or(0, |(then, before)| {
             (bytes - before) / now.duration_since(then).as_secs().max(1)
         });
-        let Place { key, tcp, udp, domain } = self.place.clone();
+        let Place { key, worker, tcp, udp, domain } = self.place.clone();
         let load = RelayLoad {
             lines: few(self.standing.lines()),
             streams: few(self.standing.streams()),
@@ -128,7 +162,7 @@ impl Teller {
             lines_max: Some(few(self.standing.lines_max())),
         };
         let statement = self.statement()?;
-        let told = RelayRequest { key, statement, tcp, udp, domain, load, drains };
+        let told = RelayRequest { key, statement, worker, tcp, udp, domain, load, drains };
         let registered: RelayRegistered = self.client.put("/v1/network/relays/me", &told)?;
         Ok(Duration::from_secs(registered.again_secs.max(1)))
     }

@@ -51,6 +51,10 @@ pub(crate) struct Args {
     /// Believe the roots in this folder beside NVIDIA's and Intel's: for tests and networks for development.
     #[arg(long, value_name = "FOLDER")]
     attestation_extra_roots: Option<PathBuf>,
+    /// Let relays of suppliers be at any address, and not of the public Internet alone: for networks within one
+    /// organization, whose machines and renters may be sent to any of its addresses.
+    #[arg(long)]
+    private_relays: bool,
     /// Write the API's address into this file once it answers.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -71,6 +75,7 @@ impl Args {
             oracle: self.oracle_source.clone(),
             attestation: self.attestation.clone(),
             attestation_extra_roots: self.attestation_extra_roots.clone(),
+            private_relays: self.private_relays,
         };
         let ready_file = self.ready_file.clone();
         server::run(&config, |address| {

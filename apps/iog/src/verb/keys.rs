@@ -22,12 +22,13 @@ enum Verb {
     #[command(after_help = "\
 Examples:
   iog keys create --label ci --scope read --scope write > key.txt
-  iog keys create --label dashboard --scope read --days 90")]
+  iog keys create --label dashboard --scope read --days 90
+  iog keys create --label relay --scope relay > relay.key")]
     Create {
         /// What you call it.
         #[arg(long, value_name = "NAME")]
         label: Name,
-        /// What it may be used for: read, write, operator.
+        /// What it may be used for: read, write, operator, or relay, which opens nothing but the list of relays.
         #[arg(long = "scope", value_name = "SCOPE", value_parser = scope, default_value = "read")]
         scopes: Vec<Scope>,
         /// Days until it expires; never, if absent.
@@ -82,13 +83,14 @@ pub(crate) const fn scope_text(scope: Scope) -> &'static str {
         Scope::Read => "read",
         Scope::Write => "write",
         Scope::Operator => "operator",
+        Scope::Relay => "relay",
     }
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
-    let known = [Scope::Read, Scope::Write, Scope::Operator];
+    let known = [Scope::Read, Scope::Write, Scope::Operator, Scope::Relay];
     let found = known.into_iter().find(|scope| scope_text(*scope) == text);
-    found.ok_or_else(|| "it is one of read, write, operator".to_owned())
+    found.ok_or_else(|| "it is one of read, write, operator, relay".to_owned())
 }
 
 fn table(keys: &[KeyView], screen: Screen) -> String {

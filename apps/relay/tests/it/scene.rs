@@ -17,6 +17,8 @@ use units::{AccountId, RentalId};
 use wire::Time;
 use wire::paper::{May, NodeKey, Pass, PassLimits, SealedPaper};
 
+/// What a program says at once.
+const PIECE: usize = 64 << 10;
 /// Longer than anything takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -183,7 +185,13 @@ pub(crate) fn source(runtime: &Runtime, many: usize) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     runtime.spawn(async move {
         while let Ok((mut tcp, _)) = listener.accept().await {
-            tokio::spawn(async move { tcp.write_all(&bytes(many)).await });
+            // Made while it is heard: who leaves early is not waited for.
+            tokio::spawn(async move {
+                for at in (0..many).step_by(PIECE) {
+                    tcp.write_all(&bytes_at(at, PIECE.min(many - at))).await?;
+                }
+                Ok::<(), std::io::Error>(())
+            });
         }
     });
     address
@@ -210,7 +218,13 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Bytes that show it when they are out of order.
 pub(crate) fn bytes(many: usize) -> Vec<u8> {
-    (0..many).map(|at| u8::try_from((at ^ (at >> 8) ^ (at >> 16)) & 0xff).unwrap()).collect()
+    bytes_at(0, many)
+}
+
+/// Of these so many, from here on.
+fn bytes_at(from: usize, many: usize) -> Vec<u8> {
+    let byte = |at: usize| u8::try_from((at ^ (at >> 8) ^ (at >> 16)) & 0xff).unwrap();
+    (from..from + many).map(byte).collect()
 }
 
 /// Says all of this and hears all of it back, while both go on.

@@ -11,7 +11,7 @@ use wire::{
     Problem, ProjectRequest, ProjectView, TopUpRequest, TransferView,
 };
 
-use super::door::Caller;
+use super::door::{Caller, Holder};
 use super::extract::{PageQuery, Path, Query, Told};
 use super::problem::Refused;
 use super::rentals::page;
@@ -41,7 +41,10 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     (status = 200, body = MeView),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
 ))]
-async fn me(caller: Caller, State(app): State<Shared>) -> Result<axum::Json<MeView>, Refused> {
+async fn me(
+    Holder(caller): Holder,
+    State(app): State<Shared>,
+) -> Result<axum::Json<MeView>, Refused> {
     let (id, key) = (caller.account, caller.key);
     let look = move |state: &control::Control| {
         let person = state.person(id)?;

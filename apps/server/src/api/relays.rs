@@ -3,90 +3,74 @@
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use units::WorkerId;
+use control::Scope;
+use units::{AccountId, WorkerId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wire::paper::{is_signed, relay_statement};
 use wire::{Problem, RelayRegistered, RelayRequest, RelaysView};
 
-use super::door::{Caller, Machine, Stranger};
+use super::door::{Caller, Holder, Stranger};
 use super::extract::Json;
 use super::problem::Refused;
 use super::worker_networks::{network_key, unsigned};
 use crate::app::Shared;
 use crate::clock::now;
-use crate::meshes::{NoPlace, NotListed, RELAY_TELLS_SECS, Teller};
-use crate::views;
+use crate::meshes::{NoPlace, NotListed, RELAY_TELLS_SECS, Teller, backing};
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(tell)).routes(routes!(list))
 }
 
-/// Who may offer a relay: a machine, or whoever runs the network.
+/// Who keeps a relay in the list: an account by one of its keys.
 #[derive(Clone, Debug)]
-pub(super) enum Offers {
-    Machine(WorkerId),
-    Operator(Caller),
-}
+pub(super) struct Offers(Caller);
 
 impl FromRequestParts<Shared> for Offers {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Refused> {
-        match Machine::from_request_parts(parts, app).await {
-            Ok(Machine(worker)) => Ok(Self::Machine(worker)),
-            Err(refused) => match super::door::is_session(parts) {
-                true => Err(refused),
-                false => {
-                    let caller = Caller::from_request_parts(parts, app).await?;
-                    caller.only_operator()?;
-                    Ok(Self::Operator(caller))
-                }
-            },
+        let Holder(caller) = Holder::from_request_parts(parts, app).await?;
+        if !caller.key.scopes.contains(&Scope::Relay) {
+            caller.may_write()?;
         }
+        Ok(Self(caller))
     }
 }
 
 impl Offers {
-    /// The id that a relay's statement names.
-    fn id(&self) -> String {
-        match self {
-            Self::Machine(worker) => worker.to_string(),
-            Self::Operator(caller) => caller.account.to_string(),
-        }
+    pub(super) const fn account(&self) -> AccountId {
+        self.0.account
     }
 
-    /// In whose name the relay is there.
-    pub(super) async fn teller(&self, app: &Shared) -> Result<Teller, Refused> {
-        let worker = match self {
-            Self::Machine(worker) => *worker,
-            Self::Operator(caller) => {
-                return Ok(Teller { account: caller.account, is_named: false });
-            }
+    /// In whose name the relay is there, and on whose stake: the operator's needs none.
+    async fn teller(&self, app: &Shared, worker: Option<WorkerId>) -> Result<Teller, Refused> {
+        let account = self.account();
+        let Some(worker) = worker else {
+            return match self.0.is_operator() {
+                true => Ok(Teller { account, backed_by: None }),
+                false => Err(Refused::field("worker", "a machine whose stake backs the relay")
+                    .hint("name one of your machines: `iog relay --machine wkr_…`")),
+            };
         };
-        let look = move |state: &control::Control| {
-            let owner = state.worker(worker)?.owner;
-            Some((owner, views::device_stake(state, (worker, owner), now())))
-        };
-        let known = app.writer.look(look).await?;
-        let (owner, stake) = known.ok_or_else(|| Refused::not_found("worker"))?;
+        let look = move |state: &control::Control| backing(state, worker, account);
+        let stake = app.writer.look(look).await?.ok_or_else(|| Refused::not_found("worker"))?;
         if !stake.sufficient {
             let detail = format!(
-                "not with this stake: a relay's machine has {:#} IO at stake, and this one {:#}",
+                "not with this stake: the machine of a relay has {:#} IO at stake, and this one {:#}",
                 stake.need, stake.have
             );
-            return Err(Refused::new("stake-refused", StatusCode::CONFLICT, detail).hint(
-                "stake what `iog stake show` says, or have the operator register the relay",
-            ));
+            let hint = format!("stake what is missing: `iog stake add {worker} COINS`");
+            return Err(Refused::new("stake-refused", StatusCode::CONFLICT, detail).hint(hint));
         }
-        Ok(Teller { account: owner, is_named: true })
+        Ok(Teller { account, backed_by: Some(worker) })
     }
 }
 
 impl From<NotListed> for Refused {
     fn from(why: NotListed) -> Self {
         match why {
-            NotListed::Foreign => {
+            NotListed::Foreign | NotListed::Backs(_) => {
                 Self::new("already-exists", StatusCode::CONFLICT, why.to_string())
             }
             NotListed::Owner | NotListed::Full => {
@@ -101,8 +85,9 @@ impl From<NotListed> for Refused {
 
 /// Say where a relay is
 ///
-/// For machines whose stake suffices, and for the operator. Said again every `again_secs`; who does not is gone from
-/// the list after a minute.
+/// For who has a machine at whose stake nothing is missing, and which backs no other relay; the operator needs none.
+/// Takes a key with the scope `relay` or `write`. Said again every `again_secs`; who does not is gone from the list
+/// after a minute, and who takes the stake away at once.
 #[utoipa::path(put, path = "/v1/network/relays/me", tag = "network", request_body = RelayRequest,
     security(("key" = [])), responses(
         (status = 200, body = RelayRegistered),
@@ -113,10 +98,11 @@ async fn tell(
     State(app): State<Shared>,
     Json(told): Json<RelayRequest>,
 ) -> Result<axum::Json<RelayRegistered>, Refused> {
-    if !is_signed(&told.key, &relay_statement(&offers.id()), &told.statement) {
+    let statement = relay_statement(&offers.account().to_string());
+    if !is_signed(&told.key, &statement, &told.statement) {
         return Err(unsigned());
     }
-    let teller = offers.teller(&app).await?;
+    let teller = offers.teller(&app, told.worker).await?;
     let record = app.meshes.relays.tell(teller, told, &app.signature.signing_key(), now())?;
     let network_key = network_key(&app);
     Ok(axum::Json(RelayRegistered { record, network_key, again_secs: RELAY_TELLS_SECS }))

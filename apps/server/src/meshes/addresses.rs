@@ -12,18 +12,26 @@ pub(crate) enum NoPlace {
     #[error("{0} has no port: nothing listens at port 0")]
     Port(SocketAddr),
     /// It leads to another place from each network, or to none.
-    #[error("{0} is no address of the public Internet; only the operator's relays may have others")]
+    #[error(
+        "{0} is no address of the public Internet; only the operator's relays may have others, unless the server \
+             runs with --private-relays"
+    )]
     NotPublic(SocketAddr),
     /// Nobody has shown that the domain is its.
     #[error("only the operator's relays may have a domain; leave it out")]
     Domain,
 }
 
-/// Refuses places that nobody is to be sent to. `is_operator` is whether the operator tells for the relay.
+/// Refuses places that nobody is to be sent to. `is_operator` is whether the operator tells for the relay,
+/// `are_private` whether the network is one where relays may be at any address.
 ///
 /// # Errors
 /// The first that is one.
-pub(crate) fn check(told: &RelayRequest, is_operator: bool) -> Result<(), NoPlace> {
+pub(crate) fn check(
+    told: &RelayRequest,
+    is_operator: bool,
+    are_private: bool,
+) -> Result<(), NoPlace> {
     if !is_operator && told.domain.is_some() {
         return Err(NoPlace::Domain);
     }
@@ -31,7 +39,7 @@ pub(crate) fn check(told: &RelayRequest, is_operator: bool) -> Result<(), NoPlac
         if at.port() == 0 {
             return Err(NoPlace::Port(*at));
         }
-        if !is_operator && !is_public(at.ip()) {
+        if !is_operator && !are_private && !is_public(at.ip()) {
             return Err(NoPlace::NotPublic(*at));
         }
     }
@@ -72,6 +80,7 @@ mod tests {
         RelayRequest {
             key: wire::paper::NodeKey([1; 32]),
             statement: String::new(),
+            worker: None,
             tcp: vec!["8.9.10.11:443".parse().unwrap()],
             udp: vec![at.parse().unwrap()],
             domain: domain.map(ToOwned::to_owned),
@@ -88,14 +97,15 @@ mod tests {
             [ff02::1] [2001::1] [2001:db8::1] [2002:a00:1::] [3fff::1]";
         for ip in specials.split_whitespace() {
             let told = told(&format!("{ip}:443"), None);
-            assert_eq!(check(&told, false), Err(NoPlace::NotPublic(told.udp[0])), "{ip}");
-            assert_eq!(check(&told, true), Ok(()), "{ip}");
+            assert_eq!(check(&told, false, false), Err(NoPlace::NotPublic(told.udp[0])), "{ip}");
+            assert_eq!(check(&told, true, false), Ok(()), "{ip}");
+            assert_eq!(check(&told, false, true), Ok(()), "{ip} in a network of its own");
         }
         for ip in
             "1.2.3.4 100.63.1.1 100.128.0.1 172.32.0.1 192.0.1.1 223.1.1.1 [2600::1] [2001:200::1]"
                 .split_whitespace()
         {
-            assert_eq!(check(&told(&format!("{ip}:443"), None), false), Ok(()), "{ip}");
+            assert_eq!(check(&told(&format!("{ip}:443"), None), false, false), Ok(()), "{ip}");
         }
     }
 
@@ -103,10 +113,10 @@ mod tests {
     fn nobody_names_port_0_and_only_the_operator_a_domain() {
         let nowhere = told("1.2.3.4:0", None);
         for is_operator in [false, true] {
-            assert_eq!(check(&nowhere, is_operator), Err(NoPlace::Port(nowhere.udp[0])));
+            assert_eq!(check(&nowhere, is_operator, true), Err(NoPlace::Port(nowhere.udp[0])));
         }
         let named = told("1.2.3.4:443", Some("relay.example.org"));
-        assert_eq!(check(&named, false), Err(NoPlace::Domain));
-        assert_eq!(check(&named, true), Ok(()));
+        assert_eq!(check(&named, false, true), Err(NoPlace::Domain));
+        assert_eq!(check(&named, true, false), Ok(()));
     }
 }

@@ -4,6 +4,7 @@
 //! - A relay that does not tell is soon gone from the list, and nothing of it outlives the server.
 //! - One account has one voice about a relay, however many machines it has, and none about its own. Few voices say
 //!   nothing.
+//! - Who keeps a relay here runs the network, or has a machine with all of its stake, and no other relay on that stake.
 //! - Who goes away has score 0 and comes last. Whoever runs the network has its relays come first.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +12,16 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use control::Control;
 use ed25519_dalek::SigningKey;
-use units::{AccountId, Timestamp};
+use units::{AccountId, Timestamp, WorkerId};
 use wire::paper::{NodeKey, PaperRefused, RELAY_VALID_MAX, RelayRecord, SealedPaper};
-use wire::{RelayRequest, RelaySeen, RelayView, Time};
+use wire::{DeviceStakeView, RelayRequest, RelaySeen, RelayView, Time};
 
 use super::addresses::{self, NoPlace};
+use crate::clock::now;
 use crate::limits::{RELAY_REPORTERS_MAX, RELAYS_MAX, RELAYS_OF_OWNER_MAX, RELAYS_TOLD_MAX};
+use crate::views;
 
 /// Who does not tell for so long is gone: three times what a relay is asked for.
 pub(crate) const RELAY_SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -51,6 +55,9 @@ pub(crate) enum NotListed {
     /// Somebody else tells for this key.
     #[error("another one has registered this relay's key")]
     Foreign,
+    /// One machine, one relay.
+    #[error("the stake of {0} backs another relay, which is in the list, or was a minute ago")]
+    Backs(WorkerId),
     /// One owner has enough.
     #[error("no more than {RELAYS_OF_OWNER_MAX} relays of one owner")]
     Owner,
@@ -70,8 +77,25 @@ pub(crate) enum NotListed {
 pub(crate) struct Teller {
     /// The account.
     pub(crate) account: AccountId,
-    /// Whether it is named: a machine's owner is, whoever runs the network is not.
-    pub(crate) is_named: bool,
+    /// The machine of this account whose stake backs the relay; none for whoever runs the network.
+    pub(crate) backed_by: Option<WorkerId>,
+}
+
+impl Teller {
+    /// Whether its account is named: that of a staked machine is.
+    const fn is_named(&self) -> bool {
+        self.backed_by.is_some()
+    }
+}
+
+/// The stake on which this account's machine would have a relay; none if there is no such machine.
+pub(crate) fn backing(
+    state: &Control,
+    worker: WorkerId,
+    account: AccountId,
+) -> Option<DeviceStakeView> {
+    let known = state.worker(worker).filter(|known| known.owner == account)?;
+    Some(views::device_stake(state, (worker, known.owner), now()))
 }
 
 #[derive(Debug)]
@@ -89,7 +113,11 @@ struct Relay {
 
 /// The list.
 #[derive(Debug, Default)]
-pub(crate) struct Relays(Mutex<Table>);
+pub(crate) struct Relays {
+    table: Mutex<Table>,
+    /// Whether relays may be at any address, whoever tells for them.
+    are_private: bool,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -110,8 +138,12 @@ struct Place {
 }
 
 impl Relays {
+    pub(crate) fn new(are_private: bool) -> Self {
+        Self { table: Mutex::default(), are_private }
+    }
+
     fn with<T>(&self, call: impl FnOnce(&mut Table) -> T) -> T {
-        call(&mut self.0.lock().expect("nobody panics with the list in hand"))
+        call(&mut self.table.lock().expect("nobody panics with the list in hand"))
     }
 
     /// A relay tells where it is: what the network says of it from now on.
@@ -122,21 +154,10 @@ impl Relays {
         key: &SigningKey,
         now: Timestamp,
     ) -> Result<SealedPaper, NotListed> {
-        addresses::check(&told, !by.is_named)?;
+        addresses::check(&told, !by.is_named(), self.are_private)?;
         self.with(|table| {
+            table.has_room(&told, by)?;
             let known = table.relays.get(&told.key);
-            if known.is_some_and(|known| known.by.account != by.account) {
-                return Err(NotListed::Foreign);
-            }
-            let of_owner = |relay: &&Relay| relay.by.account == by.account;
-            if known.is_none()
-                && table.relays.values().filter(of_owner).count() >= RELAYS_OF_OWNER_MAX
-            {
-                return Err(NotListed::Owner);
-            }
-            if known.is_none() && table.relays.len() >= RELAYS_MAX {
-                return Err(NotListed::Full);
-            }
             let seen = known.map(|known| known.seen.clone()).unwrap_or_default();
             let since = known.map_or(now, |known| known.since);
             let score = score(&told, &seen, now);
@@ -190,6 +211,18 @@ impl Relays {
         })
     }
 
+    /// On which machines' stake relays are in the list, and whose those are.
+    pub(crate) fn backed(&self) -> BTreeMap<WorkerId, AccountId> {
+        let of = |relay: &Relay| relay.by.backed_by.map(|worker| (worker, relay.by.account));
+        self.with(|table| table.relays.values().filter_map(of).collect())
+    }
+
+    /// Forgets relays that these machines back.
+    pub(crate) fn forget(&self, of: &BTreeSet<WorkerId>) {
+        let is_backed = |relay: &Relay| relay.by.backed_by.is_none_or(|it| !of.contains(&it));
+        self.with(|table| table.relays.retain(|_, relay| is_backed(relay)));
+    }
+
     /// Records of the best relays, best first.
     pub(crate) fn best(&self, most: usize) -> Vec<SealedPaper> {
         self.with(|table| {
@@ -217,6 +250,28 @@ impl Relays {
 }
 
 impl Table {
+    /// Refuses a relay for which there is no room, or which is another's.
+    fn has_room(&self, told: &RelayRequest, by: Teller) -> Result<(), NotListed> {
+        let known = self.relays.get(&told.key);
+        if known.is_some_and(|known| known.by.account != by.account) {
+            return Err(NotListed::Foreign);
+        }
+        let is_other = |relay: &&Relay| relay.told.key != told.key && !relay.told.drains;
+        let backs =
+            |relay: &Relay| by.backed_by.filter(|worker| relay.by.backed_by == Some(*worker));
+        if let Some(worker) = self.relays.values().filter(is_other).find_map(backs) {
+            return Err(NotListed::Backs(worker));
+        }
+        let of_owner = |relay: &&Relay| relay.by.account == by.account;
+        if known.is_none() && self.relays.values().filter(of_owner).count() >= RELAYS_OF_OWNER_MAX {
+            return Err(NotListed::Owner);
+        }
+        if known.is_none() && self.relays.len() >= RELAYS_MAX {
+            return Err(NotListed::Full);
+        }
+        Ok(())
+    }
+
     fn has_news(&mut self, now: Timestamp) -> bool {
         let best = self.ordered().into_iter().take(RELAYS_TOLD_MAX);
         let best: BTreeMap<NodeKey, Place> =
@@ -233,7 +288,7 @@ impl Table {
 
     fn ordered(&self) -> Vec<&Relay> {
         let mut all: Vec<&Relay> = self.relays.values().collect();
-        let group = |relay: &&Relay| (relay.told.drains, relay.by.is_named);
+        let group = |relay: &&Relay| (relay.told.drains, relay.by.is_named());
         all.sort_by_key(|relay| (group(relay), std::cmp::Reverse(relay.score), relay.told.key));
         all
     }
@@ -243,7 +298,7 @@ impl Relay {
     fn view(&self) -> RelayView {
         RelayView {
             key: self.told.key,
-            owner: self.by.is_named.then_some(self.by.account),
+            owner: self.by.is_named().then_some(self.by.account),
             record: self.record.clone(),
             score: self.score,
             rtt_ms: median(self.seen.values().filter_map(|(_, seen)| seen.rtt_ms)),
@@ -256,7 +311,7 @@ impl Relay {
 
 fn place(told: &RelayRequest, by: Teller) -> Place {
     Place {
-        is_named: by.is_named,
+        is_named: by.is_named(),
         tcp: told.tcp.clone(),
         udp: told.udp.clone(),
         domain: told.domain.clone(),
@@ -273,7 +328,7 @@ fn sign(
 ) -> Result<SealedPaper, PaperRefused> {
     let record = RelayRecord {
         relay: told.key,
-        owner: by.is_named.then_some(by.account),
+        owner: by.is_named().then_some(by.account),
         tcp: told.tcp.clone(),
         udp: told.udp.clone(),
         domain: told.domain.clone(),
@@ -336,13 +391,19 @@ mod tests {
     }
 
     fn teller(account: u128) -> Teller {
-        Teller { account: AccountId::from_bits(account), is_named: true }
+        on_stake_of(account, account)
+    }
+
+    fn on_stake_of(worker: u128, account: u128) -> Teller {
+        let backed_by = Some(WorkerId::from_bits(worker));
+        Teller { account: AccountId::from_bits(account), backed_by }
     }
 
     fn relay(number: u8) -> RelayRequest {
         RelayRequest {
             key: NodeKey([number; 32]),
             statement: String::new(),
+            worker: None,
             tcp: vec!["8.9.10.11:443".parse().unwrap()],
             udp: Vec::new(),
             domain: None,
@@ -394,12 +455,30 @@ mod tests {
             |account: u128| relays.note(AccountId::from_bits(account), &[seen(1, 0, 0)], NOW);
         (2..5).for_each(note);
         assert_eq!(score_of(&relays, 1), Some(995));
-        let operator = Teller { is_named: false, ..teller(9) };
+        let operator = Teller { backed_by: None, ..teller(9) };
         relays.tell(operator, relay(2), &key(), NOW).unwrap();
         assert_eq!(score_of(&relays, 2), Some(500));
         assert_eq!(relays.views()[0].key, NodeKey([2; 32]), "the operator's comes first");
         relays.tell(operator, RelayRequest { drains: true, ..relay(2) }, &key(), NOW).unwrap();
         assert_eq!(relays.views()[0].key, NodeKey([1; 32]), "who goes away comes last");
+    }
+
+    #[test]
+    fn a_machine_backs_one_relay() {
+        let relays = Relays::default();
+        let tell = |number, drains, now| {
+            let told = RelayRequest { drains, ..relay(number) };
+            relays.tell(teller(1), told, &key(), now).map(drop)
+        };
+        tell(1, false, NOW).unwrap();
+        tell(1, false, NOW).unwrap();
+        assert!(matches!(tell(2, false, NOW), Err(NotListed::Backs(_))));
+        tell(1, true, NOW).unwrap();
+        tell(2, false, NOW).unwrap();
+        let (worker, account) = (WorkerId::from_bits(1), AccountId::from_bits(1));
+        assert_eq!(relays.backed(), [(worker, account)].into());
+        relays.forget(&[worker].into());
+        assert!(relays.views().is_empty(), "the stake is gone");
     }
 
     #[test]
@@ -417,7 +496,7 @@ mod tests {
     #[test]
     fn a_machines_relay_that_comes_and_goes_is_told_once_a_minute() {
         let relays = Relays::default();
-        let operator = Teller { is_named: false, ..teller(9) };
+        let operator = Teller { backed_by: None, ..teller(9) };
         relays.tell(operator, relay(9), &key(), NOW).unwrap();
         assert!(relays.renew(&key(), NOW));
         let toggle = |secs: u64, by: Teller, number: u8| {
@@ -438,15 +517,15 @@ mod tests {
         let relays = Relays::default();
         let loaded = wire::RelayLoad { lines: 9, lines_max: Some(9), ..Default::default() };
         for number in 1..=u8::try_from(RELAYS_TOLD_MAX).unwrap() {
-            relays.tell(teller(1), relay(number), &key(), NOW).unwrap();
+            relays.tell(on_stake_of(number.into(), 1), relay(number), &key(), NOW).unwrap();
         }
         assert!(relays.renew(&key(), NOW));
         let worse = RelayRequest { load: loaded, ..relay(99) };
-        relays.tell(teller(2), worse, &key(), NOW).unwrap();
+        relays.tell(on_stake_of(99, 2), worse, &key(), NOW).unwrap();
         let later = NOW.after(RELAY_SILENCE_MAX - Duration::from_secs(1));
         for number in (1..=u8::try_from(RELAYS_TOLD_MAX).unwrap()).chain([99]) {
             let load = if number == 99 { loaded } else { wire::RelayLoad::default() };
-            let by = teller(if number == 99 { 2 } else { 1 });
+            let by = on_stake_of(number.into(), if number == 99 { 2 } else { 1 });
             relays.tell(by, RelayRequest { load, ..relay(number) }, &key(), later).unwrap();
         }
         assert!(!relays.renew(&key(), later.after(Duration::from_secs(9))));
@@ -458,14 +537,14 @@ mod tests {
         relays.tell(teller(1), relay(0), &key(), NOW).unwrap();
         let foreign = relays.tell(teller(2), relay(0), &key(), NOW);
         assert!(matches!(foreign, Err(NotListed::Foreign)));
-        for number in 1..RELAYS_OF_OWNER_MAX {
-            relays.tell(teller(1), relay(u8::try_from(number).unwrap()), &key(), NOW).unwrap();
+        for number in 2..=u8::try_from(RELAYS_OF_OWNER_MAX).unwrap() {
+            relays.tell(on_stake_of(number.into(), 1), relay(number), &key(), NOW).unwrap();
         }
-        let more = relays.tell(teller(1), relay(200), &key(), NOW);
+        let more = relays.tell(on_stake_of(200, 1), relay(200), &key(), NOW);
         assert!(matches!(more, Err(NotListed::Owner)));
         assert!(relays.tell(teller(2), relay(200), &key(), NOW).is_ok());
         let nowhere = RelayRequest { tcp: Vec::new(), ..relay(201) };
-        let refused = relays.tell(teller(2), nowhere, &key(), NOW);
+        let refused = relays.tell(on_stake_of(201, 2), nowhere, &key(), NOW);
         assert!(matches!(refused, Err(NotListed::Record(_))));
     }
 
@@ -474,7 +553,8 @@ mod tests {
         let relays = Relays::default();
         let loaded = |number: u8, lines: u32| {
             let load = wire::RelayLoad { lines, lines_max: Some(100), ..Default::default() };
-            relays.tell(teller(1), RelayRequest { load, ..relay(number) }, &key(), NOW).unwrap();
+            let by = on_stake_of(number.into(), 1);
+            relays.tell(by, RelayRequest { load, ..relay(number) }, &key(), NOW).unwrap();
         };
         loaded(1, 100);
         loaded(2, 10);

@@ -63,6 +63,7 @@ const fn scope_view(scope: control::Scope) -> Scope {
         control::Scope::Read => Scope::Read,
         control::Scope::Write => Scope::Write,
         control::Scope::Operator => Scope::Operator,
+        control::Scope::Relay => Scope::Relay,
     }
 }
 
@@ -71,6 +72,7 @@ pub(crate) const fn scope_of(scope: Scope) -> control::Scope {
         Scope::Read => control::Scope::Read,
         Scope::Write => control::Scope::Write,
         Scope::Operator => control::Scope::Operator,
+        Scope::Relay => control::Scope::Relay,
     }
 }
 

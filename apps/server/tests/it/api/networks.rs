@@ -94,7 +94,7 @@ pub(super) const WHO_MAY: &[MayRow] = &[
         "/v1/network/relays/me",
         "{relay}",
         // The statement names the operator.
-        [401, 403, 422, 422, 422, 200, 401],
+        [401, 422, 422, 422, 422, 200, 401],
     ),
     ("GET /v1/network/relays", "/v1/network/relays", "", [200; 7]),
     (
@@ -114,7 +114,7 @@ pub(super) const WHO_MAY: &[MayRow] = &[
         "/v1/network/relays/me/audit?relay={relay_key}",
         "x",
         // The relay is the operator's.
-        [401, 403, 404, 404, 404, 422, 401],
+        [401, 404, 404, 404, 404, 422, 401],
     ),
     (
         "GET /v1/network/relays/{key}/audit",
@@ -884,7 +884,10 @@ fn relays_are_listed_by_whoever_may() {
     let tell = |by: &dyn Caller, body: &Value| {
         town.send(Ask::put("/v1/network/relays/me").json(body).by(by))
     };
-    tell(&town.viewer, &relay.relay(operator)).expect_problem(403, "forbidden");
+    let request = json!({ "label": "look", "scopes": ["read"] });
+    let issued = town.post(&town.renter, "/v1/keys", &request).expect(201).json();
+    let looks = AnyKey(issued["secret"].as_str().unwrap().to_owned());
+    tell(&looks, &relay.relay(operator)).expect_problem(403, "forbidden");
     tell(&town.renter, &relay.relay(operator)).expect_problem(422, "invalid");
     tell(&town.operator, &relay.relay("acc_other")).expect_problem(422, "invalid");
     let mut nowhere = relay.relay(operator);

@@ -5,10 +5,13 @@
 
 pub mod attest;
 pub mod corpus;
+pub mod logs;
 pub mod mesh;
 pub mod mutate;
+pub mod names;
 pub mod papers;
 pub mod proofs;
+pub mod relay;
 pub mod tunnel;
 pub mod wire;
 
@@ -16,7 +19,7 @@ pub mod wire;
 pub type Target = (&'static str, fn(&[u8]), &'static str);
 
 /// All of them.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 28] = [
     ("message", proofs::message, "crates/proofs/tests/corpus"),
     ("transcript", proofs::transcript, "crates/proofs/tests/corpus"),
     ("signed", proofs::signed, "crates/proofs/tests/corpus"),
@@ -38,6 +41,11 @@ pub const TARGETS: [Target; 23] = [
     ("ways", mesh::ways, "crates/mesh/tests/corpus"),
     ("line", tunnel::line, "crates/tunnel/tests/corpus"),
     ("papers", papers::papers, "fuzz/seeds/papers"),
+    ("logs", logs::logs, "fuzz/seeds/logs"),
+    ("names", names::names, "fuzz/seeds/names"),
     ("policies", mesh::policies, "fuzz/seeds/policies"),
     ("questions", mesh::questions, "fuzz/seeds/questions"),
+    ("openings", relay::opening, "apps/relay/tests/corpus/openings"),
+    ("visits", relay::request, "apps/relay/tests/corpus/requests"),
+    ("hosts", relay::host, "apps/relay/tests/corpus/hosts"),
 ];

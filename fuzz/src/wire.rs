@@ -6,12 +6,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::{
     AccountRequest, BallotRequest, Beat, BlockedRequest, BrakeRequest, CanaryRequest,
-    ChallengeRequest, ClaimRequest, CoStakeRequest, ConversionRequest, DecisionRequest,
-    DelegateRequest, DepositRequest, ExemptionRequest, ExtendRequest, GenesisRequest, GrantRequest,
-    InviteRequest, JobRequest, JoinRequest, KeyRequest, Machine, MemberRequest, OverflowRequest,
-    PauseRequest, ProjectRequest, ProofRequest, ProposalRequest, PuzzleRequest, QuoteRequest,
-    ReadingsRequest, RentRequest, SessionRequest, SlashRequest, StakeRequest, StatementRequest,
-    TopUpRequest, TransferRequest, WithdrawalRequest,
+    ChallengeRequest, ClaimRequest, ClientNetworkRequest, CoStakeRequest, ConversionRequest,
+    DecisionRequest, DelegateRequest, DepositRequest, ExemptionRequest, ExtendRequest,
+    GenesisRequest, GrantRequest, InviteRequest, JobRequest, JoinRequest, KeyRequest, Machine,
+    MemberRequest, NetworkPolicyRequest, NodeNetworkRequest, OperatorNetworkRequest,
+    OverflowRequest, PauseRequest, ProjectRequest, ProofRequest, ProposalRequest, PuzzleRequest,
+    QuoteRequest, ReadingsRequest, RelayRequest, RentRequest, ServiceRequest, SessionRequest,
+    SlashRequest, StakeRequest, StatementRequest, TopUpRequest, TransferRequest, WithdrawalRequest,
 };
 
 /// Reads one kind of body, and says whether it was one.
@@ -35,6 +36,7 @@ pub const REQUESTS: &[(&str, Reads)] = &[
     ("canary", reads::<Option<CanaryRequest>>),
     ("challenge", reads::<ChallengeRequest>),
     ("claim", reads::<ClaimRequest>),
+    ("client-network", reads::<ClientNetworkRequest>),
     ("co-stake", reads::<CoStakeRequest>),
     ("conversion", reads::<ConversionRequest>),
     ("decision", reads::<DecisionRequest>),
@@ -50,6 +52,9 @@ pub const REQUESTS: &[(&str, Reads)] = &[
     ("key", reads::<KeyRequest>),
     ("machine", reads::<Machine>),
     ("member", reads::<MemberRequest>),
+    ("network-policy", reads::<NetworkPolicyRequest>),
+    ("node-network", reads::<NodeNetworkRequest>),
+    ("operator-network", reads::<OperatorNetworkRequest>),
     ("overflow", reads::<OverflowRequest>),
     ("pause", reads::<PauseRequest>),
     ("project", reads::<ProjectRequest>),
@@ -58,7 +63,9 @@ pub const REQUESTS: &[(&str, Reads)] = &[
     ("puzzle", reads::<PuzzleRequest>),
     ("quote", reads::<QuoteRequest>),
     ("readings", reads::<ReadingsRequest>),
+    ("relay", reads::<RelayRequest>),
     ("rent", reads::<RentRequest>),
+    ("service", reads::<ServiceRequest>),
     ("session", reads::<SessionRequest>),
     ("slash", reads::<SlashRequest>),
     ("stake", reads::<StakeRequest>),

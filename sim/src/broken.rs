@@ -35,6 +35,8 @@ pub enum Invariant {
     Proofs,
     /// Nobody is ready before all is done, no newcomer serves a renter, and no trial comes near any money.
     Newcomers,
+    /// A private network is those who are wanted in it, and what was opened and written down for it.
+    Networks,
     /// How reliable a machine is said to be follows from what it did.
     Conduct,
     /// Effects follow durable entries, replay gives the live state, and the chain of hashes holds.
@@ -92,6 +94,9 @@ impl fmt::Display for Invariant {
             }
             Self::Newcomers => {
                 "nobody is ready before all is done, and no trial comes near any money"
+            }
+            Self::Networks => {
+                "a private network is who is wanted in it, and whoever goes by effects knows it"
             }
             Self::Conduct => "how reliable a machine is said to be follows from what it did",
             Self::I7Journal => "I7 effects follow durable entries, and replay gives the live state",

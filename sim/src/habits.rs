@@ -108,6 +108,9 @@ impl World {
         let (account, may_wait) = (known.account, self.dice.chance(500));
         let command = Command::Rent { rental, name: name("cluster"), may_wait };
         self.ask(Actor::Account(account), command, Purpose::Rent(renter));
+        if self.plan.novelties.networks && self.dice.chance(300) {
+            self.open_one(rental, Actor::Account(account), Purpose::Other);
+        }
     }
 
     fn extend(&mut self, renter: usize) {
@@ -295,7 +298,7 @@ impl World {
                 self.ask(Actor::Account(account), command, Purpose::Other);
             }
             5..=6 => {
-                let machine = record(&mut self.dice);
+                let machine = self.some_record();
                 let command = Command::ChangeMachine { worker, machine, fingerprint: None };
                 self.ask(Actor::Worker(worker), command, Purpose::Other);
             }
@@ -312,7 +315,7 @@ impl World {
 
     pub(crate) fn new_machine(&mut self, supplier: usize) -> usize {
         let id = WorkerId::from_bits(self.fresh_bits());
-        let record = record(&mut self.dice);
+        let record = self.some_record();
         let fingerprint = self.fresh();
         let mut machine = Machine::new(id, supplier, record, fingerprint);
         if self.plan.liars && self.dice.chance(250) {

@@ -28,6 +28,7 @@ mod letter;
 mod limits;
 mod locks;
 mod machine;
+mod networks;
 mod newcomers;
 mod people;
 mod plan;

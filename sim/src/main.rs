@@ -159,7 +159,8 @@ fn words_of(tale: &Tale) -> String {
     let Tale { stopped, seasons, told_to_go, reclaimed, price_steps, cards, .. } = tale;
     let Tale { worked, unproved, silent, charged, relisted, .. } = tale;
     let Tale { proved, disproved, withdrawn, records, refunds, caught, .. } = tale;
-    let Tale { trials, graduated, changed, .. } = tale;
+    let Tale { trials, graduated, changed, meshes, opened, reopened, closed, .. } = tale;
+    let Tale { policies, kept_out, .. } = tale;
     format!(
         "{failed} rentals failed as they may, {told_to_go} spot rentals were told to go and {reclaimed} went; \
          {executed} proposals carried out, {in_vain} in vain, {vetoed} vetoed; {brakes} brakes stopped {stopped} \
@@ -167,7 +168,8 @@ fn words_of(tale: &Tale) -> String {
          {proved} proofs were good and {disproved} bad, {worked} hours paid for proofs and {unproved} not, {silent} \
          not for silence, {charged} charged, {relisted} of what is listed as less; {withdrawn} versions taken back; \
          {records} records of time-lock, {refunds} refunds and {caught} slashes by them; {trials} trials, {graduated} \
-         newcomers became ready and {changed} after a change of theirs"
+         newcomers became ready and {changed} after a change of theirs; {meshes} private networks, {opened} services \
+         opened, {reopened} of them anew, {closed} closed, {policies} policies, {kept_out} without a say"
     )
 }
 

@@ -7,7 +7,6 @@ use control::{
 use units::{InviteId, MINUTE, RentalId, Tier, Timestamp, WorkerId};
 
 use crate::broken::Step;
-use crate::habits::record;
 use crate::people::Purpose;
 use crate::world::{Due, World};
 
@@ -125,7 +124,7 @@ impl World {
         let worker = self.machines[index].id;
         let mut machine = self.machines[index].record.clone();
         match self.dice.between(0, 3) {
-            0 => machine = record(&mut self.dice),
+            0 => machine = self.some_record(),
             1 => machine.offers.memory_mib += 1_024,
             2 if machine.offers.gpus > 0 => machine.offers.gpus += 1,
             _ => {}

@@ -50,6 +50,8 @@ struct Ask {
 pub(crate) struct People {
     pub(crate) renters: Vec<Renter>,
     pub(crate) suppliers: Vec<AccountId>,
+    /// Whom each renter knows.
+    pub(crate) guests: Vec<AccountId>,
     /// Offers to co-stake, slashes and grants that somebody has heard of.
     pub(crate) offers: Vec<OfferId>,
     pub(crate) slashes: Vec<SlashId>,

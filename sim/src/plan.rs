@@ -85,6 +85,8 @@ pub(crate) struct Novelties {
     pub(crate) second_thoughts: bool,
     /// Whether machines are pending at first and are tried, and change their hardware.
     pub(crate) newcomers: bool,
+    /// Whether machines can give nodes a network of their own, and renters do something about it.
+    pub(crate) networks: bool,
     /// How many hours pass in silence after everything is over, each time before people come for what is theirs.
     pub(crate) silences: Vec<u64>,
 }
@@ -104,6 +106,7 @@ impl Novelties {
         let newcomers = dice.chance(400);
         let locks = dice.chance(450);
         let toil = proofs && dice.chance(600);
+        let networks = dice.chance(500);
         Self {
             spot,
             rush,
@@ -116,6 +119,7 @@ impl Novelties {
             locks,
             second_thoughts,
             newcomers,
+            networks,
             silences,
         }
     }

@@ -51,6 +51,18 @@ pub struct Tale {
     pub graduated: u64,
     /// Machines that became ready again after a change of their hardware.
     pub changed: u64,
+    /// Rentals and trials that had a private network.
+    pub meshes: u64,
+    /// Services that were opened or changed, that were there before, and that were closed.
+    pub opened: u64,
+    /// See above.
+    pub reopened: u64,
+    /// See above.
+    pub closed: u64,
+    /// Policies that were written or taken back.
+    pub policies: u64,
+    /// Commands about networks by people without a say.
+    pub kept_out: u64,
     /// Records of time-lock that were sealed.
     pub records: u64,
     /// Refunds after a settlement.
@@ -87,6 +99,12 @@ impl Add for Tale {
             trials: self.trials + other.trials,
             graduated: self.graduated + other.graduated,
             changed: self.changed + other.changed,
+            meshes: self.meshes + other.meshes,
+            opened: self.opened + other.opened,
+            reopened: self.reopened + other.reopened,
+            closed: self.closed + other.closed,
+            policies: self.policies + other.policies,
+            kept_out: self.kept_out + other.kept_out,
             records: self.records + other.records,
             refunds: self.refunds + other.refunds,
             caught: self.caught + other.caught,

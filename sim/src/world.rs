@@ -63,6 +63,8 @@ pub(crate) enum Due {
     /// A machine hands a record of time-lock over.
     Records,
     Newcomers,
+    /// Somebody does something about the networks of this renter.
+    Network(usize),
     Rush,
     Leap,
     Silence(u64),
@@ -182,6 +184,7 @@ impl World {
             Due::Disturbance => self.disturb(),
             Due::Records => self.hand_over()?,
             Due::Newcomers => self.welcome()?,
+            Due::Network(renter) => self.network(renter),
             Due::Rush => self.rush(),
             Due::Leap => self.leap(),
             Due::Silence(hours) => self.pass(hours),
@@ -221,6 +224,9 @@ impl World {
             self.people.suppliers.push(account);
             let first = self.dice.seconds(60, 200);
             self.agenda.at(self.now.after(first), Due::Supply(index));
+        }
+        if self.plan.novelties.networks {
+            self.found_networks()?;
         }
         for _ in 0..self.plan.machines {
             let supplier = self.dice.index(self.plan.suppliers);
@@ -302,7 +308,7 @@ impl World {
         self.trace.line(self.now, "clock", || format!("leaps {} s ahead", leap.as_secs()));
     }
 
-    fn open_account(&mut self, account: AccountId) -> Step {
+    pub(crate) fn open_account(&mut self, account: AccountId) -> Step {
         let command = Command::OpenAccount { account, name: name("somebody"), email: None };
         self.server_found(Actor::Operator, command)
     }

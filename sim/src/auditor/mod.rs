@@ -14,8 +14,10 @@ mod conduct;
 mod hired;
 mod hours;
 mod locks;
+mod mirror;
 mod motions;
 mod moves;
+mod networks;
 mod newcomers;
 mod nodes;
 mod notice;
@@ -43,7 +45,9 @@ use crate::auditor::coin::Worth;
 use crate::auditor::conduct::Weeks;
 use crate::auditor::hired::Hired;
 use crate::auditor::locks::Locks;
+use crate::auditor::mirror::Mirror;
 use crate::auditor::motions::Motions;
+use crate::auditor::networks::Networks;
 use crate::auditor::newcomers::Newcomers;
 use crate::auditor::prices::Prices;
 use crate::auditor::rentals::View;
@@ -78,6 +82,7 @@ struct Belief {
     verdicts: Verdicts,
     attestations: Attestations,
     locks: Locks,
+    networks: Networks,
     newcomers: Newcomers,
     weeks: Weeks,
     hired: Hired,
@@ -99,6 +104,7 @@ pub(crate) struct Auditor {
     told: BTreeMap<CommandId, u64>,
     acknowledged: BTreeMap<CommandId, Reply>,
     announced: BTreeSet<RentalId>,
+    mirror: Mirror,
     /// The brain as it was when the plug was pulled, if nothing waited to be durable.
     live: Option<Control>,
     follower: Control,
@@ -135,6 +141,9 @@ impl Auditor {
             self.belief.conduct_agrees(control)?;
             self.belief.nobody_waits(control, &body.command)?;
         }
+        if entry.seq.is_multiple_of(LOOK_AT_ALL_EVERY) {
+            self.belief.networks_agree(control)?;
+        }
         Ok(())
     }
 
@@ -167,6 +176,7 @@ impl Auditor {
         self.belief.refused_by_brake(body, refusal, clock)?;
         self.belief.tale.stopped += u64::from(matches!(refusal, Refusal::Braked { .. }));
         self.belief.refused_for_a_reason(body, refusal)?;
+        self.belief.refused_for_its_network(body, refusal)?;
         let known = self.told.contains_key(&id);
         must(known == (*refusal == Refusal::IdReused), Invariant::Acknowledged, || {
             format!("{id} was accepted at {:?}, and is refused: {refusal}", self.told.get(&id))
@@ -183,13 +193,19 @@ impl Auditor {
         if let Effect::Changed(Subject::Rental(rental)) = effect {
             self.announced.insert(*rental);
         }
+        if let Effect::Changed(subject) = effect {
+            self.mirror.changed(*subject);
+        }
     }
 
     /// All effects so far were seen.
     pub(crate) fn effects_done(&mut self, control: &Control) -> Step {
         let touched = std::mem::take(&mut self.belief.touched);
-        let silent = touched.difference(&self.announced).next().copied();
-        self.announced.clear();
+        let announced = std::mem::take(&mut self.announced);
+        let silent = touched.difference(&announced).next().copied();
+        if self.belief.networks.are_any {
+            self.mirror.hears(control, announced)?;
+        }
         must(silent.is_none(), Invariant::I7Journal, || {
             format!("{silent:?} changed, and nobody was told at #{}", control.head().seq)
         })
@@ -229,6 +245,7 @@ impl Auditor {
             self.belief = belief;
         }
         self.announced.clear();
+        self.mirror.forget();
         self.belief.touched.clear();
         let mut control = self.read_disk(snapshot, survived)?;
         let known = usize::try_from(control.head().seq).expect("a run is short");
@@ -344,6 +361,7 @@ impl Belief {
             changed |= self.see_rental(control, rental, body)?;
             known += 1;
         }
+        self.see_networks(control, body)?;
         changed |= self.see_burns(control, body)?;
         if known != self.rentals.len() {
             self.forget_ended(control)?;

@@ -57,6 +57,11 @@ impl View {
         self.stage.text()
     }
 
+    /// Its nodes, whatever became of them.
+    pub(super) fn nodes(&self) -> &[NodeView] {
+        &self.nodes
+    }
+
     fn new(rental: &Rental) -> Self {
         let nodes = rental.nodes.iter().map(NodeView::new).collect();
         Self {

@@ -131,9 +131,62 @@ fn of_machines() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// What nodes, clients and relays of private networks say, and what is wanted of the networks.
+fn of_networks() -> Vec<(&'static str, Value)> {
+    let (key, other, signature) = ("1b".repeat(32), "2c".repeat(32), "5a".repeat(64));
+    let x25519 = wire::paper::MeshKey([0x2c; 32]);
+    let way = json!({
+        "peer": other, "kind": "relayed", "address": "[2001:db8::1]:443", "relay": key, "rtt_micros": 1_250,
+        "loss_bp": 30, "why": "behind a symmetric NAT",
+    });
+    let services = json!({
+        "web": { "state": "open", "at": [{ "relay": other, "port": 30_022 }] },
+        "api": { "state": "refused", "why": "nothing listens" },
+    });
+    vec![
+        (
+            "client-network",
+            json!({
+                "key": key, "statement": signature, "x25519": x25519, "suites": ["wireguard"], "relays": [other],
+                "ssh_key": "ssh-ed25519 AAAA sam", "ways": [way], "known": 7, "wait_secs": 30,
+            }),
+        ),
+        ("network-policy", json!({ "policy": "{ /* nothing passes */ \"grants\": [] }" })),
+        (
+            "node-network",
+            json!({
+                "key": key, "x25519": x25519, "statement": signature, "suites": ["aes256gcm", "wireguard"],
+                "relays": [other], "services": services, "ways": [way],
+                "seen": [{ "key": other, "rtt_ms": 12, "loss_bp": 4, "failed_dials": 1 }], "known": 7, "wait_secs": 30,
+            }),
+        ),
+        (
+            "operator-network",
+            json!({
+                "key": key, "statement": signature, "x25519": x25519, "name": "gate", "tags": ["prod"],
+                "suites": ["wireguard"], "relays": [other], "ways": [way], "known": 7, "wait_secs": 30,
+            }),
+        ),
+        (
+            "relay",
+            json!({
+                "key": key, "statement": signature, "tcp": ["192.0.2.1:443"], "udp": ["[2001:db8::2]:443"],
+                "domain": "relay.example.org", "drains": true,
+                "load": { "lines": 4, "streams": 90, "bytes_per_second": 125_000, "lines_max": 4_096 },
+            }),
+        ),
+        (
+            "service",
+            json!({
+                "node": 1, "port": 8_888, "proto": "http", "visibility": "public", "wants_proxy_header": true,
+            }),
+        ),
+    ]
+}
+
 /// What is right, by the name of its request.
 fn right() -> BTreeMap<&'static str, Vec<u8>> {
-    let all = of_people().into_iter().chain(of_machines());
+    let all = of_people().into_iter().chain(of_machines()).chain(of_networks());
     all.map(|(name, value)| (name, value.to_string().into_bytes())).collect()
 }
 

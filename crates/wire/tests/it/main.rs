@@ -7,6 +7,12 @@ mod corpus;
 #[expect(unreachable_pub, reason = "the fuzzer's package shares it")]
 mod inputs;
 #[cfg(test)]
+#[path = "../../../../fuzz/src/logs.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's package shares it")]
+mod lines;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
 #[path = "../../../../fuzz/src/mutate.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's package shares it")]
 mod mutate;

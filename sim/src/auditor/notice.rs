@@ -66,7 +66,10 @@ impl Belief {
         let is_over = until <= self.at;
         let agrees = match after.ending() {
             None => is_sooner(after, until, rental.wanted_back),
-            Some(Ending::Reclaimed) => is_over && rental.wanted_back.is_some_and(|it| it >= until),
+            // Without any notice it goes in the entry that tells it to.
+            Some(Ending::Reclaimed) => {
+                rental.wanted_back.is_some_and(|back| back.min(until) <= self.at)
+            }
             Some(Ending::Completed) => is_over && rental.wanted_back.is_none(),
             Some(Ending::Cancelled) => matches!(body.command, Command::EndRental { .. }),
             Some(Ending::Failed) => true,

@@ -38,6 +38,8 @@ mod requests;
 mod seats;
 pub(crate) mod secret_file;
 mod ssh;
+#[doc(hidden)]
+pub mod strangers;
 mod tcp_port;
 mod tls;
 mod udp_port;

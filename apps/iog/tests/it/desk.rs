@@ -68,20 +68,26 @@ pub(crate) struct Desk {
     pub(crate) home: Home,
     pub(crate) url: String,
     key: String,
+    flags: &'static [&'static str],
     server: Child,
 }
 
 impl Desk {
     pub(crate) fn new(name: &str) -> Self {
+        Self::with(name, &[])
+    }
+
+    /// With a server that is started with these flags, too.
+    pub(crate) fn with(name: &str, flags: &'static [&'static str]) -> Self {
         let home = Home::new(name);
-        let server = start(&home.0, "127.0.0.1:0");
+        let server = start(&home.0, "127.0.0.1:0", flags);
         let ready = home.0.join("ready");
         let address = within(STARTED_LOOKS, "the server", || {
             std::fs::read_to_string(&ready).ok().filter(|it| it.contains(':'))
         });
         let key = std::fs::read_to_string(home.0.join("server/operator.key")).unwrap();
         let (url, key) = (format!("http://{}", address.trim()), key.trim().to_owned());
-        Self { home, url, key, server }
+        Self { home, url, key, flags, server }
     }
 
     pub(crate) fn tries(&self, arguments: &[&str]) -> Said {
@@ -114,7 +120,7 @@ impl Desk {
     pub(crate) fn revive(&mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
-        self.server = start(&self.home.0, self.url.trim_start_matches("http://"));
+        self.server = start(&self.home.0, self.url.trim_start_matches("http://"), self.flags);
         eventually("the server again", || (self.tries(&["network"]).code == 0).then_some(()));
     }
 }
@@ -126,10 +132,11 @@ impl Drop for Desk {
     }
 }
 
-fn start(home: &Path, listen: &str) -> Child {
+fn start(home: &Path, listen: &str, flags: &[&str]) -> Child {
     let ready = home.join("ready");
     let _ = std::fs::remove_file(&ready);
     let mut command = Command::new(env!("CARGO_BIN_EXE_iog"));
-    command.args(["server", "--listen", listen, "--data"]).arg(home.join("server"));
+    command.args(["server", "--listen", listen]).args(flags);
+    command.arg("--data").arg(home.join("server"));
     quiet(command.arg("--ready-file").arg(ready), home).spawn().unwrap()
 }

@@ -153,7 +153,7 @@ pub(crate) fn enter(
 }
 
 /// The token in an address, and the address without it.
-fn token_in(target: &str) -> Option<(String, String)> {
+pub(super) fn token_in(target: &str) -> Option<(String, String)> {
     let (path, query) = target.split_once('?')?;
     let is_ours = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| name == PARAMETER);
     let (_, token) = query.split('&').find(is_ours)?.split_once('=')?;
@@ -170,7 +170,8 @@ fn decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let escaped = after.get(..2).filter(|_| *first == b'%').and_then(|digits| {
+        let digits = after.get(..2).filter(|_| *first == b'%');
+        let escaped = digits.filter(|it| it.iter().all(u8::is_ascii_hexdigit)).and_then(|digits| {
             let digits = std::str::from_utf8(digits).ok()?;
             u8::from_str_radix(digits, 16).ok()
         });

@@ -66,7 +66,7 @@ async fn read(connection: &mut Peeked) -> Result<Opening, NoOpening> {
 
 /// Finds out what the bytes are, as they come.
 #[derive(Default)]
-struct Reader {
+pub(crate) struct Reader {
     hello: Option<Acceptor>,
 }
 
@@ -87,7 +87,11 @@ const KNOWN: [(&[u8], Opening); 9] = [
 
 impl Reader {
     /// What is known with all bytes so far, of which the last `some` are new.
-    fn on_bytes(&mut self, all: &[u8], some: usize) -> Result<Option<Opening>, NoOpening> {
+    pub(crate) fn on_bytes(
+        &mut self,
+        all: &[u8],
+        some: usize,
+    ) -> Result<Option<Opening>, NoOpening> {
         if all.first() == Some(&TLS_HANDSHAKE) {
             return self.on_hello(&all[all.len() - some..]);
         }

@@ -9,4 +9,5 @@ mod hard;
 mod lines;
 mod rights;
 mod scene;
+mod strangers;
 mod weather;

@@ -542,7 +542,7 @@ mod tests {
         }
         let more = relays.tell(on_stake_of(200, 1), relay(200), &key(), NOW);
         assert!(matches!(more, Err(NotListed::Owner)));
-        assert!(relays.tell(teller(2), relay(200), &key(), NOW).is_ok());
+        assert!(relays.tell(on_stake_of(200, 2), relay(200), &key(), NOW).is_ok());
         let nowhere = RelayRequest { tcp: Vec::new(), ..relay(201) };
         let refused = relays.tell(on_stake_of(201, 2), nowhere, &key(), NOW);
         assert!(matches!(refused, Err(NotListed::Record(_))));

@@ -30,7 +30,7 @@ pub struct Config {
     /// A folder of roots that are believed beside NVIDIA's and Intel's: for tests and networks for development. None
     /// by default. `iog server --attestation-extra-roots`.
     pub attestation_extra_roots: Option<PathBuf>,
-    /// Whether relays of staked machines may be at addresses that are not of the public Internet: for networks within one
+    /// Whether relays of suppliers may be at addresses that are not of the public Internet: for networks within one
     /// organization. `iog server --private-relays`.
     pub private_relays: bool,
 }

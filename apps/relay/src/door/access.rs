@@ -436,6 +436,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn escapes_are_two_digits_and_nothing_else() {
+        for (text, wanted) in [("a%2Eb", "a.b"), ("%+f", "%+f"), ("%2", "%2"), ("%%41", "%A")] {
+            assert_eq!(decoded(text), wanted);
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_address_breaks_it(query in "[%a-z0-9=&+-]{0,40}") {

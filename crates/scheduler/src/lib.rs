@@ -27,6 +27,7 @@ mod machine;
 mod matcher;
 mod matches;
 mod order;
+pub mod packing;
 mod question;
 mod ranks;
 mod survey;

@@ -32,6 +32,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("mesh-shell", &["mesh", "units"]),
     ("namespaces", &[]),
     ("net", NETWORKS),
+    ("placement-bench", &["scheduler", "units"]),
     ("proofs", &["merkle", "units"]),
     ("prover", &["merkle", "proofs", "units"]),
     ("relay", &["mesh", "mesh-shell", "trunk", "tunnel", "units", "wire"]),

@@ -5,6 +5,8 @@ mod explanations;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod packing;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod stories;

@@ -1,0 +1,13 @@
+//! Placement policies replayed on a production cluster's trace, beside published ones.
+//!
+//! # Invariants
+//! - The same files, seeds and levels give the same table, to the last digit.
+//! - All policies see the same tasks in the same order, and ties are decided alike.
+
+mod contest;
+mod replay;
+mod trace;
+
+pub use contest::Contestant;
+pub use replay::{Story, replay};
+pub use trace::Trace;

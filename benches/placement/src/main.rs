@@ -1,0 +1,83 @@
+//! `placement-bench`: how full policies make a cluster, as CSV.
+//!
+//! `--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME]`
+
+#![expect(clippy::print_stdout, reason = "its table is what it is for")]
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use placement_bench::{Contestant, Trace};
+
+const USAGE: &str =
+    "--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME]";
+/// What pod lists of the format are called before their own name.
+const POD_LIST: &str = "openb_pod_list_";
+
+fn main() -> Result<()> {
+    let asked = Asked::read(std::env::args().skip(1)).context(USAGE)?;
+    let trace = Trace::read(&asked.nodes, &asked.pods)?;
+    let workload = asked.pods.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let workload = workload.unwrap_or_default();
+    let workload = workload.strip_prefix(POD_LIST).unwrap_or(&workload);
+    let columns = asked.levels.iter().map(|level| format!(",allocation_pct_at_arrival_{level}"));
+    println!("workload,policy,seeds{}", columns.collect::<String>());
+    for policy in asked.policies {
+        let means = policy.mean(&trace, &asked.seeds, &asked.levels);
+        let cell = |mean: Option<f64>| mean.map_or(",".to_owned(), |mean| format!(",{mean:.2}"));
+        let cells: String = means.into_iter().map(cell).collect();
+        println!("{workload},{},{}{cells}", policy.name(), asked.seeds.len());
+    }
+    Ok(())
+}
+
+#[derive(Debug)]
+struct Asked {
+    nodes: PathBuf,
+    pods: PathBuf,
+    seeds: Vec<u64>,
+    levels: Vec<u32>,
+    policies: Vec<Contestant>,
+}
+
+impl Asked {
+    fn read(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let (mut nodes, mut pods) = (None, None);
+        let mut seeds = "42..51".to_owned();
+        let mut levels = "100,110,120,130".to_owned();
+        let mut policies = Contestant::ALL.to_vec();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().with_context(|| format!("{word} lacks its value"));
+            match word.as_str() {
+                "--nodes" => nodes = Some(PathBuf::from(value()?)),
+                "--pods" => pods = Some(PathBuf::from(value()?)),
+                "--seeds" => seeds = value()?,
+                "--arrivals" => levels = value()?,
+                "--policy" => policies = vec![Contestant::of(&value()?)?],
+                _ => bail!("{word:?} is not known"),
+            }
+        }
+        Ok(Self {
+            nodes: nodes.context("--nodes is missing")?,
+            pods: pods.context("--pods is missing")?,
+            seeds: seeds_of(&seeds)?,
+            levels: numbers(&levels)?,
+            policies,
+        })
+    }
+}
+
+/// `42..51` is both and all between them; `1,2,3` these.
+fn seeds_of(text: &str) -> Result<Vec<u64>> {
+    let Some((first, last)) = text.split_once("..") else { return numbers(text) };
+    let number = |text: &str| text.parse().with_context(|| format!("read {text:?} as a seed"));
+    let seeds: Vec<u64> = (number(first)?..=number(last.trim_start_matches('='))?).collect();
+    ensure!(!seeds.is_empty(), "{text:?} holds no seed");
+    Ok(seeds)
+}
+
+fn numbers<T: std::str::FromStr>(text: &str) -> Result<Vec<T>> {
+    let number =
+        |text: &str| text.parse().ok().with_context(|| format!("read {text:?} as a number"));
+    text.split(',').map(number).collect()
+}

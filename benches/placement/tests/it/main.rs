@@ -1,0 +1,6 @@
+//! Replays of the trace against the published table, and what our policy adds to it.
+
+#[cfg(test)]
+mod protocol;
+#[cfg(test)]
+mod published;

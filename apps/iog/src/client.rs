@@ -12,7 +12,7 @@ use anyhow::{Context, anyhow};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ureq::http::{Method, Request, Response};
+use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::{Agent, Body};
 use wire::{Page, Problem};
 
@@ -84,6 +84,16 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, Failure> {
         json(self.send(&Method::POST, path, &written(body)?)?)
+    }
+
+    /// The same, of something that may have no news: then nothing comes.
+    pub(crate) fn post_for_news<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Option<T>, Failure> {
+        let answer = self.send(&Method::POST, path, &written(body)?)?;
+        if answer.status() == StatusCode::NO_CONTENT { Ok(None) } else { json(answer).map(Some) }
     }
 
     /// Tells one thing to do what its path says.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -158,10 +158,30 @@ impl ConfigFile {
     }
 }
 
+/// Makes a folder that only its owner can read, and those above it.
+///
+/// Root makes them for whom the place belongs to: `sudo` may keep the home of who asked, who goes on to use them.
+pub(crate) fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let made: Vec<&Path> = folder.ancestors().take_while(missing).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    made.iter().rev().try_for_each(|folder| give_to_owner_of_place(folder))
+}
+
+/// Gives a file or a folder that root made to whom the folder around it belongs.
+pub(crate) fn give_to_owner_of_place(path: &Path) -> std::io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let place = path.parent().filter(|place| !place.as_os_str().is_empty());
+    let owner = fs::metadata(place.unwrap_or(Path::new(".")))?;
+    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
+}
+
 /// Replaces a file by one that only its owner can read.
 pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        make_folder(folder)?;
     }
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
@@ -170,6 +190,7 @@ pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    give_to_owner_of_place(&beside)?;
     fs::rename(&beside, path)
 }
 
@@ -350,5 +371,22 @@ mod tests {
         fs::write(&path, "{").unwrap();
         assert!(matches!(ConfigFile::load(&path), Err(Failure::Usage { .. })));
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_root_writes_in_somebodys_folder_is_theirs() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let home = std::env::temp_dir().join(format!("iog-owner-{}", std::process::id()));
+        fs::create_dir(&home).unwrap();
+        std::os::unix::fs::chown(&home, Some(12_345), Some(12_346)).unwrap();
+        let file = home.join(".config/iog/visitor.key");
+        write_secret(&file, b"secret").unwrap();
+        for path in [home.join(".config"), home.join(".config/iog"), file] {
+            let owner = fs::metadata(&path).unwrap();
+            assert_eq!((owner.uid(), owner.gid()), (12_345, 12_346), "{}", path.display());
+        }
+        fs::remove_dir_all(&home).unwrap();
     }
 }

@@ -7,6 +7,7 @@ use wire::{FieldProblem, Problem};
 
 use crate::exit::Exit;
 use crate::screen::{Ink, Screen};
+use crate::show::tame;
 
 /// Why a verb was not done.
 #[derive(Debug)]
@@ -176,7 +177,9 @@ fn split_hint(text: &str) -> (String, Option<String>) {
 }
 
 fn line(screen: Screen, label: &str, ink: Ink, text: &str) -> String {
-    format!("{} {text}", screen.paint(ink, &format!("{label}:")))
+    // Part of it may be words of others. Lines are the program's own: it breaks long ones.
+    let tamed: Vec<String> = text.lines().map(tame).collect();
+    format!("{} {}", screen.paint(ink, &format!("{label}:")), tamed.join("\n"))
 }
 
 impl From<NotJoined> for Failure {

@@ -10,6 +10,7 @@ mod config;
 mod exit;
 mod failure;
 mod file;
+mod join;
 mod package;
 mod receipt;
 mod role;

@@ -126,6 +126,17 @@ pub(crate) fn count(number: u64, thing: &str) -> String {
     }
 }
 
+/// The text without what only a terminal understands: what others wrote must not move the cursor, change the clipboard,
+/// or look like more lines than it is.
+pub(crate) fn tame(text: &str) -> String {
+    text.chars().map(|letter| if is_wild(letter) { ' ' } else { letter }).collect()
+}
+
+/// Controls, and what turns the direction of a text around.
+pub(crate) fn is_wild(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use units::Timestamp;
@@ -182,5 +193,12 @@ mod tests {
         for (rate, text) in [(25, "0.25 %"), (0, "0 %"), (100, "1 %"), (1_050, "10.5 %")] {
             assert_eq!(percent(rate), text);
         }
+    }
+
+    #[test]
+    fn what_others_wrote_cannot_drive_the_terminal() {
+        assert_eq!(tame("fine, ä and 漢"), "fine, ä and 漢");
+        assert_eq!(tame("a\x1b]52;c;AAAA\x07b\nc\td\u{9b}2J"), "a ]52;c;AAAA b c d 2J");
+        assert_eq!(tame("\u{202e}txt.exe"), " txt.exe");
     }
 }

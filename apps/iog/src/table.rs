@@ -2,6 +2,7 @@
 //! that, each row is a title with a line for each cell.
 
 use crate::screen::{Ink, Screen};
+use crate::show::tame;
 
 /// Between two columns.
 const GAP: &str = "  ";
@@ -34,10 +35,10 @@ impl Table {
         Self { columns: headings.iter().map(column).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row; an empty cell shows a dash.
+    /// Adds a row; an empty cell shows a dash, and what only a terminal understands shows nothing.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.columns.len(), "a cell for each column");
-        let shown = |cell: String| if cell.is_empty() { NOTHING.to_owned() } else { cell };
+        let shown = |cell: String| if cell.is_empty() { NOTHING.to_owned() } else { tame(&cell) };
         self.rows.push(cells.into_iter().map(shown).collect());
     }
 
@@ -153,5 +154,12 @@ mod tests {
     fn long_texts_are_cut_at_a_character() {
         assert_eq!(cut("äöüäöü", 4), "äöü…");
         assert_eq!(cut("abc", 3), "abc");
+    }
+
+    #[test]
+    fn a_cell_that_forges_rows_stays_one_cell() {
+        let mut table = Table::new(&["NAME", "WHY"]);
+        table.row(["a".to_owned(), "x\nb     forged\x1b[2K".to_owned()]);
+        assert_eq!(table.text(Screen::PLAIN), "NAME  WHY\na     x b     forged [2K\n");
     }
 }

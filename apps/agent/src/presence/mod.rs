@@ -18,6 +18,7 @@ mod words;
 
 pub use carrier::Carrier;
 pub use engine::{Device, MTU, Peers, Presence, relays_held};
+pub use mesh_shell::Clock;
 pub use papers::{Bearer, Papers, Told, Unfit, relays_at};
 pub use pinned::Pinned;
 pub use ways::way;

@@ -204,7 +204,7 @@ impl Story<'_> {
         }
         self.chapter("Its private network", &format!("iog net status {NAME}"));
         let mesh: MeshView = self.renter().get(&format!("/v1/rentals/{}/network", rental.id))?;
-        self.say(&status::text(&mesh, self.screen));
+        self.say(&status::text(&mesh, None, self.screen));
         self.chapter("Its dashboard, over the relay", &format!("iog forward {NAME} dashboard"));
         let visit = Visit::to(self.renter(), rental.id, &self.network.place().path(""))?;
         let papers = visit.papers(None)?;

@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::screen::{Ink, Screen};
 use crate::session::{Named, Session};
+use crate::show::tame;
 use crate::table::Table;
 use crate::verb::forward::proto_of;
 use crate::visit::{self, Visit};
@@ -175,7 +176,7 @@ impl OpenArgs {
                 );
             }
             (ServiceState::Refused, why) => {
-                let why = why.unwrap_or("its node does not say why");
+                let why = why.map_or_else(|| "its node does not say why".to_owned(), tame);
                 return Err(Failure::ended(
                     format!("the service is not open: {why}"),
                     "is the program running there, on that port?",

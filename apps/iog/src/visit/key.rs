@@ -34,6 +34,11 @@ pub(super) fn of(folder: &Path) -> Result<SigningKey, Failure> {
     }
 }
 
+/// The key in this folder, if there is one.
+pub(super) fn known(folder: &Path) -> Option<SigningKey> {
+    read(&fs::read_to_string(folder.join(FILE)).ok()?)
+}
+
 fn read(text: &str) -> Option<SigningKey> {
     let seed = HEXLOWER.decode(text.trim().as_bytes()).ok()?;
     Some(SigningKey::from_bytes(seed.as_slice().try_into().ok()?))
@@ -50,6 +55,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("iog-visitor-{}", std::process::id()));
         let made = of(&folder).unwrap();
         assert_eq!(of(&folder).unwrap(), made);
+        assert_eq!(known(&folder), Some(made));
         let path = folder.join(FILE);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         for wrong in ["", "00", "zz"] {

@@ -6,13 +6,15 @@
 //!
 //! # Invariants
 //! - The key that is shown to relays is this client's own; it stays in a file that only its owner reads.
-//! - Papers are opened before they are used: what the network did not sign, or signed for another, is refused.
+//! - Papers are opened before they are used: what the network did not sign, with the key that this user first knew it
+//!   by, or signed for another, is refused.
 //! - Lines go to two relays: when one dies, what comes next uses the other at once.
 
 mod door;
 mod key;
 mod lines;
 mod papers;
+mod pin;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,8 +31,10 @@ use wire::{ServiceState, ServiceView};
 pub(crate) use self::door::Door;
 pub(crate) use self::lines::Lines;
 pub(crate) use self::papers::{Papers, now};
+pub(crate) use self::pin::Pin;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::show::tame;
 
 /// Threads that carry bytes: a person's machine has other things to do.
 const THREADS: usize = 2;
@@ -41,12 +45,14 @@ pub(crate) struct Visit {
     rental: RentalId,
     key: SigningKey,
     client: Client,
+    pin: Arc<Pin>,
 }
 
 impl Visit {
     /// Of this rental, with the key in this folder, which is made if there is none.
     pub(crate) fn to(client: &Client, rental: RentalId, folder: &Path) -> Result<Self, Failure> {
-        Ok(Self { rental, key: key::of(folder)?, client: client.clone() })
+        let pin = Arc::new(Pin::of(client.server(), folder)?);
+        Ok(Self { rental, key: key::of(folder)?, client: client.clone(), pin })
     }
 
     /// The rental.
@@ -61,18 +67,29 @@ impl Visit {
 
     /// Papers for now, with a certificate for this SSH key if one is named.
     pub(crate) fn papers(&self, ssh_key: Option<String>) -> Result<Papers, Failure> {
-        papers::ask(&self.client, self.rental, &self.key, ssh_key)
+        papers::ask(&self.client, (self.rental, &self.key), &self.pin, ssh_key)
     }
 
     /// Lines to the relays of these papers, kept up and with a good pass for as long as they are held.
     pub(crate) fn lines(&self, papers: &Papers) -> Result<Arc<Lines>, Failure> {
         let lines = Arc::new(Lines::start(self.key.clone(), papers)?);
-        let asker = (self.client.clone(), self.rental, self.key.clone());
+        let (client, rental, key) = (self.client.clone(), self.rental, self.key.clone());
+        let pin = Arc::clone(&self.pin);
         lines::keep_good(&lines, papers.renew, move || {
-            papers::ask(&asker.0, asker.1, &asker.2, None)
+            papers::ask(&client, (rental, &key), &pin, None)
         })?;
         Ok(lines)
     }
+}
+
+/// This user's own key, in this folder; it is made if there is none.
+pub(crate) fn user_key(folder: &Path) -> Result<SigningKey, Failure> {
+    key::of(folder)
+}
+
+/// This user's own key, if there is one in this folder.
+pub(crate) fn existing_user_key(folder: &Path) -> Option<SigningKey> {
+    key::known(folder)
 }
 
 /// How long a program behind a service may take to answer a short question.
@@ -130,7 +147,8 @@ pub(crate) fn service<'a>(papers: &'a Papers, label: &str) -> Result<&'a Service
         return Err(Failure::refused(what, hint));
     };
     if found.state == ServiceState::Refused {
-        let why = found.why.as_deref().unwrap_or("its node does not say why");
+        let why = found.why.as_deref().map(tame);
+        let why = why.unwrap_or_else(|| "its node does not say why".to_owned());
         let what = format!("the service `{label}` is not open: {why}");
         return Err(Failure::refused(what, "`iog tunnel list` shows how services stand"));
     }

@@ -9,6 +9,7 @@ use wire::{ClientNetwork, ClientNetworkRequest, ServiceView};
 
 use agent::tunnel::RelayAt;
 
+use super::pin::Pin;
 use crate::client::Client;
 use crate::failure::Failure;
 
@@ -16,7 +17,7 @@ use crate::failure::Failure;
 const RENEW_MIN: Duration = Duration::from_secs(5);
 
 /// What a client needs to visit a rental.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Papers {
     /// What is shown to relays.
     pub(crate) pass: SealedPaper,
@@ -34,13 +35,21 @@ pub(crate) struct Papers {
     pub(crate) until: Timestamp,
 }
 
+/// Without the secret.
+impl std::fmt::Debug for Papers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Papers")
+            .field("relays", &self.relays)
+            .field("services", &self.services)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Papers {
     /// Where relays are, best first.
     pub(crate) fn relays_at(&self) -> Vec<RelayAt> {
-        let at = |relay: &RelayRecord| {
-            relay.tcp.first().map(|address| RelayAt { key: relay.relay, address: *address })
-        };
-        self.relays.iter().filter_map(at).collect()
+        agent::presence::relays_at(&self.relays)
     }
 }
 
@@ -53,8 +62,8 @@ pub(crate) fn now() -> Timestamp {
 /// Asks for papers, and opens them.
 pub(super) fn ask(
     client: &Client,
-    rental: RentalId,
-    key: &SigningKey,
+    (rental, key): (RentalId, &SigningKey),
+    pin: &Pin,
     ssh_key: Option<String>,
 ) -> Result<Papers, Failure> {
     let mine = NodeKey(key.verifying_key().to_bytes());
@@ -66,10 +75,12 @@ pub(super) fn ask(
         relays: Vec::new(),
         ssh_key,
         ways: Vec::new(),
+        membership: None,
         known: None,
         wait_secs: 0,
     };
     let told: ClientNetwork = client.post(&format!("/v1/rentals/{rental}/network"), &request)?;
+    pin.check(told.network_key)?;
     read(told, mine, now())
 }
 

@@ -1,9 +1,10 @@
-//! `iog net leave`: a client's place in a private network, given up.
+//! `iog net leave`: this user's places in a private network, given up: as a visitor, and as a member.
 
-use data_encoding::HEXLOWER;
 use units::RentalId;
+use wire::paper::NodeKey;
 
 use crate::failure::Failure;
+use crate::join::{Keys, Network};
 use crate::session::{Named, Session};
 use crate::visit::Visit;
 
@@ -18,7 +19,12 @@ impl Args {
         let client = session.client()?;
         let rental = session.rental(&client, &self.rental)?;
         let visit = Visit::to(&client, rental, session.folder()?)?;
-        let key = HEXLOWER.encode(visit.key().verifying_key().as_bytes());
-        client.remove(&format!("/v1/rentals/{rental}/network/{key}"))
+        let network = Network::Rental(rental);
+        let visitor = NodeKey(visit.key().verifying_key().to_bytes());
+        let member = Keys::of(visit.key(), &network.label()).public();
+        for key in [visitor, member] {
+            client.remove(&format!("{}/{key}", network.path()))?;
+        }
+        Ok(())
     }
 }

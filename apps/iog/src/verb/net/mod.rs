@@ -10,6 +10,7 @@ mod ping;
 mod policy;
 mod relays;
 pub(crate) mod status;
+mod up;
 
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -24,10 +25,25 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Show the members of a rental's private network, and which way packets take between them, and why.
-    #[command(
-        after_help = "Examples:\n  iog net status training\n  iog net status training --json"
-    )]
+    /// Make this machine a member of a rental's private network, until Ctrl-C: every program here reaches its nodes by
+    /// address, and by name. Needs root's rights.
+    #[command(after_help = "\
+A network device is made, with addresses and routes to this network alone; all of it is gone afterwards. What
+may pass is what the policy says, here and there.
+
+Examples:
+  sudo -E iog net up training
+  iog net up --network operator --tag relay")]
+    Up(up::UpArgs),
+    /// End `iog net up` from another terminal.
+    #[command(after_help = "Example:\n  sudo -E iog net down training")]
+    Down(up::DownArgs),
+    /// Show the members of a private network, and which way packets take between them, and why.
+    #[command(after_help = "\
+Examples:
+  iog net status training
+  iog net status training --json
+  iog net status --network operator")]
     Status(status::Args),
     /// Measure the way from here to a node, and show how other nodes reach it.
     #[command(
@@ -54,6 +70,8 @@ impl Args {
         session: impl FnOnce() -> Result<Session, Failure>,
     ) -> Result<(), Failure> {
         match &self.verb {
+            Verb::Up(args) => args.run(&session()?),
+            Verb::Down(args) => args.run(&session()?),
             Verb::Status(args) => args.run(&session()?),
             Verb::Ping(args) => args.run(&session()?),
             Verb::Leave(args) => args.run(&session()?),

@@ -8,12 +8,15 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use tunnel::{Proto, ServiceName};
 use units::RentalId;
+use wire::paper::NodeKey;
 use wire::{MemberKind, MemberOfMesh, MeshView};
 
 use super::relays::short;
-use super::status::{millis, table, ways};
+use super::status::{leads, millis, table, ways};
 use crate::failure::Failure;
+use crate::join::{self, Network};
 use crate::session::{Named, Session};
+use crate::show::tame;
 use crate::visit::{self, Lines, Visit};
 
 /// How long an answer may take.
@@ -59,6 +62,8 @@ impl Args {
         let measured = runtime.block_on(self.measure(session, &lines, &name));
         runtime.shutdown_background();
         let measured = measured?;
+        let me = session.folder().ok();
+        let me = me.and_then(|folder| join::known(folder, &Network::Rental(rental).label()));
         let mesh: MeshView = client.get(&format!("/v1/rentals/{rental}/network"))?;
         session.show(&measured, |measured| {
             let name =
@@ -69,6 +74,7 @@ impl Args {
             let key = mesh.members.iter().find(is_it).map(|member| member.key);
             let ways = ways(&mesh.members, |peer| Some(*peer) == key);
             let mut text = measured.text();
+            text.push_str(&from_here(&mesh.members, me, key));
             if !ways.is_empty() {
                 text.push_str("\nHow other members reach it:\n");
                 text.push_str(&table(&ways, session.screen));
@@ -126,6 +132,16 @@ impl Args {
             worst_micros: spans.last().copied(),
         })
     }
+}
+
+/// How this machine reaches the node as a member of the private network, if it is one: `iog net up` runs.
+fn from_here(members: &[MemberOfMesh], me: Option<NodeKey>, node: Option<NodeKey>) -> String {
+    let me = me.and_then(|me| members.iter().find(|member| member.key == me));
+    let mut ways = me.into_iter().flat_map(|me| &me.ways);
+    let Some(way) = ways.find(|way| Some(way.peer) == node) else { return String::new() };
+    let span = way.rtt_micros.map(|span| format!(", {}", millis(span))).unwrap_or_default();
+    let why = if way.why.is_empty() { String::new() } else { format!(" ({})", tame(&way.why)) };
+    format!("in the private network: {}{span}{why}\n", leads(way))
 }
 
 /// Opens a stream to the node and waits for its first byte; says over which relay it came.

@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use mesh::policy::{Explanation, Policy, Problem, Step};
 use serde::Serialize;
 
 use wire::{NetworkPolicyRequest, NetworkPolicyView};
 
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::file::read_text;
+use crate::join::OPERATOR;
 use crate::screen::{Ink, Screen};
 use crate::session::Session;
 use crate::show::moment;
@@ -37,15 +40,37 @@ Examples:
   iog net policy explain policy.hujson --src group:research --dst tag:head:8265
   iog net policy explain policy.hujson --src tag:gpu --dst 10.1.2.3:* --proto icmp")]
     Explain(ExplainArgs),
-    /// Print the policy that the private networks of your project go by.
-    #[command(after_help = "Example:\n  iog net policy show > policy.hujson")]
-    Show,
-    /// Let the private networks of your project go by a policy file. Its tests must hold.
-    #[command(after_help = "Example:\n  iog net policy set policy.hujson")]
-    Set(FileArgs),
+    /// Print the policy that the private networks of your project go by, or the operator's network.
+    #[command(after_help = "\
+Examples:
+  iog net policy show > policy.hujson
+  iog net policy show --network operator")]
+    Show(OfArgs),
+    /// Let the private networks of your project go by a policy file, or the operator's network. Its tests must hold.
+    #[command(after_help = "\
+Examples:
+  iog net policy set policy.hujson
+  iog net policy set --network operator policy.hujson")]
+    Set(SetArgs),
     /// Go back to the usual policy: members of a network reach each other, and nobody else.
     #[command(after_help = "Example:\n  iog net policy reset")]
-    Reset,
+    Reset(OfArgs),
+}
+
+/// Which networks go by a policy.
+#[derive(Debug, clap::Args)]
+struct OfArgs {
+    /// A network that is no rental's: that of the operator's own machines.
+    #[arg(long, value_name = "NETWORK", value_parser = PossibleValuesParser::new([OPERATOR]))]
+    network: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct SetArgs {
+    #[command(flatten)]
+    of: OfArgs,
+    #[command(flatten)]
+    file: FileArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -110,37 +135,43 @@ impl Args {
             Verb::Check(args) => check(&args.file, screen, json),
             Verb::Test(args) => test(&args.file, screen, json),
             Verb::Explain(args) => args.run(screen, json),
-            Verb::Show => show(&session()?),
-            Verb::Set(args) => set(&session()?, &args.file),
-            Verb::Reset => reset(&session()?),
+            Verb::Show(of) => of.show(&session()?),
+            Verb::Set(SetArgs { of, file }) => of.set(&session()?, &file.file),
+            Verb::Reset(of) => of.reset(&session()?),
         }
     }
 }
 
-fn show(session: &Session) -> Result<(), Failure> {
-    let client = session.client()?;
-    let project = session.project(&client)?;
-    let policy: NetworkPolicyView =
-        client.get(&format!("/v1/projects/{project}/network-policy"))?;
-    if !session.json {
-        session.screen.note(&version(&policy));
+impl OfArgs {
+    /// Where the server has the policy.
+    fn path(&self, session: &Session, client: &Client) -> Result<String, Failure> {
+        if self.network.is_some() {
+            return Ok(format!("/v1/network/{OPERATOR}/policy"));
+        }
+        Ok(format!("/v1/projects/{}/network-policy", session.project(client)?))
     }
-    session.show(&policy, |policy| format!("{}\n", policy.policy.trim_end()))
-}
 
-fn set(session: &Session, file: &Path) -> Result<(), Failure> {
-    let client = session.client()?;
-    let project = session.project(&client)?;
-    let path = format!("/v1/projects/{project}/network-policy");
-    let request = NetworkPolicyRequest { policy: read_text(file)? };
-    let policy: NetworkPolicyView = client.put(&path, &request)?;
-    session.show(&policy, |policy| format!("{}\n", version(policy)))
-}
+    fn show(&self, session: &Session) -> Result<(), Failure> {
+        let client = session.client()?;
+        let policy: NetworkPolicyView = client.get(&self.path(session, &client)?)?;
+        if !session.json {
+            session.screen.note(&version(&policy));
+        }
+        session.show(&policy, |policy| format!("{}\n", policy.policy.trim_end()))
+    }
 
-fn reset(session: &Session) -> Result<(), Failure> {
-    let client = session.client()?;
-    let project = session.project(&client)?;
-    client.remove(&format!("/v1/projects/{project}/network-policy"))
+    fn set(&self, session: &Session, file: &Path) -> Result<(), Failure> {
+        let client = session.client()?;
+        let path = self.path(session, &client)?;
+        let request = NetworkPolicyRequest { policy: read_text(file)? };
+        let policy: NetworkPolicyView = client.put(&path, &request)?;
+        session.show(&policy, |policy| format!("{}\n", version(policy)))
+    }
+
+    fn reset(&self, session: &Session) -> Result<(), Failure> {
+        let client = session.client()?;
+        client.remove(&self.path(session, &client)?)
+    }
 }
 
 fn version(policy: &NetworkPolicyView) -> String {

@@ -1,35 +1,37 @@
-//! `iog net status`: a rental's private network, and the ways between its members.
+//! `iog net status`: a private network, and the ways between its members.
 
 use std::collections::BTreeMap;
 
-use units::RentalId;
 use wire::paper::NodeKey;
 use wire::{MemberKind, MemberOfMesh, MeshView, Way, WayKind};
 
 use super::relays::short;
+use super::up::Which;
 use crate::failure::Failure;
+use crate::join;
 use crate::screen::{Ink, Screen};
-use crate::session::{Named, Session};
+use crate::session::Session;
 use crate::show::{clock, count};
 use crate::table::Table;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The rental's id, or its name.
-    rental: Named<RentalId>,
+    #[command(flatten)]
+    which: Which,
 }
 
 impl Args {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
         let client = session.client()?;
-        let rental = session.rental(&client, &self.rental)?;
-        let mesh: MeshView = client.get(&format!("/v1/rentals/{rental}/network"))?;
-        session.show(&mesh, |mesh| text(mesh, session.screen))
+        let (label, path) = self.which.find(session, &client)?;
+        let mesh: MeshView = client.get(&path)?;
+        let me = session.folder().ok().and_then(|folder| join::known(folder, &label));
+        session.show(&mesh, |mesh| text(mesh, me.as_ref(), session.screen))
     }
 }
 
-/// A private network, its members and their ways.
-pub(crate) fn text(mesh: &MeshView, screen: Screen) -> String {
+/// A private network, its members and their ways. Whoever has the key `me` is the machine that asks.
+pub(crate) fn text(mesh: &MeshView, me: Option<&NodeKey>, screen: Screen) -> String {
     let of = mesh.rental.map_or_else(|| "the operator".to_owned(), |rental| rental.to_string());
     if mesh.mesh.is_none() {
         return format!(
@@ -40,7 +42,8 @@ pub(crate) fn text(mesh: &MeshView, screen: Screen) -> String {
         [&mesh.v4_block, &mesh.v6_block].into_iter().flatten().map(String::as_str).collect();
     let policy = match mesh.policy_version {
         0 => "the usual one: members reach each other".to_owned(),
-        version => format!("version {version} of your project"),
+        version if mesh.rental.is_some() => format!("version {version} of your project"),
+        version => format!("version {version}"),
     };
     let mut text = format!(
         "{}\n  addresses  {}\n  policy     {policy}\n  relays     {}\n\n",
@@ -49,10 +52,14 @@ pub(crate) fn text(mesh: &MeshView, screen: Screen) -> String {
         count(u64::try_from(mesh.relays.len()).unwrap_or_default(), "relay"),
     );
     let mut members = Table::new(&["MEMBER", "KIND", "IPV4", "IPV6", "HEARD"]);
+    if mesh.members.is_empty() {
+        text.push_str("Nobody is in it at the moment.\n");
+        return text;
+    }
     for member in &mesh.members {
         members.row([
             format!("{}.mesh", member.name),
-            kind(member.kind).to_owned(),
+            kind(member, me),
             member.v4.to_string(),
             member.v6.to_string(),
             clock(member.heard),
@@ -67,12 +74,16 @@ pub(crate) fn text(mesh: &MeshView, screen: Screen) -> String {
     text
 }
 
-const fn kind(kind: MemberKind) -> &'static str {
-    match kind {
+fn kind(member: &MemberOfMesh, me: Option<&NodeKey>) -> String {
+    let kind = match member.kind {
         MemberKind::Node => "node",
         MemberKind::Client => "client",
         MemberKind::Machine => "machine",
-    }
+    };
+    let tags = member.tags.iter().filter(|_| member.kind == MemberKind::Machine);
+    let words: Vec<&str> = [kind].into_iter().chain(tags.map(String::as_str)).collect();
+    let is_me = me == Some(&member.key);
+    format!("{}{}", words.join(" "), if is_me { ", this machine" } else { "" })
 }
 
 /// A way from one member to another.
@@ -115,7 +126,8 @@ pub(super) fn table(ways: &[Between<'_>], screen: Screen) -> String {
     table.text(screen)
 }
 
-fn leads(way: &Way) -> String {
+/// Which way it is, in short.
+pub(crate) fn leads(way: &Way) -> String {
     let at = way.address.map(|address| format!(" {address}")).unwrap_or_default();
     let over = way.relay.map(|relay| format!(" {}", short(&relay.to_string()))).unwrap_or_default();
     match way.kind {
@@ -133,7 +145,7 @@ pub(super) fn millis(micros: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use units::MeshId;
+    use units::{MeshId, RentalId};
     use wire::Time;
 
     use super::*;
@@ -179,7 +191,7 @@ mod tests {
             ],
             relays: Vec::new(),
         };
-        insta::assert_snapshot!(text(&mesh, Screen::PLAIN));
+        insta::assert_snapshot!(text(&mesh, Some(&NodeKey([2; 32])), Screen::PLAIN));
     }
 
     #[test]

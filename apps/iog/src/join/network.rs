@@ -1,0 +1,225 @@
+//! Which private network a machine joins, and how it asks for its papers there.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use agent::presence::{Bearer, Clock, Papers, Told};
+use units::{MeshId, Name, RentalId, Timestamp};
+use wire::paper::{
+    NodeKey, SealedPaper, SuiteName, client_statement, operator_mesh, operator_statement,
+    sign_statement,
+};
+use wire::{ClientNetwork, ClientNetworkRequest, OperatorNetworkRequest};
+
+use super::desk::Said;
+use super::keys::Keys;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::visit::Pin;
+
+/// What the operator's network is called.
+pub(crate) const OPERATOR: &str = "operator";
+/// Relays that are told: as many as a membership names.
+const RELAYS_MAX: usize = 8;
+/// How packets may be sealed, best first.
+const SUITES: [SuiteName; 2] = [SuiteName::Aes256gcm, SuiteName::Wireguard];
+
+/// A private network that this machine may join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Network {
+    /// A rental's.
+    Rental(RentalId),
+    /// That of the operator's own machines, where this one is called and is this.
+    Operator {
+        /// `NAME.mesh`.
+        name: Name,
+        /// What it is to policies.
+        tags: BTreeSet<Name>,
+    },
+}
+
+impl Network {
+    /// What it is called on command lines, and what keys in it follow from.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Rental(rental) => rental.to_string(),
+            Self::Operator { .. } => OPERATOR.to_owned(),
+        }
+    }
+
+    /// What command lines say to name it.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Rental(rental) => rental.to_string(),
+            Self::Operator { .. } => format!("--network {OPERATOR}"),
+        }
+    }
+
+    /// Where the server has it.
+    pub(crate) fn path(&self) -> String {
+        match self {
+            Self::Rental(rental) => format!("/v1/rentals/{rental}/network"),
+            Self::Operator { .. } => format!("/v1/network/{OPERATOR}"),
+        }
+    }
+
+    /// Which network papers must be of, where this key signs them. A rental says which its own is; the operator's
+    /// follows from the key.
+    fn mesh(&self, told: Option<MeshId>, network: &NodeKey) -> Option<MeshId> {
+        match self {
+            Self::Rental(_) => told,
+            Self::Operator { .. } => Some(operator_mesh(network)),
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub(super) struct Asker {
+    pub(super) client: Client,
+    pub(super) network: Network,
+    /// The rental's network, as the server named it first.
+    pub(super) mesh: Option<MeshId>,
+    pub(super) keys: Keys,
+    pub(super) pin: Pin,
+}
+
+/// What came, and when to ask at the latest.
+#[derive(Debug)]
+pub(super) struct Came {
+    pub(super) papers: Papers,
+    /// Sealed, as it came.
+    pub(super) membership: SealedPaper,
+    pub(super) revision: u64,
+    pub(super) renew: Duration,
+}
+
+impl Asker {
+    /// Asks for papers, and tells how this machine does; nothing comes if there is nothing other than `known`. What is
+    /// older than what is held is refused.
+    pub(super) fn ask(
+        &self,
+        said: Said,
+        (known, wait): (Option<u64>, Duration),
+        (held, clock): (Option<&Papers>, Clock),
+    ) -> Result<Option<Came>, Failure> {
+        let told = self.tell(said, known, wait)?;
+        told.map(|told| self.read(told, held, clock.now())).transpose()
+    }
+
+    /// Tells how this machine does. What comes is not opened.
+    pub(super) fn tell(
+        &self,
+        Said { mut relays, ways, shows: membership }: Said,
+        known: Option<u64>,
+        wait: Duration,
+    ) -> Result<Option<ClientNetwork>, Failure> {
+        relays.truncate(RELAYS_MAX);
+        let (key, x25519, suites) = (self.keys.public(), self.keys.x25519(), SUITES.to_vec());
+        let wait_secs = wait.as_secs();
+        let path = self.network.path();
+        match &self.network {
+            Network::Rental(rental) => {
+                let statement = client_statement(*rental, Some(&x25519));
+                let statement = sign_statement(&self.keys.node, &statement);
+                let (x25519, ssh_key) = (Some(x25519), None);
+                self.client.post_for_news(
+                    &path,
+                    &ClientNetworkRequest {
+                        key,
+                        statement,
+                        x25519,
+                        suites,
+                        relays,
+                        ssh_key,
+                        ways,
+                        membership,
+                        known,
+                        wait_secs,
+                    },
+                )
+            }
+            Network::Operator { name, tags } => {
+                let statement = sign_statement(&self.keys.node, &operator_statement(&x25519));
+                let (name, tags) = (name.clone(), tags.clone());
+                self.client.post_for_news(
+                    &path,
+                    &OperatorNetworkRequest {
+                        key,
+                        statement,
+                        x25519,
+                        name,
+                        tags,
+                        suites,
+                        relays,
+                        ways,
+                        membership,
+                        known,
+                        wait_secs,
+                    },
+                )
+            }
+        }
+    }
+
+    fn read(
+        &self,
+        told: ClientNetwork,
+        held: Option<&Papers>,
+        now: Timestamp,
+    ) -> Result<Came, Failure> {
+        let unfit = |why: String| Failure::refused(why, "is the clock of this machine right?");
+        let network = self.pin.check(told.network_key)?;
+        let (revision, renew) = (told.revision, Duration::from_secs(told.renew_secs));
+        let ClientNetwork { pass, membership, policy, members, relays, network_key, .. } = told;
+        let (Some(membership), Some(policy)) = (membership, policy) else {
+            return Err(unfit("the server made this machine no member".to_owned()));
+        };
+        let Some(mesh) = self.network.mesh(self.mesh, &network) else {
+            return Err(unfit("the rental has no private network".to_owned()));
+        };
+        let bearer = self.bearer(mesh);
+        let told = Told { membership, policy, pass, members, relays, network_key };
+        let papers = Papers::read(&told, network, &bearer, now);
+        let papers = papers.and_then(|papers| match held {
+            Some(held) => papers.after(held, now),
+            None => Ok(papers),
+        });
+        let papers =
+            papers.map_err(|why| unfit(format!("what the server gave does not do: {why}")))?;
+        Ok(Came { papers, membership: told.membership, revision, renew })
+    }
+
+    /// For whom papers are.
+    pub(super) fn bearer(&self, mesh: MeshId) -> Bearer {
+        Bearer { mesh, node: self.keys.public(), x25519: self.keys.x25519() }
+    }
+
+    /// Gives the place up.
+    pub(super) fn leave(&self) -> Result<(), Failure> {
+        self.client.remove(&format!("{}/{}", self.network.path(), self.keys.public()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_its_own_place_and_words() {
+        let rental = Network::Rental(RentalId::from_bits(7));
+        let operator =
+            Network::Operator { name: "relay-1".parse().unwrap(), tags: BTreeSet::new() };
+        assert_eq!(rental.path(), format!("/v1/rentals/{}/network", RentalId::from_bits(7)));
+        assert_eq!(operator.path(), "/v1/network/operator");
+        assert_eq!(
+            (operator.label(), operator.words()),
+            ("operator".into(), "--network operator".into())
+        );
+        let key = NodeKey([1; 32]);
+        let told = Some(MeshId::from_bits(1));
+        assert_eq!(rental.mesh(told, &key), told);
+        assert_eq!(operator.mesh(None, &key), Some(operator_mesh(&key)));
+        assert_eq!(operator.mesh(told, &key), Some(operator_mesh(&key)), "whatever is told");
+    }
+}

@@ -74,7 +74,18 @@ impl Config {
     /// Refuses what can never work.
     pub(crate) fn checked(&self) -> Result<()> {
         self.checked_server()?;
+        self.checked_networks()?;
         self.checked_place()
+    }
+
+    /// Refuses to shut nodes off that have no network of their own to be shut off in.
+    pub(crate) fn checked_networks(&self) -> Result<()> {
+        ensure!(
+            self.own_network || self.egress == Egress::Internet,
+            "keep nodes from the Internet with --egress off: with --network host they have this machine's network, \
+             and reach all that it reaches (hint: leave one of the two out)"
+        );
+        Ok(())
     }
 
     /// Refuses a server that is none. Where it is not named, the machine knows it.

@@ -123,6 +123,11 @@ pub(super) fn nodes(config: &Config) -> [Finding; 2] {
 
 /// Networks of nodes of their own, which a rental needs for a private network.
 fn networks(config: &Config, ray: Result<&RayRuntime, &anyhow::Error>) -> Finding {
+    networks_with(config, ray.ok().map(|ray| (ray.can_mesh(), ray.leads_out())))
+}
+
+/// The same of what works here: networks of nodes, and ways out of them.
+fn networks_with(config: &Config, works: Option<(Result<(), &str>, Result<(), &str>)>) -> Finding {
     let finding = |verdict, text: String| Finding::new("networks", verdict, text);
     let shared = || {
         finding(
@@ -130,27 +135,49 @@ fn networks(config: &Config, ray: Result<&RayRuntime, &anyhow::Error>) -> Findin
             "nodes use this machine's: it serves no rental that has its own".to_owned(),
         )
     };
-    match ray.map(|ray| (ray.can_mesh(), ray.leads_out())) {
+    if let Err(fault) = config.checked_networks() {
+        return Finding::failed("networks", &fault, "leave --egress off out");
+    }
+    match works {
         _ if !config.own_network => shared().hint("leave --network host out, if that is not meant"),
-        Ok((Ok(()), true)) => {
+        Some((Ok(()), Ok(()))) => {
             finding(Verdict::Good, "nodes have their own, and reach the Internet".to_owned())
         }
-        Ok((Ok(()), false)) if config.egress == Egress::Off => finding(
+        Some((Ok(()), Err(_))) if config.egress == Egress::Off => finding(
             Verdict::Good,
             "nodes have their own, and reach nothing else, as chosen".to_owned(),
         ),
-        Ok((Ok(()), false)) => {
-            finding(Verdict::Fair, "nodes have their own, and reach nothing else".to_owned())
-                .hint("install passt and nftables: renters' programs fetch packages and data")
+        Some((Ok(()), Err(why))) => {
+            let (why, hint) = parts(why, "install passt and nftables");
+            finding(Verdict::Fair, format!("nodes have their own, and reach nothing else: {why}"))
+                .hint(format!("{hint}: renters' programs fetch packages and data"))
         }
-        Ok((Err(why), _)) => finding(Verdict::Fair, format!("nodes use this machine's: {why}"))
-            .hint("with bubblewrap and /dev/net/tun, nodes of a rental get a private network"),
-        Err(_) => shared(),
+        Some((Err(why), _)) => {
+            let (why, hint) = parts(why, NEEDED);
+            let unbound = match config.egress {
+                Egress::Internet => "",
+                Egress::Off => ", and reach all that it reaches in spite of --egress off",
+            };
+            finding(Verdict::Fair, format!("nodes use this machine's{unbound}: {why}"))
+                .hint(format!("{hint}; then nodes of a rental get a private network"))
+        }
+        None => shared(),
     }
+}
+
+/// What to do where it is not known what keeps nodes from having networks.
+const NEEDED: &str = "give the agent bubblewrap, /dev/net/tun, and the right to make namespaces";
+
+/// A fault, and the hint that it ends with; this one if it has none.
+fn parts<'a>(fault: &'a str, hint: &'a str) -> (&'a str, &'a str) {
+    let told = fault.strip_suffix(')').and_then(|text| text.rsplit_once(" (hint: "));
+    told.unwrap_or((fault, hint))
 }
 
 fn sandbox(config: &Config, ray: Result<&RayRuntime, &anyhow::Error>) -> Finding {
     let finding = |verdict, text: &str| Finding::new("sandbox", verdict, text);
+    let why = ray.ok().and_then(RayRuntime::why_plain).unwrap_or_default();
+    let (why, hint) = parts(why, "install bubblewrap");
     match ray.map(|ray| (ray.sandbox(), ray.exposes_agent(), config.sandbox)) {
         Ok((Kind::Bubblewrap, ..)) => {
             finding(Verdict::Good, "bubblewrap: nodes see nothing of this machine")
@@ -159,14 +186,14 @@ fn sandbox(config: &Config, ray: Result<&RayRuntime, &anyhow::Error>) -> Finding
             finding(Verdict::Fair, "none, as chosen: nodes see this machine")
                 .hint("leave --sandbox plain to machines whose renters you trust")
         }
-        Ok((Kind::Plain, true, Choice::Auto | Choice::Bubblewrap)) => finding(
-            Verdict::Bad,
-            "bubblewrap does not work here: renters could read the agent's key",
-        )
-        .hint("install bubblewrap; or say --sandbox plain, if you trust every renter"),
+        Ok((Kind::Plain, true, Choice::Auto | Choice::Bubblewrap)) => {
+            let text = "bubblewrap does not work here, and renters could read the agent's key";
+            finding(Verdict::Bad, &format!("{text}: {why}"))
+                .hint(format!("{hint}; or say --sandbox plain, if you trust every renter"))
+        }
         Ok((Kind::Plain, false, Choice::Auto | Choice::Bubblewrap)) => {
-            finding(Verdict::Fair, "bubblewrap does not work here: nodes see this machine")
-                .hint("install bubblewrap")
+            let text = "bubblewrap does not work here, and nodes see this machine";
+            finding(Verdict::Fair, &format!("{text}: {why}")).hint(hint)
         }
         Err(fault) => {
             Finding::failed("sandbox", fault, "install bubblewrap, or choose `auto` or `plain`")
@@ -190,5 +217,56 @@ pub(super) fn environment(config: &Config) -> Finding {
             &fault,
             "install Python: `apt-get install python3 python3-venv`",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nodes_lack_of_a_network_is_told_with_what_to_do() {
+        let check = |own_network, egress, works, verdict, found: &str, hint: &str| {
+            let config = Config { own_network, egress, ..Config::of_test() };
+            let finding = networks_with(&config, works);
+            assert_eq!(finding.verdict, verdict, "{}", finding.found);
+            assert!(finding.found.contains(found), "{}", finding.found);
+            assert!(finding.hint.contains(hint), "{}", finding.hint);
+        };
+        let (well, told) = (Ok(()), Err("it was told not to"));
+        let (internet, off) = (Egress::Internet, Egress::Off);
+        check(true, internet, Some((well, well)), Verdict::Good, "reach the Internet", "");
+        check(true, off, Some((well, told)), Verdict::Good, "nothing else, as chosen", "");
+        let no_pasta = Err("there is no pasta (hint: install passt)");
+        let (fair, bad) = (Verdict::Fair, Verdict::Bad);
+        check(
+            true,
+            internet,
+            Some((well, no_pasta)),
+            fair,
+            "nothing else: there is no pasta",
+            "install passt:",
+        );
+        let no_tun = Err("there is no /dev/net/tun (hint: modprobe tun)");
+        check(
+            true,
+            internet,
+            Some((no_tun, told)),
+            fair,
+            "machine's: there is no /dev",
+            "modprobe tun;",
+        );
+        check(true, off, Some((no_tun, told)), fair, "in spite of --egress off", "modprobe tun;");
+        check(true, internet, Some((Err("odd"), told)), fair, "odd", "bubblewrap, /dev/net/tun");
+        check(
+            false,
+            internet,
+            Some((told, told)),
+            fair,
+            "use this machine's",
+            "leave --network host out",
+        );
+        check(false, off, Some((told, told)), bad, "--network host", "leave one of the two out");
+        check(true, internet, None, fair, "use this machine's", "");
     }
 }

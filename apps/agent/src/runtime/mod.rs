@@ -66,6 +66,8 @@ use self::sandbox::{Choice, Kind};
 const USERS_FROM: u32 = 0x7000_0000;
 /// Numbers of nodes with a network of their own begin here, above all ports.
 const NUMBERS_FROM: u32 = 0x1_0000;
+/// Why something is not there that was not to be.
+const TOLD_NOT_TO: &str = "it was told not to";
 /// The most of a log that is read at once.
 const LOG_BYTES_MAX: usize = 1 << 20;
 
@@ -117,7 +119,10 @@ pub struct RayRuntime {
     address: IpAddr,
     ports: RangeInclusive<u16>,
     kind: Kind,
+    /// Why that is not bubblewrap, where it was to be if it works.
+    why_plain: Option<String>,
     mesh: Result<(), String>,
+    egress: Result<(), String>,
     claims: Claims,
     common: Common,
     nodes: BTreeMap<NodeKey, Node>,
@@ -137,7 +142,7 @@ impl RayRuntime {
         let user = runs_as_root().then_some(USERS_FROM);
         let settled = sandbox::settle(config.sandbox, || sandbox::probe(&nodes_dir, user));
         let (kind, why_plain) = settled.map_err(|why| anyhow!("use bubblewrap: {why}"))?;
-        if let Some(why) = why_plain {
+        if let Some(why) = &why_plain {
             tracing::warn!(
                 why,
                 "bubblewrap does not work here; nodes see the machine's disks as their user does"
@@ -149,23 +154,37 @@ impl RayRuntime {
             open_to_all(&shared)?;
         }
         let mesh = match (config.own_network, kind) {
-            (false, _) => Err("it was told not to".to_owned()),
-            (true, Kind::Plain) => Err("nodes are in no sandbox".to_owned()),
+            (false, _) => Err(TOLD_NOT_TO.to_owned()),
+            (true, Kind::Plain) => Err(no_sandbox(why_plain.as_deref())),
             (true, Kind::Bubblewrap) => net::try_out(&config.program, &nodes_dir, user),
         };
-        let has_egress = mesh.is_ok() && config.egress == Egress::Internet && leads_out();
+        let egress = match config.egress {
+            Egress::Internet => mesh.clone().and_then(|()| leads_out()),
+            Egress::Off => Err(TOLD_NOT_TO.to_owned()),
+        };
         let common = Common {
             environment: Environment::under(&shared),
             worker_name: config.worker_name,
             driver: config.driver,
             program: config.program,
             nets: config.nets,
-            has_egress,
+            has_egress: egress.is_ok(),
         };
         let (address, ports) = (config.address, config.ports);
         let claims = Claims::under(&shared);
         let nodes = BTreeMap::new();
-        let mut runtime = Self { nodes_dir, address, ports, kind, mesh, claims, common, nodes };
+        let mut runtime = Self {
+            nodes_dir,
+            address,
+            ports,
+            kind,
+            why_plain,
+            mesh,
+            egress,
+            claims,
+            common,
+            nodes,
+        };
         runtime.read_records();
         Ok(runtime)
     }
@@ -178,15 +197,17 @@ impl RayRuntime {
 
     /// Whether this machine can give nodes a network of their own, or why not.
     pub fn can_mesh(&self) -> Result<(), &str> {
-        match &self.mesh {
-            Ok(()) => Ok(()),
-            Err(why) => Err(why),
-        }
+        self.mesh.as_ref().copied().map_err(String::as_str)
     }
 
-    /// Whether nodes with a network of their own reach the Internet.
-    pub const fn leads_out(&self) -> bool {
-        self.common.has_egress
+    /// Whether nodes with a network of their own reach the Internet, or why not.
+    pub fn leads_out(&self) -> Result<(), &str> {
+        self.egress.as_ref().copied().map_err(String::as_str)
+    }
+
+    /// Why nodes are in no sandbox, where they were to be if one works.
+    pub fn why_plain(&self) -> Option<&str> {
+        self.why_plain.as_deref()
     }
 
     /// What nodes run in here.
@@ -425,12 +446,18 @@ fn runs_as_root() -> bool {
 }
 
 /// Whether nodes can be let out to the Internet; says once what is lacking.
-fn leads_out() -> bool {
-    let works = net::leads_out();
-    if let Err(why) = &works {
+fn leads_out() -> Result<(), String> {
+    net::leads_out().inspect_err(|why| {
         tracing::warn!(why, "nodes with a network of their own reach their mesh and nothing else");
+    })
+}
+
+/// Why nodes have no network of their own where they are in no sandbox; `why` that is, unless it was chosen.
+fn no_sandbox(why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("nodes are in no sandbox: {why}"),
+        None => "nodes are in no sandbox (hint: leave --sandbox plain out)".to_owned(),
     }
-    works.is_ok()
 }
 
 /// Refuses a folder that other users cannot reach: without a sandbox, a node under root is such a user.

@@ -8,6 +8,7 @@
 //! An agent that is root gives each node a user of its own, with no privileges and no way to get them. (Mapping
 //! root into a user namespace would not do: the kernel would still let it read what belongs to root.)
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -53,6 +54,24 @@ const ETC: [&str; 14] = [
     "/etc/services",
     "/etc/ssl",
 ];
+
+const INSTALL: &str = "install bubblewrap";
+const TRY: &str = "as the agent's user, `bwrap --unshare-all --ro-bind / / true` has to work";
+/// Words of what bubblewrap says when a system does not let it, and what to do about each.
+const HINTS: [(&str, &str); 6] = [
+    ("max_", "let users make namespaces: sysctl -w user.max_user_namespaces=15000"),
+    (
+        "No permissions to create",
+        "let users make namespaces: sysctl -w kernel.unprivileged_userns_clone=1; or, in a container, start that as \
+         --privileged",
+    ),
+    ("uid map", UNCONFINED),
+    ("RTM_NEW", UNCONFINED),
+    ("mount proc", "start the container that this is as --privileged"),
+    ("setpriv", "install util-linux"),
+];
+const UNCONFINED: &str = "let bubblewrap make namespaces where AppArmor does not: \
+                          sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
 
 /// What a node that shares the machine's network is told of names.
 const NAMES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
@@ -246,9 +265,19 @@ pub fn probe(folder: &Path, user: Option<u32>) -> Result<(), String> {
     let _ = std::fs::remove_dir_all(&place);
     match output {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(fault) => Err(format!("could not run bwrap: {fault}")),
+        Ok(output) => Err(with_hint(String::from_utf8_lossy(&output.stderr).trim())),
+        Err(fault) if fault.kind() == ErrorKind::NotFound => {
+            Err(format!("there is no {} (hint: {INSTALL})", words[0]))
+        }
+        Err(fault) => Err(format!("could not run {}: {fault} (hint: {INSTALL})", words[0])),
     }
+}
+
+/// What bubblewrap said of why it does not work, with what to do about it.
+pub fn with_hint(said: &str) -> String {
+    let said = said.lines().next().unwrap_or("it does not say why");
+    let hint = HINTS.iter().find(|(word, _)| said.contains(word)).map_or(TRY, |(_, hint)| hint);
+    format!("{said} (hint: {hint})")
 }
 
 #[cfg(test)]
@@ -329,6 +358,26 @@ mod tests {
         assert!(!words.iter().any(|word| word == "/dev/nvidia0"));
         let without = Room { cards: Vec::new(), ..room(Kind::Bubblewrap, None) }.prefix();
         assert!(!without.iter().any(|word| word.contains("nvidia")));
+    }
+
+    #[test]
+    fn what_keeps_bubblewrap_from_working_is_told_with_what_to_do() {
+        let check = |said, hint| {
+            let told = with_hint(said);
+            assert!(told.starts_with(said.lines().next().unwrap()), "{told}");
+            assert!(told.contains("(hint: ") && told.contains(hint), "{told}");
+        };
+        let clone = "bwrap: No permissions to create new namespace, likely because the kernel does not allow \
+                     non-privileged user namespaces.\nOn e.g. debian this can be enabled";
+        check(clone, "unprivileged_userns_clone=1");
+        let depth = "bwrap: Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded";
+        check(depth, "user.max_user_namespaces=15000");
+        check("bwrap: setting up uid map: Permission denied", "apparmor");
+        check("bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted", "apparmor");
+        check("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "--privileged");
+        check("bwrap: execvp setpriv: No such file or directory", "util-linux");
+        check("bwrap: something else", "`bwrap --unshare-all");
+        assert!(with_hint("").contains("it does not say why"));
     }
 
     #[test]

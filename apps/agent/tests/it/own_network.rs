@@ -177,6 +177,21 @@ fn said(net: &NodeNet, command: &str) -> (String, Ended) {
     (text, running.wait().unwrap())
 }
 
+/// Has a folder made in the node by what serves files there. Returns what it answered, and how it ended.
+fn made_by_files(net: &NodeNet, name: &str) -> (Vec<u8>, Ended) {
+    let mut running = net.run(&Run { files: true, ..Run::default() }).unwrap();
+    let length = |text: &[u8]| u32::try_from(text.len()).unwrap().to_be_bytes();
+    // SFTP: the greeting of version 3, and message 7, which makes a folder.
+    let greeting = [1, 0, 0, 0, 3];
+    let name = [&length(name.as_bytes()), name.as_bytes()].concat();
+    let make = [&[14, 0, 0, 0, 7], name.as_slice(), &[0; 4]].concat();
+    let said = [&length(&greeting), greeting.as_slice(), &length(&make), &make].concat();
+    running.stdin.take().unwrap().write_all(&said).unwrap();
+    let mut answers = Vec::new();
+    running.stdout.take().unwrap().read_to_end(&mut answers).unwrap();
+    (answers, running.wait().unwrap())
+}
+
 /// An engine for each network, and each the other's peer.
 fn mesh(nets: [&NodeNet; 2]) -> [Engine; 2] {
     let engines = nets.map(|net| {
@@ -364,7 +379,7 @@ fn a_program_in_a_node_has_the_nodes_user_environment_and_terminal() {
             );
             assert!(lines.contains(&"CapEff:\t0000000000000000"), "{text}");
             let env = vec![("TERM".to_owned(), "xterm".to_owned())];
-            let run = Run { command: None, terminal: Some((100, 40)), env };
+            let run = Run { terminal: Some((100, 40)), env, ..Run::default() };
             let mut shell = net.run(&run).unwrap();
             let mut terminal = shell.terminal.take().unwrap();
             terminal.write_all(b"tty; stty size; echo $TERM; exit 5\n").unwrap();
@@ -376,6 +391,13 @@ fn a_program_in_a_node_has_the_nodes_user_environment_and_terminal() {
                 assert!(text.contains(told), "{text}");
             }
             assert_eq!(shell.wait().unwrap(), Ended::Code(5));
+            let (answers, ended) = made_by_files(&net, "made");
+            assert_eq!((answers[4], ended), (2, Ended::Code(0)), "a greeting first");
+            let done = [101, 0, 0, 0, 7, 0, 0, 0, 0];
+            assert!(answers.windows(done.len()).any(|words| words == done), "{answers:?}");
+            let (text, _) = said(&net, "id -u; stat -c %u /iog/home/made");
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines[0], lines[1], "it is the node's own user who makes it");
             let run = Run { command: Some("sleep 600".to_owned()), ..Run::default() };
             let running = net.run(&run).unwrap();
             drop(running);
@@ -394,7 +416,7 @@ fn a_node_reaches_the_outside_and_nothing_of_its_machine() {
         |runtime, scene| {
             start(runtime, 0);
             let net = scene.net(0);
-            let (has_pasta, dial) = (runtime.leads_out(), |to: &str| dialed(&net, to));
+            let (has_pasta, dial) = (runtime.leads_out().is_ok(), |to: &str| dialed(&net, to));
             let own = own_address();
             let listener = std::net::TcpListener::bind((own, 0)).unwrap();
             let port = listener.local_addr().unwrap().port();
@@ -454,7 +476,7 @@ fn a_way_out_is_shut_by_an_agent_that_is_told_so_and_opened_by_the_next() {
     as_root_and_ordinary_user(
         "a_way_out_is_shut_by_an_agent_that_is_told_so_and_opened_by_the_next",
         |runtime, scene| {
-            if !runtime.leads_out() {
+            if runtime.leads_out().is_err() {
                 return;
             }
             start(runtime, 0);
@@ -482,10 +504,10 @@ fn where_others_see_a_machine_its_nodes_do_not_reach_it() {
         |runtime, scene| {
             start(runtime, 0);
             let net = scene.net(0);
-            until("there is a way out", || !runtime.leads_out() || has_way_out(&net));
+            until("there is a way out", || runtime.leads_out().is_err() || has_way_out(&net));
             let prohibited = rustix::io::Errno::HOSTUNREACH.raw_os_error().to_string();
             let is_refused = || dialed(&net, "198.51.100.7:9").trim() == prohibited;
-            if runtime.leads_out() && !is_refused() {
+            if runtime.leads_out().is_ok() && !is_refused() {
                 scene.told.1.lock().unwrap().insert([198, 51, 100, 7].into());
                 until("the rules are laid down anew", || {
                     assert_eq!(runtime.inspect(key(0)).phase, NodePhase::Ready);

@@ -15,7 +15,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{ChildStdin, Command, Output, Stdio};
@@ -78,6 +78,9 @@ pub(in crate::runtime) fn works() -> Result<(), String> {
         .output()
     {
         Ok(_) => Ok(()),
+        Err(fault) if fault.kind() == ErrorKind::NotFound => {
+            Err(format!("there is no {program} (hint: install {package})"))
+        }
         Err(fault) => Err(format!("{program} does not run: {fault} (hint: install {package})")),
     };
     has("pasta", "passt").and_then(|()| has("nft", "nftables"))

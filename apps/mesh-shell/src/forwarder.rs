@@ -1,8 +1,10 @@
-//! The UDP port of a relay: one socket, one thread, and a brain that says where datagrams go. Opens none of them.
+//! The UDP port of a relay: one socket, one thread, and a brain that says where datagrams go. Opens none of them. What
+//! is for a node that is not at the port goes over its connection, where the relay has such.
 //!
 //! Datagrams that came together and are for one node leave together: the kernel joins and cuts them, we change eight
 //! bytes of each.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +14,8 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use mesh::CallSign;
 use mesh::relay::{
-    Allowance, Forwarder, NotForwarded, PortKey, RELAYED_HEADER_LEN, SeatView, read_relayed,
-    write_relayed_header,
+    Allowance, Between, Forwarder, NotForwarded, PortKey, RELAYED_HEADER_LEN, SeatView,
+    read_relayed, write_relayed_header,
 };
 use units::Timestamp;
 
@@ -28,6 +30,13 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// How often silent nodes are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// What reaches nodes over their connections to the relay. Called by the thread that carries: it must not wait, and may
+/// lose.
+pub trait Connections: fmt::Debug + Send + Sync {
+    /// Hands a datagram to a node that is not at the port.
+    fn hand_over(&self, between: Between, datagram: &[u8]);
+}
+
 /// A relay's UDP port that runs. Stops when it is dropped.
 #[derive(Debug)]
 pub struct UdpRelay {
@@ -41,12 +50,22 @@ pub struct UdpRelay {
 impl UdpRelay {
     /// Starts forwarding on a port; 0 for any.
     pub fn start(port: u16) -> anyhow::Result<Self> {
+        Self::begin(port, None)
+    }
+
+    /// As above, also to nodes that have nothing but their connection.
+    pub fn start_with(port: u16, connections: Arc<dyn Connections>) -> anyhow::Result<Self> {
+        Self::begin(port, Some(connections))
+    }
+
+    fn begin(port: u16, connections: Option<Arc<dyn Connections>>) -> anyhow::Result<Self> {
         let port = Arc::new(UdpPort::open(port, false, true).context("open UDP port")?);
         port.set_patience(PATIENCE).context("set how long to wait")?;
         let (clock, stop) = (Clock::set(), Arc::<AtomicBool>::default());
         let forwarder = Arc::new(Mutex::new(Forwarder::new(draw()?)));
+        let (shared, leaves) = (forwarder.clone(), port.clone());
         let carrier =
-            Carrier { forwarder: forwarder.clone(), port: port.clone(), clock, stop: stop.clone() };
+            Carrier { forwarder: shared, port: leaves, connections, clock, stop: stop.clone() };
         let body = move || carrier.carry();
         let thread = thread::Builder::new().name("relay-udp".into()).spawn(body)?;
         Ok(Self { forwarder, port, clock, stop, thread: Some(thread) })
@@ -67,6 +86,17 @@ impl UdpRelay {
     /// Puts a node out that was let in by `key`. Who was let in anew by another key stays.
     pub fn dismiss(&self, sign: CallSign, key: &PortKey) {
         lock(&self.forwarder).dismiss(sign, key);
+    }
+
+    /// Carries a datagram that came over a node's connection to another that is at the port. False if it is not.
+    pub fn take_over(&self, sender: CallSign, to: CallSign, datagram: &[u8]) -> bool {
+        let Ok(forwarded) = lock(&self.forwarder).take_over(sender, to) else { return false };
+        let mut header = [0; RELAYED_HEADER_LEN];
+        write_relayed_header(&mut header, sender);
+        let relayed = [&header, datagram].concat();
+        // What the system does not take is lost, as on any way.
+        self.port.send(forwarded.to, &relayed, relayed.len());
+        true
     }
 
     /// The nodes that were let in, and what was carried for them.
@@ -102,6 +132,7 @@ impl Drop for UdpRelay {
 struct Carrier {
     forwarder: Arc<Mutex<Forwarder>>,
     port: Arc<UdpPort>,
+    connections: Option<Arc<dyn Connections>>,
     clock: Clock,
     stop: Arc<AtomicBool>,
 }
@@ -149,8 +180,22 @@ impl Carrier {
         now: Timestamp,
     ) {
         let Received { from, ecn, .. } = received;
-        let count = run.len().div_ceil(size) as u64;
-        let forwarded = lock(&self.forwarder).forward(from, to, (count, run.len() as u64), now);
+        let load = (run.len().div_ceil(size) as u64, run.len() as u64);
+        let mut forwarder = lock(&self.forwarder);
+        if let Some(connections) = &self.connections
+            && !forwarder.is_bound(to)
+        {
+            let between = forwarder.hand_over(from, to, load, now);
+            drop(forwarder);
+            return match between {
+                Ok(between) => run.chunks(size).filter_map(read_relayed).for_each(|(_, inner)| {
+                    connections.hand_over(between, inner);
+                }),
+                Err(why) => self.refuse(why, from, to, now),
+            };
+        }
+        let forwarded = forwarder.forward(from, to, load, now);
+        drop(forwarder);
         match forwarded {
             Ok(forwarded) => {
                 for datagram in run.chunks_mut(size) {
@@ -161,19 +206,23 @@ impl Carrier {
                 // What the system does not take is lost, as on any way.
                 self.port.send_marked(forwarded.to, run, size, ecn);
             }
-            Err(NotForwarded::UnknownSender) => {
+            Err(why) => self.refuse(why, from, to, now),
+        }
+    }
+
+    fn refuse(&self, why: NotForwarded, from: SocketAddr, to: CallSign, now: Timestamp) {
+        match why {
+            NotForwarded::UnknownSender => {
                 let may_answer = lock(&self.forwarder).may_answer(now);
                 if may_answer {
                     let notice = Forwarder::unbound(to);
                     self.port.send(from, &notice, notice.len());
                 }
             }
-            Err(
-                NotForwarded::Oneself
-                | NotForwarded::UnknownReceiver
-                | NotForwarded::Strangers
-                | NotForwarded::Spent,
-            ) => {}
+            NotForwarded::Oneself
+            | NotForwarded::Strangers
+            | NotForwarded::UnknownReceiver
+            | NotForwarded::Spent => {}
         }
     }
 

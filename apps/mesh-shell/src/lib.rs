@@ -40,7 +40,7 @@ mod udp;
 pub use clock::Clock;
 pub use config::Config;
 pub use engine::Engine;
-pub use forwarder::UdpRelay;
+pub use forwarder::{Connections, UdpRelay};
 pub use inlet::StreamInlet;
 pub use streams::Streams;
 pub use sys::{Received, owner_of_namespace};

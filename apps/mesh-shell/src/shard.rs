@@ -30,6 +30,19 @@ const RECEIVE_MAX: usize = 65_536;
 /// How many frames are read, or receives opened, before what they gave moves on.
 const TOGETHER_MAX: usize = 64;
 
+/// After how many looks for nothing a thread looks only now and then whether more is there.
+const LOOKS_FOR_NOTHING: u8 = 4;
+/// How seldom that is: a burst is seen after so many packets at most.
+const LOOK_ONE_IN: u8 = 8;
+
+/// Whether to look for more before waiting: in a conversation nothing ever is there, and each look costs a system call
+/// between a packet and the next.
+#[derive(Debug, Default)]
+struct Hope {
+    for_nothing: u8,
+    passed: u8,
+}
+
 /// What both threads of a shard need.
 #[derive(Debug)]
 pub(crate) struct Shard {
@@ -44,6 +57,17 @@ pub(crate) struct Shard {
     pub(crate) stop: Arc<AtomicBool>,
 }
 
+impl Hope {
+    fn is_worth_a_look(&mut self) -> bool {
+        self.passed = (self.passed + 1) % LOOK_ONE_IN;
+        self.for_nothing < LOOKS_FOR_NOTHING || self.passed == 0
+    }
+
+    fn learn(&mut self, found: bool) {
+        self.for_nothing = if found { 0 } else { self.for_nothing.saturating_add(1) };
+    }
+}
+
 impl Shard {
     /// From the device to the network, until stopped.
     ///
@@ -51,16 +75,22 @@ impl Shard {
     pub(crate) fn carry_out(&self, mut viewer: Viewer) -> anyhow::Result<()> {
         let mut frame = vec![0; FRAME_MAX].into_boxed_slice();
         let mut outbox = Outbox::new(self.port.clone(), self.streams.clone());
+        let mut hope = Hope::default();
         while !self.stop.load(Relaxed) {
             let waited_for = self.read_and_put(&mut frame, true, &mut viewer, &mut outbox)?;
             if waited_for {
                 outbox.send(self.clock.now(), &mut |note| self.note(note));
             }
-            for _ in 0..TOGETHER_MAX {
-                if !self.read_and_put(&mut frame, false, &mut viewer, &mut outbox)? {
-                    break;
-                }
+            if !hope.is_worth_a_look() {
+                continue;
             }
+            let mut found = 0;
+            while found < TOGETHER_MAX
+                && self.read_and_put(&mut frame, false, &mut viewer, &mut outbox)?
+            {
+                found += 1;
+            }
+            hope.learn(found > 0);
             outbox.send(self.clock.now(), &mut |note| self.note(note));
         }
         Ok(())
@@ -110,13 +140,20 @@ impl Shard {
     /// What was waited for is delivered at once; what is there already is merged first.
     pub(crate) fn carry_in(&self, viewer: Viewer) -> anyhow::Result<()> {
         let mut inlet = Inlet::new(&self.tun, viewer, 2 * RECEIVE_MAX);
+        let mut hope = Hope::default();
         while !self.stop.load(Relaxed) {
             if self.receive(&mut inlet, 0, true)?.is_some() {
                 self.deliver(&mut inlet)?;
             }
+            if !hope.is_worth_a_look() {
+                continue;
+            }
+            let mut found = false;
             while self.receive_ready(&mut inlet)? && !self.stop.load(Relaxed) {
                 self.deliver(&mut inlet)?;
+                found = true;
             }
+            hope.learn(found);
         }
         Ok(())
     }
@@ -208,5 +245,29 @@ impl Shard {
             return self.pacer.up();
         }
         self.inbox.note(note);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_finds_nothing_looks_seldom_and_who_finds_something_looks_always() {
+        let mut hope = Hope::default();
+        let mut looks = |packets: usize, found: bool| {
+            let look = |_: &usize| {
+                let looks = hope.is_worth_a_look();
+                if looks {
+                    hope.learn(found);
+                }
+                looks
+            };
+            (0..packets).filter(look).count()
+        };
+        let seldom = usize::from(LOOK_ONE_IN);
+        assert_eq!(looks(100 * seldom, false), 100 + usize::from(LOOKS_FOR_NOTHING));
+        let all = looks(100, true);
+        assert!(all > 100 - seldom, "a burst is seen after {seldom} packets: {all}");
     }
 }

@@ -117,8 +117,18 @@ impl Member {
                 registry.pass_on(&self.node, NodeKey(to), (&Frame::Signal { peer, body }, bytes));
             }
             Event::Packet(to, body) => {
-                let (peer, bytes) = (self.node.key.0, body.len());
-                registry.pass_on(&self.node, NodeKey(to), (&Frame::Packet { peer, body }, bytes));
+                let (to, peer, bytes) = (NodeKey(to), self.node.key.0, body.len());
+                match &self.seat {
+                    Some(seat) if !registry.has_line(to) => {
+                        if registry.may_send(&self.node, bytes) {
+                            seat.carry(to, &body);
+                        }
+                    }
+                    Some(_) | None => {
+                        let packet = (&Frame::Packet { peer, body }, bytes);
+                        registry.pass_on(&self.node, to, packet);
+                    }
+                }
             }
             Event::Record(stream, traffic, is_whole) => {
                 let records = registry.records();

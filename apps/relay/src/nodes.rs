@@ -75,7 +75,7 @@ impl Nodes {
     /// # Errors
     /// If no port can be had.
     pub fn forward_packets(&self, wished: u16) -> Result<u16> {
-        let packets = Packets::open(wished)?;
+        let packets = Packets::open(wished, &self.registry)?;
         Ok(self.packets.get_or_init(|| packets).port())
     }
 

@@ -3,6 +3,7 @@
 //! # Invariants
 //! - A node gets in by a pass that names private networks, and exchanges packets with members of those alone.
 //! - A line that broke and comes back finds the port open: packets go on meanwhile.
+//! - Who has only a line and who is only at the port reach each other: packets go from one to the other here.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,10 +11,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mesh::CallSign;
-use mesh::relay::{Allowance, PortKey};
-use mesh_shell::UdpRelay;
-use tunnel::UdpDoor;
+use mesh::relay::{Allowance, Between, PortKey};
+use mesh_shell::{Connections, UdpRelay};
+use tunnel::{Frame, UdpDoor};
 use wire::paper::{NodeKey, Pass};
+
+use crate::registry::Registry;
 
 /// How long a node whose line has ended is still let through: it has a new line by then, or none.
 const GRACE: Duration = Duration::from_secs(60);
@@ -37,8 +40,9 @@ pub(crate) struct PacketSeat {
 
 impl Packets {
     /// Opens the port of this number, or any if that is taken.
-    pub(crate) fn open(wished: u16) -> Result<Self> {
-        let relay = UdpRelay::start(wished).or_else(|_| UdpRelay::start(0));
+    pub(crate) fn open(wished: u16, lines: &Arc<Registry>) -> Result<Self> {
+        let open = |port| UdpRelay::start_with(port, lines.clone());
+        let relay = open(wished).or_else(|_| open(0));
         let relay = relay.context("open a port for packets")?;
         let port = relay.port()?;
         Ok(Self { relay: Arc::new(relay), port })
@@ -74,6 +78,11 @@ impl PacketSeat {
         self.relay.renew(self.sign(), &self.key, allowance);
     }
 
+    /// Carries what came over the node's line to another that has no line, and is at the port.
+    pub(crate) fn carry(&self, to: NodeKey, packet: &[u8]) {
+        self.relay.take_over(self.sign(), CallSign::of_node(&to.0), packet);
+    }
+
     fn sign(&self) -> CallSign {
         CallSign::of_node(&self.node.0)
     }
@@ -83,6 +92,13 @@ impl PacketSeat {
         tokio::time::sleep(GRACE).await;
         // Who came back meanwhile has another key, and stays.
         self.relay.dismiss(self.sign(), &self.key);
+    }
+}
+
+impl Connections for Registry {
+    fn hand_over(&self, between: Between, datagram: &[u8]) {
+        let packet = Frame::Packet { peer: between.sender, body: datagram.to_vec() };
+        self.pass_in(NodeKey(between.receiver), &packet);
     }
 }
 

@@ -297,6 +297,25 @@ impl Registry {
         node.line.redeem(ticket, is_plain).then_some(node)
     }
 
+    /// Says something to a node that came for it otherwise than over a line, and was judged there.
+    pub(crate) fn pass_in(&self, to: NodeKey, frame: &Frame<'_>) {
+        let to = lock(&self.inner).nodes.get(&to).cloned();
+        if let Some(to) = to.filter(|to| holds(&to.pass())) {
+            // What finds no room is lost, as packets are.
+            to.line.signal(frame);
+        }
+    }
+
+    /// Whether a node has a line here.
+    pub(crate) fn has_line(&self, node: NodeKey) -> bool {
+        lock(&self.inner).nodes.contains_key(&node)
+    }
+
+    /// Whether a node may send so many bytes more that belong to no stream.
+    pub(crate) fn may_send(&self, from: &Node, bytes: usize) -> bool {
+        holds(&from.pass()) && from.tenant.may_send(bytes)
+    }
+
     /// Says something of one node to another, if both are in one private network, and within what the one may send.
     pub(crate) fn pass_on(&self, from: &Node, to: NodeKey, (frame, bytes): (&Frame<'_>, usize)) {
         let Some(to) = lock(&self.inner).nodes.get(&to).cloned() else { return };

@@ -1,7 +1,8 @@
 //! The forwarder of a relay: who may send through it, to whom, how much, and where they are. Reads no packet.
 //!
 //! # Invariants
-//! - Nothing is forwarded but between two nodes that were admitted, are bound, and share a private network.
+//! - Nothing is forwarded but between two nodes that were admitted and share a private network. One of them is bound;
+//!   the other may have nothing but its connection.
 //! - Nothing is forwarded beyond a node's allowance.
 //! - No datagram is answered by a longer one, and only [`ANSWERS_PER_SECOND`] of those whose sender is unknown.
 //! - A node's address changes only by a question that carries the code of its key, a stamp never seen before, and a
@@ -9,7 +10,7 @@
 //! - A call sign is one node's, by its whole key.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use units::{MeshId, Timestamp};
@@ -50,6 +51,15 @@ pub struct Forwarded {
     pub sender: CallSign,
 }
 
+/// Between whom datagrams go, by their whole keys, where one of them has only a connection to the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Between {
+    /// Who sent them.
+    pub sender: [u8; 32],
+    /// Whom they are for.
+    pub receiver: [u8; 32],
+}
+
 /// Why a node is not let in, in the order it is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAdmitted {
@@ -70,12 +80,12 @@ pub enum NotForwarded {
     /// The sender names itself.
     #[error("the receiver is the sender")]
     Oneself,
-    /// Nobody of that name is bound.
-    #[error("the receiver is not bound")]
-    UnknownReceiver,
     /// They share no private network.
     #[error("sender and receiver share no private network")]
     Strangers,
+    /// Nobody of that name is bound.
+    #[error("the receiver is not bound")]
+    UnknownReceiver,
     /// The sender has used its allowance.
     #[error("the sender's allowance is used up")]
     Spent,
@@ -241,11 +251,50 @@ impl Forwarder {
     ) -> Result<Forwarded, NotForwarded> {
         let sender = *self.by_address.get(&from).ok_or(NotForwarded::UnknownSender)?;
         let place = self.place_of(sender, to, family(from));
+        let place = self.charge(sender, place, (count, bytes), now)?;
+        Ok(Forwarded { to: place, sender })
+    }
+
+    /// Whether a node is at the port: who is not may be reached over its connection.
+    pub fn is_bound(&self, node: CallSign) -> bool {
+        let seat = self.seats.get(&node);
+        seat.is_some_and(|seat| seat.places.iter().any(|place| place.at.is_some()))
+    }
+
+    /// Between whom datagrams go that came from `from` for a node that is not at the port, but was let in.
+    pub fn hand_over(
+        &mut self,
+        from: SocketAddr,
+        to: CallSign,
+        load: (u64, u64),
+        now: Timestamp,
+    ) -> Result<Between, NotForwarded> {
+        let sender = *self.by_address.get(&from).ok_or(NotForwarded::UnknownSender)?;
+        let between = self
+            .between(sender, to)
+            .map(|[sender, receiver]| Between { sender: sender.node, receiver: receiver.node });
+        self.charge(sender, between, load, now)
+    }
+
+    /// Where datagrams go that a node sent over its connection, whose owner sees to how much that is.
+    pub fn take_over(&self, sender: CallSign, to: CallSign) -> Result<Forwarded, NotForwarded> {
+        let to = self.place_of(sender, to, family((Ipv4Addr::UNSPECIFIED, 0).into()))?;
+        Ok(Forwarded { to, sender })
+    }
+
+    /// Pays for what is carried, and counts it.
+    fn charge<T>(
+        &mut self,
+        sender: CallSign,
+        found: Result<T, NotForwarded>,
+        (count, bytes): (u64, u64),
+        now: Timestamp,
+    ) -> Result<T, NotForwarded> {
         let seat = self.seats.get_mut(&sender).ok_or(NotForwarded::UnknownSender)?;
-        let paid = place.and_then(|place| seat.pay(bytes, now).map(|()| place));
+        let paid = found.and_then(|found| seat.pay(bytes, now).map(|()| found));
         let counts = if paid.is_ok() { &mut seat.carried } else { &mut seat.refused };
         *counts = (counts.0 + count, counts.1 + bytes);
-        paid.map(|to| Forwarded { to, sender })
+        paid
     }
 
     /// Whether to tell a sender that is not bound: only so often, so that nobody has us shout.
@@ -291,16 +340,20 @@ impl Forwarder {
         to: CallSign,
         family: usize,
     ) -> Result<SocketAddr, NotForwarded> {
+        let [_, receiver] = self.between(sender, to)?;
+        let places = &receiver.places;
+        places[family].at.or(places[1 - family].at).ok_or(NotForwarded::UnknownReceiver)
+    }
+
+    /// The two, if they may exchange packets.
+    fn between(&self, sender: CallSign, to: CallSign) -> Result<[&Seat; 2], NotForwarded> {
         if sender == to {
             return Err(NotForwarded::Oneself);
         }
-        let receiver = self.seats.get(&to).ok_or(NotForwarded::UnknownReceiver)?;
-        let places = &receiver.places;
-        let at = places[family].at.or(places[1 - family].at);
-        let at = at.ok_or(NotForwarded::UnknownReceiver)?;
         let sender = self.seats.get(&sender).ok_or(NotForwarded::UnknownSender)?;
+        let receiver = self.seats.get(&to).ok_or(NotForwarded::UnknownReceiver)?;
         let strangers = sender.allowance.meshes.is_disjoint(&receiver.allowance.meshes);
-        if strangers { Err(NotForwarded::Strangers) } else { Ok(at) }
+        if strangers { Err(NotForwarded::Strangers) } else { Ok([sender, receiver]) }
     }
 }
 

@@ -20,8 +20,8 @@ mod wire;
 pub(crate) use client::Relays;
 pub use client::{RelayConfig, RelayView};
 pub use forwarder::{
-    ANSWERS_PER_SECOND, Allowance, Forwarded, Forwarder, NotAdmitted, NotForwarded, SEAT_IDLE,
-    SEATS_MAX, SeatView,
+    ANSWERS_PER_SECOND, Allowance, Between, Forwarded, Forwarder, NotAdmitted, NotForwarded,
+    SEAT_IDLE, SEATS_MAX, SeatView,
 };
 pub use wire::{
     BIND_LEN, PortKey, RELAYED_HEADER_LEN, UNBOUND_LEN, read_relayed, write_relayed_header,

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mesh::relay::{
-    ANSWERS_PER_SECOND, Allowance, BIND_LEN, Forwarded, Forwarder, NotForwarded, PortKey,
+    ANSWERS_PER_SECOND, Allowance, BIND_LEN, Between, Forwarded, Forwarder, NotForwarded, PortKey,
     RelayConfig, SEAT_IDLE, UNBOUND_LEN,
 };
 use mesh::{CallSign, Config, Effect, Gate, MTU_DEFAULT, Mesh, Note, PrivateKey, Timing, Way};
@@ -133,6 +133,27 @@ fn only_members_of_one_network_are_carried_between() {
     ] {
         let forwarded = forwarder.forward(at(from), sign(to), (1, 100), second());
         assert_eq!(forwarded, expected, "{from} to {to}");
+    }
+    for (from, to, expected) in [
+        (1, 4, Ok(Between { sender: [1; 32], receiver: [4; 32] })),
+        (3, 4, Err(NotForwarded::Strangers)),
+        (1, 9, Err(NotForwarded::UnknownReceiver)),
+        (4, 1, Err(NotForwarded::UnknownSender)),
+    ] {
+        assert!(!forwarder.is_bound(sign(4)));
+        let between = forwarder.hand_over(at(from), sign(to), (1, 100), second());
+        assert_eq!(between, expected, "{from} to {to}, over its connection");
+    }
+    for (from, to, expected) in [
+        (4, 1, Ok(Forwarded { to: at(1), sender: sign(4) })),
+        (4, 3, Err(NotForwarded::Strangers)),
+        (9, 1, Err(NotForwarded::UnknownSender)),
+    ] {
+        assert_eq!(
+            forwarder.take_over(sign(from), sign(to)),
+            expected,
+            "{from}, over its connection, to {to}"
+        );
     }
     forwarder.dismiss(sign(1), &key(1));
     let forwarded = forwarder.forward(at(1), sign(2), (1, 100), second());

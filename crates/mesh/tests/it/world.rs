@@ -322,13 +322,24 @@ impl World {
 
     /// Over connections nothing is lost; the far end hears which relay it came over.
     fn launch_stream(&mut self, index: usize, relay: CallSign, far: CallSign, bytes: &[u8]) {
-        let far = self.nodes.iter().position(|node| node_sign(node.number) == far);
         if let Some(heard) = &mut self.listens {
             heard.push((self.relays[0].0, bytes.to_vec()));
         }
-        if let Some(far) = far {
-            let from = Way::Stream { relay, far: node_sign(self.nodes[index].number) };
-            self.receive(far, from, bytes.to_vec());
+        let sender = node_sign(self.nodes[index].number);
+        let has_stream = |node: &Node| self.has_streams || node.net == Net::Blocked;
+        let to = self.nodes.iter().position(|node| node_sign(node.number) == far);
+        let Some(to) = to else { return };
+        if has_stream(&self.nodes[to]) {
+            return self.receive(to, Way::Stream { relay, far: sender }, bytes.to_vec());
+        }
+        let mut numbered = (1..).zip(&self.relays);
+        let there = numbered.find(|(number, _)| relay_sign(*number) == relay);
+        let (_, (at, forwarder)) = there.expect("a relay of the world");
+        if let Ok(forwarded) = forwarder.take_over(sender, far) {
+            let mut header = [0; 12];
+            write_relayed_header(&mut header, sender);
+            let at = *at;
+            self.fly(at, forwarded.to, &[&header, bytes].concat());
         }
     }
 
@@ -369,7 +380,28 @@ impl World {
         }
     }
 
+    /// What came to the port for a node that has only a connection goes there.
+    fn hand_over(&mut self, relay: usize, from: SocketAddr, to: CallSign, inner: &[u8]) {
+        let between = self.relays[relay].1.hand_over(from, to, (1, inner.len() as u64), self.now);
+        let Ok(between) = between else { return };
+        let number = u8::try_from(relay + 1).expect("few relays");
+        let far = CallSign::of_node(&between.sender);
+        let (from, has_streams) =
+            (Way::Stream { relay: relay_sign(number), far }, self.has_streams);
+        let is_it = |node: &Node| {
+            [node.number; 32] == between.receiver && (has_streams || node.net == Net::Blocked)
+        };
+        if let Some(index) = self.nodes.iter().position(is_it) {
+            self.receive(index, from, inner.to_vec());
+        }
+    }
+
     fn land_at_relay(&mut self, relay: usize, from: SocketAddr, bytes: &[u8]) {
+        if let Some((to, inner)) = read_relayed(bytes)
+            && !self.relays[relay].1.is_bound(to)
+        {
+            return self.hand_over(relay, from, to, inner);
+        }
         let (at, forwarder) = &mut self.relays[relay];
         let at = *at;
         let answer = match read_relayed(bytes) {

@@ -29,7 +29,7 @@ use crate::runtime::RayRuntime;
 use crate::runtime::net::{Nets, NoNets};
 use crate::runtime::sandbox::Choice;
 use crate::watch::Proving;
-use crate::{attest, described, lock, machine, probe, prove, watch, words};
+use crate::{attest, described, files_max, lock, machine, probe, prove, watch, words};
 
 /// Whether an agent told this can start: what it is told holds together, its machine has joined as what it is to run
 /// as, and has something to offer. Nothing is changed.
@@ -123,6 +123,7 @@ fn serve(
     keeper: &Arc<Keeper>,
     stop: &AtomicBool,
 ) -> Result<()> {
+    files_max::raise();
     let identity = Identity::of(&config.data)?;
     let server =
         if config.server.is_empty() { identity.server.clone() } else { config.server.clone() };

@@ -22,7 +22,6 @@ mod body;
 mod carried;
 mod certificate;
 mod clock;
-mod cut;
 mod front;
 mod head;
 mod host;
@@ -68,6 +67,9 @@ use self::ports::Ports;
 pub use self::ports::{Lease, NoLease, PortRanges};
 pub(crate) use self::seats::{Seats, neighborhood};
 use crate::opener::Opener;
+
+/// What doors for SSH say that they are.
+const SSH_SERVER: &str = "SSH-2.0-iog_relay";
 
 /// How the doors of a relay are set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +135,8 @@ impl<O: Opener> Doors<O> {
         let certificates =
             Arc::new(Certificates::from(&config.certificate, &config.domain, &provider)?);
         let tls = tls::config(Arc::clone(&certificates), provider)?;
-        let ssh = ssh::config(ssh::host_key(&config.host_key)?, &config.limits);
+        let host_key = ssh::host_key(&config.host_key)?;
+        let ssh = trunk::ssh_config(SSH_SERVER, host_key, config.limits.quiet_time);
         let limits = config.limits;
         let house = Arc::new(House {
             opener: asked.opener,

@@ -102,7 +102,8 @@ impl Dial {
             bail!("be let in: {code}: {why}");
         }
         let Event::Welcome(welcome) = event else { bail!("understand what a relay says first") };
-        line.set_streams_max(welcome.streams_max);
+        // A relay may take fewer than this node does, and decides no more than that.
+        line.set_streams_max(welcome.streams_max.min(STREAMS_MAX));
         Ok(Dialed { line, driver, welcome })
     }
 

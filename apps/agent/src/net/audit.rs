@@ -9,6 +9,7 @@
 //! - A segment gets its number as its name when it is sealed, and is not changed after that.
 //! - The newest sealed segment stays, handed over or not: the next one follows it.
 //! - An agent that crashed goes on behind the last seal; what was written behind it is sealed anew.
+//! - No number is given twice: behind a segment that is damaged a new chain begins, and what was sealed stays.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -26,6 +27,10 @@ use super::limits::AUDIT_BYTES_MAX;
 const OPEN: &str = "open.jsonl";
 /// Says up to which number segments were handed over.
 const HANDED: &str = "handed-over";
+/// Here is what was refused for good, for whoever looks into it.
+const REFUSED: &str = "refused";
+/// So many segments of it, the newest.
+const REFUSED_MAX: usize = 8;
 
 /// A log on disk.
 #[derive(Debug)]
@@ -47,11 +52,7 @@ impl AuditFiles {
         let made = builder.recursive(true).mode(0o700).create(folder);
         made.context("make the folder of a log")?;
         let node = NodeKey(key.verifying_key().to_bytes());
-        let last = segments(folder).last().and_then(|(_, path)| verified(path, node));
-        let (log, number) = match &last {
-            Some(last) => (AuditLog::resume(node, last.next, last.previous), last.next),
-            None => (AuditLog::new(node), 0),
-        };
+        let (log, number) = behind_last(folder, node);
         let mut files = Self { folder: folder.to_owned(), key, log, open: None, number, lost: 0 };
         for record in unsealed(&folder.join(OPEN)) {
             files.record(record, now);
@@ -98,11 +99,7 @@ impl AuditFiles {
         self.open = None;
         let _ = fs::remove_file(self.folder.join(OPEN));
         let node = NodeKey(self.key.verifying_key().to_bytes());
-        let last = segments(&self.folder).last().and_then(|(_, path)| verified(path, node));
-        self.log = match &last {
-            Some(last) => AuditLog::resume(node, last.next, last.previous),
-            None => AuditLog::new(node),
-        };
+        self.log = behind_last(&self.folder, node).0;
     }
 
     /// Seals what was open long enough.
@@ -154,6 +151,26 @@ impl AuditFiles {
     }
 }
 
+/// The log that goes on behind the last sealed segment in this folder, and the number that comes next.
+fn behind_last(folder: &Path, node: NodeKey) -> (AuditLog, u64) {
+    let last = segments(folder).pop();
+    let handed = handed_over(folder).map_or(0, |number| number + 1);
+    let next = last.as_ref().map_or(0, |(number, _)| number + 1).max(handed);
+    let log = match last.and_then(|(_, path)| verified(&path, node)) {
+        Some(last) => AuditLog::resume(node, last.next, last.previous),
+        None => {
+            if next > 0 {
+                tracing::warn!(
+                    number = next,
+                    "the last segment of a node's log is damaged: a new chain begins"
+                );
+            }
+            AuditLog::new(node)
+        }
+    };
+    (log, next)
+}
+
 /// The oldest sealed segment of the log in this folder that was not handed over.
 pub(super) fn next_to_hand_over(folder: &Path) -> Option<(u64, PathBuf)> {
     let handed = handed_over(folder);
@@ -166,6 +183,21 @@ pub(super) fn note_handed_over(folder: &Path, number: u64) -> Result<()> {
     let new = folder.join("handed-over.new");
     fs::write(&new, number.to_string()).context("note what was handed over")?;
     fs::rename(new, folder.join(HANDED)).context("note what was handed over")
+}
+
+/// Keeps a segment that is refused for good where it stops no other.
+pub(super) fn set_aside(folder: &Path, number: u64) -> Result<()> {
+    let aside = folder.join(REFUSED);
+    let name = format!("{number:08}.jsonl");
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&aside);
+    // Told twice, it is there already.
+    let _ = made.and_then(|()| fs::hard_link(folder.join(&name), aside.join(name)));
+    let mut all = segments(&aside);
+    all.truncate(all.len().saturating_sub(REFUSED_MAX));
+    for (_, path) in all {
+        let _ = fs::remove_file(path);
+    }
+    note_handed_over(folder, number)
 }
 
 fn handed_over(folder: &Path) -> Option<u64> {
@@ -245,6 +277,26 @@ mod tests {
         second.seal(NOW);
         let log = whole(&folder);
         assert_eq!((log.segments, log.sealed, log.lost), (2, 4, 10));
+    }
+
+    #[test]
+    fn a_log_whose_last_segment_is_damaged_loses_nothing_that_was_sealed() {
+        let scratch = Scratch::new("audit-damaged");
+        let folder = scratch.path();
+        let mut first = AuditFiles::kept_in(folder, key(), NOW).unwrap();
+        for number in 0..2 {
+            first.record(Record::Lost(number), NOW);
+            first.seal(NOW);
+            note_handed_over(folder, number).unwrap();
+        }
+        fs::write(folder.join("00000001.jsonl"), "{\"segm").unwrap();
+        let mut second = AuditFiles::kept_in(folder, key(), NOW).unwrap();
+        assert_eq!(second.number, 2);
+        second.record(Record::Lost(7), NOW);
+        second.seal(NOW);
+        let (number, path) = next_to_hand_over(folder).unwrap();
+        let node = NodeKey(key().verifying_key().to_bytes());
+        assert_eq!((number, verified(&path, node).unwrap().lost), (2, 7));
     }
 
     #[test]

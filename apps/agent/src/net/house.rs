@@ -41,6 +41,10 @@ struct State {
     revision: Option<u64>,
     net: Option<Arc<dyn InNode>>,
     told: Told,
+    /// How often each relay was dialed in vain, and nobody was told.
+    failed: BTreeMap<NodeKey, u32>,
+    /// Whether visitors are let in no more: the node ends.
+    is_closing: bool,
     /// Where relays see this machine.
     seen_at: BTreeSet<Ipv4Addr>,
     /// Grows when what is told changes in a way that is news to others.
@@ -86,6 +90,8 @@ pub(super) struct Given {
     pub(super) papers: Option<Arc<NodePapers>>,
     /// The network in the node's sandbox, while the node runs.
     pub(super) net: Option<Arc<dyn InNode>>,
+    /// Whether nobody wants the node any more, and it takes leave of its cluster.
+    pub(super) is_closing: bool,
 }
 
 impl House {
@@ -140,6 +146,15 @@ impl House {
         self.state().seen_at.clone()
     }
 
+    /// Nobody wants the node, which runs still; or it is wanted after all.
+    pub(super) fn set_closing(&self, is_closing: bool) {
+        let mut state = self.state();
+        if state.is_closing != is_closing {
+            state.is_closing = is_closing;
+            self.news.notify_all();
+        }
+    }
+
     /// It is over.
     pub(super) fn end(&self, why: Ending) {
         self.state().over = Some(why);
@@ -173,12 +188,15 @@ impl House {
         let mut state = self.state();
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let is_known = is_same(&state.papers, &known.papers) && is_same(&state.net, &known.net);
+            let is_known = is_same(&state.papers, &known.papers)
+                && is_same(&state.net, &known.net)
+                && state.is_closing == known.is_closing;
             if state.over.is_some() {
                 return None;
             }
             if !is_known || left.is_zero() {
-                return Some(Given { papers: state.papers.clone(), net: state.net.clone() });
+                let (papers, net) = (state.papers.clone(), state.net.clone());
+                return Some(Given { papers, net, is_closing: state.is_closing });
             }
             state = self.wait(state, left);
         }
@@ -195,6 +213,7 @@ impl House {
         let mut state = self.state();
         let is_awaited = state.told.relays != told.relays || state.told.services != told.services;
         let is_news = is_awaited || state.told.kinds() != told.kinds();
+        state.add_failed(&told.seen);
         state.told = told;
         if is_news {
             state.version += 1;
@@ -226,9 +245,15 @@ impl House {
         waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
     }
 
+    /// What was seen of relays did not arrive.
+    pub(super) fn was_not_told(&self, seen: &[RelaySeen]) {
+        self.state().add_failed(seen);
+    }
+
     /// What to ask, with what is told at the moment.
     pub(super) fn request(&self, known: Option<u64>, wait: Duration) -> NodeNetworkRequest {
-        let told = self.state().told.clone();
+        let told = self.state().take_told();
+        let held = self.papers().filter(|held| held.papers.hold(crate::run::now()));
         let x25519 = self.keys.x25519();
         let statement = node_statement(self.worker, self.id.rental, self.id.node, &x25519);
         NodeNetworkRequest {
@@ -240,9 +265,38 @@ impl House {
             services: told.services,
             ways: told.ways,
             seen: told.seen,
+            membership: held.map(|papers| papers.membership.clone()),
             known,
             wait_secs: wait.as_secs(),
         }
+    }
+}
+
+impl State {
+    fn add_failed(&mut self, seen: &[RelaySeen]) {
+        for seen in seen.iter().filter(|seen| seen.failed_dials > 0) {
+            let count = self.failed.entry(seen.key).or_default();
+            *count = count.saturating_add(seen.failed_dials);
+        }
+    }
+
+    /// What is told now. Dials in vain are told once.
+    fn take_told(&mut self) -> Told {
+        let mut told = self.told.clone();
+        let mut failed = std::mem::take(&mut self.failed);
+        for seen in &mut told.seen {
+            seen.failed_dials = failed.remove(&seen.key).unwrap_or(0);
+        }
+        let others = failed.into_iter().map(|(key, failed_dials)| RelaySeen {
+            key,
+            rtt_ms: None,
+            loss_bp: 0,
+            failed_dials,
+        });
+        told.seen.extend(others);
+        told.seen.retain(|seen| seen.rtt_ms.is_some() || seen.failed_dials > 0);
+        told.seen.truncate(wire::RELAYS_SEEN_MAX);
+        told
     }
 }
 
@@ -276,13 +330,37 @@ mod tests {
         Told { ways: vec![way], ..Told::default() }
     }
 
-    #[test]
-    fn another_kind_of_way_is_news_and_waits_for_its_time_where_a_line_does_not() {
-        let scratch = Scratch::new("net-house");
+    fn house(scratch: &Scratch) -> House {
         let keys = Keys::kept_in(scratch.path()).unwrap();
         let id = NodeId { rental: RentalId::from_bits(1), node: 0 };
         let (mesh, worker) = (MeshId::from_bits(1), WorkerId::from_bits(1));
-        let house = House::new(id, mesh, worker, keys, scratch.path().to_owned());
+        House::new(id, mesh, worker, keys, scratch.path().to_owned())
+    }
+
+    #[test]
+    fn dials_in_vain_are_told_once_however_long_nobody_asks() {
+        let scratch = Scratch::new("net-house-failed");
+        let house = house(&scratch);
+        let seen = |relay, failed_dials| {
+            let key = NodeKey([relay; 32]);
+            RelaySeen { key, rtt_ms: None, loss_bp: 0, failed_dials }
+        };
+        let see = |seen| house.set_told(Told { seen, ..Told::default() });
+        let told = || house.request(None, Duration::ZERO).seen;
+        see(vec![seen(1, 2), seen(2, 1)]);
+        see(vec![seen(2, 3)]);
+        see(Vec::new());
+        let first = told();
+        assert_eq!(first, [seen(1, 2), seen(2, 4)]);
+        assert_eq!(told(), []);
+        house.was_not_told(&first);
+        assert_eq!(told(), first);
+    }
+
+    #[test]
+    fn another_kind_of_way_is_news_and_waits_for_its_time_where_a_line_does_not() {
+        let scratch = Scratch::new("net-house");
+        let house = house(&scratch);
         let version = || house.state().version;
         house.set_told(told(WayKind::Relayed, 10));
         assert_eq!((version(), house.newer(0, Instant::now())), (1, Some(1)));

@@ -56,7 +56,8 @@ impl InNode for NodeNet {
         let kind = asked.terminal.as_ref().map(|(kind, _, _)| ("TERM".to_owned(), kind.clone()));
         let env = kind.into_iter().chain(asked.variables.iter().cloned()).collect();
         let terminal = asked.terminal.as_ref().map(|(_, columns, rows)| (*columns, *rows));
-        let running = Self::run(self, &Run { command: asked.command.clone(), terminal, env })?;
+        let (command, files) = (asked.command.clone(), asked.files);
+        let running = Self::run(self, &Run { command, files, terminal, env })?;
         program(running)
     }
 }

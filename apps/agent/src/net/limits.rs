@@ -19,6 +19,13 @@ pub(super) const HAND_OVER_EVERY: Duration = Duration::from_secs(15);
 pub(super) const RELAYS_TOLD_MAX: usize = 8;
 /// Services of one node: as many as the control plane keeps of a rental.
 pub(super) const SERVICES_MAX: usize = 64;
+/// How often it is tried again to hand over what is left of nodes that are gone.
+pub(super) const CLEAR_EVERY: Duration = Duration::from_secs(600);
+/// Records of streams that wait to be written down: more are counted, and left out.
+pub(super) const RECORDS_WAIT_MAX: usize = 4_096;
+/// Streams that a node takes at once, over all lines together. Each takes two files of the agent, which all rentals of
+/// a machine share.
+pub(super) const STREAMS_MAX: usize = 512;
 /// How long an agent that stops waits for what is known of connections to be written down.
 pub(super) const FAREWELL: Duration = Duration::from_secs(3);
 /// How often it looks.

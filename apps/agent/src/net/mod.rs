@@ -13,7 +13,9 @@
 //! - No paper is believed that the key does not sign which this machine first knew the network by.
 //! - What may pass is set before the first peer is.
 //! - Who is not named any more is no member from that moment on.
+//! - One at a time keeps the folder of a node: who hands over what is left of it has it until that is done.
 //! - A node that is wanted in a network never has the machine's instead, whatever fails here.
+//! - Who is not wanted any more lets no visitor in from that moment on, though it takes its time to end.
 
 mod audit;
 mod house;
@@ -33,7 +35,6 @@ use std::fs::{self, DirBuilder};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -51,8 +52,9 @@ use crate::runtime::net::{Addresses, Nets, NodeNet};
 use house::{Ending, House};
 use in_node::InNode;
 use keys::Keys;
-use limits::{FAREWELL, NAP};
+use limits::{CLEAR_EVERY, FAREWELL, NAP};
 use switch::lock;
+use talk::HandedOver;
 use tend::Tender;
 
 /// In the agent's folder: the key that the network signs with.
@@ -64,6 +66,13 @@ struct Kept {
     house: Arc<House>,
     tending: JoinHandle<()>,
     is_wanted: bool,
+}
+
+/// Who has the folders of nodes that are not wanted any more, until what is left of them is handed over.
+#[derive(Debug)]
+struct Leaving {
+    keys: BTreeSet<NodeKey>,
+    who: JoinHandle<()>,
 }
 
 /// Where a node that is to be started belongs.
@@ -94,8 +103,9 @@ pub(crate) struct Keeper {
     /// What was said last: which nodes are to be in which networks, whether or not those could be opened.
     wanted: Mutex<BTreeMap<NodeKey, MeshId>>,
     houses: Mutex<BTreeMap<NodeKey, Kept>>,
-    /// Whether what earlier agents kept of nodes was looked through.
-    is_clear: AtomicBool,
+    leaving: Mutex<Vec<Leaving>>,
+    /// When what is left of nodes that are not wanted was looked through last.
+    cleared: Mutex<Option<Instant>>,
     /// Nodes that run; their keeper may hear of them before it is told that they are wanted.
     nets: Mutex<BTreeMap<NodeKey, Arc<dyn InNode>>>,
 }
@@ -109,7 +119,8 @@ impl Keeper {
             ties: OnceLock::new(),
             wanted: Mutex::default(),
             houses: Mutex::default(),
-            is_clear: AtomicBool::new(false),
+            leaving: Mutex::default(),
+            cleared: Mutex::default(),
             nets: Mutex::default(),
         }
     }
@@ -127,27 +138,30 @@ impl Keeper {
         let Some(ties) = self.ties.get() else { return };
         let mut houses = lock(&self.houses);
         let nets = lock(&self.nets);
-        houses.retain(|key, kept| {
+        let mut gone = Vec::new();
+        for (key, kept) in &mut *houses {
             kept.is_wanted = wanted.get(key) == Some(&kept.house.mesh);
-            let stays = kept.is_wanted || nets.contains_key(key);
-            if !stays {
-                kept.house.end(Ending::Unwanted);
+            kept.house.set_closing(!kept.is_wanted);
+            if !kept.is_wanted && !nets.contains_key(key) {
+                gone.push(*key);
             }
-            stays
-        });
-        drop(nets);
-        self.open_missing(ties, &mut houses, wanted);
-        drop(houses);
-        if !self.is_clear.swap(true, Ordering::Relaxed) {
-            self.clear(ties, wanted);
         }
+        drop(nets);
+        gone.into_iter().for_each(|key| self.leave(&mut houses, key));
+        self.open_missing(ties, &mut houses, wanted);
+        self.clear(ties, &houses, wanted);
     }
 
-    /// Tries again to open what could not be opened.
+    /// Tries again to open what could not be opened, and to hand over what could not be.
     pub(crate) fn try_again(&self) {
         let Some(ties) = self.ties.get() else { return };
         let wanted = lock(&self.wanted).clone();
-        self.open_missing(ties, &mut lock(&self.houses), &wanted);
+        let mut houses = lock(&self.houses);
+        self.open_missing(ties, &mut houses, &wanted);
+        let is_told = lock(&self.cleared).is_some();
+        if is_told {
+            self.clear(ties, &houses, &wanted);
+        }
     }
 
     fn open_missing(
@@ -156,8 +170,11 @@ impl Keeper {
         houses: &mut BTreeMap<NodeKey, Kept>,
         wanted: &BTreeMap<NodeKey, MeshId>,
     ) {
+        let mut leaving = lock(&self.leaving);
+        leaving.retain(|left| !left.who.is_finished());
+        let is_left = |key| leaving.iter().any(|left| left.keys.contains(key));
         for (key, mesh) in wanted {
-            if houses.contains_key(key) {
+            if houses.contains_key(key) || is_left(key) {
                 continue;
             }
             match self.open(ties, *key, *mesh) {
@@ -170,21 +187,50 @@ impl Keeper {
         }
     }
 
-    /// Hands over what earlier agents wrote down about nodes that are not wanted any more, and forgets them.
-    fn clear(&self, ties: &Ties, wanted: &BTreeMap<NodeKey, MeshId>) {
+    /// Nobody wants a node any more.
+    fn leave(&self, houses: &mut BTreeMap<NodeKey, Kept>, key: NodeKey) {
+        if let Some(Kept { house, tending, .. }) = houses.remove(&key) {
+            house.end(Ending::Unwanted);
+            lock(&self.leaving).push(Leaving { keys: BTreeSet::from([key]), who: tending });
+        }
+    }
+
+    /// Hands over what is left of nodes that are not wanted any more, of earlier agents too, and forgets them: now and
+    /// then, because the control plane may have been away.
+    fn clear(
+        &self,
+        ties: &Ties,
+        houses: &BTreeMap<NodeKey, Kept>,
+        wanted: &BTreeMap<NodeKey, MeshId>,
+    ) {
+        let mut cleared = lock(&self.cleared);
+        if cleared.is_some_and(|at| at.elapsed() < CLEAR_EVERY) {
+            return;
+        }
+        *cleared = Some(Instant::now());
+        let mut leaving = lock(&self.leaving);
+        let is_left = |key: &NodeKey| leaving.iter().any(|left| left.keys.contains(key));
+        let is_gone =
+            |key: &NodeKey| !wanted.contains_key(key) && !houses.contains_key(key) && !is_left(key);
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let gone: Vec<(NodeKey, PathBuf)> = entries
             .filter_map(|entry| Some((key_of(entry.file_name().to_str()?)?, entry.path())))
-            .filter(|(key, _)| !wanted.contains_key(key))
+            .filter(|(key, _)| is_gone(key))
             .collect();
+        if gone.is_empty() {
+            return;
+        }
+        let keys = gone.iter().map(|(key, _)| *key).collect();
         let link = ties.link.clone();
         let clear = move || {
             for (key, folder) in gone {
                 forget(&folder, key, &link);
             }
         };
-        // Where no thread can be had the next agent does it.
-        let _ = thread::Builder::new().name("net-clear".to_owned()).spawn(clear);
+        // Where no thread can be had it is done later.
+        if let Ok(who) = thread::Builder::new().name("net-clear".to_owned()).spawn(clear) {
+            leaving.push(Leaving { keys, who });
+        }
     }
 
     /// Where a node belongs, by what was said last.
@@ -245,9 +291,13 @@ impl Keeper {
         });
         let shared = || (house.clone(), ties.link.clone());
         let (host, link) = shared();
+        let logging = spawn("net-log", move || talk::hand_over(&host, &link))?;
+        let (host, link) = shared();
         let tending = spawn("net-tend", move || {
             tender.work();
             if host.is_unwanted() {
+                // Both write into its folder.
+                let _ = logging.join();
                 forget(&host.folder, host.id, &link);
             }
         })?;
@@ -255,8 +305,6 @@ impl Keeper {
         spawn("net-ask", move || talk::ask(&host, &link, &pinned, &ready))?;
         let (host, link) = shared();
         spawn("net-tell", move || talk::tell(&host, &link))?;
-        let (host, link) = shared();
-        spawn("net-log", move || talk::hand_over(&host, &link))?;
         Ok(Kept { house: house.clone(), tending, is_wanted: true })
     }
 }
@@ -282,8 +330,7 @@ impl Nets for Keeper {
         let Some(Kept { house, is_wanted, .. }) = houses.get(&key) else { return };
         house.set_net(None);
         if !is_wanted {
-            house.end(Ending::Unwanted);
-            houses.remove(&key);
+            self.leave(&mut houses, key);
         }
     }
 }
@@ -293,11 +340,18 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     started.context("start a thread of a node's network")
 }
 
-/// Hands over what is left of a node's log, and removes all that was kept of it.
+/// Hands over what is left of a node's log, and removes all that was kept of it; later, if the control plane is away.
 fn forget(folder: &Path, key: NodeKey, link: &Link) {
-    if !talk::hand_over_all(folder, key, link) {
-        let (rental, node) = (key.rental, key.node);
-        tracing::warn!(%rental, node, "what a node wrote down about its connections was not taken, and is removed");
+    let (rental, node) = (key.rental, key.node);
+    match talk::hand_over_all(folder, key, link) {
+        HandedOver::All => {}
+        HandedOver::Later => {
+            tracing::info!(%rental, node, "what a node wrote down about its connections is handed over later");
+            return;
+        }
+        HandedOver::Unknown => {
+            tracing::warn!(%rental, node, "what a node wrote down about its connections was not taken, and is removed");
+        }
     }
     if let Err(fault) = fs::remove_dir_all(folder) {
         tracing::debug!(%fault, "what was kept of a node's network stays behind");
@@ -344,6 +398,19 @@ mod tests {
         keeper.try_again();
         assert!(lock(&keeper.houses).contains_key(&node(1)), "it is tried again");
         assert_eq!(keeper.belongs(node(1)), Belongs::Nowhere, "it has no papers yet");
+        keeper.on_wanted(&BTreeMap::new());
+        assert!(lock(&keeper.houses).is_empty() && lock(&keeper.leaving).len() == 1);
+        let (sender, waits) = sync_channel::<()>(0);
+        let who = thread::spawn(move || waits.recv().unwrap_or_default());
+        let keys = BTreeSet::from([node(1)]);
+        lock(&keeper.leaving).push(Leaving { keys, who });
+        keeper.on_wanted(&wanted);
+        assert!(lock(&keeper.houses).is_empty(), "somebody has its folder");
+        drop(sender);
+        while lock(&keeper.houses).is_empty() {
+            keeper.try_again();
+            thread::yield_now();
+        }
         keeper.end();
     }
 

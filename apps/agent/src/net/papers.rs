@@ -1,7 +1,7 @@
 //! What the control plane told a node of its network: its papers, and what it is to publish.
 
 use units::Timestamp;
-use wire::paper::NodeKey;
+use wire::paper::{NodeKey, SealedPaper};
 use wire::{NodeNetwork, ServiceWanted};
 
 use super::limits::SERVICES_MAX;
@@ -12,6 +12,8 @@ use crate::presence::{Bearer, Papers, Told, Unfit};
 pub(super) struct NodePapers {
     /// What makes it a member.
     pub(super) papers: Papers,
+    /// Its membership, as it was told: a control plane that begins anew knows its node by it.
+    pub(super) membership: SealedPaper,
     /// What it is to publish.
     pub(super) services: Vec<ServiceWanted>,
 }
@@ -32,6 +34,18 @@ impl NodePapers {
         services.truncate(SERVICES_MAX);
         let told = Told { membership, policy, pass, members, relays, network_key };
         let papers = Papers::read(&told, network, bearer, now)?;
-        Ok(Self { papers, services })
+        Ok(Self { papers, membership: told.membership, services })
+    }
+
+    /// These, if nothing in them is older than what is held and holds now.
+    ///
+    /// # Errors
+    /// The first that is.
+    pub(super) fn after(self, held: Option<&Self>, now: Timestamp) -> Result<Self, Unfit> {
+        let papers = match held {
+            Some(held) => self.papers.after(&held.papers, now)?,
+            None => self.papers,
+        };
+        Ok(Self { papers, ..self })
     }
 }

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +15,8 @@ use units::WorkerId;
 use wire::audit::Record;
 use wire::paper::NodeKey;
 
-use super::audit::AuditFiles;
 use super::in_node::InNode;
+use super::limits::{RECORDS_WAIT_MAX, STREAMS_MAX};
 use super::ssh::SshServer;
 use super::words;
 use crate::presence::Carrier;
@@ -30,7 +32,10 @@ pub(super) struct Switch {
     carrier: Arc<Carrier>,
     net: Mutex<Option<Arc<dyn InNode>>>,
     ssh: Mutex<Option<SshServer>>,
-    audit: Arc<Mutex<AuditFiles>>,
+    /// Streams that ended, for whoever writes them down: disks are slower than what carries.
+    records: SyncSender<Record>,
+    /// Those that found no room there.
+    lost: AtomicU64,
 }
 
 impl fmt::Debug for Switch {
@@ -45,15 +50,20 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Switch {
-    /// For the node with this key, on this machine, which writes its streams into this log, and whose packets this
-    /// carries.
+    /// For the node with this key, on this machine, whose packets this carries; and records of its streams.
     pub(super) fn new(
         worker: WorkerId,
         node: NodeKey,
-        audit: Arc<Mutex<AuditFiles>>,
         carrier: Arc<Carrier>,
-    ) -> Self {
-        Self { worker, node, carrier, net: Mutex::default(), ssh: Mutex::default(), audit }
+    ) -> (Self, Receiver<Record>) {
+        let (records, ended) = sync_channel(RECORDS_WAIT_MAX);
+        let (net, ssh, lost) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
+        (Self { worker, node, carrier, net, ssh, records, lost }, ended)
+    }
+
+    /// How many records found no room since this was asked last.
+    pub(super) fn take_lost(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 
     /// This is the node's network; none while the node does not run.
@@ -61,9 +71,10 @@ impl Switch {
         *lock(&self.net) = net;
     }
 
-    /// This serves visitors by SSH.
-    pub(super) fn set_ssh(&self, server: SshServer) {
-        *lock(&self.ssh) = Some(server);
+    /// This serves visitors by SSH; if nothing does, whoever is here has to go.
+    pub(super) fn set_ssh(&self, server: Option<SshServer>) {
+        let before = std::mem::replace(&mut *lock(&self.ssh), server);
+        before.iter().for_each(SshServer::close);
     }
 
     /// The node's network, if the node runs.
@@ -77,6 +88,10 @@ impl Switch {
 }
 
 impl Behind for Switch {
+    fn streams_max(&self) -> usize {
+        STREAMS_MAX
+    }
+
     fn dial(&self, port: u16) -> io::Result<TcpStream> {
         let net = self.net()?;
         // Most programs listen on all addresses or on this one; Ray and its like on the node's own.
@@ -109,6 +124,39 @@ impl Behind for Switch {
 
     fn on_record(&self, relay: NodeKey, record: &StreamRecord) {
         let record = words::stream_record(record, relay, self.node, self.worker);
-        lock(&self.audit).record(Record::Stream(record), crate::run::now());
+        if self.records.try_send(Record::Stream(record)).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tunnel::{ServiceName, Traffic};
+    use units::RentalId;
+
+    use super::*;
+
+    #[test]
+    fn what_carries_waits_for_no_disk_and_what_is_lost_is_counted() {
+        let key = NodeKey([1; 32]);
+        let (switch, ended) = Switch::new(WorkerId::from_bits(1), key, Arc::default());
+        let at = "192.0.2.1:5000".parse().unwrap();
+        let record = StreamRecord {
+            session: String::new(),
+            stream: 1,
+            service: ServiceName::of_rental("a", RentalId::from_bits(7)).unwrap(),
+            visitor: at,
+            subject: String::new(),
+            opened: trunk::system_time(),
+            closed: trunk::system_time(),
+            traffic: Traffic { to_service: 0, to_visitor: 0 },
+            is_whole: true,
+        };
+        for _ in 0..RECORDS_WAIT_MAX + 5 {
+            switch.on_record(key, &record);
+        }
+        assert_eq!((switch.take_lost(), switch.take_lost()), (5, 0));
+        assert_eq!(ended.try_iter().count(), RECORDS_WAIT_MAX);
     }
 }

@@ -20,6 +20,8 @@ use crate::run::now;
 
 /// The status of an answer that says that the node is not wanted there any more.
 const NOT_WANTED: u16 = 404;
+/// The status of an answer that says that another machine has the node.
+const TAKEN: u16 = 409;
 
 /// How long to wait then before asking again.
 const NOT_WANTED_REST: Duration = Duration::from_secs(2);
@@ -33,7 +35,9 @@ pub(super) fn ask(house: &House, link: &Link, pinned: &Pinned, ready: &Ready) {
     let mut mood = Mood::new("the network of a node");
     while !house.is_over() {
         let asked = Instant::now();
-        let wait = if known.is_none() { Duration::ZERO } else { NETWORK_WAIT };
+        // The first after trouble is not held, to hear soon that it is over.
+        let at_once = known.is_none() || mood.is_troubled();
+        let wait = if at_once { Duration::ZERO } else { NETWORK_WAIT };
         match say(house, link, pinned, (known, wait), ready) {
             Ok(Some(revision)) => {
                 mood.good();
@@ -41,17 +45,29 @@ pub(super) fn ask(house: &House, link: &Link, pinned: &Pinned, ready: &Ready) {
                 house.rest(NETWORK_EVERY_MIN.saturating_sub(asked.elapsed()));
             }
             // It is worth nothing to this node; asked at once, it would be again.
-            Ok(None) => drop(house.rest(NETWORK_WAIT)),
-            Err(Trouble::Refused(refusal)) if refusal.status == NOT_WANTED => {
-                // It is not known there yet, or it ends; the next word of what is wanted says which.
+            Ok(None) => {
                 known = None;
-                house.rest(NOT_WANTED_REST);
+                house.rest(NETWORK_WAIT);
             }
             Err(trouble) => {
-                known = None;
-                house.rest(mood.bad(trouble));
+                known = known.filter(|_| !is_of_the_node(&trouble));
+                let rest = match &trouble {
+                    // It is not known there yet, or it ends; the next word of what is wanted says which.
+                    Trouble::Refused(refusal) if refusal.status == NOT_WANTED => NOT_WANTED_REST,
+                    Trouble::Refused(_) | Trouble::Weather(_) => mood.bad(trouble),
+                };
+                house.rest(rest);
             }
         }
+    }
+}
+
+/// Whether it is about the node, whose papers may then be others. A control plane that is away, unwell or begins anew
+/// hears what the node knows: one that knows nobody yet would else tell it half of its network.
+fn is_of_the_node(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Weather(_) => false,
+        Trouble::Refused(refusal) => [NOT_WANTED, TAKEN].contains(&refusal.status),
     }
 }
 
@@ -63,6 +79,7 @@ pub(super) fn tell(house: &House, link: &Link) {
         let request = house.request(house.revision(), Duration::ZERO);
         if let Err(trouble) = link.node_network(house.id, &request, Duration::ZERO) {
             // The next question tells it, too.
+            house.was_not_told(&request.seen);
             tracing::debug!(%trouble, "what a node sees of its network was not told");
             house.rest(NETWORK_EVERY_MIN);
         }
@@ -78,10 +95,14 @@ fn say(
     ready: &Ready,
 ) -> Result<Option<u64>, Trouble> {
     let request = house.request(known, wait);
-    let Some(answer) = link.node_network(house.id, &request, wait)? else { return Ok(known) };
+    let answer = link.node_network(house.id, &request, wait);
+    let answer = answer.inspect_err(|_| house.was_not_told(&request.seen))?;
+    let Some(answer) = answer else { return Ok(known) };
     let revision = answer.revision;
     let network = network_key(pinned, link)?;
-    match NodePapers::read(answer, network, &house.bearer(), now()) {
+    let (held, now) = (house.papers(), now());
+    let read = NodePapers::read(answer, network, &house.bearer(), now);
+    match read.and_then(|papers| papers.after(held.as_deref(), now)) {
         Ok(papers) => {
             if house.set_papers(papers, revision) {
                 ready();
@@ -113,31 +134,89 @@ pub(super) fn hand_over(house: &House, link: &Link) {
     }
 }
 
-/// Hands over the sealed segments of the node whose folder this is, until one is not taken. Returns whether all were.
-pub(super) fn hand_over_all(folder: &Path, node: NodeKey, link: &Link) -> bool {
-    let folder = folder.join("audit");
-    loop {
-        match hand_over_next(&folder, node, link) {
-            Some(true) => {}
-            Some(false) => return false,
-            None => return true,
-        }
-    }
+/// What came of handing over a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HandedOver {
+    /// All of it is there.
+    All,
+    /// The control plane is not reached, or not well.
+    Later,
+    /// The control plane does not know the node.
+    Unknown,
 }
 
-/// Hands over the next segment. Returns whether that was done; `None` if there is none.
-fn hand_over_next(folder: &Path, node: NodeKey, link: &Link) -> Option<bool> {
-    let (number, path) = audit::next_to_hand_over(folder)?;
-    let handed = fs::read(&path).map_err(anyhow::Error::from).and_then(|segment| {
-        link.put_audit(node, &segment)?;
-        audit::note_handed_over(folder, number)
-    });
-    if let Err(fault) = &handed {
-        tracing::debug!(
-            number,
-            fault = format!("{fault:#}"),
-            "a segment of a node's log was not handed over"
-        );
+/// Hands over the sealed segments of the node whose folder this is.
+pub(super) fn hand_over_all(folder: &Path, node: NodeKey, link: &Link) -> HandedOver {
+    hand_over_by(&folder.join("audit"), &|segment| link.put_audit(node, segment))
+}
+
+fn hand_over_by(folder: &Path, put: &dyn Fn(&[u8]) -> Result<(), Trouble>) -> HandedOver {
+    while let Some((number, path)) = audit::next_to_hand_over(folder) {
+        let weather = |fault: std::io::Error| Trouble::Weather(fault.to_string());
+        let handed = fs::read(&path).map_err(weather).and_then(|segment| put(&segment));
+        if let Err(trouble) = &handed {
+            tracing::debug!(number, %trouble, "a segment of a node's log was not handed over");
+        }
+        let noted = match handed {
+            Ok(()) => audit::note_handed_over(folder, number),
+            Err(Trouble::Weather(_)) => return HandedOver::Later,
+            Err(Trouble::Refused(refusal)) if refusal.status == NOT_WANTED => {
+                return HandedOver::Unknown;
+            }
+            // It is refused for good; those behind it are not.
+            Err(Trouble::Refused(refusal)) => {
+                tracing::warn!(number, %refusal, "a segment of a node's log is refused, and set aside");
+                audit::set_aside(folder, number)
+            }
+        };
+        if let Err(fault) = noted {
+            tracing::debug!(number, fault = format!("{fault:#}"), "a log was not noted");
+            return HandedOver::Later;
+        }
     }
-    Some(handed.is_ok())
+    HandedOver::All
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::link::Refusal;
+    use crate::runtime::scratch::Scratch;
+
+    fn refused(status: u16) -> Trouble {
+        let (code, detail) = (String::new(), String::new());
+        Trouble::Refused(Refusal { status, code, detail, hint: None })
+    }
+
+    #[test]
+    fn what_a_node_knows_outlives_a_control_plane_that_is_away_or_unwell() {
+        for trouble in [Trouble::Weather("503".to_owned()), refused(401), refused(400)] {
+            assert!(!is_of_the_node(&trouble), "{trouble}");
+        }
+        for trouble in [refused(404), refused(409)] {
+            assert!(is_of_the_node(&trouble), "{trouble}");
+        }
+    }
+
+    #[test]
+    fn a_segment_that_is_refused_for_good_is_set_aside_and_stops_no_other() {
+        let scratch = Scratch::new("handed-over");
+        let segment = |number: u64| scratch.path().join(format!("{number:08}.jsonl"));
+        (0..3).for_each(|number| fs::write(segment(number), number.to_string()).unwrap());
+        let taken = RefCell::new(Vec::new());
+        let hand_over = |status: Option<u16>| {
+            hand_over_by(scratch.path(), &|text: &[u8]| match status {
+                Some(status) if text == b"1" => Err(refused(status)),
+                _ => Ok(taken.borrow_mut().push(text.to_owned())),
+            })
+        };
+        assert_eq!(hand_over(Some(404)), HandedOver::Unknown);
+        assert_eq!(hand_over(Some(413)), HandedOver::All);
+        assert_eq!(*taken.borrow(), [b"0", b"2"]);
+        assert_eq!(hand_over(None), HandedOver::All);
+        let aside = scratch.path().join("refused").join("00000001.jsonl");
+        assert_eq!(fs::read_to_string(aside).unwrap(), "1");
+    }
 }

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -17,11 +18,11 @@ use wire::{ServedAt, ServiceProto, ServiceSeen, ServiceState, ServiceWanted};
 
 use super::audit::AuditFiles;
 use super::house::{Given, House, Told};
-use super::limits::{RELAYS_TOLD_MAX, TEND_EVERY};
+use super::limits::{RECORDS_WAIT_MAX, RELAYS_TOLD_MAX, TEND_EVERY};
 use super::papers::NodePapers;
 use super::room::NodeRoom;
 use super::ssh::SshServer;
-use super::switch::{Switch, lock};
+use super::switch::Switch;
 use super::words;
 use crate::presence::{Device, Papers, Peers, Presence, relays_held, way};
 use crate::runtime::ports;
@@ -29,6 +30,8 @@ use crate::tunnel::{Exposed, LineState, Target, Tunnels};
 
 /// The service that every head has.
 const DASHBOARD: &str = "dashboard";
+/// What SSH is called that every node has; behind it the node's number, but at the head.
+const SSH: &str = "ssh";
 /// An engine that failed is not started again sooner than this.
 const ENGINE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -37,7 +40,9 @@ pub(super) struct Tender {
     house: Arc<House>,
     switch: Arc<Switch>,
     tunnels: Tunnels,
-    audit: Arc<Mutex<AuditFiles>>,
+    audit: AuditFiles,
+    /// Streams that ended and are not written down yet.
+    ended: Receiver<Record>,
     presence: Presence,
     /// When the engine was started, or it was tried.
     engine_tried: Option<Instant>,
@@ -53,16 +58,17 @@ impl Tender {
         let keys = &house.keys;
         let folder = house.folder.join("audit");
         let audit = AuditFiles::kept_in(&folder, keys.node.clone(), clock.now())?;
-        let audit = Arc::new(Mutex::new(audit));
         let presence = Presence::new(house.bearer(), keys.packets.clone())?;
         let carrier = presence.carrier();
-        let switch = Arc::new(Switch::new(house.worker, keys.public(), audit.clone(), carrier));
+        let (switch, ended) = Switch::new(house.worker, keys.public(), carrier);
+        let switch = Arc::new(switch);
         let tunnels = Tunnels::start_before(keys.node.clone(), switch.clone())?;
         Ok(Self {
             house,
             switch,
             tunnels,
             audit,
+            ended,
             presence,
             engine_tried: None,
             known: Given::default(),
@@ -82,7 +88,8 @@ impl Tender {
     fn tend(&mut self, given: Given) {
         let now = self.clock.now();
         let has_other_net = !is_same(&given.net, &self.known.net);
-        let has_papers = !is_same(&given.papers, &self.known.papers);
+        let is_told_to_close = given.is_closing != self.known.is_closing;
+        let has_papers = !is_same(&given.papers, &self.known.papers) || is_told_to_close;
         self.known = given;
         if has_other_net {
             self.presence.stop();
@@ -103,10 +110,17 @@ impl Tender {
     }
 
     /// Does as the papers say.
-    fn go_by(&mut self, NodePapers { papers, services }: &NodePapers, now: Timestamp) {
+    fn go_by(&mut self, NodePapers { papers, services, .. }: &NodePapers, now: Timestamp) {
         self.presence.go_by(papers, now);
         self.tunnels.set_pass(papers.pass.clone());
         self.tunnels.set_relays(papers.relays_at());
+        if self.known.is_closing {
+            // Its network stays until it has taken leave of its cluster; visitors do not.
+            self.tunnels.set_exposed(Vec::new());
+            self.switch.set_ssh(None);
+            self.has_ssh = false;
+            return;
+        }
         self.keep_ssh(papers);
         let rental = self.house.id.rental;
         let exposed = services.iter().filter_map(|service| exposed(service, rental));
@@ -123,7 +137,7 @@ impl Tender {
         let rental = self.house.id.rental;
         match SshServer::new(&self.house.keys.node, network, rental, Arc::new(room)) {
             Ok(server) => {
-                self.switch.set_ssh(server);
+                self.switch.set_ssh(Some(server));
                 self.has_ssh = true;
             }
             Err(fault) => tracing::warn!(fault = format!("{fault:#}"), "a node has no SSH"),
@@ -135,6 +149,14 @@ impl Tender {
         if self.presence.engine().is_some_and(Engine::has_failed) {
             tracing::warn!(node = ?self.house.id, "the private network of a node stopped; it starts again");
             self.presence.stop();
+        }
+        if !papers.hold(now) {
+            if self.presence.engine().is_some() {
+                let (rental, node) = (self.house.id.rental, self.house.id.node);
+                tracing::warn!(%rental, node, "what made a node a member ended, and nothing new was told: it leaves");
+                self.presence.stop();
+            }
+            return;
         }
         let is_early = self.engine_tried.is_some_and(|at| at.elapsed() < ENGINE_AGAIN);
         let is_due = self.presence.engine().is_none() && !is_early;
@@ -150,30 +172,37 @@ impl Tender {
     }
 
     /// Writes down what crossed, and says how others are reached.
-    fn collect(&self, now: Timestamp) -> Peers {
+    fn collect(&mut self, now: Timestamp) -> Peers {
         let peers = self.presence.peers();
         let kind = |key: &PublicKey| Some(peers.get(key)?.way.as_ref()?.kind());
         self.write_down(self.presence.warden().collect(now), kind, now);
+        self.audit.on_wake(now);
         peers
     }
 
     fn write_down(
-        &self,
+        &mut self,
         reports: Vec<mesh::policy::FlowReport>,
         kind: impl Fn(&PublicKey) -> Option<WayKind>,
         now: Timestamp,
     ) {
         let me = self.house.keys.packets.public();
-        let mut audit = lock(&self.audit);
         for report in reports {
             let record = words::flow_record(&report, me, kind(&report.peer));
-            audit.record(Record::Flow(record), now);
+            self.audit.record(Record::Flow(record), now);
         }
-        audit.on_wake(now);
+        // No more than there is room for: while it is written more may come.
+        for record in self.ended.try_iter().take(RECORDS_WAIT_MAX) {
+            self.audit.record(record, now);
+        }
+        match self.switch.take_lost() {
+            0 => {}
+            lost => self.audit.record(Record::Lost(lost), now),
+        }
     }
 
     fn told(&self, told: &NodePapers, lines: &[LineState], peers: &Peers) -> Told {
-        let NodePapers { papers, services } = told;
+        let NodePapers { papers, services, .. } = told;
         let mut relays = relays_held(papers, lines);
         relays.truncate(RELAYS_TOLD_MAX);
         let rental = self.house.id.rental;
@@ -192,9 +221,9 @@ impl Tender {
     fn finish(mut self) {
         let now = self.clock.now();
         self.presence.stop();
+        self.tunnels.end();
         self.write_down(self.presence.warden().finish(now), |_| None, now);
-        drop(self.tunnels);
-        lock(&self.audit).seal(now);
+        self.audit.seal(now);
     }
 }
 
@@ -217,7 +246,7 @@ fn seen_at(line: &LineState) -> Option<Ipv4Addr> {
 /// A service, as lines offer it.
 fn exposed(wanted: &ServiceWanted, rental: units::RentalId) -> Option<Exposed> {
     let name = ServiceName::of_rental(&wanted.label.to_string(), rental).ok()?;
-    let is_ssh = wanted.proto == ServiceProto::Ssh;
+    let is_own_ssh = wanted.proto == ServiceProto::Ssh && is_of_ssh(&wanted.label);
     let service = Service {
         name,
         proto: words::proto(wanted.proto),
@@ -227,13 +256,21 @@ fn exposed(wanted: &ServiceWanted, rental: units::RentalId) -> Option<Exposed> {
         policy: String::new(),
         rental: Some(rental),
     };
-    let target = match (is_ssh, wanted.label.to_string() == DASHBOARD) {
+    let target = match (is_own_ssh, wanted.label.to_string() == DASHBOARD) {
         (true, _) => Target::Agent,
         // Where Ray's dashboard is on a head, this machine knows best.
         (false, true) => Target::InNode(ports::OWN.dashboard()),
         (false, false) => Target::InNode(wanted.port),
     };
     Some(Exposed { service, target, wants_proxy_header: wanted.wants_proxy_header })
+}
+
+/// Whether this is what a node's own SSH is called: `ssh` at the head, `ssh-2` at node 2. What else speaks SSH is a
+/// program of the renter's.
+fn is_of_ssh(label: &Name) -> bool {
+    let label = label.to_string();
+    let number = label.strip_prefix("ssh-");
+    label == SSH || number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Where a service stands.
@@ -256,4 +293,29 @@ fn seen(wanted: &ServiceWanted, rental: units::RentalId, lines: &[LineState]) ->
         (true, None) => ServiceState::Waiting,
     };
     ServiceSeen { state, why: why.filter(|_| state == ServiceState::Refused), at }
+}
+
+#[cfg(test)]
+mod tests {
+    use units::RentalId;
+    use wire::ServiceVisibility;
+
+    use super::*;
+
+    #[test]
+    fn only_a_nodes_own_ssh_is_the_agents_server() {
+        let target = |label: &str, proto, port| {
+            let label = label.parse().unwrap();
+            let visibility = ServiceVisibility::Private;
+            let wanted = ServiceWanted { label, port, proto, visibility, wants_proxy_header: false };
+            exposed(&wanted, RentalId::from_bits(7)).unwrap().target
+        };
+        for own in ["ssh", "ssh-1", "ssh-12"] {
+            assert_eq!(target(own, ServiceProto::Ssh, 22), Target::Agent, "{own}");
+        }
+        for others in ["mine", "ssh-mine", "sshd"] {
+            assert_eq!(target(others, ServiceProto::Ssh, 2222), Target::InNode(2222), "{others}");
+        }
+        assert_eq!(target("mine", ServiceProto::Tcp, 22), Target::InNode(22));
+    }
 }

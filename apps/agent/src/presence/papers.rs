@@ -3,6 +3,7 @@
 //! # Invariants
 //! - All of it is signed by the network's key as this side knows it, and holds now.
 //! - What is about the member itself must be good; another member or a relay that is not is left out, and told of.
+//! - What is told does not go back: who keeps papers of yesterday and shows them today is not believed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -87,6 +88,16 @@ pub enum Unfit {
         /// Which.
         kind: &'static str,
     },
+    /// A paper is older than one that was told before and holds.
+    #[error("its {kind} is older than the one it has: {told}, after {held}")]
+    Older {
+        /// Which.
+        kind: &'static str,
+        /// The number of the one it has.
+        held: u64,
+        /// The number of the one it was told.
+        told: u64,
+    },
 }
 
 impl Papers {
@@ -121,6 +132,31 @@ impl Papers {
             relays: those_that_hold(&told.relays, &network, now),
             network,
         })
+    }
+
+    /// These, if nothing in them is older than what is held and holds now.
+    ///
+    /// # Errors
+    /// The first that is.
+    pub fn after(self, held: &Self, now: Timestamp) -> Result<Self, Unfit> {
+        if held.policy.expires.0 > now {
+            in_order(PolicyPaper::KIND, held.policy.version, self.policy.version)?;
+        }
+        let of_mine = (&held.membership, &self.membership);
+        let told: BTreeMap<NodeKey, &Membership> =
+            self.members.iter().map(|member| (member.node, member)).collect();
+        let of_others = held.members.iter().filter_map(|held| Some((held, *told.get(&held.node)?)));
+        for (held, told) in [of_mine].into_iter().chain(of_others) {
+            if held.expires.0 > now {
+                in_order(Membership::KIND, held.serial, told.serial)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Whether they make their bearer a member now.
+    pub fn hold(&self, now: Timestamp) -> bool {
+        self.membership.expires.0 > now && self.policy.expires.0 > now
     }
 
     /// Relays, best first, and where each is.
@@ -165,6 +201,10 @@ fn opened<P: Paper>(sealed: &SealedPaper, network: &NodeKey, now: Timestamp) -> 
 
 fn is_its(is_mine: bool, kind: &'static str) -> Result<(), Unfit> {
     if is_mine { Ok(()) } else { Err(Unfit::Foreign { kind }) }
+}
+
+fn in_order(kind: &'static str, held: u64, told: u64) -> Result<(), Unfit> {
+    if told >= held { Ok(()) } else { Err(Unfit::Older { kind, held, told }) }
 }
 
 /// The papers that hold; those that do not are told of.
@@ -266,6 +306,24 @@ mod tests {
         let both = vec![at("[::1]:1"), at("127.0.0.1:2")];
         assert_eq!((papers.relays_at(), papers.relays_of_peers()), (both.clone(), both));
         assert_eq!(papers.udp_of(public(9)), ["127.0.0.1:3".parse().unwrap()]);
+    }
+
+    #[test]
+    fn papers_of_before_are_refused_while_the_later_ones_hold() {
+        let read = || Papers::read(&told(1, public(2)), public(1), &bearer(), NOW).unwrap();
+        assert!(read().after(&read(), NOW).is_ok(), "the same are no older");
+        let mut later = read();
+        later.policy.version = 2;
+        let older = Unfit::Older { kind: "policy", held: 2, told: 1 };
+        assert_eq!(read().after(&later, NOW).unwrap_err(), older);
+        for at in [0, 1] {
+            let mut later = read();
+            later.members[at].serial = 7;
+            let older = Unfit::Older { kind: "membership", held: 7, told: 1 };
+            assert_eq!(read().after(&later, NOW).unwrap_err(), older);
+            assert!(read().after(&later, NOW.after(MINUTE)).is_ok(), "what is over binds nobody");
+        }
+        assert!(read().hold(NOW) && !read().hold(NOW.after(MINUTE)));
     }
 
     #[test]

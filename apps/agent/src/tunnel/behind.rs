@@ -5,6 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 use trunk::{Line, Stream};
+use tunnel::limits::STREAMS_MAX;
 use tunnel::{Open, StreamRecord};
 use wire::paper::NodeKey;
 
@@ -30,6 +31,11 @@ impl From<SocketAddr> for Target {
 /// [`Behind::dial`] and [`Behind::dial_udp`] may wait, but not for long; the rest is called by threads that carry, and
 /// must not.
 pub trait Behind: fmt::Debug + Send + Sync {
+    /// How many streams it takes at once, over all lines together: whatever relays open, more are refused.
+    fn streams_max(&self) -> usize {
+        STREAMS_MAX as usize
+    }
+
     /// A connection to a port of the node.
     ///
     /// # Errors

@@ -1,18 +1,32 @@
 //! A line at work: offers what is exposed, and hands streams to programs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsStream;
 use trunk::{Dial, Dialed, Driver, Fault, Line, Peeked};
-use tunnel::{Event, Frame, Hello, ServiceName, Ticket, UdpDoor};
+use tunnel::{Code, Event, Frame, Hello, Open, ServiceName, StreamId, Ticket, UdpDoor};
 use wire::paper::NodeKey;
 
 use super::streams::{self, Desk};
-use super::{Common, Exposed, LineState, RelayAt};
+use super::{Common, Exposed, LINES, LineState, RelayAt};
 use crate::backoff::Backoff;
+
+/// Dedicated connections of one line that are dialed at a time: as many as a relay may have asked for, of both kinds.
+const SPARES_DIALED_MAX: usize = 16;
+/// A line whose relay goes away lasts no longer than this, whatever the relay says: it is served beside the one that
+/// took its place.
+const DRAINS_WITHIN: Duration = Duration::from_secs(600);
+/// A relay that goes away ends its lines itself, and soon after it said.
+const DRAINS_LATE: Duration = Duration::from_secs(10);
+
+/// How long the lines that are for services may be fewer than there should be, before one that goes to one of their
+/// relays for other reasons is for services, too: no second line goes to it.
+const HOME_AFTER: Duration = Duration::from_secs(3);
 
 /// Why a slot needs another line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +52,16 @@ pub(crate) struct Running {
     offered: BTreeMap<ServiceName, Exposed>,
     /// What the relay refused of it.
     refused: BTreeSet<ServiceName>,
+    /// Refusals that the log has: each is there once.
+    logged: BTreeSet<ServiceName>,
     /// When that is offered again.
     again_at: Option<Instant>,
+    /// When it is looked whether services are to be offered here, too.
+    home_at: Option<Instant>,
+    /// When the line ends at the latest, because its relay goes away.
+    over_at: Option<Instant>,
+    /// Places for dedicated connections that are dialed.
+    spares: Arc<Semaphore>,
     backoff: Backoff,
 }
 
@@ -65,7 +87,11 @@ impl Running {
             leaving: Some(leaving),
             offered: BTreeMap::new(),
             refused: BTreeSet::new(),
+            logged: BTreeSet::new(),
             again_at: None,
+            home_at: (!is_home).then(|| Instant::now() + HOME_AFTER),
+            over_at: None,
+            spares: Arc::new(Semaphore::new(SPARES_DIALED_MAX)),
             backoff: Backoff::default(),
         }
     }
@@ -104,6 +130,8 @@ impl Running {
                 changed = self.common.exposed.changed() => News::Exposed(changed.is_ok()),
                 event = self.driver.next() => News::Event(event),
                 () = until(self.again_at) => News::Again,
+                () = until(self.home_at) => News::Lacking,
+                () = until(self.over_at) => News::Over,
             };
             match news {
                 News::Event(Ok(event)) => self.on(event),
@@ -111,11 +139,32 @@ impl Running {
                 News::Exposed(true) => self.offer(),
                 News::Pass(true) => self.renew(),
                 News::Again => self.offer_again(),
+                News::Lacking => self.stand_in(),
+                News::Over => return anyhow::anyhow!("its relay went away"),
                 News::Exposed(false) | News::Pass(false) => {
                     return anyhow::anyhow!("the agent stops");
                 }
             }
         }
+    }
+
+    /// Offers services here, too, where lines for them are lacking.
+    fn stand_in(&mut self) {
+        let relay = self.dial.relay;
+        let is_for_services = self.common.relays.borrow().iter().any(|known| known.key == relay);
+        let is_good = |line: &&LineState| line.is_home && !line.is_draining;
+        let good = self.common.lines.borrow().values().filter(is_good).count();
+        if !is_for_services || good >= LINES || self.over_at.is_some() {
+            self.home_at = Some(Instant::now() + HOME_AFTER);
+            return;
+        }
+        (self.home_at, self.is_home) = (None, true);
+        self.tell(|lines, number| {
+            if let Some(state) = lines.get_mut(&number) {
+                state.is_home = true;
+            }
+        });
+        self.offer();
     }
 
     fn renew(&mut self) {
@@ -154,31 +203,25 @@ impl Running {
                 state.services.retain(|name, _| wanted.contains_key(name));
             }
         });
+        self.logged.retain(|name| wanted.contains_key(name));
+        self.refused.retain(|name| wanted.contains_key(name));
         self.offered = wanted;
     }
 
     fn on(&mut self, event: Event) {
         match event {
-            Event::Opened(stream, open) => {
-                let exposed = self.offered.get(&open.service).cloned();
-                let desk = Desk {
-                    line: self.line.clone(),
-                    stream,
-                    open,
-                    relay: self.dial.relay,
-                    session: self.session,
-                    behind: self.common.behind.clone(),
-                };
-                let taken = self.line.take(stream);
-                tokio::spawn(streams::serve(desk, taken, exposed));
-            }
+            Event::Opened(stream, open) => self.open(stream, open),
             Event::Spare(is_plain, tickets) => self.dial_spares(is_plain, tickets),
             Event::Served(served) => {
                 self.backoff.reset();
                 self.answered(served.name.clone(), Ok(served));
             }
+            // What was not offered is not refused either, nor served: nothing is kept of it.
+            Event::Refused(name, ..) if !self.offered.contains_key(&name) => {}
             Event::Refused(name, code, why) => {
-                tracing::warn!(service = %name, %code, why, "a relay refused a service");
+                if self.logged.insert(name.clone()) {
+                    tracing::warn!(service = %name, %code, why, "a relay refused a service");
+                }
                 self.refused.insert(name.clone());
                 if self.again_at.is_none() {
                     self.again_at = Some(Instant::now() + self.backoff.next());
@@ -187,6 +230,8 @@ impl Running {
             }
             Event::Drain(seconds) => {
                 tracing::info!(seconds, "a relay goes away; another takes its place");
+                let patience = Duration::from_secs(seconds.into()) + DRAINS_LATE;
+                self.over_at.get_or_insert(Instant::now() + patience.min(DRAINS_WITHIN));
                 self.tell(|lines, number| {
                     if let Some(state) = lines.get_mut(&number) {
                         state.is_draining = true;
@@ -216,7 +261,29 @@ impl Running {
         }
     }
 
+    fn open(&self, stream: StreamId, open: Open) {
+        let taken = self.line.take(stream);
+        let Ok(place) = self.common.room.clone().try_acquire_owned() else {
+            self.line.refuse(stream, Code::Limit);
+            return;
+        };
+        let exposed = self.offered.get(&open.service).cloned();
+        let desk = Desk {
+            line: self.line.clone(),
+            stream,
+            open,
+            relay: self.dial.relay,
+            session: self.session,
+            behind: self.common.behind.clone(),
+            place: Arc::new(place),
+        };
+        tokio::spawn(streams::serve(desk, taken, exposed));
+    }
+
     fn answered(&self, name: ServiceName, answer: Result<tunnel::Served, String>) {
+        if !self.offered.contains_key(&name) {
+            return;
+        }
         self.tell(|lines, number| {
             if let Some(state) = lines.get_mut(&number) {
                 state.services.insert(name, answer);
@@ -230,6 +297,7 @@ impl Running {
             return;
         }
         for ticket in tickets {
+            let Ok(place) = self.spares.clone().try_acquire_owned() else { return };
             let (dial, line, session) = (self.dial.clone(), self.line.clone(), self.session);
             tokio::spawn(async move {
                 if let Err(fault) = dial.spare(&line, session, &ticket, is_plain).await {
@@ -238,6 +306,7 @@ impl Running {
                         "no dedicated connection was had"
                     );
                 }
+                drop(place);
             });
         }
     }
@@ -249,6 +318,10 @@ enum News {
     Pass(bool),
     /// It is time to offer again what was refused.
     Again,
+    /// It is time to look whether lines for services are lacking.
+    Lacking,
+    /// The relay had time enough to go away.
+    Over,
 }
 
 async fn until(at: Option<Instant>) {

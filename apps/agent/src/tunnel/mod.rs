@@ -8,6 +8,7 @@
 //! - Only programs that are exposed are dialed, and only at the address that was said.
 //! - Two lines never go to one relay; a relay that goes away is replaced before its line ends.
 //! - A line that breaks takes its streams with it and no others.
+//! - What a relay can have this machine do is bounded, whatever it says: streams, dials, lines, and what is kept of it.
 
 mod behind;
 mod datagrams;
@@ -15,6 +16,8 @@ mod line;
 mod proxy_header;
 mod slot;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +26,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
 use ed25519_dalek::SigningKey;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tunnel::{Served, Service, ServiceName, UdpDoor};
 use wire::paper::NodeKey;
 
@@ -99,6 +102,8 @@ pub(crate) struct Common {
     more: watch::Receiver<Vec<RelayAt>>,
     behind: Arc<dyn Behind>,
     failures: Failures,
+    /// Room for streams, over all lines together.
+    room: Arc<Semaphore>,
     pass: watch::Receiver<Vec<u8>>,
     exposed: watch::Receiver<Vec<Exposed>>,
     lines: Arc<watch::Sender<BTreeMap<u64, LineState>>>,
@@ -145,6 +150,7 @@ impl Tunnels {
             key,
             relays: relays_heard,
             more: more_heard,
+            room: Arc::new(Semaphore::new(behind.streams_max())),
             behind,
             failures: failures.clone(),
             pass: pass_heard,
@@ -199,6 +205,14 @@ impl Tunnels {
         self.exposed.send_if_modified(|known| std::mem::replace(known, exposed) != *known);
     }
 
+    /// Ends the lines, and what goes over them.
+    pub fn end(&mut self) {
+        drop(self.quit.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+
     /// How the lines are, in the order in which they began.
     pub fn lines(&self) -> Vec<LineState> {
         self.lines.borrow().values().cloned().collect()
@@ -207,9 +221,6 @@ impl Tunnels {
 
 impl Drop for Tunnels {
     fn drop(&mut self) {
-        drop(self.quit.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.end();
     }
 }

@@ -1,6 +1,7 @@
 //! One of the lines that are kept: which relay it goes to, and when it is dialed again.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -14,6 +15,9 @@ use crate::backoff::Backoff;
 
 /// A relay that goes away is not dialed again so soon: a new one may start in its place.
 const AFTER_DRAIN: Duration = Duration::from_secs(10);
+/// By how much more a relay that goes away as soon as it came costs than one that is not reached: at worst one line in
+/// five minutes.
+const DRAINS_COST: u32 = 20;
 /// A line that lasted this long was good: what comes after it is not a repeated failure.
 const GOOD_AFTER: Duration = Duration::from_secs(60);
 
@@ -22,8 +26,9 @@ pub(crate) struct Slot {
     number: usize,
     common: Common,
     backoff: Backoff,
-    /// Relays that are not dialed before then.
-    shunned: BTreeMap<NodeKey, Instant>,
+    /// Relays that are not dialed before then, by where they are: one that cannot be reached at one of its addresses
+    /// may be at another.
+    shunned: BTreeMap<(NodeKey, SocketAddr), Instant>,
 }
 
 impl Slot {
@@ -56,7 +61,7 @@ impl Slot {
         let list = if self.is_home() { &self.common.relays } else { &self.common.more };
         let relays = list.borrow();
         let is_free = |relay: &&RelayAt| !taken.contains(&Some(relay.key));
-        let until = |relay: &&RelayAt| self.shunned.get(&relay.key).copied();
+        let until = |relay: &&RelayAt| self.shunned.get(&(relay.key, relay.address)).copied();
         let relay = relays.iter().filter(is_free).min_by_key(until).copied()?;
         taken[self.number] = Some(relay.key);
         Some(relay)
@@ -79,7 +84,7 @@ impl Slot {
 
     /// Holds a line to this relay until it ends or the relay goes away.
     async fn hold(&mut self, relay: RelayAt) {
-        if let Some(until) = self.shunned.get(&relay.key) {
+        if let Some(until) = self.shunned.get(&(relay.key, relay.address)) {
             tokio::time::sleep_until(*until).await;
         }
         let begun = Instant::now();
@@ -97,19 +102,46 @@ impl Slot {
             }
             Err(fault) => {
                 tracing::debug!(relay = %relay.address, fault = format!("{fault:#}"), "a relay was not reached");
-                self.common.failed(relay.key);
+                self.note_failure(relay);
                 Ended::Broke
             }
         };
+        let was_good = begun.elapsed() > GOOD_AFTER;
+        if was_good {
+            self.backoff.reset();
+        }
         let wait = match ended {
-            Ended::Draining => AFTER_DRAIN,
-            Ended::Broke => {
-                if begun.elapsed() > GOOD_AFTER {
-                    self.backoff.reset();
-                }
-                self.backoff.next()
-            }
+            Ended::Draining if was_good => AFTER_DRAIN,
+            // Its line is served on: one that always goes away at once would be given line after line.
+            Ended::Draining => AFTER_DRAIN.max(self.backoff.next() * DRAINS_COST),
+            Ended::Broke => self.backoff.next(),
         };
-        self.shunned.insert(relay.key, Instant::now() + wait);
+        let until = Instant::now() + wait;
+        match ended {
+            // It goes away at all its addresses.
+            Ended::Draining => {
+                let doors = self.doors(relay.key);
+                self.shunned.extend(doors.into_iter().map(|address| ((relay.key, address), until)));
+            }
+            Ended::Broke => {}
+        }
+        self.shunned.insert((relay.key, relay.address), until);
+    }
+
+    /// Where a relay is dialed.
+    fn doors(&self, relay: NodeKey) -> Vec<SocketAddr> {
+        let list = if self.is_home() { &self.common.relays } else { &self.common.more };
+        let relays = list.borrow();
+        relays.iter().filter(|other| other.key == relay).map(|other| other.address).collect()
+    }
+
+    /// A relay is to blame only if no other address of it is left to be tried: this machine may have one family alone.
+    fn note_failure(&self, relay: RelayAt) {
+        let is_tried = |address: &SocketAddr| {
+            *address == relay.address || self.shunned.contains_key(&(relay.key, *address))
+        };
+        if self.doors(relay.key).iter().all(is_tried) {
+            self.common.failed(relay.key);
+        }
     }
 }

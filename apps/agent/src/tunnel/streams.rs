@@ -7,6 +7,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use trunk::{Line, Stream, carry_tcp};
 use tunnel::{Code, Open, Proto, StreamId, StreamRecord, Traffic};
@@ -25,6 +26,8 @@ pub(crate) struct Desk {
     pub(crate) relay: NodeKey,
     pub(crate) session: [u8; 16],
     pub(crate) behind: Arc<dyn Behind>,
+    /// The stream's place among those that are served.
+    pub(crate) place: Arc<OwnedSemaphorePermit>,
 }
 
 /// Serves a stream to its end.
@@ -51,7 +54,7 @@ pub(crate) async fn serve(desk: Desk, stream: Stream, exposed: Option<Exposed>) 
 }
 
 async fn connect(exposed: &Exposed, desk: &Desk) -> io::Result<TcpStream> {
-    let mut program = timeout(CONNECT_WITHIN, dial(exposed.target, &desk.behind)).await??;
+    let mut program = timeout(CONNECT_WITHIN, dial(exposed.target, desk)).await??;
     program.set_nodelay(true)?;
     if exposed.wants_proxy_header {
         let open = &desk.open;
@@ -60,12 +63,17 @@ async fn connect(exposed: &Exposed, desk: &Desk) -> io::Result<TcpStream> {
     Ok(program)
 }
 
-async fn dial(target: Target, behind: &Arc<dyn Behind>) -> io::Result<TcpStream> {
+async fn dial(target: Target, desk: &Desk) -> io::Result<TcpStream> {
     match target {
         Target::Address(address) => TcpStream::connect(address).await,
         Target::InNode(port) => {
-            let behind = behind.clone();
-            let dialed = tokio::task::spawn_blocking(move || behind.dial(port)).await;
+            let (behind, place) = (desk.behind.clone(), desk.place.clone());
+            let dialed = tokio::task::spawn_blocking(move || {
+                // Who is waited for no more is still dialed: until that is over the place is taken.
+                let _place = place;
+                behind.dial(port)
+            });
+            let dialed = dialed.await;
             let program = dialed.map_err(io::Error::other)??;
             program.set_nonblocking(true)?;
             TcpStream::from_std(program)
@@ -82,7 +90,7 @@ impl Desk {
 
     /// Takes the stream, and says at its end what it came to.
     pub(crate) fn accept(self, stream: Stream) -> Stream {
-        let Self { line, stream: id, open, relay, session, behind } = self;
+        let Self { line, stream: id, open, relay, session, behind, place } = self;
         line.accept(id);
         let opened = trunk::system_time();
         stream.at_end(move |to_visitor, to_service, is_whole| {
@@ -100,6 +108,7 @@ impl Desk {
                 is_whole,
             };
             behind.on_record(relay, &record);
+            drop(place);
         })
     }
 }

@@ -3,31 +3,24 @@
 //! Only streams to services are opened (`direct-tcpip`). There is no shell, no file transfer, no agent, and nothing
 //! is forwarded back. The inner connection is the visitor's own SSH, sealed to the service: the relay sees none of it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
-use russh::keys::ssh_key::{
-    Algorithm, Certificate, EcdsaCurve, HashAlg, LineEnding, PrivateKey, PublicKey,
-};
+use russh::keys::ssh_key::{Certificate, LineEnding, PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session, VerifiedPublicKey};
-use russh::{
-    Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Preferred, SshId, cipher,
-    compression, kex, mac,
-};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
+use trunk::Cut;
 use tunnel::{Proto, ServiceName};
 
 use super::admission::Admitted;
 use super::carried::Activity;
 use super::clock::now;
-use super::cut::Cut;
 use super::host::service_at;
 use super::house::{Ends, House};
-use super::limits::DoorLimits;
 use super::metrics::Turned;
 use crate::opener::{Entry, Opener, Refused, Visitor};
 
@@ -36,49 +29,6 @@ const NO_SHELL: &str =
     "This is a jump host, without a shell: use ssh -J <host> <user>@<service>, or `iog ssh`.\r\n";
 /// The status that a session ends with.
 const NO_SHELL_STATUS: u32 = 1;
-/// Tries of one connection. Agents with many keys try all of them.
-const TRIES: usize = 20;
-
-/// What every SSH connection goes by. Ciphers with tags only, and exchanges that current OpenSSH prefers.
-pub(crate) fn config(host_key: PrivateKey, limits: &DoorLimits) -> Arc<Config> {
-    let preferred = Preferred {
-        kex: Cow::Borrowed(&[
-            kex::MLKEM768X25519_SHA256,
-            kex::CURVE25519,
-            kex::CURVE25519_PRE_RFC_8731,
-            kex::EXTENSION_SUPPORT_AS_SERVER,
-            kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
-        ]),
-        key: Cow::Borrowed(&[
-            Algorithm::Ed25519,
-            Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-            Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
-            Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
-            Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-            Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-        ]),
-        host_key_certificates: Cow::Borrowed(&[]),
-        cipher: Cow::Borrowed(&[
-            cipher::AES_256_GCM,
-            cipher::CHACHA20_POLY1305,
-            cipher::AES_128_GCM,
-        ]),
-        mac: Cow::Borrowed(&[mac::HMAC_SHA256_ETM]),
-        compression: Cow::Borrowed(&[compression::NONE]),
-    };
-    Arc::new(Config {
-        server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-iog_relay")),
-        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
-        // A refused key tells nothing that the next one could use: no need to wait.
-        auth_rejection_time: std::time::Duration::ZERO,
-        keys: vec![host_key],
-        preferred,
-        max_auth_attempts: TRIES,
-        inactivity_timeout: Some(limits.quiet_time),
-        nodelay: true,
-        ..Config::default()
-    })
-}
 
 /// The host key in this file; made when there is none.
 pub(crate) fn host_key(path: &std::path::Path) -> Result<PrivateKey> {

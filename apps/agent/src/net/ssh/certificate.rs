@@ -13,6 +13,15 @@ pub(super) struct Authority {
     principal: String,
 }
 
+/// What a visitor may do beside running commands: what its certificate says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rights {
+    /// Whether it gets terminals.
+    pub(super) has_terminals: bool,
+    /// Whether it connects to ports.
+    pub(super) forwards: bool,
+}
+
 impl Authority {
     /// Certificates of this network that name this rental.
     pub(super) fn new(network: NodeKey, rental: RentalId) -> Self {
@@ -20,8 +29,16 @@ impl Authority {
         Self { network: key.fingerprint(HashAlg::Sha256), principal: rental.to_string() }
     }
 
-    /// Whether it lets its bearer in now. That the bearer has its private key is proven.
-    pub(super) fn lets_in(&self, certificate: &Certificate, now: Timestamp) -> bool {
+    /// What its bearer may do now; nothing if it does not let in. That the bearer has its private key is proven.
+    pub(super) fn rights(&self, certificate: &Certificate, now: Timestamp) -> Option<Rights> {
+        let permits = |what: &str| certificate.extensions().get(what).is_some();
+        self.lets_in(certificate, now).then(|| Rights {
+            has_terminals: permits("permit-pty"),
+            forwards: permits("permit-port-forwarding"),
+        })
+    }
+
+    fn lets_in(&self, certificate: &Certificate, now: Timestamp) -> bool {
         let seconds = now.millis() / 1_000;
         let is_good = certificate.validate_at(seconds, [&self.network]).is_ok();
         // What an option demands would have to be done; and one that names nobody would be everybody's.
@@ -101,7 +118,14 @@ mod tests {
             ),
         ];
         for (why, certificate) in refused {
-            assert!(!authority.lets_in(&certificate, at(FROM + 1)), "{why}");
+            assert_eq!(authority.rights(&certificate, at(FROM + 1)), None, "{why}");
         }
+        let terminals = certificate(1, |builder| {
+            builder.valid_principal(&mine).unwrap();
+            builder.extension("permit-pty", "").unwrap();
+        });
+        let rights = |has_terminals| Some(Rights { has_terminals, forwards: false });
+        assert_eq!(authority.rights(&terminals, at(FROM + 1)), rights(true));
+        assert_eq!(authority.rights(&good, at(FROM + 1)), rights(false));
     }
 }

@@ -6,18 +6,22 @@
 //! # Invariants
 //! - Who comes in holds a certificate of the network's key that names this rental, and holds now.
 //! - What a visitor starts runs in the node, as the node's user, and never in the agent.
-//! - What the input of all programs of a node keeps of the agent's memory is bounded.
+//! - What visitors of a node take of the agent is bounded: connections, channels, and the memory of input.
+//! - A connection is cut when its time is over, whatever it is at.
 //!
 //! Absent on purpose: forwarding of agents, of X11, and of ports back to the visitor; host certificates.
 
 mod certificate;
+mod forward;
+mod input;
 mod pipe;
 mod session;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod visitor;
+mod word;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::net::TcpStream;
@@ -27,37 +31,67 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ed25519_dalek::SigningKey;
+use russh::keys::ssh_key::PrivateKey;
 use russh::keys::ssh_key::private::Ed25519Keypair;
-use russh::keys::ssh_key::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
 use russh::server::Config;
-use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use trunk::{Cut, ssh_config};
 use units::RentalId;
 use wire::paper::NodeKey;
 
 use certificate::Authority;
+use input::{Braked, Input, Shared};
+use strangers::{Stranger, Strangers};
 use visitor::VisitorOfNode;
 
-/// Connections to one node at a time.
-const CONNECTIONS_MAX: usize = 64;
-/// Channels of one connection: shells, programs, and forwarded connections.
-const CHANNELS_MAX: usize = 64;
-/// What programs of one node have not read yet of their input, in bytes. A program that reads nothing while its visitor
-/// sends all of this holds up that visitor's connection, and nobody else's.
-const INPUT_BYTES_MAX: usize = 64 << 20;
+/// What the server says that it is.
+const SERVER: &str = "SSH-2.0-iog_node";
 /// A visitor says something within this time, or is gone: clients that keep alive do.
 const QUIET_MAX: Duration = Duration::from_secs(24 * 3600);
-/// How long a visitor may take to log in.
-const LOGIN_WITHIN: Duration = Duration::from_secs(60);
-/// Tries of one connection. Clients with many keys try all of them.
-const TRIES: usize = 20;
+
+/// What programs of one node have not read yet of their input, in bytes.
+const INPUT_BYTES_MAX: usize = 64 << 20;
+
+/// How much one node's server takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Connections of visitors who have logged in.
+    connections: usize,
+    /// Connections of who has not.
+    strangers: usize,
+    /// Channels of one connection: shells, programs, and forwarded connections.
+    channels_of_one: usize,
+    /// Channels of all together. Each takes up to four files of the agent, and a thread that waits for its program.
+    channels: usize,
+    /// How long a visitor may take to log in.
+    login_within: Duration,
+    /// How long a connection may last after that. A certificate holds an hour, and a member who was removed from a
+    /// project gets no other; what was begun with it does not go on for ever.
+    lasts: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            strangers: 32,
+            channels_of_one: 64,
+            channels: 256,
+            login_within: Duration::from_secs(20),
+            lasts: Duration::from_secs(24 * 3600),
+        }
+    }
+}
 
 /// What a visitor wants to be run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     /// A command for the node's shell; none for a login shell.
     pub(super) command: Option<String>,
+    /// Files, in place of a command.
+    pub(super) files: bool,
     /// A terminal: its kind, its columns, and its rows.
     pub(super) terminal: Option<(String, u16, u16)>,
     /// Variables of its environment.
@@ -100,8 +134,14 @@ pub(super) struct SshServer {
     config: Arc<Config>,
     authority: Arc<Authority>,
     room: Arc<dyn Room>,
+    limits: Limits,
     connections: Arc<Semaphore>,
-    input: Arc<Semaphore>,
+    channels: Arc<Semaphore>,
+    strangers: Arc<Strangers>,
+    /// Input that is not read yet.
+    input: Arc<Shared>,
+    /// Ends it for everybody.
+    over: CancellationToken,
 }
 
 impl fmt::Debug for SshServer {
@@ -121,15 +161,33 @@ impl SshServer {
         rental: RentalId,
         room: Arc<dyn Room>,
     ) -> Result<Self> {
+        Self::within(key, Authority::new(network, rental), room, Limits::default())
+    }
+
+    fn within(
+        key: &SigningKey,
+        authority: Authority,
+        room: Arc<dyn Room>,
+        limits: Limits,
+    ) -> Result<Self> {
         let pair = Ed25519Keypair::from_seed(key.as_bytes());
         let host_key = PrivateKey::new(pair.into(), "").context("use the node's key for SSH")?;
         Ok(Self {
-            config: config(host_key),
-            authority: Arc::new(Authority::new(network, rental)),
+            config: ssh_config(SERVER, host_key, QUIET_MAX),
+            authority: Arc::new(authority),
             room,
-            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            input: Arc::new(Semaphore::new(INPUT_BYTES_MAX)),
+            limits,
+            connections: Arc::new(Semaphore::new(limits.connections)),
+            channels: Arc::new(Semaphore::new(limits.channels)),
+            strangers: Arc::new(Strangers::new(limits.strangers)),
+            input: Arc::new(Shared::new(INPUT_BYTES_MAX)),
+            over: CancellationToken::new(),
         })
+    }
+
+    /// Cuts all connections, and takes no more.
+    pub(super) fn close(&self) {
+        self.over.cancel();
     }
 
     /// Serves one connection to its end.
@@ -137,12 +195,14 @@ impl SshServer {
     where
         C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Ok(_place) = self.connections.clone().try_acquire_owned() else {
-            tracing::debug!("a node has as many visitors by SSH as it takes");
-            return;
-        };
+        let stranger = self.strangers.enter();
+        let cut = self.over.child_token();
+        // What serves it is a task of its own: whatever way this ends, the connection ends with it.
+        let _cut_at_end = cut.clone().drop_guard();
         let (known, login) = tokio::sync::oneshot::channel();
-        let visitor = VisitorOfNode::new(&self, known);
+        let input = Arc::new(Input::new(self.input.clone()));
+        let visitor = VisitorOfNode::new(&self, known, input.clone());
+        let connection = Cut::new(Braked::new(connection, input), cut);
         let begun = russh::server::run_stream(self.config.clone(), connection, visitor);
         let served = async {
             if let Ok(session) = begun.await {
@@ -150,55 +210,24 @@ impl SshServer {
             }
         };
         tokio::pin!(served);
-        tokio::select! {
+        let place = tokio::select! {
             () = &mut served => return,
-            logged_in = tokio::time::timeout(LOGIN_WITHIN, login) => {
-                if !matches!(logged_in, Ok(Ok(()))) {
-                    return;
-                }
-            }
-        }
-        served.await;
+            place = self.logged_in(&stranger, login) => place,
+        };
+        let Some(_place) = place else { return };
+        drop(stranger);
+        let _ = tokio::time::timeout(self.limits.lasts, served).await;
     }
-}
 
-/// Ciphers with tags only, and exchanges that current OpenSSH prefers.
-fn config(host_key: PrivateKey) -> Arc<Config> {
-    let preferred = Preferred {
-        kex: Cow::Borrowed(&[
-            kex::MLKEM768X25519_SHA256,
-            kex::CURVE25519,
-            kex::CURVE25519_PRE_RFC_8731,
-            kex::EXTENSION_SUPPORT_AS_SERVER,
-            kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
-        ]),
-        key: Cow::Borrowed(&[
-            Algorithm::Ed25519,
-            Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-            Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
-            Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
-            Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-            Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-        ]),
-        host_key_certificates: Cow::Borrowed(&[]),
-        cipher: Cow::Borrowed(&[
-            cipher::AES_256_GCM,
-            cipher::CHACHA20_POLY1305,
-            cipher::AES_128_GCM,
-        ]),
-        mac: Cow::Borrowed(&[mac::HMAC_SHA256_ETM]),
-        compression: Cow::Borrowed(&[compression::NONE]),
-    };
-    Arc::new(Config {
-        server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-iog_node")),
-        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
-        // A refused key tells nothing that the next one could use: no need to wait.
-        auth_rejection_time: Duration::ZERO,
-        keys: vec![host_key],
-        preferred,
-        max_auth_attempts: TRIES,
-        inactivity_timeout: Some(QUIET_MAX),
-        nodelay: true,
-        ..Config::default()
-    })
+    /// The place of a visitor who has logged in; none if that took too long, or another stranger has come.
+    async fn logged_in(
+        &self,
+        stranger: &Stranger,
+        login: tokio::sync::oneshot::Receiver<OwnedSemaphorePermit>,
+    ) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            () = stranger.is_shown_out() => None,
+            place = tokio::time::timeout(self.limits.login_within, login) => place.ok()?.ok(),
+        }
+    }
 }

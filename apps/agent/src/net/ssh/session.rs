@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::server::{Handle, Msg};
-use russh::{Channel, ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use russh::{Channel, ChannelId, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
+use super::input::{Input, Piece};
 use super::pipe::Pipe;
+use super::word::Word;
 use super::{Asked, Control, Program, Room};
 
 /// Variables that a visitor may set: of the terminal and the language, as servers commonly take them.
@@ -19,23 +21,22 @@ const VARIABLE_PREFIXES: [&str; 2] = ["LC_", "IOG_SSH_"];
 const VARIABLES_MAX: usize = 32;
 /// The longest value of one, in bytes.
 const VARIABLE_BYTES_MAX: usize = 4_096;
+/// The longest name of a kind of terminal.
+const KIND_BYTES_MAX: usize = 64;
 /// What is read of a program's output at a time.
 const PIECE_BYTES: usize = 32 << 10;
 /// How long the output of a program that has ended may be silent before that was all.
 const LINGER: Duration = Duration::from_millis(300);
 /// What a shell says of a command that is not there.
 const NOT_FOUND: u32 = 127;
-/// Files are copied by OpenSSH's own server, where the machine has one.
-const SFTP: &str = "for server in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server \
-    /usr/libexec/sftp-server /usr/lib/ssh/sftp-server; do [ -x $server ] && exec $server; done; \
-    echo 'this machine has no sftp-server: use scp -O, or rsync' >&2; exit 127";
 /// What stands for output that is no error, in a channel.
 const COMPLAINTS: u32 = 1;
 
 /// One session of a visitor.
 pub(super) struct SessionOfVisitor {
     room: Arc<dyn Room>,
-    input: Arc<Semaphore>,
+    may_have_terminal: bool,
+    input: Arc<Input>,
     id: ChannelId,
     from: ChannelReadHalf,
     to: Arc<ChannelWriteHalf<Msg>>,
@@ -43,65 +44,51 @@ pub(super) struct SessionOfVisitor {
     asked: Asked,
 }
 
-/// A piece of input, and the room that it takes.
-type Piece = (Vec<u8>, OwnedSemaphorePermit);
-
 impl SessionOfVisitor {
     pub(super) fn new(
         room: Arc<dyn Room>,
-        input: Arc<Semaphore>,
+        (may_have_terminal, input): (bool, Arc<Input>),
         channel: Channel<Msg>,
         handle: Handle,
     ) -> Self {
         let id = channel.id();
         let (from, to) = channel.split();
-        Self { room, input, id, from, to: Arc::new(to), handle, asked: Asked::default() }
+        let (to, asked) = (Arc::new(to), Asked::default());
+        Self { room, may_have_terminal, input, id, from, to, handle, asked }
     }
 
     /// Serves it to its end.
     pub(super) async fn work(mut self) {
         // What comes before the command.
         while let Some(message) = self.from.wait().await {
-            match message {
-                ChannelMsg::RequestPty { want_reply, term, col_width, row_height, .. } => {
-                    self.asked.terminal = Some((term, cells(col_width), cells(row_height)));
-                    self.answer(want_reply, true).await;
+            match Word::from(message) {
+                Word::Terminal(want_reply, kind, columns, rows) => {
+                    let is_given = self.may_have_terminal && is_kind(&kind);
+                    if is_given {
+                        self.asked.terminal = Some((kind, columns, rows));
+                    }
+                    self.answer(want_reply, is_given).await;
                 }
-                ChannelMsg::SetEnv { want_reply, variable_name, variable_value } => {
-                    let is_taken = self.set(variable_name, variable_value);
+                Word::Variable(want_reply, name, value) => {
+                    let is_taken = self.set(name, value);
                     self.answer(want_reply, is_taken).await;
                 }
-                ChannelMsg::RequestShell { want_reply } => return self.run(want_reply).await,
-                ChannelMsg::Exec { want_reply, command } => {
+                Word::Shell(want_reply) => return self.run(want_reply).await,
+                Word::Command(want_reply, command) => {
                     let Ok(command) = String::from_utf8(command) else {
                         return self.answer(want_reply, false).await;
                     };
                     self.asked.command = Some(command);
                     return self.run(want_reply).await;
                 }
-                ChannelMsg::RequestSubsystem { want_reply, name } if name == "sftp" => {
-                    self.asked.command = Some(SFTP.to_owned());
+                Word::Files(want_reply) => {
+                    (self.asked.files, self.asked.terminal) = (true, None);
                     return self.run(want_reply).await;
                 }
-                ChannelMsg::RequestSubsystem { want_reply, .. }
-                | ChannelMsg::RequestX11 { want_reply, .. }
-                | ChannelMsg::AgentForward { want_reply } => self.answer(want_reply, false).await,
-                ChannelMsg::Close => return,
-                // Input waits for its program, and the rest means nothing before there is one, or is a server's.
-                ChannelMsg::Data { .. }
-                | ChannelMsg::ExtendedData { .. }
-                | ChannelMsg::Eof
-                | ChannelMsg::Open { .. }
-                | ChannelMsg::Signal { .. }
-                | ChannelMsg::WindowChange { .. }
-                | ChannelMsg::XonXoff { .. }
-                | ChannelMsg::ExitStatus { .. }
-                | ChannelMsg::ExitSignal { .. }
-                | ChannelMsg::WindowAdjusted { .. }
-                | ChannelMsg::Success
-                | ChannelMsg::Failure
-                | ChannelMsg::OpenFailure(_) => {}
-                _ => {}
+                Word::Strange(want_reply) => self.answer(want_reply, false).await,
+                Word::Gone => return,
+                // Input comes once there is a program for it.
+                Word::Input(_) | Word::End | Word::Size(..) | Word::Nothing => {}
             }
         }
     }
@@ -185,53 +172,38 @@ impl SessionOfVisitor {
     }
 }
 
-/// What a terminal of so many cells has: none has none.
-fn cells(count: u32) -> u16 {
-    u16::try_from(count).unwrap_or(u16::MAX)
+/// Whether this can be the kind of a terminal.
+pub(super) fn is_kind(kind: &str) -> bool {
+    let is_of_kinds = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
+    !kind.is_empty() && kind.len() <= KIND_BYTES_MAX && kind.bytes().all(is_of_kinds)
 }
 
 /// Hears the visitor until it is gone; then its program ends, too.
 async fn listen(
     mut from: ChannelReadHalf,
     pieces: mpsc::UnboundedSender<Piece>,
-    input: Arc<Semaphore>,
+    input: Arc<Input>,
     control: Arc<dyn Control>,
 ) {
     let mut pieces = Some(pieces);
     while let Some(message) = from.wait().await {
-        match message {
-            ChannelMsg::Data { data } => {
-                let bytes = data.to_vec();
-                let room = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                let Ok(permit) = input.clone().acquire_many_owned(room).await else { break };
+        match Word::from(message) {
+            Word::Input(bytes) => {
                 if let Some(pieces) = &pieces {
-                    let _ = pieces.send((bytes, permit));
+                    let _ = pieces.send(input.keep(bytes));
                 }
             }
-            ChannelMsg::Eof => drop(pieces.take()),
-            ChannelMsg::WindowChange { col_width, row_height, .. } => {
-                control.resize(cells(col_width), cells(row_height));
-            }
-            ChannelMsg::Close => break,
-            // A program runs already; signals are sent by terminals; the rest is a server's.
-            ChannelMsg::RequestPty { .. }
-            | ChannelMsg::RequestShell { .. }
-            | ChannelMsg::Exec { .. }
-            | ChannelMsg::RequestSubsystem { .. }
-            | ChannelMsg::RequestX11 { .. }
-            | ChannelMsg::SetEnv { .. }
-            | ChannelMsg::AgentForward { .. }
-            | ChannelMsg::ExtendedData { .. }
-            | ChannelMsg::Open { .. }
-            | ChannelMsg::Signal { .. }
-            | ChannelMsg::XonXoff { .. }
-            | ChannelMsg::ExitStatus { .. }
-            | ChannelMsg::ExitSignal { .. }
-            | ChannelMsg::WindowAdjusted { .. }
-            | ChannelMsg::Success
-            | ChannelMsg::Failure
-            | ChannelMsg::OpenFailure(_) => {}
-            _ => {}
+            Word::End => drop(pieces.take()),
+            Word::Size(columns, rows) => control.resize(columns, rows),
+            Word::Gone => break,
+            // A program runs already.
+            Word::Terminal(..)
+            | Word::Variable(..)
+            | Word::Shell(_)
+            | Word::Command(..)
+            | Word::Files(_)
+            | Word::Strange(_)
+            | Word::Nothing => {}
         }
     }
     control.end();
@@ -239,12 +211,11 @@ async fn listen(
 
 /// Gives a program its input, and says when that ends.
 async fn feed(into: Pipe, mut pieces: mpsc::UnboundedReceiver<Piece>, has_terminal: bool) {
-    while let Some((bytes, permit)) = pieces.recv().await {
-        if into.write_all(&bytes).await.is_err() {
+    while let Some(piece) = pieces.recv().await {
+        if into.write_all(&piece.bytes).await.is_err() {
             // It reads no more. What comes is thrown away.
             pieces.close();
         }
-        drop(permit);
     }
     if has_terminal {
         // The end of a terminal's input is a character; its pipe goes on for its output.

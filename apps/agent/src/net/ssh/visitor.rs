@@ -1,45 +1,45 @@
 //! One visitor's connection: who it is, and the channels it opens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use russh::keys::ssh_key::Certificate;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session};
 use russh::{Channel, ChannelOpenFailure};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::certificate::Rights;
+use super::input::Input;
 use super::session::SessionOfVisitor;
-use super::{CHANNELS_MAX, SshServer};
+use super::{SshServer, forward};
 
 /// Who comes, and what they have open.
 pub(super) struct VisitorOfNode {
     server: SshServer,
-    /// Is told when the visitor has logged in.
-    known: Option<oneshot::Sender<()>>,
-    channels: Arc<AtomicUsize>,
+    /// Is given the visitor's place when it has logged in.
+    known: Option<oneshot::Sender<OwnedSemaphorePermit>>,
+    rights: Option<Rights>,
+    /// Places for its channels.
+    channels: Arc<Semaphore>,
+    input: Arc<Input>,
 }
 
-/// A channel that counts as open.
-pub(super) struct CountedChannel(Arc<AtomicUsize>);
-
-impl Drop for CountedChannel {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
+/// A channel's place: among the visitor's, and among all of the node.
+type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 impl VisitorOfNode {
-    pub(super) fn new(server: &SshServer, known: oneshot::Sender<()>) -> Self {
-        Self { server: server.clone(), known: Some(known), channels: Arc::default() }
+    pub(super) fn new(
+        server: &SshServer,
+        known: oneshot::Sender<OwnedSemaphorePermit>,
+        input: Arc<Input>,
+    ) -> Self {
+        let channels = Arc::new(Semaphore::new(server.limits.channels_of_one));
+        Self { server: server.clone(), known: Some(known), rights: None, channels, input }
     }
 
     /// One channel more, unless there are too many.
-    fn channel(&self) -> Option<CountedChannel> {
-        let one_more = |count: usize| (count < CHANNELS_MAX).then_some(count + 1);
-        self.channels
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more)
-            .ok()
-            .map(|_| CountedChannel(self.channels.clone()))
+    fn channel(&self) -> Option<Place> {
+        let own = self.channels.clone().try_acquire_owned().ok()?;
+        Some((own, self.server.channels.clone().try_acquire_owned().ok()?))
     }
 }
 
@@ -52,12 +52,16 @@ impl Handler for VisitorOfNode {
         certificate: &Certificate,
     ) -> Result<Auth, Self::Error> {
         // The papers' clock: until when a certificate holds is a time of the calendar.
-        if !self.server.authority.lets_in(certificate, crate::run::now()) {
-            return Ok(Auth::reject());
-        }
+        let rights = self.server.authority.rights(certificate, crate::run::now());
+        let Some(rights) = rights else { return Ok(Auth::reject()) };
         if let Some(known) = self.known.take() {
-            let _ = known.send(());
+            let Ok(place) = self.server.connections.clone().try_acquire_owned() else {
+                tracing::debug!("a node has as many visitors by SSH as it takes");
+                return Ok(Auth::reject());
+            };
+            let _ = known.send(place);
         }
+        self.rights = Some(rights);
         Ok(Auth::Accept)
     }
 
@@ -71,8 +75,10 @@ impl Handler for VisitorOfNode {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         };
-        let (room, input) = (self.server.room.clone(), self.server.input.clone());
-        let session = SessionOfVisitor::new(room, input, channel, session.handle());
+        let may_have_terminal = self.rights.is_some_and(|rights| rights.has_terminals);
+        let (room, handle) = (self.server.room.clone(), session.handle());
+        let may = (may_have_terminal, self.input.clone());
+        let session = SessionOfVisitor::new(room, may, channel, handle);
         tokio::spawn(async move {
             session.work().await;
             drop(counted);
@@ -91,11 +97,16 @@ impl Handler for VisitorOfNode {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if !self.rights.is_some_and(|rights| rights.forwards) {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return Ok(());
+        }
         let (Some(counted), Ok(port)) = (self.channel(), u16::try_from(port)) else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         };
         let (room, host) = (self.server.room.clone(), host.to_owned());
+        let input = self.input.clone();
         tokio::spawn(async move {
             let dialed = tokio::task::spawn_blocking(move || room.dial(&host, port)).await;
             let dialed = dialed.map_err(std::io::Error::other).flatten();
@@ -104,10 +115,9 @@ impl Handler for VisitorOfNode {
                 tokio::net::TcpStream::from_std(stream)
             });
             match connected {
-                Ok(mut program) => {
+                Ok(program) => {
                     reply.accept().await;
-                    let mut visitor = channel.into_stream();
-                    let _ = tokio::io::copy_bidirectional(&mut visitor, &mut program).await;
+                    forward::carry(channel, program, input).await;
                 }
                 // Code 2 of RFC 4254, 5.1 (connect failed), with words: OpenSSH shows them.
                 Err(fault) => {

@@ -11,6 +11,7 @@
 //! - A program ends with whoever asked for it; what it leaves in the background ends with the node.
 
 use std::fs::File;
+use std::io::BufReader;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use super::desk::Desk;
 use crate::runtime::agent_program::{self, AgentProgram};
 use crate::runtime::inside::{Inside, Way};
+use crate::sftp;
 
 /// What the program is told so that it becomes the process outside of the program, and the one inside.
 const WORDS: [&str; 3] = ["worker", "in-node", "program"];
@@ -46,6 +48,8 @@ const SHELL_OF_PEOPLE: &str = "/bin/bash";
 pub struct Run {
     /// A command for the shell; a shell for people if absent.
     pub command: Option<String>,
+    /// Whether files are served in place of a command, to who speaks SFTP.
+    pub files: bool,
     /// Columns and rows of its terminal; none if absent.
     pub terminal: Option<(u16, u16)>,
     /// Variables beside the node's own, over which they win.
@@ -81,6 +85,7 @@ pub enum Ended {
 struct Told {
     way: Way,
     command: Option<String>,
+    files: bool,
     terminal: Option<(u16, u16)>,
     environment: Vec<(String, String)>,
 }
@@ -154,7 +159,8 @@ pub(super) fn start(
     drop(command);
     let environment = environment.iter().chain(&what.env).cloned().collect();
     let (way, terminal) = (inside.way.clone(), what.terminal);
-    let told = Told { way, command: what.command.clone(), terminal, environment };
+    let (command, files) = (what.command.clone(), what.files);
+    let told = Told { way, command, files, terminal, environment };
     let mut running =
         Running { terminal: None, stdin: None, stdout: None, stderr: None, desk, child };
     let mut theirs = Vec::new();
@@ -192,7 +198,7 @@ pub fn program() -> Result<()> {
     let desk = Desk::inherited()?;
     let (told, files) = desk.hear::<Told>()?.context("hear what to run")?;
     if !told.way.leads_inside() {
-        return become_it(&desk, &told, &files);
+        return become_it(desk, &told, &files);
     }
     let mut child = match go_inside(&told, files) {
         Ok((child, terminal)) => {
@@ -292,15 +298,22 @@ fn terminal(user: Option<u32>, size: Winsize) -> Result<(Option<OwnedFd>, Vec<Ow
 }
 
 /// Becomes the program. Returns only if it cannot.
-fn become_it(desk: &Desk, told: &Told, files: &[OwnedFd]) -> Result<()> {
-    let fault = match turn_into(told, files) {
-        Ok(never) => match never {},
+fn become_it(desk: Desk, told: &Told, files: &[OwnedFd]) -> Result<()> {
+    let turned = give_up(told, files);
+    let fault = match turned.map(|()| told.files) {
+        Ok(true) => {
+            // Its end says that what serves files runs.
+            drop(desk);
+            return serve_files(told, files);
+        }
+        Ok(false) => exec(told),
         Err(fault) => fault,
     };
     desk.say(&Heard::Fails(format!("{fault:#}")), &[])
 }
 
-fn turn_into(told: &Told, files: &[OwnedFd]) -> Result<std::convert::Infallible> {
+/// Has the program's streams and terminal, and nothing that the program may not have.
+fn give_up(told: &Told, files: &[OwnedFd]) -> Result<()> {
     let [input, output, errors] = files else { bail!("have three streams") };
     rustix::stdio::dup2_stdin(input).context("set standard input")?;
     rustix::stdio::dup2_stdout(output).context("set standard output")?;
@@ -309,11 +322,25 @@ fn turn_into(told: &Told, files: &[OwnedFd]) -> Result<std::convert::Infallible>
     if told.terminal.is_some() {
         rustix::process::ioctl_tiocsctty(input).context("take the terminal")?;
     }
-    told.way.give_up()?;
-    let variable = |name: &str| {
-        let found = told.environment.iter().rev().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.clone())
-    };
+    told.way.give_up()
+}
+
+/// Where the program begins.
+fn home(told: &Told) -> &str {
+    let home = told.environment.iter().rev().find(|(name, _)| name == "HOME");
+    home.map_or("/", |(_, home)| home.as_str())
+}
+
+fn serve_files(told: &Told, files: &[OwnedFd]) -> Result<()> {
+    // One who has no home begins where this process did.
+    let _ = std::env::set_current_dir(home(told));
+    let [input, output, _] = files else { bail!("have three streams") };
+    let stream = |file: &OwnedFd| file.try_clone().map(File::from).context("have a stream");
+    sftp::serve(BufReader::new(stream(input)?), stream(output)?).context("serve files")
+}
+
+/// Becomes the program; returns why it cannot.
+fn exec(told: &Told) -> anyhow::Error {
     let shell = if Path::new(SHELL_OF_PEOPLE).exists() { SHELL_OF_PEOPLE } else { SHELL };
     let mut command = Command::new(shell);
     match &told.command {
@@ -321,8 +348,8 @@ fn turn_into(told: &Told, files: &[OwnedFd]) -> Result<std::convert::Infallible>
         None => command.arg("-l"),
     };
     command.env_clear().envs(told.environment.iter().map(|(name, value)| (name, value)));
-    command.env("SHELL", shell).current_dir(variable("HOME").as_deref().unwrap_or("/"));
-    Err(command.exec()).context("become the program")
+    command.env("SHELL", shell).current_dir(home(told));
+    anyhow::Error::new(command.exec()).context("become the program")
 }
 
 #[cfg(test)]

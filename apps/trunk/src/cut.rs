@@ -9,14 +9,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// A connection that ends when its token is cancelled.
-pub(crate) struct Cut<S> {
+#[derive(Debug)]
+pub struct Cut<S> {
     inner: S,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     is_cut: bool,
 }
 
 impl<S> Cut<S> {
-    pub(crate) fn new(inner: S, token: CancellationToken) -> Self {
+    /// This connection, until the token is cancelled.
+    pub fn new(inner: S, token: CancellationToken) -> Self {
         Self { inner, cut: Box::pin(token.cancelled_owned()), is_cut: false }
     }
 

@@ -19,10 +19,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ed25519_dalek::SigningKey;
 use trunk::system_time;
-use tunnel::{Reconciled, ServiceName, StreamRecord};
+use tunnel::{ServiceName, StreamRecord};
 use units::Timestamp;
 use wire::Time;
-use wire::audit::{AuditLog, Record, RefusalRecord, Side, Verifier};
+use wire::audit::{AuditLog, Reconciled, Record, RefusalRecord, Side, Verifier};
 use wire::paper::NodeKey;
 
 use crate::door::neighborhood;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tunnel::{Reconciled, ServiceName, StreamRecord, Traffic};
+use tunnel::{ServiceName, StreamRecord, Traffic};
+use wire::audit::{Carried, Reconciled};
 use wire::paper::NodeKey;
 
 use crate::opener::Visitor;
@@ -42,7 +43,7 @@ impl Records for ToLog {
                 tracing::warn!(target: "relay::event", session, stream, %service, to_service, to_visitor,
                     "a node's record of a stream contradicts the relay's");
             }
-            Some(Reconciled::Equal | Reconciled::Lost(_)) | None => {}
+            Some(Reconciled::Equal | Reconciled::OnTheWay { .. }) | None => {}
         }
         tracing::info!(target: "relay::event", session, stream, %service, %visitor, subject, to_service,
             to_visitor, millis, is_whole, reconciled = ?node);
@@ -113,8 +114,10 @@ impl Waiting {
 }
 
 fn tell(ours: &StreamRecord, (traffic, is_whole): (Traffic, bool), records: &Arc<dyn Records>) {
-    let theirs = StreamRecord { traffic, is_whole, ..ours.clone() };
-    records.over(ours, Some(ours.reconcile(&theirs)));
+    let said =
+        |Traffic { to_service, to_visitor }, is_whole| Carried { to_service, to_visitor, is_whole };
+    let (relay, node) = (said(ours.traffic, ours.is_whole), said(traffic, is_whole));
+    records.over(ours, Some(relay.reconcile(&node)));
 }
 
 #[cfg(test)]

@@ -38,6 +38,6 @@ pub use greeting::{Hello, UdpDoor, Welcome};
 pub use mux::{Event, Gone, Mux, Read, Settings, Side, StreamId};
 pub use name::{NotAServiceName, ServiceName};
 pub use placement::Placement;
-pub use record::{Reconciled, StreamRecord, Traffic};
+pub use record::{StreamRecord, Traffic};
 pub use service::{NotAWord, Proto, Served, Service, Visibility};
 pub use ticket::{Ticket, TicketId};

@@ -13,6 +13,7 @@ mod compare;
 mod compare_flows;
 mod limits;
 mod otlp;
+mod reconcile;
 mod record;
 mod verify;
 
@@ -21,6 +22,7 @@ pub use compare::{Comparison, Gap, compare};
 pub use compare_flows::{FlowComparison, FlowGap, FlowName, compare_flows};
 pub use limits::*;
 pub use otlp::otlp;
+pub use reconcile::{Carried, Reconciled};
 pub use record::{
     End, FlowRecord, PathName, Record, RefusalRecord, Side, StreamRecord, Traffic, Verdict,
 };

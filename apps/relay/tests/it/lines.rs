@@ -4,7 +4,7 @@ use tokio::io::AsyncReadExt;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use trunk::Way;
-use tunnel::Reconciled;
+use wire::audit::Reconciled;
 
 use crate::scene::{Relay, bytes, echo, echoed, eventually, exposed, machine, name, source};
 

@@ -12,9 +12,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use trunk::{Carried, carry_tcp};
-use tunnel::{Proto, Reconciled, Service, ServiceName, StreamRecord, Visibility, Who};
+use tunnel::{Proto, Service, ServiceName, StreamRecord, Visibility, Who};
 use units::{AccountId, RentalId};
 use wire::Time;
+use wire::audit::Reconciled;
 use wire::paper::{May, NodeKey, Pass, PassLimits, SealedPaper};
 
 /// What a program says at once.

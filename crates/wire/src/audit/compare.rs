@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::reconcile::{Carried, Reconciled};
 use super::record::{Side, StreamRecord};
 use crate::paper::NodeKey;
 
@@ -118,22 +119,21 @@ pub fn compare<'r>(records: impl IntoIterator<Item = &'r StreamRecord>) -> Compa
 fn gap(relay: &StreamRecord, node: &StreamRecord) -> Option<Gap> {
     let is_same = (&relay.service, relay.visitor, &relay.subject)
         == (&node.service, node.visitor, &node.subject);
-    let traffic = |record: &StreamRecord| (record.to_service, record.to_visitor);
-    if is_same && traffic(relay) == traffic(node) {
-        return None;
-    }
     let (session, stream) = (relay.session.clone(), relay.stream);
-    // The relay sends what goes to the service, the node what goes to the visitor. Nobody gets more than was sent.
-    let to_service = relay.to_service.checked_sub(node.to_service);
-    let to_visitor = node.to_visitor.checked_sub(relay.to_visitor);
-    match (is_same && !(relay.is_whole && node.is_whole), to_service, to_visitor) {
-        (true, Some(to_service), Some(to_visitor)) => {
+    match (is_same, carried(relay).reconcile(&carried(node))) {
+        (true, Reconciled::Equal) => None,
+        (true, Reconciled::OnTheWay { to_service, to_visitor }) => {
             Some(Gap::OnTheWay { session, stream, to_service, to_visitor })
         }
-        (_, _, _) => {
+        (true, Reconciled::Contradictory) | (false, _) => {
             Some(Gap::Contradiction { session, stream, relay: said(relay), node: said(node) })
         }
     }
+}
+
+fn carried(record: &StreamRecord) -> Carried {
+    let StreamRecord { to_service, to_visitor, is_whole, .. } = *record;
+    Carried { to_service, to_visitor, is_whole }
 }
 
 fn said(record: &StreamRecord) -> String {

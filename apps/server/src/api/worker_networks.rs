@@ -151,7 +151,7 @@ pub(super) async fn heard(
 ) -> Result<Heard, Refused> {
     let key = app.signature.signing_key();
     let hearing = Hearing { known, key: &key, is_let_in };
-    Ok(app.meshes.hear(&app.writer, of, said, hearing).await??)
+    Ok(app.meshes.hear(&app.writer, of, said, &hearing).await??)
 }
 
 /// Waits for news, and makes the papers of who was heard.

@@ -27,7 +27,7 @@ const SUITES_MAX: usize = 2;
 const CLIENT_PLACES: u16 = (1 << 12) - MESH_V4_CLIENTS_AT;
 
 const _: () = assert!(
-    MESH_CLIENTS_MAX < CLIENT_PLACES as usize && OPERATOR_MEMBERS_MAX < CLIENT_PLACES as usize,
+    MESH_CLIENTS_MAX <= OPERATOR_MEMBERS_MAX && OPERATOR_MEMBERS_MAX < CLIENT_PLACES as usize,
     "each has an address of its own"
 );
 
@@ -175,6 +175,8 @@ impl Mesh {
         key: &SigningKey,
         now: Timestamp,
     ) -> Result<bool, NotHeard> {
+        // A clock that went back would have members wait for others until it is there again.
+        self.made = self.made.min(now);
         let said = self.bounded(said);
         let is_shown = self.is_shown(&said, key, now);
         let said = Said { shows: None, ..said };

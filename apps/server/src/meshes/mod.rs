@@ -19,7 +19,11 @@ mod issue;
 mod member;
 mod policy;
 mod relays;
+#[cfg(test)]
+mod scale;
 mod ssh;
+#[cfg(test)]
+mod story;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -277,7 +281,7 @@ impl Meshes {
         writer: &Writer,
         of: NetworkOf,
         said: Said,
-        hearing: Hearing<'_>,
+        hearing: &Hearing<'_>,
     ) -> Result<Result<Heard, NotHeard>, Failure> {
         self.opened(writer, of, hearing.key).await?;
         Ok(self.hear_now(of, said, hearing, now()))
@@ -287,7 +291,7 @@ impl Meshes {
         &self,
         of: NetworkOf,
         said: Said,
-        hearing: Hearing<'_>,
+        hearing: &Hearing<'_>,
         now: Timestamp,
     ) -> Result<Heard, NotHeard> {
         let heard = self.in_mesh(of, |mesh| {
@@ -298,8 +302,10 @@ impl Meshes {
             if mesh.hear(said, serial, hearing.key, now)? {
                 mesh.bump(serial);
             }
-            // What is older than the network is here, a server before this one told. Not all who ask say so.
-            mesh.is_known |= hearing.known.is_some_and(|known| known < mesh.first);
+            // What is older than the network is here, a server before this one told, or newer than anything here, if its
+            // clock was ahead. Not all who ask say so.
+            let told = mesh.first..=*mesh.revision.borrow();
+            mesh.is_known |= hearing.known.is_some_and(|known| !told.contains(&known));
             let member = mesh.members.get(&place).ok_or(NotHeard::NotWanted)?;
             Ok(Heard { revision: mesh.revision.subscribe(), is_pass_due: member.is_pass_due(now) })
         });

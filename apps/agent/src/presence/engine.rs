@@ -48,6 +48,8 @@ pub struct Presence {
     roster: Roster,
     engine: Option<Engine>,
     relays: Vec<RelayConfig>,
+    /// What the network is called here, where members of several could have one name.
+    called: Option<String>,
 }
 
 impl std::fmt::Debug for Presence {
@@ -76,7 +78,13 @@ impl Presence {
             roster: Roster::new(bearer.node.0, Policy::default()),
             engine: None,
             relays: Vec::new(),
+            called: None,
         })
+    }
+
+    /// Members are found as `NAME.CALLED.mesh`, too: whoever is in several networks tells them apart by that.
+    pub fn call(&mut self, called: &str) {
+        self.called = Some(called.to_owned());
     }
 
     /// What is to hear of lines and their packets.
@@ -181,18 +189,25 @@ impl Presence {
         let (mesh, rules) = (self.bearer.mesh, words::rules(&papers.policy));
         let mut changes = self.roster.on_rules(mesh, rules, now);
         let members = papers.members.iter().map(words::member).collect();
+        let known = self.roster.contested().to_vec();
         changes.extend(self.roster.on_members(mesh, members, now));
+        for left_out in self.roster.contested().iter().filter(|one| !known.contains(one)) {
+            let (node, holder) = (NodeKey(left_out.node), NodeKey(left_out.holder));
+            tracing::warn!(%node, %holder, "a member is left out: another has what its record names");
+        }
         self.change_peers(changes);
     }
 
     /// Programs at this member know the others by name.
     fn set_names(&self, papers: &Papers) {
         let Some(engine) = &self.engine else { return };
-        let name = |member: &Membership| {
-            let name = MeshName::parse(&member.name.to_string()).ok()?;
-            Some((name, vec![member.v4.into(), member.v6.into()]))
-        };
-        let names = papers.members.iter().filter_map(name);
+        let names = papers.members.iter().flat_map(|member| {
+            let short = member.name.to_string();
+            let long = self.called.as_ref().map(|called| format!("{short}.{called}"));
+            let names = [Some(short), long].into_iter().flatten();
+            let names = names.filter_map(|name| MeshName::parse(&name).ok());
+            names.map(|name| (name, vec![member.v4.into(), member.v6.into()]))
+        });
         engine.set_names(Names::new(names, inside(self.bearer.mesh)));
     }
 

@@ -10,7 +10,7 @@ use agent::presence::{Carrier, Clock, Device, Papers, Presence, relays_held, way
 use agent::tunnel::{Behind, Tunnels};
 use mesh::PublicKey;
 use trunk::Line;
-use units::Timestamp;
+use units::{Name, Timestamp};
 use wire::paper::{MESH_V4_RESOLVER_AT, Membership, NodeKey, mesh_v4, mesh_v4_block};
 use wire::{WAYS_MAX, Way, WayKind};
 
@@ -91,13 +91,16 @@ impl<'a> Member<'a> {
         session: &'a Session,
         asker: &Asker,
         desk: &'a Desk,
-        (interface, clock): (String, Clock),
+        (interface, called, clock): (String, Option<Name>, Clock),
     ) -> Result<Self, Failure> {
         let papers = desk.papers(None, Duration::ZERO);
         let papers = papers.ok_or_else(|| Failure::ended("it is over already", "try again"))?;
         let mesh = papers.membership.mesh;
         device::is_free(mesh_v4_block(mesh))?;
-        let presence = Presence::new(asker.bearer(mesh), asker.keys.packets.clone())?;
+        let mut presence = Presence::new(asker.bearer(mesh), asker.keys.packets.clone())?;
+        if let Some(called) = called {
+            presence.call(called.text());
+        }
         let ear = Arc::new(Ear(presence.carrier()));
         let tunnels = Tunnels::start_before(asker.keys.node.clone(), ear)?;
         let ways = BTreeMap::new();

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use agent::presence::Clock;
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use units::MeshId;
+use units::{MeshId, Name};
 use wire::paper::NodeKey;
 
 use self::desk::{Desk, Said};
@@ -65,13 +65,15 @@ pub(crate) struct Wish {
     pub(crate) network: Network,
     /// The rental's network, as the server names it.
     pub(crate) mesh: Option<MeshId>,
+    /// What the network is called, where it has a name: members are `NAME.CALLED.mesh` then, too.
+    pub(crate) called: Option<Name>,
     /// What the device is to be called.
     pub(crate) interface: Option<String>,
 }
 
 /// Joins, and stays until Ctrl-C, or until the server wants it no more.
 pub(crate) fn join(session: &Session, client: &Client, wish: Wish) -> Result<(), Failure> {
-    let Wish { network, mesh, interface } = wish;
+    let Wish { network, mesh, called, interface } = wish;
     device::may_make(&network.words())?;
     let interface = device::name(interface.as_deref())?;
     let folder = session.folder()?;
@@ -86,13 +88,14 @@ pub(crate) fn join(session: &Session, client: &Client, wish: Wish) -> Result<(),
     let desk = Arc::new(Desk::default());
     let renew = came.renew;
     desk.set_papers(came);
-    let stayed = Member::enter(session, &asker, &desk, (interface, clock)).and_then(|member| {
-        let (to, by, screen) = (desk.clone(), asker.clone(), session.screen);
-        spawn("net-ask", move || ask((&to, &by), screen, renew, clock))?;
-        let (to, by) = (desk.clone(), asker.clone());
-        spawn("net-tell", move || tell(&to, &by))?;
-        member.stay(&wanted)
-    });
+    let stayed =
+        Member::enter(session, &asker, &desk, (interface, called, clock)).and_then(|member| {
+            let (to, by, screen) = (desk.clone(), asker.clone(), session.screen);
+            spawn("net-ask", move || ask((&to, &by), screen, renew, clock))?;
+            let (to, by) = (desk.clone(), asker.clone());
+            spawn("net-tell", move || tell(&to, &by))?;
+            member.stay(&wanted)
+        });
     desk.end(None);
     leave(asker);
     stayed.and_then(|()| desk.failure().map_or(Ok(()), Err))

@@ -72,16 +72,16 @@ impl UpArgs {
                     let hint = "`iog forward` and `iog ssh` lead to what runs there";
                     return Err(Failure::refused(what, hint));
                 };
-                (Network::Rental(rental), Some(mesh))
+                (Network::Rental(rental), Some(mesh), view.name)
             }
             None => {
                 let name = self.name.clone().map_or_else(host_name, Ok)?;
                 let tags: BTreeSet<Name> = self.tags.iter().cloned().collect();
-                (Network::Operator { name, tags }, None)
+                (Network::Operator { name, tags }, None, OPERATOR.parse().ok())
             }
         };
-        let ((network, mesh), interface) = (wish, self.interface.clone());
-        join::join(session, &client, Wish { network, mesh, interface })
+        let ((network, mesh, called), interface) = (wish, self.interface.clone());
+        join::join(session, &client, Wish { network, mesh, called, interface })
     }
 }
 

@@ -209,7 +209,10 @@ mod tests {
         let hand_over = |status: Option<u16>| {
             hand_over_by(scratch.path(), &|text: &[u8]| match status {
                 Some(status) if text == b"1" => Err(refused(status)),
-                _ => Ok(taken.borrow_mut().push(text.to_owned())),
+                _ => {
+                    taken.borrow_mut().push(text.to_owned());
+                    Ok(())
+                }
             })
         };
         assert_eq!(hand_over(Some(404)), HandedOver::Unknown);

@@ -92,14 +92,14 @@ fn done() -> Answer {
 
 /// Why something was not done.
 fn failed(fault: &io::Error) -> Answer {
-    let status = match fault.kind() {
-        ErrorKind::NotFound => Status::NoSuchFile,
-        ErrorKind::PermissionDenied => Status::Denied,
-        ErrorKind::UnexpectedEof => Status::End,
-        ErrorKind::Unsupported => Status::Unsupported,
-        _ => Status::Failure,
-    };
-    Answer::Status(status, fault.to_string())
+    let statuses = [
+        (ErrorKind::NotFound, Status::NoSuchFile),
+        (ErrorKind::PermissionDenied, Status::Denied),
+        (ErrorKind::UnexpectedEof, Status::End),
+        (ErrorKind::Unsupported, Status::Unsupported),
+    ];
+    let status = statuses.into_iter().find(|(kind, _)| *kind == fault.kind());
+    Answer::Status(status.map_or(Status::Failure, |(_, status)| status), fault.to_string())
 }
 
 impl Server {

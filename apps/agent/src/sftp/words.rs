@@ -215,7 +215,8 @@ impl<'a> Rest<'a> {
         if has(EXTENDED) {
             // More of them than there are bytes ends at the first that is missing.
             for _ in 0..self.u32()? {
-                (self.text()?, self.text()?);
+                self.text()?;
+                self.text()?;
             }
         }
         Ok(Attributes { size, owner, mode, times })

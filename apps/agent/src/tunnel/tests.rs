@@ -79,16 +79,14 @@ async fn serve(tcp: TcpStream, came: mpsc::Sender<Line>, offers: mpsc::Sender<Se
     let settings = Settings { side: Side::Relay, streams_max: u32::MAX };
     let (line, mut driver) = Driver::new(TlsStream::Server(tls), settings);
     while let Ok(event) = driver.next().await {
-        match event {
-            Event::Hello(_) => {
-                let time = trunk::now();
-                let (session, streams_max) = ([0; 16], u32::MAX);
-                let welcome = Welcome { session, streams_max, observed, time, udp: None };
-                line.say(&Frame::Welcome(welcome));
-                let _ = came.send(line.clone());
-            }
-            Event::Serve(service) => drop(offers.send(service.name)),
-            _ => {}
+        if let Event::Serve(service) = event {
+            drop(offers.send(service.name));
+        } else if matches!(event, Event::Hello(_)) {
+            let time = trunk::now();
+            let (session, streams_max) = ([0; 16], u32::MAX);
+            let welcome = Welcome { session, streams_max, observed, time, udp: None };
+            line.say(&Frame::Welcome(welcome));
+            let _ = came.send(line.clone());
         }
     }
 }

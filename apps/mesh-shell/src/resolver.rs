@@ -33,12 +33,18 @@ impl Resolver {
     }
 
     fn answer_asked(&self, packet: &[u8]) -> Option<Vec<u8>> {
-        let asked = names::asked(packet)?;
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let reply = match names.answer_asked(&asked) {
-            Answer::Reply(reply) | Answer::Forward { refusal: reply } => reply,
-            Answer::Nothing => return None,
+        let Some(asked) = names::asked(packet) else {
+            return names::conversed(self.at, packet, |message| said(names.answer(message, false)));
         };
+        let reply = said(names.answer_asked(&asked))?;
         names::answered(self.at, asked.source, &reply)
+    }
+}
+
+fn said(answer: Answer) -> Option<Vec<u8>> {
+    match answer {
+        Answer::Reply(reply) | Answer::Forward { refusal: reply } => Some(reply),
+        Answer::Nothing => None,
     }
 }

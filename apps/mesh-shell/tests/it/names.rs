@@ -19,7 +19,13 @@ fn programs_find_members_by_name_and_others_do_not_hear_of_it() {
     });
     let name = |text: &str| MeshName::parse(text).expect("a name");
     let addresses = |node| vec![ip(node, false), ip(node, true)];
-    let names = [(name("head.rnt_7"), addresses(0)), (name("node-1.rnt_7"), addresses(1))];
+    let crowd = (0..200).map(|number| IpAddr::from(Ipv4Addr::new(100, 64, 7, number)));
+    let crowd: Vec<IpAddr> = crowd.collect();
+    let names = [
+        (name("head.rnt_7"), addresses(0)),
+        (name("node-1.rnt_7"), addresses(1)),
+        (name("crowd.rnt_7"), crowd.clone()),
+    ];
     let blocks = vec!["100.64.0.0/10".parse().expect("a block")];
     lab.nodes[0].set_names(Names::new(names, blocks));
     lab.rig.name_server("a", RESOLVER.into()).expect("it has a name server");
@@ -28,6 +34,9 @@ fn programs_find_members_by_name_and_others_do_not_hear_of_it() {
     assert_eq!(found(&lab, "head.rnt_7.mesh"), [ip(0, false), ip(0, true)]);
     assert!(found(&lab, "node-9.rnt_7.mesh").is_empty(), "nobody is called so");
     assert!(found(&lab, "example.org").is_empty(), "that is asked elsewhere");
+    let mut many = found(&lab, "crowd.rnt_7.mesh");
+    many.sort_unstable();
+    assert_eq!(many, crowd, "what is too long for UDP comes over TCP");
     let called = run(&lab, &["getent", "hosts", &ip(1, false).to_string()]);
     assert!(called.contains("node-1.rnt_7.mesh"), "{called:?}");
     assert!(lab.reaches(0, 1, false, 32), "what is not for the resolver passes by it");

@@ -14,6 +14,7 @@
 mod answer;
 mod inside;
 mod name;
+mod tcp;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -23,6 +24,7 @@ use crate::routes::Prefix;
 pub use answer::{Answer, UDP_ANSWER_MAX, UDP_ANSWER_MIN};
 pub use inside::{Asked, DNS_PORT, answered, asked, is_for};
 pub use name::{MeshName, NotAName};
+pub use tcp::{TCP_ANSWER_MAX, conversed};
 
 /// What all names end in.
 pub const ZONE: &str = "mesh";

@@ -115,7 +115,60 @@ fn a_packet_to_the_resolver_comes_back_as_one_to_who_asked() {
     assert_eq!(inner.transport, Transport::Udp { source: 53, target: 40_000 });
 }
 
+/// A segment of a program's connection to the resolver: flags, number, what it confirms, data.
+fn segment(flags: u8, number: u32, confirms: u32, data: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0; 40];
+    packet.extend(data);
+    let len = u16::try_from(packet.len()).expect("it is short");
+    (packet[0], packet[9], packet[32], packet[33]) = (0x45, 6, 0x50, flags);
+    packet[2..4].copy_from_slice(&len.to_be_bytes());
+    packet[12..16].copy_from_slice(&[100, 64, 0, 2]);
+    packet[16..20].copy_from_slice(&RESOLVER.octets());
+    packet[20..22].copy_from_slice(&40_000_u16.to_be_bytes());
+    packet[22..24].copy_from_slice(&53_u16.to_be_bytes());
+    packet[24..28].copy_from_slice(&number.to_be_bytes());
+    packet[28..32].copy_from_slice(&confirms.to_be_bytes());
+    packet
+}
+
+#[test]
+fn a_connection_is_answered_by_what_each_packet_says() {
+    let (fin, syn, ack) = (1, 2, 16);
+    let asked = question("crowd.mesh", TYPE::A);
+    let len = u16::try_from(asked.len()).expect("it is short").to_be_bytes();
+    let (told, next) = ([&len[..], &asked].concat(), 1001 + u32::from(len[1]) + 2);
+    let say = |packet: &[u8]| {
+        let answer = |message: &[u8]| match town().answer(message, false) {
+            Answer::Reply(reply) | Answer::Forward { refusal: reply } => Some(reply),
+            Answer::Nothing => None,
+        };
+        let reply = names::conversed(RESOLVER, packet, answer)?;
+        let word = |at: usize| u32::from_be_bytes(*reply[at..].first_chunk().expect("four bytes"));
+        Some((reply[33], word(24), word(28), reply[40..].to_vec()))
+    };
+    assert_eq!(say(&segment(syn, 1000, 0, &[])), Some((syn | ack, 1, 1001, vec![])));
+    assert_eq!(say(&segment(ack, 1001, 2, &[])), None, "nothing is said to that");
+    assert_eq!(say(&segment(ack, 1001, 2, &told[..20])), None, "a piece is not confirmed");
+    for flags in [ack, ack | 8, ack | fin] {
+        let (_, number, confirms, data) = say(&segment(flags, 1001, 2, &told)).expect("an answer");
+        assert_eq!((number, confirms), (2, next));
+        assert_eq!(usize::from(u16::from_be_bytes([data[0], data[1]])), data.len() - 2);
+        assert_eq!(texts(&data[2..]).1.len(), 200);
+    }
+    assert_eq!(say(&segment(fin | ack, next, 9, &[])), Some((fin | ack, 9, next + 1, vec![])));
+    assert_eq!(say(&segment(4, next, 9, &[])), None, "who broke off hears nothing");
+}
+
 proptest! {
+    #[test]
+    fn no_bytes_confuse_a_connection(flags: u8, cut in 0_usize..80, data in prop::collection::vec(any::<u8>(), 0..60)) {
+        let mut packet = segment(flags, 7, 7, &data);
+        let _any = names::conversed(RESOLVER, &packet, |message| Some(message.to_vec()));
+        packet.truncate(cut);
+        let _any = names::conversed(RESOLVER, &packet, |message| Some(message.to_vec()));
+        prop_assert_eq!(names::conversed(RESOLVER, &data, |_| Some(vec![])), None);
+    }
+
     #[test]
     fn no_bytes_confuse_it(bytes in prop::collection::vec(any::<u8>(), 0..300), cut in 0_usize..60, flip: u8) {
         let town = town();

@@ -68,7 +68,7 @@ fn work(mut words: impl Iterator<Item = String>) -> anyhow::Result<bool> {
         ports: from..=from + 1_999,
         sandbox: agent::Sandbox::Auto,
         own_network: false,
-        egress: agent::Egress::Off,
+        egress: agent::Egress::Internet,
         stop_foreign: false,
         driver: None,
         reports: None,

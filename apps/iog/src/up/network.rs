@@ -334,7 +334,7 @@ impl Network {
             sandbox: agent::Sandbox::Auto,
             // They end as they are, whatever their network.
             own_network: false,
-            egress: agent::Egress::Off,
+            egress: agent::Egress::Internet,
             stop_foreign: false,
             driver: None,
             reports: None,

@@ -51,7 +51,7 @@ pub(crate) fn agent_config(home: &Home, url: &str) -> agent::Config {
         runtimes: home.0.join("runtimes"),
         sandbox: agent::Sandbox::Plain,
         own_network: false,
-        egress: agent::Egress::Off,
+        egress: agent::Egress::Internet,
         stop_foreign: false,
         driver: None,
         reports: None,

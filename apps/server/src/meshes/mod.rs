@@ -302,8 +302,8 @@ impl Meshes {
             if mesh.hear(said, serial, hearing.key, now)? {
                 mesh.bump(serial);
             }
-            // What is older than the network is here, a server before this one told, or newer than anything here, if its
-            // clock was ahead. Not all who ask say so.
+            // What is older than the network is here, a server before this one told; what is newer than anything here
+            // too, if its clock was ahead. Not all who ask say so.
             let told = mesh.first..=*mesh.revision.borrow();
             mesh.is_known |= hearing.known.is_some_and(|known| !told.contains(&known));
             let member = mesh.members.get(&place).ok_or(NotHeard::NotWanted)?;

@@ -25,6 +25,8 @@ use crate::views;
 
 /// Who does not tell for so long is gone: three times what a relay is asked for.
 pub(crate) const RELAY_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Relays are looked at every few seconds. Later than that, it is not they who are late.
+const LOOKS_LATE_MAX: Duration = Duration::from_secs(20);
 /// How often a relay is asked to tell.
 pub(crate) const RELAY_TELLS_SECS: u64 = 20;
 /// How often members are told of other relays at most, unless they are the operator's: whoever offers one could have
@@ -125,6 +127,8 @@ struct Table {
     /// The best ones, as members were told of them, and when that was.
     told: BTreeMap<NodeKey, Place>,
     told_at: Option<Timestamp>,
+    /// When it was looked who is silent.
+    looked_at: Option<Timestamp>,
 }
 
 /// Where a relay is, as far as members care.
@@ -173,6 +177,8 @@ impl Relays {
             let relay =
                 Relay { by, since, heard: now, seen, record: record.clone(), signed, score, told };
             table.relays.insert(relay.told.key, relay);
+            // So that a clock which was set since then shows, also before anybody has looked.
+            table.looked_at = Some(table.looked_at.map_or(now, |at| at.min(now)));
             Ok(record)
         })
     }
@@ -197,7 +203,7 @@ impl Relays {
     /// to tell everybody that the best ones are others than they were told of, or elsewhere.
     pub(crate) fn renew(&self, key: &SigningKey, now: Timestamp) -> bool {
         self.with(|table| {
-            table.relays.retain(|_, relay| now.since(relay.heard) < RELAY_SILENCE_MAX);
+            table.drop_silent(now);
             for relay in table.relays.values_mut() {
                 relay.seen.retain(|_, (at, _)| now.since(*at) < SEEN_VALID);
                 let score = score(&relay.told, &relay.seen, now);
@@ -250,6 +256,17 @@ impl Relays {
 }
 
 impl Table {
+    /// Forgets who does not tell. Nobody is blamed for a time in which nobody looked: then this machine has slept, or
+    /// its clock was set.
+    fn drop_silent(&mut self, now: Timestamp) {
+        let looked_at = self.looked_at.replace(now);
+        let has_slept = looked_at.is_some_and(|at| now.since(at) > LOOKS_LATE_MAX);
+        for relay in self.relays.values_mut() {
+            relay.heard = if has_slept { now } else { relay.heard.min(now) };
+        }
+        self.relays.retain(|_, relay| now.since(relay.heard) < RELAY_SILENCE_MAX);
+    }
+
     /// Refuses a relay for which there is no room, or which is another's.
     fn has_room(&self, told: &RelayRequest, by: Teller) -> Result<(), NotListed> {
         let known = self.relays.get(&told.key);
@@ -484,13 +501,29 @@ mod tests {
     #[test]
     fn who_does_not_tell_is_gone() {
         let relays = Relays::default();
+        let at = |secs: u64| NOW.after(Duration::from_secs(secs));
+        let looks = |secs: std::ops::Range<u64>| {
+            secs.step_by(5).filter(|secs| relays.renew(&key(), at(*secs))).count()
+        };
         relays.tell(teller(1), relay(1), &key(), NOW).unwrap();
         assert!(relays.renew(&key(), NOW), "there is one more");
-        assert!(!relays.renew(&key(), NOW));
-        relays.tell(teller(1), relay(1), &key(), NOW.after(Duration::from_secs(40))).unwrap();
-        assert!(!relays.renew(&key(), NOW.after(Duration::from_secs(99))));
-        assert!(relays.renew(&key(), NOW.after(Duration::from_secs(100))));
+        assert_eq!(looks(0..40), 0);
+        relays.tell(teller(1), relay(1), &key(), at(40)).unwrap();
+        assert_eq!(looks(40..100), 0);
+        assert!(relays.renew(&key(), at(100)));
         assert!(relays.views().is_empty());
+    }
+
+    #[test]
+    fn nobody_is_gone_because_this_machine_slept_or_its_clock_was_set() {
+        let relays = Relays::default();
+        relays.tell(teller(1), relay(1), &key(), NOW).unwrap();
+        assert!(relays.renew(&key(), NOW));
+        let later = NOW.after(Duration::from_secs(3_600));
+        assert!(!relays.renew(&key(), later));
+        assert!(!relays.renew(&key(), NOW), "and back again");
+        let gone = |secs: &u64| relays.renew(&key(), NOW.after(Duration::from_secs(*secs)));
+        assert_eq!((5..90).step_by(5).find(gone), Some(60), "it has a minute from then on");
     }
 
     #[test]

@@ -58,7 +58,7 @@ const ETC: [&str; 14] = [
 const INSTALL: &str = "install bubblewrap";
 const TRY: &str = "as the agent's user, `bwrap --unshare-all --ro-bind / / true` has to work";
 /// Words of what bubblewrap says when a system does not let it, and what to do about each.
-const HINTS: [(&str, &str); 6] = [
+const HINTS: [(&str, &str); 7] = [
     ("max_", "let users make namespaces: sysctl -w user.max_user_namespaces=15000"),
     (
         "No permissions to create",
@@ -68,7 +68,11 @@ const HINTS: [(&str, &str); 6] = [
     ("uid map", UNCONFINED),
     ("RTM_NEW", UNCONFINED),
     ("mount proc", "start the container that this is as --privileged"),
-    ("setpriv", "install util-linux"),
+    ("execvp setpriv", "install util-linux"),
+    (
+        "setpriv: set",
+        "this root may become no other user: start the agent as an ordinary user, or as the machine's root",
+    ),
 ];
 const UNCONFINED: &str = "let bubblewrap make namespaces where AppArmor does not: \
                           sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
@@ -376,6 +380,7 @@ mod tests {
         check("bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted", "apparmor");
         check("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "--privileged");
         check("bwrap: execvp setpriv: No such file or directory", "util-linux");
+        check("setpriv: setresuid failed: Invalid argument", "as an ordinary user");
         check("bwrap: something else", "`bwrap --unshare-all");
         assert!(with_hint("").contains("it does not say why"));
     }

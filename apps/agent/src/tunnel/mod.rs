@@ -22,10 +22,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
 use ed25519_dalek::SigningKey;
+use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 use tunnel::{Served, Service, ServiceName, UdpDoor};
 use wire::paper::NodeKey;
@@ -87,8 +87,8 @@ pub struct Tunnels {
     exposed: watch::Sender<Vec<Exposed>>,
     lines: watch::Receiver<BTreeMap<u64, LineState>>,
     failures: Failures,
-    quit: Option<watch::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// What carries them, until they end.
+    runtime: Option<Runtime>,
 }
 
 /// How often each relay was not reached.
@@ -145,7 +145,6 @@ impl Tunnels {
         let (pass, pass_heard) = watch::channel(Vec::new());
         let (exposed, exposed_heard) = watch::channel(Vec::new());
         let (lines, lines_heard) = watch::channel(BTreeMap::new());
-        let (quit, mut quit_heard) = watch::channel(());
         let common = Common {
             key,
             relays: relays_heard,
@@ -164,20 +163,11 @@ impl Tunnels {
             .enable_all()
             .build()
             .context("start the threads of tunnels")?;
-        let work = move || {
-            runtime.block_on(async {
-                for number in 0..LINES + MORE_LINES {
-                    tokio::spawn(Slot::new(number, common.clone()).keep());
-                }
-                // An error says that it was dropped.
-                let _ = quit_heard.changed().await;
-            });
-            runtime.shutdown_background();
-        };
-        let thread = std::thread::Builder::new().name("tunnels".to_owned()).spawn(work);
-        let thread = Some(thread.context("start the thread of tunnels")?);
+        for number in 0..LINES + MORE_LINES {
+            runtime.spawn(Slot::new(number, common.clone()).keep());
+        }
         let lines = lines_heard;
-        Ok(Self { relays, more, pass, exposed, lines, failures, quit: Some(quit), thread })
+        Ok(Self { relays, more, pass, exposed, lines, failures, runtime: Some(runtime) })
     }
 
     /// These are the relays, the best first.
@@ -207,9 +197,8 @@ impl Tunnels {
 
     /// Ends the lines, and what goes over them.
     pub fn end(&mut self) {
-        drop(self.quit.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 

@@ -21,7 +21,7 @@ use crate::session::{Named, Session};
 use crate::visit::{self, Door, Lines, Papers, Visit};
 
 /// The label of Ray's dashboard.
-const DASHBOARD: &str = "dashboard";
+pub(super) const DASHBOARD: &str = "dashboard";
 /// How long taking back services may hold up the end.
 const REMOVED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -139,8 +139,7 @@ impl Args {
         })?;
         session.show(&led, |led| led.iter().map(Led::text).collect())?;
         if led.iter().any(|led| led.label == DASHBOARD) {
-            let told = format!("Ray's dashboard asks for a token once: {}", papers.cluster_token);
-            screen.note(&told);
+            screen.note(&papers.asks_once());
         }
         let told = format!("over the relay {relay}; Ctrl-C ends it");
         screen.note(&screen.paint(Ink::Faint, &told));

@@ -13,7 +13,7 @@ use crate::screen::{Ink, Screen};
 use crate::session::{Named, Session};
 use crate::show::tame;
 use crate::table::Table;
-use crate::verb::forward::proto_of;
+use crate::verb::forward::{DASHBOARD, proto_of};
 use crate::visit::{self, Visit};
 
 /// How often a service that is to be published is looked at.
@@ -223,7 +223,11 @@ impl LinkArgs {
         let token = Token::sign(papers.pass.clone(), &service.name, until, visit.key())
             .map_err(|why| Failure::Fault(anyhow::Error::new(why).context("sign a token")))?;
         let link = format!("{}/?iog-token={}", host.trim_end_matches('/'), token.to_text());
-        session.show(&link, |link| format!("{link}\n"))
+        session.show(&link, |link| format!("{link}\n"))?;
+        if label == DASHBOARD {
+            session.screen.note(&papers.asks_once());
+        }
+        Ok(())
     }
 }
 

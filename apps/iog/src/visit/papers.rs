@@ -47,6 +47,11 @@ impl std::fmt::Debug for Papers {
 }
 
 impl Papers {
+    /// What Ray's dashboard asks visitors for, in words.
+    pub(crate) fn asks_once(&self) -> String {
+        format!("Ray's dashboard asks for a token once: {}", self.cluster_token)
+    }
+
     /// Where relays are, best first.
     pub(crate) fn relays_at(&self) -> Vec<RelayAt> {
         agent::presence::relays_at(&self.relays)

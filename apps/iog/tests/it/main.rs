@@ -7,6 +7,7 @@ mod blocks;
 mod deaths;
 mod desk;
 mod fake;
+mod member;
 mod mesh;
 mod mistakes;
 mod net;

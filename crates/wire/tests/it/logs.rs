@@ -1,5 +1,5 @@
-//! Logs that nodes and relays hand over: what the fuzzer begins with is what [`made`] makes, to the byte. After a change
-//! of a record: `IOG_WRITE=1 cargo nextest run -p wire logs`.
+//! Logs that nodes and relays hand over: what the fuzzer begins with is what [`made`] makes, to the byte. After a
+//! change of a record: `IOG_WRITE=1 cargo nextest run -p wire logs`.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;

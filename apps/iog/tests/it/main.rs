@@ -18,3 +18,4 @@ mod relays;
 mod script;
 mod story;
 mod time_lock;
+mod town;

@@ -1,22 +1,20 @@
-//! A cluster that talks over a network of its own, on real parts: a control plane, a relay, two machines in sandboxes,
-//! and Ray; and what becomes of it when the relay is gone, and when the rental ends.
+//! A cluster that talks over a network of its own, on real parts: a control plane, two relays, two machines in
+//! sandboxes, and Ray; and what becomes of its jobs when a relay dies, and when an agent dies; and that nothing is left
+//! when the rental ends.
 //!
-//! It needs what `./x setup` installs. Where this system gives nodes no network of their own, nothing is looked at.
+//! Where this system gives nodes no network of their own, nothing is looked at. As root, all of it is in a network that
+//! lets UDP go nowhere but to relays: else the nodes would meet without any, and no relay's death would matter. As an
+//! ordinary user they do, and the last relay's death must not matter.
 
 use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use rustix::process::{Pid, Signal, kill_process};
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use crate::program::Home;
+use crate::town::{Town, free_port, runtimes};
 
-/// How long anything may take that is waited for: the environment of Ray is there, or made in this time.
-const PATIENCE: Duration = Duration::from_secs(240);
 /// What sees all nodes of its cluster, and has each of them work.
 const JOB: &str = r#"python -c '
 import ray
@@ -31,142 +29,31 @@ print("alive", *nodes)
 print("worked", *seen)
 '"#;
 
-/// Processes of one network, gone when dropped.
-struct Town {
-    home: Home,
-    roles: Vec<(String, Child)>,
-    url: String,
-}
+/// How often [`LONG_JOB`] sends something to the other node, and how much.
+const STEPS: usize = 80;
+const STEP_BYTES: usize = 100_000;
+/// What keeps something on the other node that is lost for good with it, and adds to it step by step.
+const LONG_JOB: &str = r#"python -c '
+import ray, time
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as At
+ray.init(logging_level="ERROR")
+here = ray.get_runtime_context().get_node_id()
+other = next(node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here)
+@ray.remote(num_cpus=1, scheduling_strategy=At(other, soft=False))
+class Sum:
+    total = 0
+    def add(self, data):
+        self.total += sum(data)
+        return self.total
+kept = Sum.remote()
+for step in range(STEPS):
+    total = ray.get(kept.add.remote(bytes([step]) * STEP_BYTES))
+    print("step", step, flush=True)
+    time.sleep(0.25)
+print("total", total)
+'"#;
 
-impl Town {
-    fn new() -> Self {
-        let mut town = Self { home: Home::new("mesh"), roles: Vec::new(), url: String::new() };
-        let (data, ready) = (town.text("server"), town.text("ready"));
-        let listen = ["--listen", "127.0.0.1:0", "--ready-file", &ready];
-        town.start("server", &[&["server", "--data", &data][..], &listen].concat());
-        let at = town.until("the control plane is up", |town| {
-            fs::read_to_string(town.path("ready")).ok().filter(|text| !text.is_empty())
-        });
-        town.url = format!("http://{}", at.trim());
-        town
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.home.0.join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_iog"));
-        command.args(arguments).env("HOME", &self.home.0).current_dir(&self.home.0);
-        command.stdin(Stdio::null());
-        command
-    }
-
-    fn start(&mut self, name: &str, arguments: &[&str]) {
-        let log = fs::File::create(self.path(&format!("{name}.log"))).unwrap();
-        let mut command = self.command(arguments);
-        command.stdout(log.try_clone().unwrap()).stderr(log);
-        self.roles.push((name.to_owned(), command.spawn().unwrap()));
-    }
-
-    /// Waits for something; tells all logs if it is in vain.
-    fn until<T>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = look(self) {
-                return found;
-            }
-            assert!(Instant::now() < until, "in vain: {what}\n{}", self.logs());
-            thread::park_timeout(Duration::from_millis(200));
-        }
-    }
-
-    fn logs(&self) -> String {
-        let log = |(name, _): &(String, Child)| {
-            let text = fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default();
-            format!("── {name}\n{text}")
-        };
-        self.roles.iter().map(log).collect()
-    }
-
-    /// Asks the API.
-    fn ask(&self, method: &str, path: &str, key: &str, body: Option<Value>) -> Value {
-        let (status, answer) = self.try_ask(method, path, key, body);
-        assert!(status < 300, "{method} {path}: {status} {answer}\n{}", self.logs());
-        answer
-    }
-
-    fn try_ask(&self, method: &str, path: &str, key: &str, body: Option<Value>) -> (u16, Value) {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-        let agent = ureq::Agent::new_with_config(config.build());
-        let request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url))
-            .header("authorization", format!("Bearer {key}"))
-            .header("content-type", "application/json");
-        let text = body.map(|body| body.to_string()).unwrap_or_default();
-        let mut answer = agent.run(request.body(text).unwrap()).unwrap();
-        let status = answer.status().as_u16();
-        let text = answer.body_mut().read_to_string().unwrap();
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
-    }
-
-    /// Opens an account. Returns its key.
-    fn person(&self, operator: &str, name: &str) -> String {
-        let account = self.ask("POST", "/v1/accounts", operator, Some(json!({ "name": name })));
-        let key = json!({
-            "label": name, "scopes": ["read", "write"], "account": account["id"],
-        });
-        let issued = self.ask("POST", "/v1/keys", operator, Some(key));
-        issued["secret"].as_str().unwrap().to_owned()
-    }
-
-    /// Ends a process at once, as a crash does.
-    fn kill(&mut self, name: &str) {
-        let (_, child) = self.roles.iter_mut().find(|(known, _)| known == name).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-}
-
-impl Drop for Town {
-    fn drop(&mut self) {
-        // Machines first: they remove their nodes.
-        for is_machine in [true, false] {
-            let those = |(name, _): &&mut (String, Child)| name.starts_with('w') == is_machine;
-            let mut roles: Vec<_> = self.roles.iter_mut().filter(those).collect();
-            for (_, child) in &roles {
-                let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
-                let _ = kill_process(pid, Signal::TERM);
-            }
-            let until = Instant::now() + Duration::from_secs(60);
-            for (_, child) in &mut roles {
-                while child.try_wait().unwrap().is_none() {
-                    if Instant::now() > until {
-                        child.kill().unwrap();
-                    }
-                    thread::park_timeout(Duration::from_millis(50));
-                }
-            }
-        }
-    }
-}
-
-/// A free port of this machine.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// The shared environment of Ray, as other tests make it.
-fn runtimes() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("runtimes")
-}
-
-/// A network with a relay and two machines.
+/// A network with relays and two machines.
 struct People {
     operator: String,
     supplier: String,
@@ -187,66 +74,69 @@ fn gather(town: &Town) -> People {
     People { operator, supplier, renter, project }
 }
 
-fn start_relay(town: &mut Town, operator: &str) {
-    let (data, at, url) =
-        (town.text("relay"), format!("127.0.0.1:{}", free_port()), town.url.clone());
-    let log = fs::File::create(town.path("relay.log")).unwrap();
-    let mut command = town.command(&[
-        "relay",
-        "--server",
-        &url,
-        "--advertise",
-        &at,
-        "--listen",
-        &at,
-        "--data",
-        &data,
-        "--domain",
-        "relay.test",
-    ]);
-    command.env("IOG_KEY", operator).stdout(log.try_clone().unwrap()).stderr(log);
-    town.roles.push(("relay".to_owned(), command.spawn().unwrap()));
+/// A relay that runs.
+struct Relay {
+    name: String,
+    key: String,
+    packets: Vec<u16>,
+}
+
+fn start_relay(town: &mut Town, operator: &str, name: &str) -> Relay {
+    let (data, at, url) = (town.text(name), format!("127.0.0.1:{}", free_port()), town.url.clone());
+    let ready = town.text(&format!("{name}-ready"));
+    let about = ["relay", "--server", &url, "--data", &data, "--domain", "relay.test"];
+    let at = ["--advertise", &at, "--listen", &at, "--ready-file", &ready];
+    town.start_as(name, &[&about[..], &at].concat(), operator);
     town.until("the relay is listed", |town| {
+        let ready = fs::read_to_string(&ready).ok()?;
+        let (key, _) = ready.split_once('@')?;
         let listed = town.ask("GET", "/v1/network/relays", operator, None);
-        listed["relays"].as_array().filter(|relays| !relays.is_empty()).map(drop)
-    });
+        let relays = listed["relays"].as_array()?;
+        let relay = relays.iter().find(|relay| relay["key"] == key)?;
+        let body = BASE64.decode(relay["record"]["body"].as_str()?.as_bytes()).unwrap();
+        let record: Value = serde_json::from_slice(&body).unwrap();
+        let ports = record["udp"].as_array().into_iter().flatten();
+        let port = |at: &Value| at.as_str().unwrap().parse::<SocketAddr>().unwrap().port();
+        let packets = ports.map(port).collect();
+        Some(Relay { name: name.to_owned(), key: key.to_owned(), packets })
+    })
+}
+
+/// What is said to the agent of a machine: two of them have the parts of one.
+fn about_machine(town: &Town, part: usize) -> Vec<String> {
+    let name = format!("w{part}");
+    let of = |flag: &str, value: String| [format!("--{flag}"), value];
+    let words = [
+        of("server", town.url.clone()),
+        of("data", town.text(&name)),
+        of("name", name),
+        of("part", part.to_string()),
+        of("runtimes", runtimes().display().to_string()),
+        of("ports", format!("2{part}000-2{part}999")),
+        of("address", "127.0.0.1".to_owned()),
+        of("vcpus", "2".to_owned()),
+        of("memory", "3072MiB".to_owned()),
+        of("disk", "2048MiB".to_owned()),
+    ];
+    words.into_iter().flatten().chain(["--no-gpus".to_owned()]).collect()
+}
+
+fn start_machine(town: &mut Town, part: usize) {
+    let about = about_machine(town, part);
+    let about: Vec<&str> = about.iter().map(String::as_str).collect();
+    // What leads out of a node is not looked at here.
+    let run = ["worker", "run", "--stop-nodes", "--egress", "off"];
+    town.start(&format!("w{part}"), &[&run[..], &about].concat());
 }
 
 fn start_machines(town: &mut Town, supplier: &str) {
     for part in 1..=2 {
         let invite = town.ask("POST", "/v1/invites", supplier, Some(json!({ "valid_hours": 1 })));
         let token = invite["token"].as_str().unwrap();
-        let name = format!("w{part}");
-        let (url, data, part) = (town.url.clone(), town.text(&name), part.to_string());
-        let (runtimes, ports) =
-            (runtimes().display().to_string(), format!("2{part}000-2{part}999"));
-        let about = [
-            "--server",
-            &url,
-            "--data",
-            &data,
-            "--name",
-            &name,
-            "--part",
-            &part,
-            "--runtimes",
-            &runtimes,
-            "--ports",
-            &ports,
-            "--address",
-            "127.0.0.1",
-            "--vcpus",
-            "2",
-            "--memory",
-            "3072MiB",
-            "--disk",
-            "2048MiB",
-            "--no-gpus",
-        ];
-        let joined = town.command(&["worker", "join", "--quick", token]).args(about).output();
-        let joined = joined.unwrap();
+        let join = ["worker", "join", "--quick", token];
+        let joined = town.command(&join).args(about_machine(town, part)).output().unwrap();
         assert!(joined.status.success(), "{}", String::from_utf8_lossy(&joined.stderr));
-        town.start(&name, &[&["worker", "run", "--stop-nodes"], &about[..]].concat());
+        start_machine(town, part);
     }
     town.until("both machines are on offer", |town| {
         let workers = town.ask("GET", "/v1/workers", supplier, None);
@@ -256,20 +146,131 @@ fn start_machines(town: &mut Town, supplier: &str) {
     });
 }
 
-/// Runs a job, and returns its log.
-fn run_job(town: &Town, rental: &str, key: &str) -> String {
-    let path = format!("/v1/rentals/{rental}/jobs");
-    let job = town.ask("POST", &path, key, Some(json!({ "entrypoint": JOB })));
-    let job = job["id"].as_str().unwrap().to_owned();
-    let state = town.until("the job ends", |town| {
-        let state = town.ask("GET", &format!("/v1/jobs/{job}"), key, None)["state"].clone();
-        let is_over = !matches!(state.as_str(), Some("pending" | "running"));
-        is_over.then_some(state)
+/// Rents a cluster over both machines, and waits until it runs. Returns it if it has a network of its own.
+fn rent(town: &Town, renter: &str, project: &str) -> Option<String> {
+    let order = json!({
+        "nodes": 2,
+        "each": { "gpus": 0, "vcpus": 2, "memory_mib": 3000, "disk_mib": 1000 },
     });
-    let log = town.ask("GET", &format!("/v1/jobs/{job}/log"), key, None);
-    let log = log.as_str().unwrap_or_default().to_owned();
-    assert_eq!(state, "succeeded", "{log}\n{}", town.logs());
-    log
+    let quote = json!({ "project": project, "order": order, "hours": 1 });
+    let quote = town.ask("POST", "/v1/quotes", renter, Some(quote));
+    let rent = json!({ "quote": quote["quote"], "name": "mine" });
+    let rental = town.ask("POST", "/v1/rentals", renter, Some(rent));
+    let rental = rental["id"].as_str().unwrap().to_owned();
+    let view = town.until("the cluster runs", |town| {
+        let view = town.ask("GET", &format!("/v1/rentals/{rental}"), renter, None);
+        assert!(view["state"] != "failed", "{view}\n{}", town.logs());
+        (view["state"] == "running").then_some(view)
+    });
+    (!view["mesh"].is_null()).then_some(rental)
+}
+
+/// A rental, and whose it is.
+struct Rented<'a> {
+    town: &'a mut Town,
+    rental: String,
+    key: String,
+}
+
+impl Rented<'_> {
+    fn submit(&self, job: &str) -> String {
+        let path = format!("/v1/rentals/{}/jobs", self.rental);
+        let job = self.town.ask("POST", &path, &self.key, Some(json!({ "entrypoint": job })));
+        job["id"].as_str().unwrap().to_owned()
+    }
+
+    fn log(&self, job: &str) -> String {
+        let log = self.town.ask("GET", &format!("/v1/jobs/{job}/log"), &self.key, None);
+        // A single number is JSON, too.
+        log.as_str().map_or_else(|| log.to_string(), str::to_owned)
+    }
+
+    /// Waits for a job's end, which must be a good one. Returns its log.
+    fn finish(&self, job: &str) -> String {
+        let state = self.town.until("the job ends", |town| {
+            let path = format!("/v1/jobs/{job}");
+            let state = town.ask("GET", &path, &self.key, None)["state"].clone();
+            let is_over = !matches!(state.as_str(), Some("pending" | "running"));
+            is_over.then_some(state)
+        });
+        let log = self.log(job);
+        assert_eq!(state, "succeeded", "{log}\n{}", self.town.logs());
+        log
+    }
+
+    fn run(&self, job: &str) -> String {
+        self.finish(&self.submit(job))
+    }
+
+    /// Does something while a long job runs, which loses nothing by it.
+    fn while_a_job_runs(&mut self, what: impl FnOnce(&mut Self)) {
+        let job = LONG_JOB.replace("STEPS", &STEPS.to_string());
+        let job = self.submit(&job.replace("STEP_BYTES", &STEP_BYTES.to_string()));
+        self.town
+            .until("the job is underway", |_| self.log(&job).contains("step 9\n").then_some(()));
+        what(self);
+        let log = self.finish(&job);
+        let total: usize = (0..STEPS).map(|step| step * STEP_BYTES).sum();
+        assert_eq!(words(&log, "total"), [total.to_string()], "{log}\n{}", self.town.logs());
+    }
+
+    /// Waits until the nodes talk in such a way. Returns the relay between them, if there is one.
+    fn talks(&self, kind: &str) -> Option<String> {
+        self.town.until(&format!("the nodes' way is {kind}"), |town| {
+            let path = format!("/v1/rentals/{}/network", self.rental);
+            let view = town.ask("GET", &path, &self.key, None);
+            let head = view["members"].as_array()?.iter().find(|it| it["name"] == "head")?.clone();
+            let way = head["ways"].as_array()?.first()?.clone();
+            (way["kind"] == kind).then(|| way["relay"].as_str().map(str::to_owned))
+        })
+    }
+
+    fn has_all_services(&self) {
+        self.town.until("all services are open", |town| {
+            let path = format!("/v1/rentals/{}/services", self.rental);
+            let services = town.ask("GET", &path, &self.key, None);
+            let services = services.as_array().or_else(|| services["items"].as_array())?.clone();
+            let is_open = |service: &Value| service["state"] == "open";
+            (services.len() >= 3 && services.iter().all(is_open)).then_some(())
+        });
+    }
+
+    /// Comes in by SSH, over a relay.
+    fn visit(&self) {
+        self.town.until("a visitor comes in", |town| {
+            let visit = ["ssh", "--server", &town.url, &self.rental, "--", "echo", "come", "in"];
+            let said = town.command(&visit).env("IOG_KEY", &self.key).output().unwrap();
+            (said.stdout == b"come in\n").then_some(())
+        });
+    }
+
+    /// The machine that has the head: its number, and where the head's keys are.
+    fn head(&self) -> (usize, PathBuf) {
+        let keys = |part: usize| {
+            let place = format!("w{part}/net/{}-0/keys.json", self.rental);
+            Some((part, self.town.path(&place))).filter(|(_, keys)| keys.exists())
+        };
+        (1..=2).find_map(keys).unwrap()
+    }
+
+    fn ends_without_a_trace(self) {
+        let Self { town, rental, key } = self;
+        town.ask("POST", &format!("/v1/rentals/{rental}/end"), &key, None);
+        town.until("nothing of the nodes' networks is left", |town| {
+            let kept = |name: &str| {
+                fs::read_dir(town.path(name).join("net")).into_iter().flatten().flatten().count()
+            };
+            (kept("w1") + kept("w2") == 0).then_some(())
+        });
+        town.until("nothing runs for the rental any more", |_| {
+            let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+            let bears = |place: PathBuf| {
+                let environment = fs::read(place.join("environ")).unwrap_or_default();
+                String::from_utf8_lossy(&environment).contains(&rental)
+            };
+            (!processes.map(|entry| entry.path()).any(bears)).then_some(())
+        });
+    }
 }
 
 /// The words of the line of a log that begins with this one.
@@ -283,63 +284,41 @@ fn are_in_mesh(addresses: &[&str]) -> bool {
 }
 
 #[test]
-fn heavy_a_cluster_talks_over_its_own_network_and_outlives_its_relay() {
+fn heavy_no_job_of_a_cluster_is_lost_with_a_relay_or_an_agent() {
     let mut town = Town::new();
     let People { operator, supplier, renter, project } = gather(&town);
-    start_relay(&mut town, &operator);
+    let relays = ["relay-a", "relay-b"].map(|name| start_relay(&mut town, &operator, name));
+    let packets: Vec<u16> = relays.iter().flat_map(|relay| relay.packets.clone()).collect();
+    let needs_relay = town.network().map(|network| network.let_through(&packets)).is_some();
     start_machines(&mut town, &supplier);
-    let order = json!({
-        "nodes": 2,
-        "each": { "gpus": 0, "vcpus": 2, "memory_mib": 3000, "disk_mib": 1000 },
+    let Some(rental) = rent(&town, &renter, &project) else { return };
+    let mut rented = Rented { town: &mut town, rental, key: renter };
+    let log = rented.run(JOB);
+    assert!(are_in_mesh(&words(&log, "alive")) && are_in_mesh(&words(&log, "worked")), "{log}");
+    rented.has_all_services();
+    rented.visit();
+
+    let between = rented.talks(if needs_relay { "relayed" } else { "direct" });
+    let is_between = |relay: &&Relay| between.as_ref().is_none_or(|key| *key == relay.key);
+    let used = relays.iter().find(is_between).unwrap();
+    rented.while_a_job_runs(|rented| rented.town.kill(&used.name));
+    rented.visit();
+
+    let (part, keys) = rented.head();
+    let before = fs::read(&keys).unwrap();
+    rented.while_a_job_runs(|rented| {
+        rented.town.kill(&format!("w{part}"));
+        start_machine(rented.town, part);
     });
-    let quote = json!({ "project": project, "order": order, "hours": 1 });
-    let quote = town.ask("POST", "/v1/quotes", &renter, Some(quote));
-    let rent = json!({ "quote": quote["quote"], "name": "mine" });
-    let rental = town.ask("POST", "/v1/rentals", &renter, Some(rent));
-    let rental = rental["id"].as_str().unwrap().to_owned();
-    let path = format!("/v1/rentals/{rental}");
-    let view = town.until("the cluster runs", |town| {
-        let view = town.ask("GET", &path, &renter, None);
-        assert!(view["state"] != "failed", "{view}\n{}", town.logs());
-        (view["state"] == "running").then_some(view)
-    });
-    if view["mesh"].is_null() {
-        // This system gives nodes no network of their own, and the machines have said so.
-        return;
+    assert_eq!(fs::read(&keys).unwrap(), before, "who the node is outlives its agent");
+    rented.visit();
+    rented.has_all_services();
+
+    if !needs_relay {
+        let other = relays.iter().find(|relay| relay.name != used.name).unwrap();
+        rented.town.kill(&other.name);
+        let log = rented.run(JOB);
+        assert!(are_in_mesh(&words(&log, "worked")), "without a relay: {log}");
     }
-    let log = run_job(&town, &rental, &renter);
-    assert!(are_in_mesh(&words(&log, "alive")), "{log}");
-    assert!(are_in_mesh(&words(&log, "worked")), "{log}");
-    services_are_open(&town, &rental, &renter);
-    town.kill("relay");
-    let log = run_job(&town, &rental, &renter);
-    assert!(are_in_mesh(&words(&log, "worked")), "without a relay: {log}");
-    ends_without_a_trace(&town, &rental, &renter);
-}
-
-fn services_are_open(town: &Town, rental: &str, key: &str) {
-    town.until("all services are open", |town| {
-        let services = town.ask("GET", &format!("/v1/rentals/{rental}/services"), key, None);
-        let services = services.as_array().or_else(|| services["items"].as_array())?.clone();
-        let is_open = |service: &Value| service["state"] == "open";
-        (services.len() >= 3 && services.iter().all(is_open)).then_some(())
-    });
-}
-
-fn ends_without_a_trace(town: &Town, rental: &str, key: &str) {
-    town.ask("POST", &format!("/v1/rentals/{rental}/end"), key, None);
-    town.until("nothing of the nodes' networks is left", |town| {
-        let kept = |name: &str| {
-            fs::read_dir(town.path(name).join("net")).into_iter().flatten().flatten().count()
-        };
-        (kept("w1") + kept("w2") == 0).then_some(())
-    });
-    town.until("nothing runs for the rental any more", |_| {
-        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let bears = |place: PathBuf| {
-            let environment = fs::read(place.join("environ")).unwrap_or_default();
-            String::from_utf8_lossy(&environment).contains(rental)
-        };
-        (!processes.map(|entry| entry.path()).any(bears)).then_some(())
-    });
+    rented.ends_without_a_trace();
 }

@@ -27,9 +27,16 @@ const LOOKS: usize = 300;
 const RULES: &str = r#"{"fees": {"nonrefundable_minutes": 15}}"#;
 
 /// Nodes that are on record in the agent's folder, and are ready at once.
-struct OnRecord {
+pub(crate) struct OnRecord {
     data: PathBuf,
     nodes: BTreeMap<NodeKey, PathBuf>,
+}
+
+impl OnRecord {
+    /// None yet, of an agent with this folder.
+    pub(crate) const fn new(data: PathBuf) -> Self {
+        Self { data, nodes: BTreeMap::new() }
+    }
 }
 
 impl Runs for OnRecord {
@@ -137,7 +144,7 @@ impl Scene {
             ..agent_config(home, &self.desk.url)
         };
         agent::join(&config, &token).unwrap();
-        let runs = OnRecord { data: config.data.clone(), nodes: BTreeMap::new() };
+        let runs = OnRecord::new(config.data.clone());
         let stop = self.stop.clone();
         self.agent = Some(thread::spawn(move || run_with(&config, Box::new(runs), &stop)));
         let workers = self.desk.json(&["worker", "list"]);

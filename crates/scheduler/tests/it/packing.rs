@@ -23,14 +23,11 @@ fn a_need_is_of_cards_that_there_can_be() {
 
 #[test]
 fn shares_that_fill_a_card_meet_on_it() {
-    // Recent orders tell that 300 and 700 thousandths come, and nothing smaller.
-    let orders: Vec<Need> = (0..400).map(|place| share([300, 700][place % 2])).collect();
-    let mut packer = Packer::new((0..200).map(|_| host(16_000, 2, 0)), Foresight::new());
-    orders.iter().for_each(|order| assert!(packer.place(order).is_some()));
-    let learnt = |host: &&Host| host.cards.free().iter().any(|free| !matches!(free, 0 | 1_000));
-    let begun = packer.hosts().iter().filter(learnt).count();
-    // Those from before there was anything to learn from may be left.
-    assert!(begun <= 10, "{begun} hosts have odd remains");
+    let orders: Vec<Need> = (0..400).map(|place| share([300, 700, 700, 300][place % 4])).collect();
+    let mut packer = Packer::new((0..100).map(|_| host(16_000, 2, 0)), Foresight::new());
+    let placed = orders.iter().filter(|order| packer.place(order).is_some()).count();
+    // Of the first few some stand where nothing fits beside them.
+    assert!(placed >= 395, "{placed} of 400 found room, which have it if each 300 is beside a 700");
 }
 
 #[test]

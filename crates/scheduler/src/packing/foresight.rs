@@ -16,7 +16,8 @@ use super::prices::Prices;
 /// Orders that are remembered. The older ones say nothing of what will come.
 const RECENT_MAX: usize = 4_000;
 /// Orders after which something can be said of those to come. It is said early: what is put anywhere while nothing is
-/// known stays in the way, and a first lesson at 50 orders loses a quarter of a percent of all cards, at 200 a whole one.
+/// known stays in the way, and a first lesson at 50 orders loses a quarter of a percent of all cards, at 200 a whole
+/// one.
 const FIRST_LESSON: u64 = 5;
 /// Orders between two lessons at most; while few have come, a lesson is when there are half as many again.
 const LESSON_EVERY: u64 = 500;

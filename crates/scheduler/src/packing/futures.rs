@@ -13,8 +13,8 @@ const FUTURES: usize = 16;
 const ORDERS: usize = 20;
 /// Orders of a future that come as one: the largest of them is first, for a placement may choose a little.
 const AT_ONCE: usize = 2;
-/// The futures are drawn with it, the first number that was tried. Another one moves an allocation by a tenth of a point,
-/// by a few where processors are what is scarce.
+/// The futures are drawn with it, the first number that was tried. Another one moves an allocation by a tenth of a
+/// point, by a few where processors are what is scarce.
 const SEED: u64 = 7;
 
 /// Thousandths of a card in a card's millionths, for each future: a loss of all of them is exact.

@@ -4,8 +4,8 @@
 //! wait for a program: it would neither send the program's output nor hear that the visitor takes more. So what is not
 //! read is kept here, and when it is too much no more is read of the visitor's connection while programs read on.
 //!
-//! When they do not, a little more is: the visitor's word that it took some output may be behind its input, and its end,
-//! too.
+//! When they do not, a little more is: behind its input may be the visitor's word that it took some output, or its
+//! end.
 //!
 //! # Invariants
 //! - Whose programs read nothing holds up no other visitor, but when many do at once.

@@ -275,7 +275,10 @@ impl Mesh {
         let Whose::Person { account, .. } = said.whose else { return Ok(()) };
         let others = || self.members.values().filter(|other| other.said.place != said.place);
         let is_client = |other: &&Member| matches!(other.said.place, Place::Client(_));
-        let is_of_account = |other: &&Member| matches!(other.said.whose, Whose::Person { account: of, .. } if of == account);
+        let is_of_account = |other: &&Member| match other.said.whose {
+            Whose::Person { account: of, .. } => of == account,
+            Whose::Machine(_) => false,
+        };
         let (clients, mine) =
             (others().filter(is_client).count(), others().filter(is_of_account).count());
         let full = |what, max| Err(NotHeard::Full { what, max });

@@ -30,7 +30,10 @@ pub(crate) fn check(text: &str, nodes: usize) -> Result<(), String> {
     }
     let members = supposed(nodes);
     let compiled = policy.resolve_within(&members, RANGES_MAX).ok_or_else(|| {
-        format!("in a network of {nodes} nodes it comes to more than {RANGES_MAX} ranges of addresses: name fewer members in fewer grants")
+        format!(
+            "in a network of {nodes} nodes it comes to more than {RANGES_MAX} ranges of addresses: \
+             name fewer members in fewer grants"
+        )
     })?;
     let takes = |member: &&Member| {
         compiled.rules_within(member, POLICY_RULES_MAX, POLICY_RANGES_MAX).is_some()

@@ -109,8 +109,8 @@ fn is_label(text: &str, kind: &str) -> bool {
     !word.is_empty() && text.len() <= LABEL_BYTES_MAX && word.bytes().all(is_known)
 }
 
-/// The network of the operator's own machines: its id follows from the network's key, so that those of two operators can
-/// be told apart.
+/// The network of the operator's own machines: its id follows from the network's key, so that those of two operators
+/// can be told apart.
 pub fn operator_mesh(network_key: &NodeKey) -> MeshId {
     let hash = blake3::derive_key("iog mesh 1 operator", &network_key.0);
     let (bits, _) = hash.split_first_chunk::<16>().expect("a hash has 32 bytes");

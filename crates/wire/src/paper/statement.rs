@@ -20,7 +20,8 @@ pub fn client_statement(rental: RentalId, x25519: Option<&MeshKey>) -> String {
     format!("iog client 1\n{rental}\n{x25519}")
 }
 
-/// What the key of one of the operator's machines signs: that it is for the operator's network, and its key for packets.
+/// What the key of one of the operator's machines signs: that it is for the operator's network, and its key for
+/// packets.
 pub fn operator_statement(x25519: &MeshKey) -> String {
     format!("iog client 1\noperator\n{x25519}")
 }

@@ -126,8 +126,11 @@ fn networks(config: &Config, ray: Result<&RayRuntime, &anyhow::Error>) -> Findin
     networks_with(config, ray.ok().map(|ray| (ray.can_mesh(), ray.leads_out())))
 }
 
+/// Whether something works here, or why not.
+type Works<'a> = Result<(), &'a str>;
+
 /// The same of what works here: networks of nodes, and ways out of them.
-fn networks_with(config: &Config, works: Option<(Result<(), &str>, Result<(), &str>)>) -> Finding {
+fn networks_with(config: &Config, works: Option<(Works<'_>, Works<'_>)>) -> Finding {
     let finding = |verdict, text: String| Finding::new("networks", verdict, text);
     let shared = || {
         finding(

@@ -307,7 +307,8 @@ mod tests {
         let target = |label: &str, proto, port| {
             let label = label.parse().unwrap();
             let visibility = ServiceVisibility::Private;
-            let wanted = ServiceWanted { label, port, proto, visibility, wants_proxy_header: false };
+            let wanted =
+                ServiceWanted { label, port, proto, visibility, wants_proxy_header: false };
             exposed(&wanted, RentalId::from_bits(7)).unwrap().target
         };
         for own in ["ssh", "ssh-1", "ssh-12"] {

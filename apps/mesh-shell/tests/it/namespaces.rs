@@ -67,8 +67,8 @@ fn a_long_transfer_goes_on_when_its_way_is_cut() {
     assert!(lab.goes(0, 1, WayKind::Relayed));
 }
 
-/// Both talk while something happens, and in the end they still do. How long nothing came back is printed, not asked: on
-/// a busy machine it says more of the machine. That failover is short is asked where time is simulated.
+/// Both talk while something happens, and in the end they still do. How long nothing came back is printed, not asked:
+/// on a busy machine it says more of the machine. That failover is short is asked where time is simulated.
 #[expect(clippy::print_stdout, reason = "how long it took is worth reading in the test's output")]
 fn check(lab: &Lab, what: &str, happens: impl FnOnce(&namespaces::Rig)) {
     let silence = lab.silence_around((0, 1), Duration::from_secs(4), happens);

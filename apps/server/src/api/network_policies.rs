@@ -83,7 +83,8 @@ pub(super) async fn checked(text: String, nodes: usize) -> Result<(), Refused> {
     let failed =
         |_| Refused::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "the policy was lost");
     checked.map_err(failed)?.map_err(|why| {
-        Refused::field("policy", why).hint("`iog net policy test` says most of it without a network")
+        Refused::field("policy", why)
+            .hint("`iog net policy test` says most of it without a network")
     })
 }
 

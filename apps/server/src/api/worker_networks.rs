@@ -43,8 +43,9 @@ impl From<NotHeard> for Refused {
                     .hint("make keys of its own for each node and each client")
             }
             NotHeard::NameTaken => {
-                Self::new("already-exists", StatusCode::CONFLICT, why.to_string())
-                    .hint("ask for another name; one that left without a word is free after an hour")
+                Self::new("already-exists", StatusCode::CONFLICT, why.to_string()).hint(
+                    "ask for another name; one that left without a word is free after an hour",
+                )
             }
             NotHeard::NotLetIn => Self::new("forbidden", StatusCode::FORBIDDEN, why.to_string()),
             NotHeard::Full { .. } => Self::new("too-many", StatusCode::CONFLICT, why.to_string())
@@ -130,7 +131,10 @@ pub(super) fn with_members(members: Bytes, rest: &impl Serialize) -> Response {
     let pieces = [Bytes::from_static(br#"{"members":"#), members, Bytes::from(rest)];
     let length: usize = pieces.iter().map(Bytes::len).sum();
     let body = Body::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>)));
-    let head = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
+    let head = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+    ];
     (head, body).into_response()
 }
 

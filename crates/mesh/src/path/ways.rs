@@ -3,8 +3,8 @@
 //! # Invariants
 //! - There are at most [`WAYS_MAX`] of them, each once.
 //! - The way in use is one of them. It is left when it stops working and another works, when another is a fifth
-//!   cheaper and it was in use for [`HOLD`] for each time that the other failed, or when one of a kinder kind never failed and is not dearer; never for one
-//!   that is not proven, unless it is dead itself.
+//!   cheaper and it was in use for [`HOLD`] for each time that the other failed, or when one of a kinder kind never
+//!   failed and is not dearer; never for one that is not proven, unless it is dead itself.
 //! - A way that works is never given up for one that is merely known.
 
 use std::collections::BTreeSet;

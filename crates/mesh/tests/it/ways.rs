@@ -147,8 +147,8 @@ fn loss_alone_makes_nobody_go_to_and_fro() {
     }
 }
 
-/// Near each other, a round trip says little for the direct way; what was late or lost in the beginning must not be held
-/// against it for long.
+/// Near each other, a round trip says little for the direct way; what was late or lost in the beginning must not be
+/// held against it for long.
 #[test]
 fn near_nodes_on_busy_machines_meet_directly_soon_after_all_is_well() {
     for seed in 1..=40 {

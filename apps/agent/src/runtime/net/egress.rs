@@ -86,7 +86,8 @@ pub(in crate::runtime) fn works() -> Result<(), String> {
     has("pasta", "passt").and_then(|()| has("nft", "nftables"))
 }
 
-/// The rules of a node's network, which keep it from what is this machine's at the moment, and from where others see it.
+/// The rules of a node's network, which keep it from what is this machine's at the moment, and from where others
+/// see it.
 pub(in crate::runtime) fn rules(seen_at: &BTreeSet<Ipv4Addr>) -> Result<String> {
     let trie = fs::read_to_string("/proc/net/fib_trie").context("list this machine's addresses")?;
     let mut own = own_blocks(&trie);

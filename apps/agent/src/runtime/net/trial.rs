@@ -42,15 +42,15 @@ fn tunnels(device: &Path) -> Result<(), String> {
         Ok(_) => return Ok(()),
         Err(fault) => fault,
     };
-    let device = device.display();
-    Err(match fault.kind() {
-        ErrorKind::NotFound => format!(
+    let (device, kind) = (device.display(), fault.kind());
+    Err(if kind == ErrorKind::NotFound {
+        format!(
             "there is no {device} (hint: modprobe tun; a container is given it: --device {device})"
-        ),
-        ErrorKind::PermissionDenied => {
-            format!("this user may not use {device} (hint: chmod 666 {device})")
-        }
-        _ => format!("{device} does not work: {fault} (hint: modprobe tun)"),
+        )
+    } else if kind == ErrorKind::PermissionDenied {
+        format!("this user may not use {device} (hint: chmod 666 {device})")
+    } else {
+        format!("{device} does not work: {fault} (hint: modprobe tun)")
     })
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use net::{Effort, Goal, Outcome, Peers, Row, Troubles};
 
-const PARTS: [&str; 6] = ["mesh", "tunnels", "memory", "failover", "storm", "interop"];
+const PARTS: [&str; 7] = ["mesh", "hiding", "tunnels", "memory", "failover", "storm", "interop"];
 
 fn main() -> Result<()> {
     if net::serve_if_asked()? {
@@ -30,6 +30,9 @@ fn main() -> Result<()> {
     let effort = &asked.effort;
     if asked.has("mesh") {
         add(net::of_meshes(effort, &known, &tell));
+    }
+    if asked.has("hiding") {
+        add(net::of_hiding(effort, &tell));
     }
     if asked.has("tunnels") {
         add(net::of_tunnels(effort, &known, &tell));

@@ -65,6 +65,10 @@ pub(crate) struct Sample {
     pub(crate) resident_mib: f64,
     /// Short connections a second, and microseconds of processor time for one.
     pub(crate) short: Option<(f64, f64)>,
+    /// Bytes sent for each that was carried, and of those what only hides others.
+    pub(crate) sent: Option<[f64; 2]>,
+    /// Percent of a core and bytes a second, of a node with nothing to say.
+    pub(crate) idle: Option<[f64; 2]>,
 }
 
 impl Sample {
@@ -83,7 +87,7 @@ pub(crate) struct Contest<T> {
 
 impl<T: Copy + Ord + Display> Contest<T> {
     /// Measures all tools that are there.
-    fn run(
+    pub(crate) fn run(
         tools: &[T],
         rounds: usize,
         absence: impl Fn(T) -> Option<String>,
@@ -116,20 +120,26 @@ impl<T: Copy + Ord + Display> Contest<T> {
 }
 
 fn line(round: usize, tool: &dyn Display, sample: &Sample) -> String {
-    let Sample { cpu, rate, p50, p99, resident_mib, short } = sample;
+    let Sample { cpu, rate, p50, p99, resident_mib, short, sent, idle } = sample;
     let short = short
         .map_or_else(String::new, |(rate, cpu)| format!(", short {rate:.0}/s {cpu:.0} µs CPU"));
+    let sent = sent.map_or_else(String::new, |[sent, cover]| {
+        format!(", sent {sent:.3} for each byte, of them cover {cover:.3}")
+    });
+    let idle = idle.map_or_else(String::new, |[cpu, bytes]| {
+        format!(", idle {cpu:.2} % of a core, {bytes:.0} bytes/s")
+    });
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
     format!(
         "round {round} {tool:13} CPU-s/GB {:.2} {:.2}, Gbit/s {:.2} {:.2}, RTT p50 {p50:.1} p99 {p99:.1} µs, \
-         {resident_mib:.1} MiB{short}, load {load}",
+         {resident_mib:.1} MiB{short}{sent}{idle}, load {load}",
         cpu[0], cpu[1], rate[0], rate[1]
     )
 }
 
 /// Sends or takes for a while, and says how many bytes it was.
-type Carry = fn(&Place<'_>, SocketAddr, Duration) -> Result<u64>;
+pub(crate) type Carry = fn(&Place<'_>, SocketAddr, Duration) -> Result<u64>;
 
 /// Bulk and questions from one place to an address; `cpu` is what the tool has used so far.
 fn carried(

@@ -134,7 +134,7 @@ pub fn of_tunnels(effort: &Effort, known: &Peers, tell: &dyn Fn(&str)) -> Vec<Ro
 }
 
 /// The median of a ratio within rounds.
-fn paired<T: Copy + Ord>(
+pub(crate) fn paired<T: Copy + Ord>(
     contest: &Contest<T>,
     name: &str,
     (ours, peer): (T, T),

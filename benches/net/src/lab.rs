@@ -217,7 +217,7 @@ pub(crate) fn ip(node: usize) -> IpAddr {
     Ipv4Addr::new(100, 64, 0, number(node)).into()
 }
 
-fn number(node: usize) -> u8 {
+pub(crate) fn number(node: usize) -> u8 {
     u8::try_from(node + 1).expect("there are few nodes")
 }
 
@@ -225,11 +225,11 @@ fn private(node: usize) -> PrivateKey {
     PrivateKey::from_bytes([number(node); 32])
 }
 
-fn node_sign(node: usize) -> CallSign {
+pub(crate) fn node_sign(node: usize) -> CallSign {
     CallSign::of_node(&[number(node); 32])
 }
 
-fn relay_sign(relay: usize) -> CallSign {
+pub(crate) fn relay_sign(relay: usize) -> CallSign {
     CallSign::of_node(&[200 + number(relay); 32])
 }
 
@@ -260,7 +260,8 @@ fn wardens(many: usize) -> Result<Vec<Arc<Warden>>> {
     Ok(members.iter().map(warden).collect())
 }
 
-fn config(node: usize, many: usize, relays: &[CallSign]) -> Result<Config> {
+/// A node that knows so many others, and how to find them.
+pub(crate) fn config(node: usize, many: usize, relays: &[CallSign]) -> Result<Config> {
     let text = |bytes: [u8; 32]| BASE64.encode(&bytes);
     let mut file = format!(
         "[Interface]\nPrivateKey = {}\nAddress = {}/24\nFast = on\n",

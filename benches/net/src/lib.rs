@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! benches/net.rs ─► mesh, tunnels ─► contest: rounds of every tool in turn ─► goals: one row each
+//!                ├► hiding: the same, beside ours that hides nothing        ─┤
 //!                └► crowd, failover, storm, interop                        ─┘
 //! ```
 //!
@@ -17,6 +18,7 @@ mod contest;
 mod crowd;
 mod failover;
 mod goals;
+mod hiding;
 mod interop;
 mod lab;
 mod load;
@@ -31,6 +33,7 @@ pub use contest::Effort;
 pub use crowd::{agent_memory, idle_tunnels};
 pub use failover::failover;
 pub use goals::{Goal, Row, of_meshes, of_tunnels, table};
+pub use hiding::{Hiding, Member, of_hiding};
 pub use interop::try_stock_peers;
 pub use lab::Lab;
 pub use peers::Peers;

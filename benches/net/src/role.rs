@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use agent::tunnel::{Exposed, RelayAt, Tunnels};
 use anyhow::{Context as _, Result, bail, ensure};
+use data_encoding::BASE64;
 use ed25519_dalek::SigningKey;
 use mesh_shell::{Config, Engine};
 use tokio::sync::Semaphore;
@@ -18,6 +19,8 @@ use tunnel::{Event, Proto, Service, ServiceName, Visibility};
 use units::{AccountId, RentalId};
 use wire::Time;
 use wire::paper::{May, NodeKey, Pass, PassLimits, SealedPaper};
+
+use crate::hiding::{Hiding, Member};
 
 /// What the program is called with to be something else.
 const ROLE: &str = "role-for-bench";
@@ -43,6 +46,8 @@ pub enum Role {
     },
     /// A node of a mesh.
     Mesh { interface: String, file: PathBuf },
+    /// A node of a mesh whose members are found over a relay, and may hide what they send.
+    Member(Member),
     /// Machines with a line each, that serve a program each which nobody visits.
     Crowd { relay: RelayAt, many: u32 },
 }
@@ -77,6 +82,11 @@ impl Role {
             }
             Self::Mesh { interface, file } => {
                 command.args(["mesh", interface]).arg(file);
+            }
+            Self::Member(Member { number, hiding, relay, key, asked }) => {
+                let (number, hiding) = (number.to_string(), hiding.number().to_string());
+                let key = BASE64.encode(key);
+                command.args(["member", &number, &hiding, &relay.to_string(), &key]).arg(asked);
             }
             Self::Crowd { relay, many } => {
                 command.args(["crowd", &text_of(relay), &many.to_string()]);
@@ -120,6 +130,17 @@ pub fn serve_if_asked() -> Result<bool> {
                 std::thread::sleep(Duration::from_millis(100));
             }
             engine.stop()?;
+        }
+        ("member", [number, hiding, relay, key, asked]) => {
+            let key = BASE64.decode(key.as_bytes())?;
+            let member = Member {
+                number: number.parse()?,
+                hiding: Hiding::from_number(hiding.parse()?)?,
+                relay: relay.parse()?,
+                key: key[..].try_into().context("read a key of 32 bytes")?,
+                asked: PathBuf::from(asked),
+            };
+            member.serve(say)?;
         }
         ("crowd", [relay, many]) => {
             tokio::runtime::Runtime::new()?

@@ -114,6 +114,8 @@ pub enum WayKind {
     Relayed,
     /// Packets go over the line to a relay, by TCP.
     Stream,
+    /// Packets go through another member, which cannot read them, since the policy says so.
+    Hop,
     /// There is none at the moment.
     None,
 }

@@ -41,8 +41,8 @@ fn why(view: Option<&PeerView>) -> &'static str {
     match view.way.map(|way| way.kind()) {
         None => "nothing was sent yet, or nothing gets through",
         Some(WayKind::Direct) => "",
+        Some(WayKind::Hop) => "another member carries it: the policy says so",
         Some(_) if works(WayKind::Direct) => "a relay is much quicker",
-        Some(WayKind::Hop) => "another member carries it: nothing better gets through",
         Some(WayKind::Relayed) => "no direct way gets through",
         Some(WayKind::Stream) => "UDP does not get through",
     }

@@ -58,9 +58,9 @@ fn rule(rule: &PolicyRule) -> Rule {
 pub(super) const fn way_kind(way: WayKind) -> wire::WayKind {
     match way {
         WayKind::Direct => wire::WayKind::Direct,
-        // Another member is a relay to this one; the words beside it say so.
-        WayKind::Relayed | WayKind::Hop => wire::WayKind::Relayed,
+        WayKind::Relayed => wire::WayKind::Relayed,
         WayKind::Stream => wire::WayKind::Stream,
+        WayKind::Hop => wire::WayKind::Hop,
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
             (WayKind::Direct, wire::WayKind::Direct),
             (WayKind::Relayed, wire::WayKind::Relayed),
             (WayKind::Stream, wire::WayKind::Stream),
-            (WayKind::Hop, wire::WayKind::Relayed),
+            (WayKind::Hop, wire::WayKind::Hop),
         ];
         for (way, told) in ways {
             assert_eq!(way_kind(way), told);

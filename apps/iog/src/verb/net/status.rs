@@ -134,6 +134,7 @@ pub(crate) fn leads(way: &Way) -> String {
         WayKind::Direct => format!("direct{at}"),
         WayKind::Relayed => format!("relay{over}"),
         WayKind::Stream => format!("relay{over} by TCP"),
+        WayKind::Hop => "a hop".to_owned(),
         WayKind::None => "none".to_owned(),
     }
 }

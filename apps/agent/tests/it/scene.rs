@@ -53,7 +53,7 @@ impl Scene {
             runtimes: folder.join("runtimes"),
             sandbox: Sandbox::Plain,
             own_network: false,
-            egress: agent::Egress::Off,
+            egress: agent::Egress::Internet,
             stop_foreign: false,
             driver: None,
             reports: None,

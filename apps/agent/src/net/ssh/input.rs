@@ -11,10 +11,11 @@
 //! - Whose programs read nothing holds up no other visitor, but when many do at once.
 //! - What is kept of all visitors of a node is bounded.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ use tokio::time::{Instant, Sleep, sleep};
 const OF_ONE: usize = 8 << 20;
 /// What it keeps at most. More than is ever on the way.
 const OF_ONE_MAX: usize = 64 << 20;
+/// What a piece takes beside what came: its place in a queue, and in the heap. Without it, single bytes would take many
+/// times what is counted.
+const OF_PIECE: usize = 64;
 /// How much more is read when programs have read nothing for so long.
 const MORE: usize = 1 << 20;
 const AFTER: Duration = Duration::from_millis(200);
@@ -37,13 +41,17 @@ pub(super) struct Shared {
     /// What is kept while programs read; as much again when they do not.
     max: usize,
     bytes: AtomicUsize,
-    waiting: Mutex<Vec<Waker>>,
+    /// The number of the next connection.
+    next: AtomicU64,
+    /// Who waits for room: one for each connection, however often it asks.
+    waiting: Mutex<BTreeMap<u64, Waker>>,
 }
 
 /// What is kept of one connection.
 #[derive(Debug)]
 pub(super) struct Input {
     shared: Arc<Shared>,
+    number: u64,
     bytes: AtomicUsize,
     /// Pieces that programs took.
     taken: AtomicUsize,
@@ -60,21 +68,28 @@ pub(super) struct Piece {
 impl Shared {
     /// So many bytes at most.
     pub(super) fn new(max: usize) -> Self {
-        Self { max, bytes: AtomicUsize::new(0), waiting: Mutex::default() }
+        let (bytes, next) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { max, bytes, next, waiting: Mutex::default() }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Input {
     /// Of one more connection.
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, bytes: AtomicUsize::new(0), taken: AtomicUsize::new(0) }
+        let number = shared.next.fetch_add(1, Ordering::Relaxed);
+        Self { shared, number, bytes: AtomicUsize::new(0), taken: AtomicUsize::new(0) }
     }
 
     /// Keeps what came.
     pub(super) fn keep(self: &Arc<Self>, bytes: Vec<u8>) -> Piece {
-        self.bytes.fetch_add(bytes.len(), Ordering::AcqRel);
-        self.shared.bytes.fetch_add(bytes.len(), Ordering::AcqRel);
-        Piece { input: self.clone(), bytes }
+        let piece = Piece { input: self.clone(), bytes };
+        self.bytes.fetch_add(piece.takes(), Ordering::AcqRel);
+        self.shared.bytes.fetch_add(piece.takes(), Ordering::AcqRel);
+        piece
     }
 
     fn is_beyond(&self, of_one: usize, of_all: usize) -> bool {
@@ -88,25 +103,53 @@ impl Input {
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.shared.waiting();
         // Looked at under the lock: who makes room takes it after that.
-        if self.is_beyond(OF_ONE, self.shared.max) {
-            waiting.push(cx.waker().clone());
-            return Poll::Pending;
+        if !self.is_beyond(OF_ONE, self.shared.max) {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        let before = waiting.insert(self.number, cx.waker().clone());
+        // What a waker leads to may end with it, and take the lock.
+        drop(waiting);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Wakes who may go on now that so much is kept no more.
+    fn wake(&self, takes: usize, (of_one, of_all): (usize, usize)) {
+        let is_room_made = |before: usize, max: usize| before >= max && before - takes < max;
+        let mut woken = BTreeMap::new();
+        if is_room_made(of_all, self.shared.max) {
+            woken = std::mem::take(&mut *self.shared.waiting());
+        } else if is_room_made(of_one, OF_ONE) {
+            let mine = self.shared.waiting().remove(&self.number);
+            woken.extend(mine.map(|waker| (self.number, waker)));
+        }
+        woken.into_values().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        let waker = self.shared.waiting().remove(&self.number);
+        drop(waker);
+    }
+}
+
+impl Piece {
+    /// How much memory it takes.
+    fn takes(&self) -> usize {
+        self.bytes.len() + OF_PIECE
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        let Input { shared, bytes, taken } = self.input.as_ref();
-        taken.fetch_add(1, Ordering::AcqRel);
-        bytes.fetch_sub(self.bytes.len(), Ordering::AcqRel);
-        shared.bytes.fetch_sub(self.bytes.len(), Ordering::AcqRel);
-        let waiting =
-            std::mem::take(&mut *shared.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.into_iter().for_each(Waker::wake);
+        let (takes, input) = (self.takes(), self.input.as_ref());
+        input.taken.fetch_add(1, Ordering::AcqRel);
+        let of_one = input.bytes.fetch_sub(takes, Ordering::AcqRel);
+        let of_all = input.shared.bytes.fetch_sub(takes, Ordering::AcqRel);
+        input.wake(takes, (of_one, of_all));
     }
 }
 
@@ -197,7 +240,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Braked<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Wake;
+
     use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::AcqRel);
+        }
+    }
 
     #[test]
     fn who_reads_nothing_is_read_no_more_and_all_together_are_bounded() {
@@ -216,5 +271,62 @@ mod tests {
         assert!(has_room(&first) && !has_room(&second) && has_room(&third));
         drop(other);
         assert_eq!(shared.bytes.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn many_small_pieces_count_for_what_they_take() {
+        let shared = Arc::new(Shared::new(OF_ONE_MAX));
+        let input = Arc::new(Input::new(shared.clone()));
+        let mut cx = Context::from_waker(Waker::noop());
+        let (mut pieces, mut before_brake) = (Vec::new(), 0);
+        while pieces.len() < 1_100_000 && input.takes_more() {
+            pieces.push(input.keep(vec![0]));
+            before_brake += usize::from(input.poll_room(&mut cx).is_ready());
+        }
+        assert_eq!(before_brake, OF_ONE / (1 + OF_PIECE));
+        assert_eq!(pieces.len(), OF_ONE_MAX / (1 + OF_PIECE) + 1);
+        drop(pieces);
+        assert_eq!(shared.bytes.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn a_braked_connection_waits_once_and_is_woken_when_there_is_room() {
+        let shared = Arc::new(Shared::new(3 * OF_ONE));
+        let [first, second] = [(); 2].map(|()| Arc::new(Input::new(shared.clone())));
+        let [of_first, of_second] = [(); 2].map(|()| Arc::new(Woken::default()));
+        let ask = |input: &Input, woken: &Arc<Woken>| {
+            let waker = Waker::from(woken.clone());
+            input.poll_room(&mut Context::from_waker(&waker)).is_ready()
+        };
+        let count = || [&of_first, &of_second].map(|woken| woken.0.load(Ordering::Acquire));
+        let mut kept: Vec<Piece> = (0..4).map(|_| first.keep(vec![0; OF_ONE / 2])).collect();
+        let other = second.keep(vec![0; OF_ONE]);
+        for _ in 0..1_000 {
+            assert!(!ask(&first, &Arc::default()) && !ask(&second, &of_second));
+        }
+        assert!(!ask(&first, &of_first));
+        assert_eq!(shared.waiting().len(), 2);
+        kept.truncate(2);
+        assert_eq!(count(), [1, 1], "all together have room again");
+        assert!(!ask(&first, &of_first) && !ask(&second, &of_second));
+        kept.truncate(1);
+        assert_eq!(count(), [2, 1], "only the first has more room");
+        assert!(ask(&first, &of_first));
+        drop(other);
+        assert_eq!(count(), [2, 2]);
+        let piece = second.keep(vec![0; OF_ONE]);
+        assert!(!ask(&second, &of_second));
+        drop((piece, second));
+        assert!(shared.waiting().is_empty());
+    }
+
+    #[test]
+    fn who_is_gone_waits_no_more() {
+        let shared = Arc::new(Shared::new(OF_ONE));
+        let [here, gone] = [(); 2].map(|()| Arc::new(Input::new(shared.clone())));
+        let _kept = here.keep(vec![0; OF_ONE]);
+        assert!(gone.poll_room(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(gone);
+        assert!(shared.waiting().is_empty());
     }
 }

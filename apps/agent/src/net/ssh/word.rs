@@ -17,7 +17,7 @@ pub(super) enum Word {
     Files(bool),
     /// It wants what nodes do not do: X11, agents, other subsystems.
     Strange(bool),
-    /// Input.
+    /// Input, which is never empty.
     Input(Vec<u8>),
     /// There is no more input.
     End,
@@ -46,6 +46,8 @@ impl From<ChannelMsg> for Word {
             ChannelMsg::RequestSubsystem { want_reply, .. }
             | ChannelMsg::RequestX11 { want_reply, .. }
             | ChannelMsg::AgentForward { want_reply } => Self::Strange(want_reply),
+            // Whoever sends much of nothing is to take no memory with it.
+            ChannelMsg::Data { data } if data.is_empty() => Self::Nothing,
             ChannelMsg::Data { data } => Self::Input(data.to_vec()),
             ChannelMsg::Eof => Self::End,
             ChannelMsg::WindowChange { col_width, row_height, .. } => {
@@ -71,4 +73,16 @@ impl From<ChannelMsg> for Word {
 /// What a terminal of so many cells has.
 fn cells(count: u32) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_that_is_empty_is_nothing() {
+        let said = |bytes: &[u8]| Word::from(ChannelMsg::Data { data: bytes.to_vec().into() });
+        assert!(matches!(said(b""), Word::Nothing));
+        assert!(matches!(said(b"a"), Word::Input(bytes) if bytes == b"a"));
+    }
 }

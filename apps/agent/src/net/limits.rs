@@ -28,5 +28,8 @@ pub(super) const RECORDS_WAIT_MAX: usize = 4_096;
 pub(super) const STREAMS_MAX: usize = 512;
 /// How long an agent that stops waits for what is known of connections to be written down.
 pub(super) const FAREWELL: Duration = Duration::from_secs(3);
-/// How often it looks.
+/// How long a node's network that ends waits for threads that carry streams: their records go into the log before it is
+/// sealed. Less than the time for all of it.
+pub(super) const STREAMS_END: Duration = Duration::from_secs(1);
+/// How often an agent that stops looks whether that is done.
 pub(super) const NAP: Duration = Duration::from_millis(20);

@@ -18,7 +18,7 @@ use wire::{ServedAt, ServiceProto, ServiceSeen, ServiceState, ServiceWanted};
 
 use super::audit::AuditFiles;
 use super::house::{Given, House, Told};
-use super::limits::{RECORDS_WAIT_MAX, RELAYS_TOLD_MAX, TEND_EVERY};
+use super::limits::{RECORDS_WAIT_MAX, RELAYS_TOLD_MAX, STREAMS_END, TEND_EVERY};
 use super::papers::NodePapers;
 use super::room::NodeRoom;
 use super::ssh::SshServer;
@@ -221,7 +221,8 @@ impl Tender {
     fn finish(mut self) {
         let now = self.clock.now();
         self.presence.stop();
-        self.tunnels.end();
+        // What is open ends with it, and has its record.
+        self.tunnels.end_within(STREAMS_END);
         self.write_down(self.presence.warden().finish(now), |_| None, now);
         self.audit.seal(now);
     }

@@ -22,6 +22,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ed25519_dalek::SigningKey;
@@ -199,6 +200,14 @@ impl Tunnels {
     pub fn end(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+    }
+
+    /// [`Tunnels::end`], and waits until streams have ended and [`Behind`] has their records; no longer than this for
+    /// threads that are busy.
+    pub fn end_within(&mut self, patience: Duration) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(patience);
         }
     }
 

@@ -129,6 +129,29 @@ fn a_relay_opens_no_more_streams_than_what_is_behind_takes() {
     eventually("a place is free again", || relay.open(&line).is_ok());
 }
 
+/// Notes how many streams have ended.
+#[derive(Debug, Default)]
+struct Noting(std::sync::atomic::AtomicUsize);
+
+impl Behind for Noting {
+    fn on_record(&self, _: NodeKey, _: &tunnel::StreamRecord) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+    }
+}
+
+#[test]
+fn streams_that_are_open_when_tunnels_end_are_on_record_then() {
+    let relay = Relay::start();
+    let program = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = Target::Address(program.local_addr().unwrap());
+    let noting = Arc::new(Noting::default());
+    let mut tunnels = Tunnels::start_before(key(1), noting.clone()).unwrap();
+    let line = relay.line(&tunnels, exposed(target));
+    let _open = [(); 10].map(|()| relay.open(&line).unwrap());
+    tunnels.end_within(PATIENCE);
+    assert_eq!(noting.0.load(std::sync::atomic::Ordering::Acquire), 10);
+}
+
 #[test]
 fn what_a_relay_says_of_services_that_nobody_offered_is_not_kept() {
     let relay = Relay::start();

@@ -15,7 +15,7 @@ use super::limits::{HAND_OVER_EVERY, NETWORK_EVERY_MIN, NETWORK_WAIT, WAYS_EVERY
 use super::papers::NodePapers;
 use crate::link::{Link, Trouble};
 use crate::mood::Mood;
-use crate::presence::Pinned;
+use crate::presence::{Pinned, Unfit};
 use crate::run::now;
 
 /// The status of an answer that says that the node is not wanted there any more.
@@ -39,14 +39,14 @@ pub(super) fn ask(house: &House, link: &Link, pinned: &Pinned, ready: &Ready) {
         let at_once = known.is_none() || mood.is_troubled();
         let wait = if at_once { Duration::ZERO } else { NETWORK_WAIT };
         match say(house, link, pinned, (known, wait), ready) {
-            Ok(Some(revision)) => {
+            Ok(Ok(revision)) => {
                 mood.good();
-                known = Some(revision);
+                known = revision;
                 house.rest(NETWORK_EVERY_MIN.saturating_sub(asked.elapsed()));
             }
             // It is worth nothing to this node; asked at once, it would be again.
-            Ok(None) => {
-                known = None;
+            Ok(Err(unfit)) => {
+                known = known.filter(|_| is_behind(&unfit));
                 house.rest(NETWORK_WAIT);
             }
             Err(trouble) => {
@@ -71,6 +71,15 @@ fn is_of_the_node(trouble: &Trouble) -> bool {
     }
 }
 
+/// Whether whoever told it is behind what the node knows: a control plane that began anew with its clock set back. What
+/// the node knows holds, and hearing of it the control plane waits for the others, too.
+fn is_behind(unfit: &Unfit) -> bool {
+    match unfit {
+        Unfit::Older { .. } => true,
+        Unfit::OtherNetwork { .. } | Unfit::Refused { .. } | Unfit::Foreign { .. } => false,
+    }
+}
+
 /// Tells what is news to others as soon as it is seen, beside the question that is held. Answers are heard there.
 pub(super) fn tell(house: &House, link: &Link) {
     let (mut told, mut at_leisure) = (0, Instant::now());
@@ -87,17 +96,18 @@ pub(super) fn tell(house: &House, link: &Link) {
     }
 }
 
+/// Asks once. Returns what is known then, or why the answer is worth nothing.
 fn say(
     house: &House,
     link: &Link,
     pinned: &Pinned,
     (known, wait): (Option<u64>, Duration),
     ready: &Ready,
-) -> Result<Option<u64>, Trouble> {
+) -> Result<Result<Option<u64>, Unfit>, Trouble> {
     let request = house.request(known, wait);
     let answer = link.node_network(house.id, &request, wait);
     let answer = answer.inspect_err(|_| house.was_not_told(&request.seen))?;
-    let Some(answer) = answer else { return Ok(known) };
+    let Some(answer) = answer else { return Ok(Ok(known)) };
     let revision = answer.revision;
     let network = network_key(pinned, link)?;
     let (held, now) = (house.papers(), now());
@@ -107,12 +117,12 @@ fn say(
             if house.set_papers(papers, revision) {
                 ready();
             }
-            Ok(Some(revision))
+            Ok(Ok(Some(revision)))
         }
         Err(unfit) => {
             let (rental, node) = (house.id.rental, house.id.node);
             tracing::error!(%rental, node, %unfit, "a node cannot join its network");
-            Ok(None)
+            Ok(Err(unfit))
         }
     }
 }
@@ -197,6 +207,15 @@ mod tests {
         }
         for trouble in [refused(404), refused(409)] {
             assert!(is_of_the_node(&trouble), "{trouble}");
+        }
+    }
+
+    #[test]
+    fn what_a_node_knows_outlives_word_that_is_older() {
+        assert!(is_behind(&Unfit::Older { kind: "policy", held: 2, told: 1 }));
+        let (found, known) = (NetworkKey([1; 32]), NetworkKey([2; 32]));
+        for unfit in [Unfit::Foreign { kind: "pass" }, Unfit::OtherNetwork { found, known }] {
+            assert!(!is_behind(&unfit), "{unfit}");
         }
     }
 

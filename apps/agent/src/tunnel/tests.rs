@@ -135,6 +135,8 @@ struct Noting(std::sync::atomic::AtomicUsize);
 
 impl Behind for Noting {
     fn on_record(&self, _: NodeKey, _: &tunnel::StreamRecord) {
+        // So slow that whoever does not wait for it is found out.
+        std::thread::sleep(Duration::from_millis(20));
         self.0.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
     }
 }

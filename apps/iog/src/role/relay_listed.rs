@@ -97,28 +97,30 @@ struct Teller {
 
 impl Teller {
     fn work(&mut self, first: Duration, is_over: &AtomicBool) {
-        let (mut wait, mut drains) = (first, false);
+        let (mut until, mut drains) = (Instant::now() + first, false);
         loop {
-            let until = Instant::now() + wait;
             while Instant::now() < until
                 && !is_over.load(Ordering::Relaxed)
                 && self.standing.is_draining() == drains
             {
                 thread::sleep(LOOK_EVERY);
             }
-            let is_last = is_over.load(Ordering::Relaxed);
+            let (is_last, said) = (is_over.load(Ordering::Relaxed), Instant::now());
             drains = is_last || self.standing.is_draining();
-            wait = self.say(drains).unwrap_or_else(|failure| {
+            let wait = self.say(drains).unwrap_or_else(|failure| {
                 let failure = failure.text(Screen::PLAIN);
                 tracing::error!(failure, "the relay is in the network's list no more");
                 AGAIN_AFTER
             });
             if let Some(records) = &self.records {
-                records.hand_over(&self.client);
+                // That it goes away is said before the rest is handed over.
+                let has_news = || is_over.load(Ordering::Relaxed) || self.standing.is_draining();
+                records.hand_over(&self.client, || !drains && has_news());
             }
             if is_last {
                 return;
             }
+            until = said + wait;
         }
     }
 

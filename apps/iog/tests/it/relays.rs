@@ -24,6 +24,7 @@ use wire::audit::{AuditLog, Record, Side, StreamRecord, Verifier, compare};
 use wire::paper::{May, NodeKey, Pass, PassLimits, RelayRecord, SealedPaper};
 
 use crate::desk::{Desk, agent_config, within};
+use crate::town::free_port;
 
 /// How often it is looked at what lasts seconds: a minute.
 const LOOKS: usize = 300;
@@ -240,7 +241,7 @@ fn supplier() -> (Desk, String, String) {
 #[test]
 fn a_supplier_has_a_relay_on_the_stake_of_a_machine_and_its_log_agrees_with_the_nodes() {
     let (desk, machine, key) = supplier();
-    let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let at = format!("127.0.0.1:{}", free_port());
     let log: PathBuf = desk.home.0.join("relay.jsonl");
     let flags = ["--listen", &at, "--advertise", &at, "--machine", &machine, "--audit"];
     let flags = [&flags[..], &[log.to_str().unwrap()]].concat();

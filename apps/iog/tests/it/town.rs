@@ -3,10 +3,11 @@
 //! It needs what `./x setup` installs.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -169,9 +170,24 @@ impl Drop for Town {
     }
 }
 
-/// A free port of this machine.
+/// A port of this machine that is free for TCP and UDP, and that nothing takes by chance: it is below those that the
+/// system gives away, above those of the town's machines, and processes of tests begin to look at places of their own.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 24_000;
+    const COUNT: u32 = 8_000;
+    /// How many ports one process may look at before it comes to those of the next.
+    const OF_ONE: u32 = 8;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(OF_ONE);
+    let is_free = |port: &u16| {
+        let at = ("127.0.0.1", *port);
+        TcpListener::bind(at).is_ok() && UdpSocket::bind(at).is_ok()
+    };
+    let ports = (0..COUNT).map(|_| {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        u16::try_from(FIRST + begin.wrapping_add(step) % COUNT).unwrap()
+    });
+    { ports }.find(is_free).expect("one of thousands is free")
 }
 
 /// The shared environment of Ray, as other tests make it.

@@ -15,7 +15,7 @@ use mesh_shell::Engine;
 use units::{MeshId, Timestamp};
 use wire::RelaySeen;
 use wire::paper::{
-    MESH_V4_RESOLVER_AT, Membership, NodeKey, mesh_v4, mesh_v4_block, mesh_v6_block,
+    MESH_V4_RESOLVER_AT, Membership, NodeKey, mesh_v4, mesh_v4_block, mesh_v6_block, operator_mesh,
 };
 
 use super::carrier::Carrier;
@@ -157,8 +157,7 @@ impl Presence {
             mesh,
             streams: Some(self.carrier.clone()),
             resolver: resolver(self.bearer.mesh),
-            // Whoever makes a device of its own is a person, behind a person's router.
-            maps_ports: matches!(device, Device::Made(_)),
+            maps_ports: asks_router(self.bearer.mesh, papers.network, device),
             peers: Vec::new(),
         }
     }
@@ -286,6 +285,12 @@ fn relay_config(papers: &Papers, line: &LineState) -> RelayConfig {
     RelayConfig { sign, ports, key: PortKey::from_bytes(door.key), stream: true }
 }
 
+/// Whether the router is asked for a port. Whoever makes a device of its own is a person behind a person's router, but
+/// for machines of the network's operator, whose routers are not for a program to change.
+fn asks_router(mesh: MeshId, network: NodeKey, device: &Device) -> bool {
+    matches!(device, Device::Made(_)) && mesh != operator_mesh(&network)
+}
+
 /// The addresses of a member, each with the length of the network's block.
 fn addresses(membership: &Membership) -> Vec<(std::net::IpAddr, u8)> {
     let mesh = membership.mesh;
@@ -303,4 +308,20 @@ fn inside(mesh: MeshId) -> Vec<mesh::Prefix> {
 /// Where programs at a member ask for names of others.
 fn resolver(mesh: MeshId) -> Option<Ipv4Addr> {
     mesh_v4(mesh, MESH_V4_RESOLVER_AT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_persons_router_is_asked_for_a_port() {
+        let network = NodeKey([7; 32]);
+        let made = Device::Made("iog0".to_owned());
+        let there = Device::There(std::fs::File::open("/dev/null").unwrap().into());
+        let rental = MeshId::from_bits(1);
+        assert!(asks_router(rental, network, &made));
+        assert!(!asks_router(rental, network, &there), "a node's");
+        assert!(!asks_router(operator_mesh(&network), network, &made), "the operator's");
+    }
 }

@@ -185,8 +185,11 @@ const _: () = assert!(
     "both directions and their pings fit into a test, on a slow machine too"
 );
 
-/// Relays in the list: each has a record of up to 4 KiB.
+/// Relays of suppliers in the list: each has a record of up to 4 KiB. Whoever runs the network is not counted.
 pub const RELAYS_MAX: usize = 512;
+
+/// Relays that have left the list within the last hour, and may still hand over what they carried: 100 bytes each.
+pub const RELAYS_LEFT_MAX: usize = 1_024;
 
 /// Of these, relays of one account.
 pub const RELAYS_OF_OWNER_MAX: usize = 32;

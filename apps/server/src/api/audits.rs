@@ -151,7 +151,8 @@ async fn of_rental(
 
 /// Hand over a segment of a relay's records of streams
 ///
-/// By whoever may register relays. The relay is the one that sealed the segment, and it must be in the list.
+/// By whoever may register relays. The relay is the one that sealed the segment. It is in the list, or was within the
+/// last hour.
 #[utoipa::path(put, path = "/v1/network/relays/me/audit", tag = "network",
     request_body(content = Vec<u8>, content_type = "application/x-ndjson"), params(RelayQuery),
     security(("key" = [])), responses(

@@ -54,7 +54,8 @@ async fn join(
     if asked.tags.len() > OPERATOR_TAGS_MAX {
         return Err(Refused::field("tags", format!("at most {OPERATOR_TAGS_MAX}")));
     }
-    let (of, place) = (NetworkOf::Operator, Place::Client(asked.key));
+    let (of, key) = (NetworkOf::Operator, asked.key);
+    let place = Place::Client(key);
     let suites = if asked.suites.is_empty() { vec![SuiteName::Wireguard] } else { asked.suites };
     let said = Said {
         place,
@@ -71,7 +72,7 @@ async fn join(
     let is_let_in = || caller.is_still_known(&app);
     let heard = heard(&app, of, said, (asked.known, &is_let_in)).await?;
     let waits = (asked.known, asked.wait_secs);
-    let Some(issued) = told(&app, Asked { of, place }, heard, waits).await? else {
+    let Some(issued) = told(&app, Asked { of, place, key }, heard, waits).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     Ok(client_network(&app, issued, Vec::new(), (None, None)))

@@ -87,7 +87,7 @@ impl From<NotListed> for Refused {
 ///
 /// For who has a machine at whose stake nothing is missing, and which backs no other relay; the operator needs none.
 /// Takes a key with the scope `relay` or `write`. Said again every `again_secs`; who does not is gone from the list
-/// after a minute, and who takes the stake away at once.
+/// after a minute, and whose stake is taken away within seconds. Members hear of either within a minute.
 #[utoipa::path(put, path = "/v1/network/relays/me", tag = "network", request_body = RelayRequest,
     security(("key" = [])), responses(
         (status = 200, body = RelayRegistered),

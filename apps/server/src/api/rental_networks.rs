@@ -114,9 +114,11 @@ async fn join(
     let waits = (asked.known, asked.wait_secs);
     let issued = match asked.x25519 {
         Some(x25519) => as_member(&app, &caller, (rental, project), (x25519, asked)).await?,
-        None => as_visitor(&app, &caller, rental, (asked.key, waits)).await?,
+        None => as_visitor(&app, &caller, (rental, project), (asked.key, waits)).await?,
     };
     let Some(issued) = issued else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    // Whoever was put out while waiting gets no token and no certificate either.
+    may_visit(&app, &caller, project)?;
     let services = app.meshes.services(rental, &issued.wanted.services);
     let ssh_certificate = ssh_key.map(|key| certify(&app, &caller, rental, &key));
     let opens = (Some(app.secret.cluster_token(rental)), ssh_certificate);
@@ -130,7 +132,8 @@ async fn as_member(
     (rental, project): (RentalId, ProjectId),
     (x25519, asked): (MeshKey, ClientNetworkRequest),
 ) -> Result<Option<Issued>, Refused> {
-    let (of, place) = (NetworkOf::Rental(rental), Place::Client(asked.key));
+    let (of, key) = (NetworkOf::Rental(rental), asked.key);
+    let place = Place::Client(key);
     let suites = if asked.suites.is_empty() { vec![SuiteName::Wireguard] } else { asked.suites };
     let said = Said {
         place,
@@ -146,14 +149,14 @@ async fn as_member(
     };
     let is_let_in = || is_let_in(app, caller, project);
     let heard = heard(app, of, said, (asked.known, &is_let_in)).await?;
-    told(app, Asked { of, place }, heard, (asked.known, asked.wait_secs)).await
+    told(app, Asked { of, place, key }, heard, (asked.known, asked.wait_secs)).await
 }
 
 /// Papers for a client that only visits: it takes nobody's place.
 async fn as_visitor(
     app: &Shared,
     caller: &Caller,
-    rental: RentalId,
+    (rental, project): (RentalId, ProjectId),
     (key, waits): (NodeKey, (Option<u64>, u64)),
 ) -> Result<Option<Issued>, Refused> {
     let of = NetworkOf::Rental(rental);
@@ -162,8 +165,9 @@ async fn as_visitor(
     if !has_news(app, of, heard, waits).await {
         return Ok(None);
     }
+    may_visit(app, caller, project)?;
     let visitor = Visitor { rental, key, account: caller.account };
-    made(app, move |app, key| visit(&app.meshes, visitor, key)).await.map(Some)
+    made(app, of, move |app, key| visit(&app.meshes, visitor, key)).await.map(Some)
 }
 
 /// What a client is answered. `opens` is what opens the rental's own services: a token and a certificate.

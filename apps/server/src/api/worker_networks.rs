@@ -25,7 +25,6 @@ use crate::limits::WANTED_WAIT_MAX;
 use crate::meshes::{
     Asked, Heard, Hearing, Issued, IssuedMember, NetworkOf, NotHeard, Place, Said, Whose, issue,
 };
-use crate::writer::Failure;
 
 /// Ask again after so many seconds, to have papers renewed: a quarter of the time that a pass holds.
 pub(super) const RENEW_SECS: u64 = wire::paper::PASS_VALID_MAX.as_secs() / 4;
@@ -91,7 +90,7 @@ async fn network(
     };
     let waits = (asked.known, asked.wait_secs);
     // Who has no seat is refused here, and has no say about relays.
-    let of = NetworkOf::Rental(rental);
+    let (of, key) = (NetworkOf::Rental(rental), asked.key);
     let heard = heard(&app, of, said, (asked.known, &|| true)).await?;
     let seen = asked.seen.get(..RELAYS_SEEN_MAX).unwrap_or(&asked.seen);
     if !seen.is_empty() {
@@ -100,7 +99,7 @@ async fn network(
             app.meshes.relays.note(owner, seen, now());
         }
     }
-    let Some(issued) = told(&app, Asked { of, place }, heard, waits).await? else {
+    let Some(issued) = told(&app, Asked { of, place, key }, heard, waits).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let Issued { revision, pass, member, relays, services, wanted: _ } = issued;
@@ -168,7 +167,7 @@ pub(super) async fn told(
     if !has_news(app, asked.of, heard, waits).await {
         return Ok(None);
     }
-    made(app, move |app, key| issue(&app.meshes, asked, key)).await.map(Some)
+    made(app, asked.of, move |app, key| issue(&app.meshes, asked, key)).await.map(Some)
 }
 
 /// Waits for news, not for longer than who asks wants to.
@@ -187,16 +186,22 @@ pub(super) async fn has_news(
     }
 }
 
-/// Makes papers, away from the threads that answer: those of large networks take some milliseconds.
+/// Makes papers of a network, away from the threads that answer: those of large networks take some milliseconds.
 pub(super) async fn made(
     app: &Shared,
+    of: NetworkOf,
     make: impl FnOnce(&Shared, &SigningKey) -> Result<Option<Issued>, PaperRefused> + Send + 'static,
 ) -> Result<Issued, Refused> {
-    let _place = app.meshes.issuing.acquire().await.map_err(|_| Failure::Stopping)?;
+    let place = app.meshes.place(of).await.ok_or(NotHeard::NotWanted)?;
     let (desk, key) = (Shared::clone(app), app.signature.signing_key());
-    let issued = tokio::task::spawn_blocking(move || make(&desk, &key)).await;
+    let make = move || {
+        let made = make(&desk, &key);
+        drop(place);
+        made
+    };
     let failed =
         |_| Refused::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "the papers were lost");
-    let issued = issued.map_err(failed)?.map_err(NotHeard::from)?;
+    let issued =
+        tokio::task::spawn_blocking(make).await.map_err(failed)?.map_err(NotHeard::from)?;
     issued.ok_or_else(|| NotHeard::NotWanted.into())
 }

@@ -27,6 +27,8 @@ use crate::limits::RELAYS_TOLD_MAX;
 pub(crate) struct Asked {
     pub(crate) of: NetworkOf,
     pub(crate) place: Place,
+    /// With which key: while somebody waits, the place may become another's.
+    pub(crate) key: NodeKey,
 }
 
 /// Somebody who visits a rental, and is no member of its network.
@@ -142,7 +144,7 @@ pub(crate) fn visit(
 fn take(meshes: &Meshes, asked: Asked, now: Timestamp) -> Option<Taken> {
     let take = |mesh: &mut Mesh| {
         let revision = *mesh.revision.borrow();
-        let member = mesh.members.get_mut(&asked.place)?;
+        let member = mesh.members.get_mut(&asked.place).filter(|it| it.said.key == asked.key)?;
         member.passed = Some(now);
         Some(Taken {
             revision,
@@ -193,7 +195,7 @@ fn user_of(whose: Whose) -> Option<String> {
     }
 }
 
-fn pass(Asked { of, place }: Asked, taken: &Taken, now: Timestamp) -> Pass {
+fn pass(Asked { of, place, .. }: Asked, taken: &Taken, now: Timestamp) -> Pass {
     let rental = match of {
         NetworkOf::Operator => None,
         NetworkOf::Rental(rental) => Some(rental),

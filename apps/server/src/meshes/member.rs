@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use control::NetworkWanted;
 use ed25519_dalek::SigningKey;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use units::{AccountId, KeyId, Name, Timestamp, WorkerId};
 use wire::paper::{
     MEMBER_RELAYS_MAX, MEMBERSHIP_VALID_MAX, MESH_V4_CLIENTS_AT, MESH_V4_NODES_AT, Membership,
@@ -115,11 +115,14 @@ pub(crate) struct Member {
 impl Member {
     /// Whether it is time for another pass: an answer with one may get lost, more than once.
     pub(crate) fn is_pass_due(&self, now: Timestamp) -> bool {
-        self.passed.is_none_or(|at| now.since(at) * 4 >= PASS_VALID_MAX)
+        self.passed.is_none_or(|at| at > now || now.since(at) * 4 >= PASS_VALID_MAX)
     }
 
+    /// Whether it is time for another membership. Nobody believes one of a time to come, which was made while this
+    /// server's clock was ahead.
     fn is_paper_due(&self, now: Timestamp) -> bool {
-        now.since(self.paper.issued.0) * 2 >= MEMBERSHIP_VALID_MAX
+        let issued = self.paper.issued.0;
+        issued > now || now.since(issued) * 2 >= MEMBERSHIP_VALID_MAX
     }
 }
 
@@ -129,7 +132,9 @@ pub(crate) struct Mesh {
     pub(crate) of: NetworkOf,
     pub(crate) wanted: Arc<NetworkWanted>,
     pub(crate) made: Timestamp,
-    /// The first revision there was of it.
+    /// The serial with which this server began to keep it: memberships of a lower one are not of this server.
+    pub(crate) opened: u64,
+    /// The first revision that members were told: what one knows that is older, a server before this one told.
     pub(crate) first: u64,
     /// Whether it was there before this server was: its members know each other already.
     pub(crate) is_known: bool,
@@ -140,6 +145,9 @@ pub(crate) struct Mesh {
     /// What all members are told alike, as of a revision. Whoever works it out holds the lock: all others, who are
     /// woken at the same moment, wait for that.
     pub(crate) worked: Arc<Mutex<Option<Worked>>>,
+    /// The turn of who has papers of it made: one at a time, so that those who wait for what is worked out take no
+    /// places of other networks.
+    pub(crate) turn: Arc<Semaphore>,
 }
 
 impl Mesh {
@@ -152,35 +160,42 @@ impl Mesh {
             of,
             wanted: Arc::new(wanted),
             made: now,
+            opened: first,
             first,
             is_known: false,
             revision: watch::channel(first).0,
             is_owed: false,
             members: BTreeMap::new(),
             worked: Arc::default(),
+            turn: Arc::new(Semaphore::new(1)),
         }
     }
 
     /// Tells everybody in it that something is other than it was.
     pub(crate) fn bump(&mut self, serial: u64) {
         self.is_owed = false;
-        self.revision.send_replace(serial);
+        self.revision.send_modify(|newest| *newest = serial.max(newest.saturating_add(1)));
     }
 
-    /// A member says how it does. Whether others are to hear of it now.
+    /// A member says how it does, and which revision it was told last. Others are told, if it is news for them.
     pub(crate) fn hear(
         &mut self,
         said: Said,
-        serial: u64,
+        (serial, known): (u64, Option<u64>),
         key: &SigningKey,
         now: Timestamp,
-    ) -> Result<bool, NotHeard> {
+    ) -> Result<(), NotHeard> {
         // A clock that went back would have members wait for others until it is there again.
         self.made = self.made.min(now);
         let said = self.bounded(said);
-        let is_shown = self.is_shown(&said, key, now);
+        let shown = self.shown(&said, key);
+        let is_shown = self.is_shown(&said, shown.as_ref(), now);
         let said = Said { shows: None, ..said };
         let pretends = self.may_be(&said, is_shown)?;
+        if let Some(paper) = shown {
+            self.catch_up(paper.serial, known);
+        }
+        let serial = serial.max(self.revision.borrow().saturating_add(1));
         let known =
             self.members.get(&said.place).filter(|known| is_same_member(&known.said, &said));
         let kept = known.filter(|known| !known.is_paper_due(now));
@@ -190,8 +205,10 @@ impl Mesh {
             None => self.sign(&said, serial, key, now)?,
         };
         let (since, passed) = known.map_or((now, None), |known| (known.since, known.passed));
-        let told_until =
-            self.members.get(&said.place).map_or(now, |known| known.told_until).max(now);
+        let told_until = self.members.get(&said.place).map_or(now, |known| known.told_until);
+        // One that is further ahead was set while the clock was.
+        let is_sound = told_until < now.after(TELLS_AHEAD + TELLS_EACH);
+        let told_until = if is_sound { told_until.max(now) } else { now };
         let is_now = is_told && told_until.since(now) < TELLS_AHEAD;
         let told_until = if is_now { told_until.after(TELLS_EACH) } else { told_until };
         self.is_owed |= is_told && !is_now;
@@ -199,20 +216,41 @@ impl Mesh {
             Member { said, since, heard: now, paper, sealed, is_shown, passed, told_until };
         pretends.iter().for_each(|place| drop(self.members.remove(place)));
         self.members.insert(member.said.place, member);
-        Ok(is_now)
+        if is_now {
+            self.bump(serial);
+        }
+        Ok(())
     }
 
-    /// Whether it shows a membership of this network with the keys that it names, or has before.
-    fn is_shown(&self, said: &Said, key: &SigningKey, now: Timestamp) -> bool {
+    /// The membership of this network with the keys that it names, if it shows one, of whatever time.
+    fn shown(&self, said: &Said, key: &SigningKey) -> Option<Membership> {
         let network = NodeKey(key.verifying_key().to_bytes());
-        let shown =
-            said.shows.as_ref().and_then(|paper| paper.open::<Membership>(&network, now).ok());
-        let is_its = |paper: Membership| {
-            paper.mesh == self.wanted.mesh && paper.node == said.key && paper.x25519 == said.x25519
-        };
-        let known = self.members.get(&said.place);
-        let has_before = |known: &Member| known.is_shown && is_same_member(&known.said, said);
-        shown.is_some_and(is_its) || known.is_some_and(has_before)
+        let paper: Membership = said.shows.as_ref()?.open_of_any_time(&network).ok()?;
+        let keys = (paper.mesh, paper.node, paper.x25519);
+        (keys == (self.wanted.mesh, said.key, said.x25519)).then_some(paper)
+    }
+
+    /// Whether it shows that it was a member with these keys before this server was, or has shown it. A membership that
+    /// this server made says nothing: it gets one whoever names a key for packets first.
+    fn is_shown(&self, said: &Said, shown: Option<&Membership>, now: Timestamp) -> bool {
+        let is_earlier = |paper: &Membership| paper.serial < self.opened && now < paper.expires.0;
+        let who = |it: &Said| (it.whose, it.key, it.x25519);
+        let has_before = |known: &Member| known.is_shown && who(&known.said) == who(said);
+        shown.is_some_and(is_earlier) || self.members.get(&said.place).is_some_and(has_before)
+    }
+
+    /// A member shows a membership of a serial that is yet to come: it was made while a server's clock was ahead.
+    /// Members believe no older papers than they have, so that revisions go on from there.
+    fn catch_up(&mut self, serial: u64, known: Option<u64>) {
+        if serial <= *self.revision.borrow() {
+            return;
+        }
+        // The policy that it holds may be newer than its membership, by what nobody has signed for: not by more than a
+        // membership holds.
+        let ahead = u64::try_from(MEMBERSHIP_VALID_MAX.as_millis()).unwrap_or(u64::MAX);
+        let newest = known.unwrap_or(serial).clamp(serial, serial.saturating_add(ahead));
+        self.first = newest.saturating_add(1);
+        self.revision.send_replace(self.first);
     }
 
     /// What it said, as far as it is kept.

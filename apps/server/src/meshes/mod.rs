@@ -10,7 +10,8 @@
 //! - A paper is made for whoever the brain wants in a network at that moment, and for a key whose statement holds.
 //! - Who is wanted no more is in no list from the commit on that says so, and every member that waits is told.
 //! - Revisions grow, over restarts of the server too: they are milliseconds since 1970, or one more.
-//! - Each network has a lock of its own: what is worked out for one holds up no other, and never the writer.
+//! - Each network has a lock of its own, and its papers are made one after the other: what is worked out for one holds
+//!   up no other, and never the writer.
 //! - Nothing is kept here that members do not tell again. A network that was there before the server was is told
 //!   nothing until its members had time for that.
 
@@ -24,6 +25,8 @@ mod scale;
 mod ssh;
 #[cfg(test)]
 mod story;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +36,7 @@ use std::time::Duration;
 
 use control::{Control, NetworkWanted, Role, Scope};
 use ed25519_dalek::SigningKey;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use units::{AccountId, KeyId, MeshId, ProjectId, RentalId, Timestamp, WorkerId};
 use wire::paper::{NodeKey, PaperRefused, operator_mesh};
 
@@ -121,7 +124,7 @@ pub(crate) struct Meshes {
     /// The newest revision of any network.
     serial: AtomicU64,
     /// Places for those who make papers.
-    pub(crate) issuing: Semaphore,
+    issuing: Arc<Semaphore>,
     pub(crate) relays: Relays,
 }
 
@@ -161,7 +164,7 @@ impl Meshes {
         Self {
             table: Mutex::default(),
             serial: AtomicU64::new(0),
-            issuing: Semaphore::new(ISSUED_AT_ONCE_MAX),
+            issuing: Arc::new(Semaphore::new(ISSUED_AT_ONCE_MAX)),
             relays: Relays::new(private_relays),
         }
     }
@@ -299,9 +302,7 @@ impl Meshes {
                 return Err(NotHeard::NotLetIn);
             }
             let (place, serial) = (said.place, self.next_serial(now));
-            if mesh.hear(said, serial, hearing.key, now)? {
-                mesh.bump(serial);
-            }
+            mesh.hear(said, (serial, hearing.known), hearing.key, now)?;
             // What is older than the network is here, a server before this one told; what is newer than anything here
             // too, if its clock was ahead. Not all who ask say so.
             let told = mesh.first..=*mesh.revision.borrow();
@@ -368,6 +369,14 @@ impl Meshes {
         true
     }
 
+    /// The place of one who makes papers of a network, to be held for as long as they are made, whoever has hung up by
+    /// then. `None` if the network is over.
+    pub(crate) async fn place(&self, of: NetworkOf) -> Option<[OwnedSemaphorePermit; 2]> {
+        let turn = self.in_mesh(of, |mesh| Arc::clone(&mesh.turn))?;
+        let turn = turn.acquire_owned().await.ok()?;
+        Some([turn, Arc::clone(&self.issuing).acquire_owned().await.ok()?])
+    }
+
     fn gathers(&self, of: NetworkOf) -> bool {
         self.in_mesh(of, |mesh| mesh.gathers(now())).unwrap_or(false)
     }
@@ -424,7 +433,7 @@ async fn drop_unbacked(meshes: &Meshes, writer: &Writer) {
         backed.into_iter().filter(|(id, owner)| is_lost(id, owner)).map(|(id, _)| id).collect()
     };
     match writer.look(look).await {
-        Ok(lost) => meshes.relays.forget(&lost),
+        Ok(lost) => meshes.relays.forget(&lost, now()),
         Err(why) => {
             tracing::debug!(error = %why, "stakes of relays are looked at again at the next tick")
         }

@@ -4,7 +4,8 @@
 //! - A relay that does not tell is soon gone from the list, and nothing of it outlives the server.
 //! - One account has one voice about a relay, however many machines it has, and none about its own. Few voices say
 //!   nothing.
-//! - Who keeps a relay here runs the network, or has a machine with all of its stake, and no other relay on that stake.
+//! - Who keeps a relay here runs the network, or has a machine with all of its stake, and no other relay on that stake
+//!   but one that goes away.
 //! - Who goes away has score 0 and comes last. Whoever runs the network has its relays come first.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,9 @@ use wire::{DeviceStakeView, RelayRequest, RelaySeen, RelayView, Time};
 
 use super::addresses::{self, NoPlace};
 use crate::clock::now;
-use crate::limits::{RELAY_REPORTERS_MAX, RELAYS_MAX, RELAYS_OF_OWNER_MAX, RELAYS_TOLD_MAX};
+use crate::limits::{
+    RELAY_REPORTERS_MAX, RELAYS_LEFT_MAX, RELAYS_MAX, RELAYS_OF_OWNER_MAX, RELAYS_TOLD_MAX,
+};
 use crate::views;
 
 /// Who does not tell for so long is gone: three times what a relay is asked for.
@@ -36,6 +39,8 @@ const OTHERS_TOLD_EACH: Duration = Duration::from_secs(60);
 const SEEN_VALID: Duration = Duration::from_secs(600);
 /// Records are signed anew when they are so old.
 const RECORD_RENEWED: Duration = Duration::from_secs(3_600);
+/// For how long it is known whose a relay was that is gone from the list.
+const LEFT_KNOWN: Duration = Duration::from_secs(3_600);
 
 /// The best score, and that of a relay of which nobody has seen anything.
 const BEST: u32 = 1_000;
@@ -64,7 +69,7 @@ pub(crate) enum NotListed {
     #[error("no more than {RELAYS_OF_OWNER_MAX} relays of one owner")]
     Owner,
     /// All together are enough.
-    #[error("no more than {RELAYS_MAX} relays in all")]
+    #[error("no more than {RELAYS_MAX} relays of suppliers in all")]
     Full,
     /// Nobody is sent where it says it is.
     #[error("{0}")]
@@ -114,7 +119,7 @@ struct Relay {
 }
 
 /// The list.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Relays {
     table: Mutex<Table>,
     /// Whether relays may be at any address, whoever tells for them.
@@ -124,6 +129,8 @@ pub(crate) struct Relays {
 #[derive(Debug, Default)]
 struct Table {
     relays: BTreeMap<NodeKey, Relay>,
+    /// Relays that are not in the list any more, whose they were, and when they went.
+    left: BTreeMap<NodeKey, (AccountId, Timestamp)>,
     /// The best ones, as members were told of them, and when that was.
     told: BTreeMap<NodeKey, Place>,
     told_at: Option<Timestamp>,
@@ -168,7 +175,7 @@ impl Relays {
             let is_same = |known: &&Relay| {
                 place(&known.told, known.by) == place(&told, by)
                     && known.score == score
-                    && now.since(known.signed) < RECORD_RENEWED
+                    && is_current(known.signed, now)
             };
             let (record, signed) = match known.filter(is_same) {
                 Some(known) => (known.record.clone(), known.signed),
@@ -176,7 +183,7 @@ impl Relays {
             };
             let relay =
                 Relay { by, since, heard: now, seen, record: record.clone(), signed, score, told };
-            table.relays.insert(relay.told.key, relay);
+            table.insert(relay);
             // So that a clock which was set since then shows, also before anybody has looked.
             table.looked_at = Some(table.looked_at.map_or(now, |at| at.min(now)));
             Ok(record)
@@ -207,9 +214,8 @@ impl Relays {
             for relay in table.relays.values_mut() {
                 relay.seen.retain(|_, (at, _)| now.since(*at) < SEEN_VALID);
                 let score = score(&relay.told, &relay.seen, now);
-                if score != relay.score
-                    && let Ok(record) = sign(&relay.told, relay.by, score, key, now)
-                {
+                let is_new = score != relay.score || !is_current(relay.signed, now);
+                if is_new && let Ok(record) = sign(&relay.told, relay.by, score, key, now) {
                     (relay.record, relay.signed, relay.score) = (record, now, score);
                 }
             }
@@ -224,9 +230,9 @@ impl Relays {
     }
 
     /// Forgets relays that these machines back.
-    pub(crate) fn forget(&self, of: &BTreeSet<WorkerId>) {
+    pub(crate) fn forget(&self, of: &BTreeSet<WorkerId>, now: Timestamp) {
         let is_backed = |relay: &Relay| relay.by.backed_by.is_none_or(|it| !of.contains(&it));
-        self.with(|table| table.relays.retain(|_, relay| is_backed(relay)));
+        self.with(|table| table.keep(is_backed, now));
     }
 
     /// Records of the best relays, best first.
@@ -241,9 +247,13 @@ impl Relays {
         self.with(|table| table.ordered().into_iter().map(Relay::view).collect())
     }
 
-    /// Whether this account told of this relay.
+    /// Whether this account tells of this relay, or told of it until a while ago: what it carried is wanted then, too.
     pub(crate) fn is_told_by(&self, relay: &NodeKey, account: AccountId) -> bool {
-        self.with(|table| table.relays.get(relay).is_some_and(|it| it.by.account == account))
+        self.with(|table| {
+            let tells = table.relays.get(relay).map(|it| it.by.account);
+            let told = || table.left.get(relay).map(|(told, _)| *told);
+            tells.or_else(told) == Some(account)
+        })
     }
 
     /// Where services are visited at these relays: domain and port of each that has a door for names.
@@ -264,7 +274,31 @@ impl Table {
         for relay in self.relays.values_mut() {
             relay.heard = if has_slept { now } else { relay.heard.min(now) };
         }
-        self.relays.retain(|_, relay| now.since(relay.heard) < RELAY_SILENCE_MAX);
+        self.keep(|relay| now.since(relay.heard) < RELAY_SILENCE_MAX, now);
+        self.left.values_mut().for_each(|(_, at)| *at = (*at).min(now));
+        self.left.retain(|_, (_, at)| now.since(*at) < LEFT_KNOWN);
+        self.told_at = self.told_at.map(|at| at.min(now));
+    }
+
+    /// Keeps relays of which this holds, and remembers for a while whose the others were.
+    fn keep(&mut self, which: impl Fn(&Relay) -> bool, now: Timestamp) {
+        let left = self.relays.extract_if(.., |_, relay| !which(relay));
+        self.left.extend(left.map(|(key, relay)| (key, (relay.by.account, now))));
+        while self.left.len() > RELAYS_LEFT_MAX {
+            let first = self.left.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| *key);
+            first.and_then(|key| self.left.remove(&key));
+        }
+    }
+
+    /// Takes a relay in for which there is room. Of one machine's, one goes away at a time: the newest.
+    fn insert(&mut self, relay: Relay) {
+        let (key, by, drains, now) = (relay.told.key, relay.by, relay.told.drains, relay.heard);
+        let is_beside = |other: &Relay| {
+            by.is_named() && other.by.backed_by == by.backed_by && other.told.key != key
+        };
+        self.keep(|other| !(drains && other.told.drains && is_beside(other)), now);
+        self.left.remove(&key);
+        self.relays.insert(key, relay);
     }
 
     /// Refuses a relay for which there is no room, or which is another's.
@@ -273,17 +307,27 @@ impl Table {
         if known.is_some_and(|known| known.by.account != by.account) {
             return Err(NotListed::Foreign);
         }
-        let is_other = |relay: &&Relay| relay.told.key != told.key && !relay.told.drains;
-        let backs =
-            |relay: &Relay| by.backed_by.filter(|worker| relay.by.backed_by == Some(*worker));
-        if let Some(worker) = self.relays.values().filter(is_other).find_map(backs) {
+        let Some(worker) = by.backed_by else { return Ok(()) };
+        // Who goes away makes room for another, and is not in its way; nobody comes beside another to go away.
+        let is_new = known.is_none_or(|known| known.by != by);
+        let is_in_way = |other: &&Relay| match (told.drains, is_new) {
+            (true, true) => true,
+            (true, false) => false,
+            (false, _) => !other.told.drains,
+        };
+        let is_beside = |it: &&Relay| it.told.key != told.key && it.by.backed_by == Some(worker);
+        if self.relays.values().filter(is_beside).any(|other| is_in_way(&other)) {
             return Err(NotListed::Backs(worker));
         }
-        let of_owner = |relay: &&Relay| relay.by.account == by.account;
-        if known.is_none() && self.relays.values().filter(of_owner).count() >= RELAYS_OF_OWNER_MAX {
+        if !is_new {
+            return Ok(());
+        }
+        let others =
+            || self.relays.values().filter(|it| it.told.key != told.key && it.by.is_named());
+        if others().filter(|it| it.by.account == by.account).count() >= RELAYS_OF_OWNER_MAX {
             return Err(NotListed::Owner);
         }
-        if known.is_none() && self.relays.len() >= RELAYS_MAX {
+        if others().count() >= RELAYS_MAX {
             return Err(NotListed::Full);
         }
         Ok(())
@@ -324,6 +368,12 @@ impl Relay {
             since: Time(self.since),
         }
     }
+}
+
+/// Whether a record of then may be told now: one of a time to come, made while this server's clock was ahead, nobody
+/// believes.
+fn is_current(signed: Timestamp, now: Timestamp) -> bool {
+    signed <= now && now.since(signed) < RECORD_RENEWED
 }
 
 fn place(told: &RelayRequest, by: Teller) -> Place {
@@ -442,7 +492,7 @@ mod tests {
 
     #[test]
     fn the_score_follows_the_median_of_accounts() {
-        let relays = Relays::default();
+        let relays = Relays::new(false);
         relays.tell(teller(1), relay(1), &key(), NOW).unwrap();
         assert_eq!(score_of(&relays, 1), Some(500), "nobody has seen it");
         let note = |account: u128, rtt_ms: u32, failed: u32| {
@@ -466,7 +516,7 @@ mod tests {
 
     #[test]
     fn no_figure_makes_a_relay_the_best_there_is() {
-        let relays = Relays::default();
+        let relays = Relays::new(false);
         relays.tell(teller(1), relay(1), &key(), NOW).unwrap();
         let note =
             |account: u128| relays.note(AccountId::from_bits(account), &[seen(1, 0, 0)], NOW);
@@ -482,7 +532,7 @@ mod tests {
 
     #[test]
     fn a_machine_backs_one_relay() {
-        let relays = Relays::default();
+        let relays = Relays::new(false);
         let tell = |number, drains, now| {
             let told = RelayRequest { drains, ..relay(number) };
             relays.tell(teller(1), told, &key(), now).map(drop)
@@ -494,13 +544,88 @@ mod tests {
         tell(2, false, NOW).unwrap();
         let (worker, account) = (WorkerId::from_bits(1), AccountId::from_bits(1));
         assert_eq!(relays.backed(), [(worker, account)].into());
-        relays.forget(&[worker].into());
+        relays.forget(&[worker].into(), NOW);
         assert!(relays.views().is_empty(), "the stake is gone");
     }
 
     #[test]
+    fn of_one_machine_one_relay_is_there_and_one_goes_away() {
+        let relays = Relays::new(false);
+        let tell = |number, drains| {
+            let told = RelayRequest { drains, ..relay(number) };
+            relays.tell(teller(1), told, &key(), NOW).map(drop)
+        };
+        let are_there = || -> Vec<u8> { relays.views().iter().map(|view| view.key.0[0]).collect() };
+        tell(1, true).unwrap();
+        tell(2, false).unwrap();
+        tell(1, true).expect("it goes away, its successor is in");
+        let begins = |number| tell(number, true);
+        assert!((3..40).all(|number| matches!(begins(number), Err(NotListed::Backs(_)))));
+        assert!(matches!(tell(1, false), Err(NotListed::Backs(_))), "it may not come back");
+        tell(2, true).unwrap();
+        assert_eq!(are_there(), [2], "one goes away at a time");
+        tell(3, false).unwrap();
+        assert_eq!(are_there(), [3, 2]);
+    }
+
+    #[test]
+    fn suppliers_leave_room_for_the_operators() {
+        let relays = Relays::new(false);
+        let numbered = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            let mut key = [high; 32];
+            key[1] = low;
+            RelayRequest { key: NodeKey(key), ..relay(0) }
+        };
+        let tell = |number: u16| {
+            let by = on_stake_of(number.into(), u128::from(number) / 32);
+            relays.tell(by, numbered(number), &key(), NOW).map(drop)
+        };
+        let most = u16::try_from(RELAYS_MAX).unwrap();
+        (0..most).for_each(|number| tell(number).unwrap());
+        assert!(matches!(tell(most), Err(NotListed::Full)));
+        let operator = Teller { backed_by: None, ..teller(9) };
+        relays.tell(operator, numbered(most), &key(), NOW).unwrap();
+    }
+
+    #[test]
+    fn whose_a_relay_was_is_known_for_an_hour() {
+        let relays = Relays::new(false);
+        let own = AccountId::from_bits(1);
+        let is_own = || relays.is_told_by(&NodeKey([1; 32]), own);
+        relays.tell(teller(1), relay(1), &key(), NOW).unwrap();
+        relays.forget(&[WorkerId::from_bits(1)].into(), NOW);
+        assert!(is_own(), "its stake is gone, what it carried is wanted");
+        assert!(!relays.is_told_by(&NodeKey([1; 32]), AccountId::from_bits(2)));
+        relays.renew(&key(), NOW.after(LEFT_KNOWN - Duration::from_secs(1)));
+        assert!(is_own());
+        relays.renew(&key(), NOW.after(LEFT_KNOWN));
+        assert!(!is_own());
+    }
+
+    #[test]
+    fn what_was_signed_and_told_while_the_clock_was_ahead_holds_nothing_up() {
+        let relays = Relays::new(false);
+        let ahead = NOW.after(Duration::from_secs(86_400));
+        relays.tell(teller(1), relay(1), &key(), ahead).unwrap();
+        assert!(relays.renew(&key(), ahead));
+        let network = NodeKey(key().verifying_key().to_bytes());
+        let is_read = || relays.best(1)[0].open::<RelayRecord>(&network, NOW).is_ok();
+        assert!(!is_read());
+        relays.renew(&key(), NOW);
+        assert!(is_read());
+        relays.tell(teller(2), relay(2), &key(), NOW).unwrap();
+        assert!(!relays.renew(&key(), NOW.after(Duration::from_secs(15))));
+        let looks = (20..=60).step_by(5).any(|secs| {
+            relays.tell(teller(2), relay(2), &key(), NOW.after(Duration::from_secs(secs))).unwrap();
+            relays.renew(&key(), NOW.after(Duration::from_secs(secs)))
+        });
+        assert!(looks, "a minute later, and not a day");
+    }
+
+    #[test]
     fn who_does_not_tell_is_gone() {
-        let relays = Relays::default();
+        let relays = Relays::new(false);
         let at = |secs: u64| NOW.after(Duration::from_secs(secs));
         let looks = |secs: std::ops::Range<u64>| {
             secs.step_by(5).filter(|secs| relays.renew(&key(), at(*secs))).count()
@@ -516,7 +641,7 @@ mod tests {
 
     #[test]
     fn nobody_is_gone_because_this_machine_slept_or_its_clock_was_set() {
-        let relays = Relays::default();
+        let relays = Relays::new(false);
         relays.tell(teller(1), relay(1), &key(), NOW).unwrap();
         assert!(relays.renew(&key(), NOW));
         let later = NOW.after(Duration::from_secs(3_600));
@@ -528,7 +653,7 @@ mod tests {
 
     #[test]
     fn a_machines_relay_that_comes_and_goes_is_told_once_a_minute() {
-        let relays = Relays::default();
+        let relays = Relays::new(false);
         let operator = Teller { backed_by: None, ..teller(9) };
         relays.tell(operator, relay(9), &key(), NOW).unwrap();
         assert!(relays.renew(&key(), NOW));
@@ -547,7 +672,7 @@ mod tests {
 
     #[test]
     fn a_relay_that_nobody_is_told_of_is_no_news() {
-        let relays = Relays::default();
+        let relays = Relays::new(false);
         let loaded = wire::RelayLoad { lines: 9, lines_max: Some(9), ..Default::default() };
         for number in 1..=u8::try_from(RELAYS_TOLD_MAX).unwrap() {
             relays.tell(on_stake_of(number.into(), 1), relay(number), &key(), NOW).unwrap();
@@ -566,7 +691,7 @@ mod tests {
 
     #[test]
     fn a_key_is_registered_by_one_and_an_owner_has_not_all() {
-        let relays = Relays::default();
+        let relays = Relays::new(false);
         relays.tell(teller(1), relay(0), &key(), NOW).unwrap();
         let foreign = relays.tell(teller(2), relay(0), &key(), NOW);
         assert!(matches!(foreign, Err(NotListed::Foreign)));
@@ -583,7 +708,7 @@ mod tests {
 
     #[test]
     fn a_full_relay_is_worse_than_an_empty_one() {
-        let relays = Relays::default();
+        let relays = Relays::new(false);
         let loaded = |number: u8, lines: u32| {
             let load = wire::RelayLoad { lines, lines_max: Some(100), ..Default::default() };
             let by = on_stake_of(number.into(), 1);

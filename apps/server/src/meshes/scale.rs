@@ -53,7 +53,8 @@ fn hear(meshes: &Meshes, said: Said, now: Timestamp) {
 
 /// All papers of one node, as they are sent: the list of members, which all share, and the rest.
 fn answer(meshes: &Meshes, at: u32) -> (bytes::Bytes, Vec<u8>) {
-    let asked = Asked { of: OF, place: Place::Node(at) };
+    let key = NodeKey(key_of(at).verifying_key().to_bytes());
+    let asked = Asked { of: OF, place: Place::Node(at), key };
     let issued = issue(meshes, asked, &network()).unwrap().unwrap();
     let IssuedMember { membership, policy, members } = issued.member.unwrap();
     let network_key = NodeKey(network().verifying_key().to_bytes());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use control::{NetworkPolicy, NetworkWanted};
 use ed25519_dalek::SigningKey;
 use units::{AccountId, KeyId, MeshId, ProjectId, RentalId, Timestamp, WorkerId};
-use wire::paper::{MeshKey, NodeKey, SuiteName};
+use wire::paper::{Membership, MeshKey, NodeKey, RelayRecord, SealedPaper, SuiteName};
 use wire::{RelayLoad, RelayRequest};
 
 use super::member::{Mesh, Place, Said, Whose};
@@ -43,6 +43,8 @@ struct Asker {
     known: Option<u64>,
     /// Keys of the members that it was told of.
     list: BTreeSet<NodeKey>,
+    /// Their papers.
+    papers: Vec<Arc<SealedPaper>>,
     asks_at: u64,
     cut_until: u64,
     /// Since when there is something that it was not told.
@@ -127,6 +129,7 @@ impl Story {
             said,
             known: None,
             list: BTreeSet::new(),
+            papers: Vec::new(),
             asks_at,
             cut_until: 0,
             waits_since: None,
@@ -289,6 +292,9 @@ impl Story {
                 mesh.members.values().map(|member| (member.said.key, member.said.place)).collect()
             })
             .unwrap();
+        let papers = self.meshes.in_mesh(OF, |mesh| {
+            mesh.members.values().map(|member| Arc::clone(&member.sealed)).collect()
+        });
         let is_early = self.time - self.opened < u64::try_from(GATHERS_MAX.as_millis()).unwrap();
         let seated: BTreeSet<NodeKey> = self
             .askers
@@ -307,6 +313,7 @@ impl Story {
             asker.known
         );
         asker.list = told.into_keys().collect();
+        asker.papers = papers.unwrap();
         (asker.known, asker.waits_since) = (Some(revision), None);
     }
 
@@ -374,10 +381,18 @@ fn nobody_is_told_half_a_list_whatever_restarts_jumps_or_goes() {
         let mut story = Story::new(seed);
         story.plays(WEATHER);
         story.askers.values_mut().for_each(|asker| asker.cut_until = 0);
+        // The server's clock is set right.
+        (story.ahead, story.leaped, story.went_back) = (0, true, true);
+        story.nobody_waited();
         story.plays(WEATHER + CLEAR);
+        let (key, now) = (NodeKey(network().verifying_key().to_bytes()), story.clock());
+        let relays = story.meshes.relays.best(1);
+        assert!(relays.iter().all(|paper| paper.open::<RelayRecord>(&key, now).is_ok()));
         let all: BTreeSet<NodeKey> = story.askers.values().map(|asker| asker.said.key).collect();
         for asker in story.askers.values() {
             assert_eq!(asker.list, all, "{:?} of story {seed} knows all", asker.said.place);
+            let is_read = |paper: &Arc<SealedPaper>| paper.open::<Membership>(&key, now).is_ok();
+            assert!(asker.papers.iter().all(is_read), "and believes their papers");
         }
     }
 }

@@ -28,7 +28,6 @@ pub(super) struct Parts {
     told: Vec<(Timestamp, CommandId, Digest, Reply)>,
     people: Vec<(AccountId, Name, Option<String>)>,
     projects: Vec<ProjectPart>,
-    #[serde(default)]
     operator_policy: NetworkPolicy,
     keys: Vec<(KeyId, Key)>,
     invites: Vec<InvitePart>,

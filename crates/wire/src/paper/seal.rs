@@ -123,6 +123,22 @@ impl SealedPaper {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn open<P: Paper>(&self, network: &NodeKey, now: Timestamp) -> Result<P, PaperRefused> {
+        let paper: P = self.open_of_any_time(network)?;
+        if paper.issued().0 > now.after(CLOCK_SKEW_MAX) {
+            return Err(PaperRefused::NotYet { issued: paper.issued() });
+        }
+        if now >= paper.expires().0 {
+            return Err(PaperRefused::Expired { expires: paper.expires() });
+        }
+        Ok(paper)
+    }
+
+    /// The paper inside, if `network` signed it as a paper of this kind, whether or not it holds now: for what it tells
+    /// of the past, never for what it allows.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn open_of_any_time<P: Paper>(&self, network: &NodeKey) -> Result<P, PaperRefused> {
         is_short_enough::<P>(&self.body)?;
         if self.key != *network {
             return Err(PaperRefused::Key { found: self.key });
@@ -134,12 +150,6 @@ impl SealedPaper {
             .map_err(|why| PaperRefused::Unreadable { kind: P::KIND, why: why.to_string() })?;
         paper.check()?;
         holds_not_too_long(&paper)?;
-        if paper.issued().0 > now.after(CLOCK_SKEW_MAX) {
-            return Err(PaperRefused::NotYet { issued: paper.issued() });
-        }
-        if now >= paper.expires().0 {
-            return Err(PaperRefused::Expired { expires: paper.expires() });
-        }
         Ok(paper)
     }
 

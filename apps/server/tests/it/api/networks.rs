@@ -586,6 +586,32 @@ fn one_person_has_so_many_members_in_a_rental_and_as_many_visits_as_it_likes() {
 }
 
 #[test]
+fn who_visits_and_is_put_out_while_waiting_gets_nothing() {
+    let cluster = Cluster::new(1);
+    let town = &cluster.town;
+    let seat =
+        format!("/v1/projects/{}/members/{}", town.renter.project, town.viewer.person.account);
+    let role = |role: &str| {
+        town.send(Ask::put(&seat).json(&json!({ "role": role })).by(&town.renter)).expect(200);
+    };
+    role("member");
+    let mut visits = Keys::new(1).visits(&cluster.rental);
+    let told = cluster.client(&town.viewer, &visits).expect(200).json();
+    visits["known"] = told["revision"].clone();
+    visits["wait_secs"] = json!(30);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| cluster.client(&town.viewer, &visits));
+        eventually("it waits", || {
+            let page = town.get(&Anonymous, "/metrics").expect(200).text();
+            page.lines().any(|line| line.ends_with("polls_open 1")).then_some(())
+        });
+        role("viewer");
+        cluster.ask(0, |_| ()).expect(200);
+        waiting.join().unwrap().expect_problem(403, "forbidden");
+    });
+}
+
+#[test]
 fn whose_key_is_taken_back_is_out_at_once() {
     let cluster = Cluster::new(1);
     let town = &cluster.town;
@@ -641,12 +667,17 @@ fn after_a_restart_who_shows_its_membership_gets_its_key_back() {
     let (other, stolen) = (cluster.machine_of(1), keys_of(0).x25519());
     let worker = other.worker.parse().unwrap();
     let statement = node_statement(worker, cluster.rental_id(), 1, &stolen);
-    cluster
-        .ask(1, |asked| {
+    let steals = |shown: Value| {
+        let answer = cluster.ask(1, |asked| {
             asked["x25519"] = json!(stolen);
             asked["statement"] = json!(sign_statement(&keys_of(1).key(), &statement));
-        })
-        .expect(200);
+            asked["membership"] = shown;
+        });
+        answer.expect(200).json()["membership"].clone()
+    };
+    // It shows what it was given for that, too.
+    let given = steals(Value::Null);
+    steals(given);
     cluster.ask(0, |_| ()).expect_problem(409, "already-exists");
     let told = cluster.ask(0, |asked| asked["membership"] = own).expect(200).json();
     assert_eq!(members(&told), ["head"], "the other is out");

@@ -3,8 +3,10 @@
 //! `--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME]`
 
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
+#![expect(clippy::print_stderr, reason = "what is wrong with what was asked is said there")]
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use placement_bench::{Contestant, Trace};
@@ -14,7 +16,17 @@ const USAGE: &str =
 /// What pod lists of the format are called before their own name.
 const POD_LIST: &str = "openb_pod_list_";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match replay() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn replay() -> Result<()> {
     let asked = Asked::read(std::env::args().skip(1)).context(USAGE)?;
     let trace = Trace::read(&asked.nodes, &asked.pods)?;
     let workload = asked.pods.file_stem().map(|stem| stem.to_string_lossy().into_owned());

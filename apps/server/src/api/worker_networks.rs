@@ -23,7 +23,7 @@ use crate::app::Shared;
 use crate::clock::now;
 use crate::limits::WANTED_WAIT_MAX;
 use crate::meshes::{
-    Asked, Heard, Hearing, Issued, IssuedMember, NetworkOf, NotHeard, Place, Said, Whose, issue,
+    Asked, Heard, Hearing, Issued, NetworkOf, NotHeard, Place, Said, Whose, issue,
 };
 
 /// Ask again after so many seconds, to have papers renewed: a quarter of the time that a pass holds.
@@ -102,20 +102,8 @@ async fn network(
     let Some(issued) = told(&app, Asked { of, place, key }, heard, waits).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    let Issued { revision, pass, member, relays, services, wanted: _ } = issued;
-    let IssuedMember { membership, policy, members } =
-        member.ok_or_else(|| Refused::not_found("node any more"))?;
-    let network = NodeNetwork {
-        revision,
-        membership,
-        policy,
-        pass,
-        members: Vec::new(),
-        relays,
-        services,
-        network_key: network_key(&app),
-        renew_secs: RENEW_SECS,
-    };
+    let (members, network) =
+        issued.for_node(network_key(&app), RENEW_SECS).ok_or(NotHeard::NotWanted)?;
     Ok(with_members(members, &network))
 }
 

@@ -15,7 +15,7 @@ use wire::paper::{
     May, Membership, NodeKey, PASS_LABELS_MAX, PASS_VALID_MAX, POLICY_RANGES_MAX, POLICY_RULES_MAX,
     POLICY_VALID_MAX, PaperRefused, Pass, PassLimits, PolicyPaper, SealedPaper, rental_account,
 };
-use wire::{ServiceVisibility, ServiceWanted, Time};
+use wire::{NodeNetwork, ServiceVisibility, ServiceWanted, Time};
 
 use super::member::{Member, Mesh, Place, Whose};
 use super::{Meshes, NetworkOf, policy};
@@ -60,6 +60,30 @@ pub(crate) struct IssuedMember {
     pub(crate) policy: SealedPaper,
     /// Memberships of all members, as a list in JSON.
     pub(crate) members: Bytes,
+}
+
+impl Issued {
+    /// What a node is answered, and the list of members that goes with it. `None` for who only visits.
+    pub(crate) fn for_node(
+        self,
+        network_key: NodeKey,
+        renew_secs: u64,
+    ) -> Option<(Bytes, NodeNetwork)> {
+        let Self { revision, pass, member, relays, services, wanted: _ } = self;
+        let IssuedMember { membership, policy, members } = member?;
+        let network = NodeNetwork {
+            revision,
+            membership,
+            policy,
+            pass,
+            members: Vec::new(),
+            relays,
+            services,
+            network_key,
+            renew_secs,
+        };
+        Some((members, network))
+    }
 }
 
 /// What all members of a network are told alike, as of a revision.

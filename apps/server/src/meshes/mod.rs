@@ -41,7 +41,7 @@ use units::{AccountId, KeyId, MeshId, ProjectId, RentalId, Timestamp, WorkerId};
 use wire::paper::{NodeKey, PaperRefused, operator_mesh};
 
 pub(crate) use addresses::NoPlace;
-pub(crate) use issue::{Asked, Issued, IssuedMember, Visitor, issue, visit};
+pub(crate) use issue::{Asked, Issued, Visitor, issue, visit};
 pub(crate) use member::{Called, Place, Said, Whose};
 pub(crate) use policy::{USUAL, check};
 pub(crate) use relays::{NotListed, RELAY_TELLS_SECS, Relays, Teller, backing};

@@ -10,8 +10,8 @@ use std::time::Instant;
 use control::{NetworkPolicy, NetworkWanted};
 use ed25519_dalek::SigningKey;
 use units::{AccountId, MeshId, RentalId, Timestamp, WorkerId};
+use wire::ServiceSeen;
 use wire::paper::{MeshKey, NodeKey, SuiteName};
-use wire::{NodeNetwork, ServiceSeen};
 
 use super::member::{Mesh, Place, Said, Whose};
 use super::*;
@@ -56,20 +56,8 @@ fn answer(meshes: &Meshes, at: u32) -> (bytes::Bytes, Vec<u8>) {
     let key = NodeKey(key_of(at).verifying_key().to_bytes());
     let asked = Asked { of: OF, place: Place::Node(at), key };
     let issued = issue(meshes, asked, &network()).unwrap().unwrap();
-    let IssuedMember { membership, policy, members } = issued.member.unwrap();
     let network_key = NodeKey(network().verifying_key().to_bytes());
-    let Issued { revision, pass, relays, services, .. } = issued;
-    let told = NodeNetwork {
-        revision,
-        membership,
-        policy,
-        pass,
-        members: Vec::new(),
-        relays,
-        services,
-        network_key,
-        renew_secs: 1,
-    };
+    let (members, told) = issued.for_node(network_key, 1).unwrap();
     (members, serde_json::to_vec(&told).unwrap())
 }
 

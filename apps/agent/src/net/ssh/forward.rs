@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use russh::Channel;
 use russh::server::Msg;
-use russh::{Channel, ChannelReadHalf};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
 use super::input::{Input, Piece};
-use super::word::Word;
+use super::word::hear;
 
 /// Carries both ways until both ends are over, or the visitor is gone.
 pub(super) async fn carry(channel: Channel<Msg>, program: TcpStream, input: Arc<Input>) {
@@ -27,39 +27,11 @@ pub(super) async fn carry(channel: Channel<Msg>, program: TcpStream, input: Arc<
     };
     tokio::select! {
         () = answers => {}
-        () = listen(from, pieces, input) => {}
+        // A connection has no terminal.
+        () = hear(from, pieces, input, |_, _| {}) => {}
     }
     feeding.abort();
     let _ = to.close().await;
-}
-
-/// Hears the visitor until it is gone. What it said is kept: the channel must never be waited for.
-async fn listen(
-    mut from: ChannelReadHalf,
-    pieces: mpsc::UnboundedSender<Piece>,
-    input: Arc<Input>,
-) {
-    let mut pieces = Some(pieces);
-    while let Some(message) = from.wait().await {
-        match Word::from(message) {
-            Word::Input(bytes) => {
-                if let Some(pieces) = &pieces {
-                    let _ = pieces.send(input.keep(bytes));
-                }
-            }
-            Word::End => drop(pieces.take()),
-            Word::Gone => return,
-            // Nothing else is said of a connection.
-            Word::Terminal(..)
-            | Word::Variable(..)
-            | Word::Shell(_)
-            | Word::Command(..)
-            | Word::Files(_)
-            | Word::Strange(_)
-            | Word::Size(..)
-            | Word::Nothing => {}
-        }
-    }
 }
 
 /// Gives a program what the visitor said, and says when that ends.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::input::{Input, Piece};
 use super::pipe::Pipe;
-use super::word::Word;
+use super::word::{Word, hear};
 use super::{Asked, Control, Program, Room};
 
 /// Variables that a visitor may set: of the terminal and the language, as servers commonly take them.
@@ -47,7 +47,8 @@ pub(super) struct SessionOfVisitor {
 impl SessionOfVisitor {
     pub(super) fn new(
         room: Arc<dyn Room>,
-        (may_have_terminal, input): (bool, Arc<Input>),
+        may_have_terminal: bool,
+        input: Arc<Input>,
         channel: Channel<Msg>,
         handle: Handle,
     ) -> Self {
@@ -180,32 +181,12 @@ pub(super) fn is_kind(kind: &str) -> bool {
 
 /// Hears the visitor until it is gone; then its program ends, too.
 async fn listen(
-    mut from: ChannelReadHalf,
+    from: ChannelReadHalf,
     pieces: mpsc::UnboundedSender<Piece>,
     input: Arc<Input>,
     control: Arc<dyn Control>,
 ) {
-    let mut pieces = Some(pieces);
-    while let Some(message) = from.wait().await {
-        match Word::from(message) {
-            Word::Input(bytes) => {
-                if let Some(pieces) = &pieces {
-                    let _ = pieces.send(input.keep(bytes));
-                }
-            }
-            Word::End => drop(pieces.take()),
-            Word::Size(columns, rows) => control.resize(columns, rows),
-            Word::Gone => break,
-            // A program runs already.
-            Word::Terminal(..)
-            | Word::Variable(..)
-            | Word::Shell(_)
-            | Word::Command(..)
-            | Word::Files(_)
-            | Word::Strange(_)
-            | Word::Nothing => {}
-        }
-    }
+    hear(from, pieces, input, |columns, rows| control.resize(columns, rows)).await;
     control.end();
 }
 

@@ -76,9 +76,9 @@ impl Handler for VisitorOfNode {
             return Ok(());
         };
         let may_have_terminal = self.rights.is_some_and(|rights| rights.has_terminals);
-        let (room, handle) = (self.server.room.clone(), session.handle());
-        let may = (may_have_terminal, self.input.clone());
-        let session = SessionOfVisitor::new(room, may, channel, handle);
+        let (room, input) = (self.server.room.clone(), self.input.clone());
+        let handle = session.handle();
+        let session = SessionOfVisitor::new(room, may_have_terminal, input, channel, handle);
         tokio::spawn(async move {
             session.work().await;
             drop(counted);

@@ -1,6 +1,11 @@
 //! What a visitor says in a session, as far as a node hears it.
 
-use russh::ChannelMsg;
+use std::sync::Arc;
+
+use russh::{ChannelMsg, ChannelReadHalf};
+use tokio::sync::mpsc;
+
+use super::input::{Input, Piece};
 
 /// One thing that was said. Where an answer may be wanted, that comes first.
 #[derive(Debug)]
@@ -66,6 +71,37 @@ impl From<ChannelMsg> for Word {
             | ChannelMsg::OpenFailure(_) => Self::Nothing,
             // More may come to be said.
             _ => Self::Nothing,
+        }
+    }
+}
+
+/// Hears a visitor whose program runs, until it is gone. Its input is kept for `pieces`, because the channel must never
+/// be waited for; sizes of its terminal go to `resize`.
+pub(super) async fn hear(
+    mut from: ChannelReadHalf,
+    pieces: mpsc::UnboundedSender<Piece>,
+    input: Arc<Input>,
+    resize: impl Fn(u16, u16),
+) {
+    let mut pieces = Some(pieces);
+    while let Some(message) = from.wait().await {
+        match Word::from(message) {
+            Word::Input(bytes) => {
+                if let Some(pieces) = &pieces {
+                    let _ = pieces.send(input.keep(bytes));
+                }
+            }
+            Word::End => drop(pieces.take()),
+            Word::Size(columns, rows) => resize(columns, rows),
+            Word::Gone => return,
+            // A program runs already.
+            Word::Terminal(..)
+            | Word::Variable(..)
+            | Word::Shell(_)
+            | Word::Command(..)
+            | Word::Files(_)
+            | Word::Strange(_)
+            | Word::Nothing => {}
         }
     }
 }

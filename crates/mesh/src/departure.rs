@@ -10,7 +10,7 @@ use crate::guard::{Crossing, Direction, Flow};
 use crate::hop::{Route, Stuck};
 use crate::inner::Inner;
 use crate::link::Link;
-use crate::message::{DATA_HEADER_LEN, DATA_OVERHEAD};
+use crate::message::DATA_HEADER_LEN;
 use crate::path::{BROADCAST_LEN_MAX, Policy, Way};
 use crate::peer::PeerId;
 use crate::plane::{Lane, Plane, Stays};
@@ -50,6 +50,8 @@ pub struct Departure<'p, 'f> {
     link: &'p Link,
     first_counter: u64,
     mtu: usize,
+    /// How long the outermost parcel is made, if it is.
+    outer: Option<usize>,
     route: Route<'p>,
 }
 
@@ -88,12 +90,13 @@ impl Plane {
         }
         let to = lane.way_of(&cutter.inner).ok_or(Stays::Waits(peer))?;
         let mut route = self.route(to).map_err(Stays::from)?;
-        let mtu = lane.mtu.min(route.room);
+        let mtu = route.packet_room(lane.mtu);
         if cutter.longest() > mtu && !cutter.shorten(mtu) {
             return Err(Stays::TooBig { mtu });
         }
-        let pads = lane.cover.pads()
-            && !crossing.as_ref().is_some_and(|(guard, crossing)| guard.is_bare(crossing));
+        let is_bare = crossing.as_ref().is_some_and(|(guard, crossing)| guard.is_bare(crossing));
+        let pads = lane.cover.pads() && !is_bare;
+        let outer = route.outer_len(pads || (route.pads() && !is_bare));
         let shroud = lane.shroud.as_ref().filter(|_| pads);
         if let Some(shroud) = shroud.filter(|_| is_new)
             && let Held::Yes { stirs } = shroud.hold(&cutter, frame, now)
@@ -125,6 +128,7 @@ impl Plane {
             link,
             first_counter,
             mtu,
+            outer,
             route,
         };
         Ok(begun)
@@ -174,8 +178,8 @@ impl Departure<'_, '_> {
     /// How long each datagram is but the last, which may be shorter.
     #[inline]
     pub fn datagram_len(&self) -> usize {
-        let inner = DATA_OVERHEAD + self.padded(self.cutter.longest());
-        self.to.header_len() + self.route.overhead() + inner
+        let sealed = self.route.sealed_len(self.padded(self.cutter.longest()), self.outer);
+        self.to.header_len() + sealed
     }
 
     /// Seals the datagrams of `which` one behind the other into `out`, and says how long they are together.
@@ -193,10 +197,12 @@ impl Departure<'_, '_> {
             place[DATA_HEADER_LEN + len..DATA_HEADER_LEN + padded].fill(0);
             padding += padded - len;
             let sealed = self.session.seal(self.first_counter + index as u64, place, padded);
-            at += self.route.wrap(index, sealed, &mut out[at..], now);
+            let (len, outer) = self.route.wrap(index, sealed, self.outer, (&mut out[at..], now));
+            at += len;
+            padding += outer;
         }
         self.link.on_sent(packets, at, true, now);
-        if self.pads {
+        if self.pads || self.outer.is_some() {
             self.link.on_padded(padding);
         }
         at

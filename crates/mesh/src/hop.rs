@@ -9,6 +9,10 @@
 //! is a datagram as it would travel by itself: sealed by the session of the two ends, which the hop has no key to. A
 //! way over a hop is pinged and used like any other, and the way to a hop may itself lead over a hop.
 //!
+//! A hop may need hops of its own to who is to get a parcel, which the sender does not know of. So the ends leave room
+//! for as many as there may be, and what only carries takes no more than it needs. What is padded is the outermost
+//! parcel, which alone is seen on a wire.
+//!
 //! # Invariants
 //! - A hop hands on between two members only if the records and rules that it was told name it as their hop.
 //! - Nobody hands on what was handed on for somebody else: a parcel goes to a member, never to a parcel's sender.
@@ -18,14 +22,13 @@ use std::ops::Range;
 
 use units::Timestamp;
 
-use crate::link::Link;
+use crate::MTU_MIN;
 use crate::message::{DATA_HEADER_LEN, DATA_OVERHEAD};
 use crate::node::{Effect, Mesh};
 use crate::path::{CallSign, Way};
 use crate::peer::PeerId;
 use crate::plane::{Lane, Plane};
 use crate::session::Session;
-use crate::suite::TAG_LEN;
 
 /// Hops of one way: more hide nothing that three do not, and each costs a round of sealing.
 pub const HOPS_MAX: usize = 3;
@@ -66,15 +69,15 @@ pub(crate) struct Route<'p> {
     pub(crate) to: Way,
     /// Which hops it is wrapped for, the nearest first.
     pub(crate) hops: Vec<Hop<'p>>,
-    /// How long a packet may be that is sealed into the innermost.
-    pub(crate) room: usize,
+    /// How long what is sealed into the innermost may be, for the hops that are known here.
+    room: usize,
 }
 
 /// A hop of a route.
 #[derive(Clone, Debug)]
 pub(crate) struct Hop<'p> {
     session: &'p Session,
-    link: &'p Link,
+    lane: &'p Lane,
     /// Whom it hands on to.
     far: CallSign,
     first_counter: u64,
@@ -104,11 +107,37 @@ fn write_label(label: Label, len: usize, out: &mut [u8]) {
     out[4..PARCEL_HEADER_LEN].copy_from_slice(&sign.0);
 }
 
+/// How long a packet may be so that it gets over all hops there may be, if what goes to the first fits `mtu`.
+pub(crate) fn over_hops(mtu: usize) -> usize {
+    mtu.saturating_sub(HOPS_MAX * HOP_OVERHEAD).max(MTU_MIN)
+}
+
 impl Route<'_> {
     /// How many bytes all hops add to a datagram.
     #[inline]
     pub(crate) const fn overhead(&self) -> usize {
         self.hops.len() * HOP_OVERHEAD
+    }
+
+    /// How long an own packet may be that is sealed for a peer whose packets fit `mtu`: there is room for all hops that
+    /// there may be beyond the ones known here. It is never less than every network carries, if those allow it.
+    #[inline]
+    pub(crate) fn packet_room(&self, mtu: usize) -> usize {
+        let known = mtu.min(self.room);
+        let Some(first) = self.hops.first() else { return known };
+        known.min(over_hops(first.lane.mtu))
+    }
+
+    /// How long the outermost parcel is made if all are to be equally long: as what goes to the hop itself.
+    #[inline]
+    pub(crate) fn outer_len(&self, pads: bool) -> Option<usize> {
+        self.hops.first().filter(|_| pads).map(|hop| hop.lane.mtu)
+    }
+
+    /// Whether what goes to its first hop is to be equally long.
+    #[inline]
+    pub(crate) fn pads(&self) -> bool {
+        self.hops.first().is_some_and(|hop| hop.lane.cover.pads())
     }
 
     /// Takes counters for so many datagrams. False if a hop's session is spent.
@@ -128,22 +157,33 @@ impl Route<'_> {
         self.hops.len() * (DATA_HEADER_LEN + PARCEL_HEADER_LEN)
     }
 
-    /// Wraps the datagram of `len` bytes that stands behind the [`Route::lead`] in `out`, and says how long it is then.
+    /// Wraps the datagram of `len` bytes that stands behind the [`Route::lead`] in `out`, and says how long it is then,
+    /// and how much of that is padding: the outermost parcel is made `outer` bytes long.
     pub(crate) fn wrap(
         &self,
         index: usize,
         mut len: usize,
-        out: &mut [u8],
-        now: Timestamp,
-    ) -> usize {
+        outer: Option<usize>,
+        (out, now): (&mut [u8], Timestamp),
+    ) -> (usize, usize) {
+        let mut padding = 0;
         for (depth, hop) in self.hops.iter().enumerate().rev() {
             let out = &mut out[depth * (DATA_HEADER_LEN + PARCEL_HEADER_LEN)..];
             write_label(Label::To(hop.far), len, &mut out[DATA_HEADER_LEN..]);
+            let parcel = PARCEL_HEADER_LEN + len;
+            let padded = outer.filter(|_| depth == 0).map_or(parcel, |outer| outer.max(parcel));
+            out[DATA_HEADER_LEN + parcel..DATA_HEADER_LEN + padded].fill(0);
+            padding += padded - parcel;
             let counter = hop.first_counter + index as u64;
-            len = hop.session.seal(counter, out, PARCEL_HEADER_LEN + len);
-            hop.link.on_sent(1, len, true, now);
+            len = hop.session.seal(counter, out, padded);
+            hop.lane.link.on_sent(1, len, true, now);
         }
-        len
+        (len, padding)
+    }
+
+    /// How long a datagram is on the wire, but for what a relay needs, if a packet of `len` bytes is sealed into it.
+    pub(crate) fn sealed_len(&self, len: usize, outer: Option<usize>) -> usize {
+        DATA_OVERHEAD + (self.overhead() + len).max(outer.unwrap_or_default())
     }
 }
 
@@ -161,15 +201,14 @@ impl Plane {
             if route.hops.len() == HOPS_MAX {
                 return Err(Stuck::Lost);
             }
-            let link = &lane.link;
-            route.hops.insert(0, Hop { session, link, far, first_counter: 0 });
+            route.hops.insert(0, Hop { session, lane, far, first_counter: 0 });
             route.to = *to;
         }
         route.room = self.room(way, 0);
         Ok(route)
     }
 
-    /// How long a packet may be that is sealed for who is reached `way`: each hop takes its share.
+    /// How long what is sealed for who is reached `way` may be: each hop takes its share.
     fn room(&self, way: Way, depth: usize) -> usize {
         let Way::Hop { hop, .. } = way else { return usize::MAX };
         let lane = self.by_sign.get(&hop).and_then(|id| self.lanes.get(id));
@@ -203,15 +242,18 @@ impl Plane {
         if !route.reserve(1, now) {
             return Err(Stuck::Lost);
         }
-        let padded = if lane.cover.pads() { room } else { len.next_multiple_of(16).min(room) };
-        let lead = route.lead();
-        let mut out = vec![0; lead + DATA_HEADER_LEN + padded + TAG_LEN * (1 + route.hops.len())];
-        let inner = &mut out[lead..];
+        let pads = lane.cover.pads();
+        let outer = route.outer_len(pads || route.pads());
+        // Where a further parcel is around it, that one is padded: who hands this on may need the room.
+        let padded = if pads && route.hops.is_empty() { room } else { len };
+        let mut out = vec![0; route.sealed_len(padded, outer)];
+        let inner = &mut out[route.lead()..];
         write_label(label, datagram.len(), &mut inner[DATA_HEADER_LEN..]);
         inner[DATA_HEADER_LEN + PARCEL_HEADER_LEN..DATA_HEADER_LEN + len].copy_from_slice(datagram);
         let sealed = session.seal(counter, inner, padded);
         lane.link.on_sent(1, sealed, true, now);
-        route.wrap(0, sealed, &mut out, now);
+        let (_, padding) = route.wrap(0, sealed, outer, (&mut out, now));
+        lane.link.on_padded(padded - len + padding);
         Ok((route.to, out))
     }
 }

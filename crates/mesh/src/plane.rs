@@ -19,7 +19,7 @@ use crate::hop::Label;
 use crate::inner::Inner;
 use crate::key::PublicKey;
 use crate::link::Link;
-use crate::message::{DATA_OVERHEAD, Index};
+use crate::message::Index;
 use crate::mtu;
 use crate::path::disco::Tag;
 use crate::path::{CallSign, Policy, Way};
@@ -178,10 +178,10 @@ impl Plane {
         if !route.reserve(1, now) {
             return None;
         }
-        let len = lane.mtu.min(route.room);
-        let mut datagram = vec![0; route.overhead() + DATA_OVERHEAD + len];
+        let (len, outer) = (route.packet_room(lane.mtu), route.outer_len(true));
+        let mut datagram = vec![0; route.sealed_len(len, outer)];
         let sealed = session.seal(counter, &mut datagram[route.lead()..], len);
-        route.wrap(0, sealed, &mut datagram, now);
+        route.wrap(0, sealed, outer, (&mut datagram, now));
         let to = route.to;
         lane.link.on_sent(1, datagram.len(), false, now);
         lane.link.on_decoy_sent(datagram.len());

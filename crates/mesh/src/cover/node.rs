@@ -6,7 +6,9 @@ use std::time::Duration;
 use units::Timestamp;
 
 use super::Shroud;
+use crate::hop::over_hops;
 use crate::node::Mesh;
+use crate::path::Way;
 use crate::peer::{Peer, PeerId};
 
 /// A sign of life comes earlier than agreed by up to half of the span: [`Peer::unevenness`] of this.
@@ -22,7 +24,11 @@ impl Peer {
     /// ones.
     pub(crate) fn sign_of_life_len(&self, mtu: usize) -> usize {
         let long = self.cover().pads() && self.config.contact.is_some();
-        if long { self.mtu(mtu) } else { 0 }
+        match self.way() {
+            _ if !long => 0,
+            Some(Way::Hop { .. }) => over_hops(self.mtu(mtu)).min(self.mtu(mtu)),
+            Some(Way::Direct(_) | Way::Relayed { .. } | Way::Stream { .. }) | None => self.mtu(mtu),
+        }
     }
 }
 

@@ -94,6 +94,7 @@ fn measure(size: u64) {
         asked(name, dice, &inventory, *make);
     }
     searched(dice, &inventory);
+    counted(dice, &inventory);
 }
 
 /// Takes the GPUs of about a third of the machines, some in part, and closes some.
@@ -201,6 +202,32 @@ fn searched(dice: &mut Dice, inventory: &Inventory) {
         black_box(inventory.search(&order.filters, &order.each, None, 20));
     };
     told("search, a page of 20", least(&all, page));
+}
+
+/// What shops show beside a page: the front page, one filter at a time, and a realistic mix.
+fn counted(dice: &mut Dice, inventory: &Inventory) {
+    let cpu = Resources { gpus: 0, vcpus: 1, memory_mib: 0, disk_mib: 0 };
+    let gpu = Resources { gpus: 1, ..cpu };
+    let any = Filters::default;
+    let germany = Filters { countries: BTreeSet::from([country("DE")]), ..any() };
+    let fast = Filters { tier_min: Tier::High, ..any() };
+    let cheap = Filters { node_hour_max: Some(Credits::from_units(200_000)), ..any() };
+    let order = |each, filters| Order { nodes: 1, each, filters, spread: Spread::Distinct };
+    let rows = [
+        ("facets: nothing asked", order(cpu, any())),
+        ("facets: a GPU", order(gpu, any())),
+        ("facets: a GPU, a country", order(gpu, germany)),
+        ("facets: a GPU, a tier", order(gpu, fast)),
+        ("facets: a GPU, a price", order(gpu, cheap)),
+    ];
+    let ask = |order: &Order| {
+        black_box(inventory.facets(&order.filters, &order.each));
+    };
+    for (name, order) in &rows {
+        told(name, least(&[order], ask));
+    }
+    let orders: Vec<_> = (0..ASKED / 100).map(|_| realistic(dice)).collect();
+    told("facets: a realistic mix", least(&orders.iter().collect::<Vec<_>>(), ask));
 }
 
 fn told(name: &str, mut took: Vec<Duration>) {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use units::{Resources, WorkerId};
 
 use crate::column::{Column, first_places, places};
+use crate::tally::Cell;
 
 /// Machines in one block.
 pub(crate) const BLOCK_LENGTH: usize = 64;
@@ -181,6 +182,10 @@ impl Wanted {
         self.numbers.iter().copied()
     }
 
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.numbers.contains(&number)
+    }
+
     /// The same by 64.
     fn by_half_remainder(&self) -> u64 {
         let [low, high] =
@@ -222,27 +227,40 @@ impl Sieve {
         }
     }
 
+    /// Whether some machine may have enough vCPUs, memory and disk.
+    #[inline]
+    pub(crate) fn may_suffice(&self, summary: &Summary) -> bool {
+        summary.vcpus.reaches(self.vcpus)
+            && summary.memory_mib.reaches(self.memory_mib)
+            && summary.disk_mib.reaches(self.disk_mib)
+    }
+
+    /// Whether every machine has.
+    #[inline]
+    pub(crate) fn all_suffice(&self, summary: &Summary) -> bool {
+        summary.vcpus.clears(self.vcpus)
+            && summary.memory_mib.clears(self.memory_mib)
+            && summary.disk_mib.clears(self.disk_mib)
+    }
+
     /// Whether some machine may pass, its price aside.
     #[inline]
     pub(crate) fn may_pass(&self, summary: &Summary) -> bool {
         let country = |wanted: &Wanted| wanted.by_remainder & summary.countries != 0;
         let supplier = |wanted: &Wanted| wanted.by_half_remainder() & summary.suppliers != 0;
         self.kinds & summary.kinds != 0
-            && summary.vcpus.reaches(self.vcpus)
-            && summary.memory_mib.reaches(self.memory_mib)
-            && summary.disk_mib.reaches(self.disk_mib)
+            && self.may_suffice(summary)
             && self.countries.as_ref().is_none_or(country)
             && self.suppliers.as_ref().is_none_or(supplier)
     }
 }
 
 /// Bits kept for certifications.
-const CERTIFICATION_BITS: usize = 5;
+pub(crate) const CERTIFICATION_BITS: usize = 5;
 /// Of them, those that have a bit of their own in a pair of [`Kinds`].
 const OWN_BITS: usize = 3;
-const TIER_BITS: usize = 3;
-const COUNTRY_BITS: usize = 10;
-const SUPPLIER_BITS: usize = 32;
+pub(crate) const TIER_BITS: usize = 3;
+pub(crate) const COUNTRY_BITS: usize = 10;
 const _: () = assert!(units::Certification::ALL.len() == CERTIFICATION_BITS, "each has its bit");
 const _: () = assert!(26 * 26 < 1 << COUNTRY_BITS, "every pair of letters has its number");
 const _: () = assert!(units::Tier::ALL.len() <= 1 << TIER_BITS, "a tier has its bits");
@@ -260,7 +278,8 @@ pub(crate) struct Block {
     vcpus: Column<16>,
     memory_mib: Column<32>,
     disk_mib: Column<32>,
-    supplier: Column<SUPPLIER_BITS>,
+    suppliers: [u32; BLOCK_LENGTH],
+    cells: [Cell; BLOCK_LENGTH],
     units: [u64; BLOCK_LENGTH],
     workers: [WorkerId; BLOCK_LENGTH],
     len: usize,
@@ -276,7 +295,8 @@ impl Block {
             vcpus: Column::new(),
             memory_mib: Column::new(),
             disk_mib: Column::new(),
-            supplier: Column::new(),
+            suppliers: [0; BLOCK_LENGTH],
+            cells: [Cell::default(); BLOCK_LENGTH],
             units: [0; BLOCK_LENGTH],
             workers: [WorkerId::from_bits(0); BLOCK_LENGTH],
             len: 0,
@@ -292,9 +312,19 @@ impl Block {
         (self.units[place], self.workers[place])
     }
 
-    /// Changes a price. The caller sees to the order.
-    pub(crate) fn set_unit(&mut self, place: usize, unit: u64) {
-        self.units[place] = unit;
+    /// Changes a price, and says which cell the machine was in and is in. The caller sees to the order.
+    pub(crate) fn set_unit(&mut self, place: usize, unit: u64) -> [Cell; 2] {
+        let (from, to) = (self.cells[place], self.cells[place].at_price(unit));
+        (self.units[place], self.cells[place]) = (unit, to);
+        [from, to]
+    }
+
+    pub(crate) fn cell(&self, place: usize) -> Cell {
+        self.cells[place]
+    }
+
+    pub(crate) fn supplier(&self, place: usize) -> u32 {
+        self.suppliers[place]
     }
 
     /// How many machines come before `key`.
@@ -317,7 +347,7 @@ impl Block {
         Entry {
             unit: self.units[place],
             worker: self.workers[place],
-            supplier: self.supplier.get(place),
+            supplier: u64::from(self.suppliers[place]),
             country: self.country.get(place),
             tier: self.tier.get(place),
             certifications: self.certifications.get(place),
@@ -329,9 +359,13 @@ impl Block {
         let place = self.rank((entry.unit, entry.worker));
         self.units.copy_within(place..self.len, place + 1);
         self.workers.copy_within(place..self.len, place + 1);
+        self.suppliers.copy_within(place..self.len, place + 1);
+        self.cells.copy_within(place..self.len, place + 1);
         (self.units[place], self.workers[place]) = (entry.unit, entry.worker);
+        self.suppliers[place] =
+            u32::try_from(entry.supplier).expect("numbers of suppliers have 32 bits");
+        self.cells[place] = Cell::of(entry);
         self.len += 1;
-        self.supplier.insert(place, entry.supplier);
         self.country.insert(place, entry.country);
         self.tier.insert(place, entry.tier);
         self.certifications.insert(place, entry.certifications);
@@ -344,8 +378,9 @@ impl Block {
     pub(crate) fn remove(&mut self, place: usize, summary: &mut Summary) {
         self.units.copy_within(place + 1..self.len, place);
         self.workers.copy_within(place + 1..self.len, place);
+        self.suppliers.copy_within(place + 1..self.len, place);
+        self.cells.copy_within(place + 1..self.len, place);
         self.len -= 1;
-        self.supplier.remove(place);
         self.country.remove(place);
         self.tier.remove(place);
         self.certifications.remove(place);
@@ -373,12 +408,13 @@ impl Block {
             vcpus: self.vcpus.split_off(half),
             memory_mib: self.memory_mib.split_off(half),
             disk_mib: self.disk_mib.split_off(half),
-            supplier: self.supplier.split_off(half),
             ..Self::new()
         };
         upper.len = self.len - half;
         upper.units[..upper.len].copy_from_slice(&self.units[half..self.len]);
         upper.workers[..upper.len].copy_from_slice(&self.workers[half..self.len]);
+        upper.suppliers[..upper.len].copy_from_slice(&self.suppliers[half..self.len]);
+        upper.cells[..upper.len].copy_from_slice(&self.cells[half..self.len]);
         self.len = half;
         upper
     }
@@ -404,6 +440,16 @@ impl Block {
         if let (Some(wanted), true) = (&sieve.countries, mask != 0) {
             mask = wanted.mask(&self.country, mask);
         }
+        mask = self.of_amounts(sieve, summary, mask);
+        if let (Some(wanted), true) = (&sieve.suppliers, mask != 0) {
+            mask = self.of_suppliers(wanted, mask);
+        }
+        mask
+    }
+
+    /// The machines of `mask` that have enough vCPUs, memory and disk.
+    #[inline]
+    pub(crate) fn of_amounts(&self, sieve: &Sieve, summary: &Summary, mut mask: u64) -> u64 {
         if mask != 0 && !summary.vcpus.clears(sieve.vcpus) {
             mask &= self.vcpus.at_least(sieve.vcpus);
         }
@@ -413,10 +459,13 @@ impl Block {
         if mask != 0 && !summary.disk_mib.clears(sieve.disk_mib) {
             mask &= self.disk_mib.at_least(sieve.disk_mib);
         }
-        if let (Some(wanted), true) = (&sieve.suppliers, mask != 0) {
-            mask = wanted.mask(&self.supplier, mask);
-        }
         mask
+    }
+
+    /// The machines of `mask` that one of these supplies.
+    fn of_suppliers(&self, wanted: &Wanted, mask: u64) -> u64 {
+        let has = |place: &usize| wanted.has(u64::from(self.suppliers[*place]));
+        places(mask).filter(has).fold(0, |mask, place| mask | 1 << place)
     }
 
     #[inline]

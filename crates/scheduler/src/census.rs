@@ -166,6 +166,11 @@ impl Census {
         unit_max.checked_add(1).map_or(0, |dear| prices.len() - prices.below(dear))
     }
 
+    /// How many suppliers have open machines.
+    pub(crate) fn suppliers_len(&self) -> u64 {
+        u64::try_from(self.suppliers.len()).expect("a count of suppliers fits 64 bits")
+    }
+
     /// How many open machines these suppliers have.
     pub(crate) fn supplied_by(&self, wanted: &Wanted) -> u64 {
         with(&self.suppliers, wanted)

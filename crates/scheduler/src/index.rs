@@ -43,6 +43,12 @@ impl<T: Ord + Clone> Numbers<T> {
         number
     }
 
+    /// All that were ever seen, after none, whose number is zero.
+    fn all(&self) -> impl Iterator<Item = (Option<T>, u32)> {
+        let seen = self.0.iter().map(|(thing, number)| (Some(thing.clone()), *number));
+        std::iter::once((None, 0)).chain(seen)
+    }
+
     /// The numbers of those that were ever seen; no machine has another.
     fn wanted(&self, things: &BTreeSet<T>) -> Option<Wanted> {
         let numbers =
@@ -158,6 +164,26 @@ impl Index {
             self.by_supplier.range(low, high)
         };
         Some(numbers.into_iter().flat_map(of).map(worker))
+    }
+
+    /// Every model that was ever seen, and none, with its number.
+    pub(crate) fn models(&self) -> impl Iterator<Item = (Option<GpuModel>, u32)> {
+        self.models.all()
+    }
+
+    /// Every country that was ever seen, and none, with its number.
+    pub(crate) fn countries(&self) -> impl Iterator<Item = (Option<Country>, u32)> {
+        self.countries.all()
+    }
+
+    /// The highest number of a country.
+    pub(crate) fn countries_len(&self) -> u64 {
+        u64::try_from(self.countries.0.len()).expect("few countries")
+    }
+
+    /// The highest number of a supplier.
+    pub(crate) fn suppliers_len(&self) -> usize {
+        self.suppliers.0.len()
     }
 
     /// The number of the model asked for; `None` when any will do. One that no machine has is a number too.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use units::{Credits, Resources, WorkerId};
 
+use crate::facets::{self, Facets};
 use crate::index::{Index, Reprice};
 use crate::lanes::Lanes;
 use crate::limits::OFFERS_PER_PAGE_MAX;
@@ -198,6 +199,11 @@ impl Inventory {
             .take(limit.min(OFFERS_PER_PAGE_MAX))
             .map(|fit| self.offer(&question.need, &fit))
             .collect()
+    }
+
+    /// What there is to choose from: the machines that could serve one node, counted by what they have.
+    pub fn facets(&self, filters: &Filters, each: &Resources) -> Facets {
+        facets::facets(&self.index, filters, *each)
     }
 
     /// What nobody has taken of a machine, open or closed.

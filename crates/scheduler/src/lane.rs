@@ -3,6 +3,7 @@
 use units::WorkerId;
 
 use crate::block::{BLOCK_LENGTH, Block, Entry, Sieve, Summary};
+use crate::tally::{Cell, Tally};
 
 /// Two neighbors that together fill no more than this become one block, so that space is not lost to coming
 /// and going. Half a block, so that the next insertion does not split it again.
@@ -36,6 +37,7 @@ pub(crate) struct Lane {
     summary: Summary,
     /// Removals since `summary` was made.
     removals: usize,
+    tally: Tally,
 }
 
 impl Lane {
@@ -58,6 +60,17 @@ impl Lane {
     /// The summary of all blocks.
     pub(crate) fn summary_of_all(&self) -> &Summary {
         &self.summary
+    }
+
+    /// How many machines are alike.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The lowest price and the highest; a lane without machines has none.
+    pub(crate) fn span(&self) -> Option<(u64, u64)> {
+        let (first, last) = (self.firsts.first()?, self.blocks.last()?);
+        Some((first.0, last.key(last.len() - 1).0))
     }
 
     /// The price and the worker with which a block begins.
@@ -106,6 +119,7 @@ impl Lane {
         self.blocks[at].insert(entry, &mut self.summaries[at]);
         self.firsts[at] = self.blocks[at].key(0);
         self.summary.add(entry);
+        self.tally.add(Cell::of(entry));
     }
 
     pub(crate) fn remove(&mut self, key: (u64, WorkerId)) {
@@ -115,6 +129,7 @@ impl Lane {
             place < self.blocks[at].len() && self.blocks[at].key(place) == key,
             "an open machine is in its lane"
         );
+        self.tally.take(self.blocks[at].cell(place));
         self.blocks[at].remove(place, &mut self.summaries[at]);
         self.summary.len -= 1;
         if self.blocks[at].len() == 0 {
@@ -158,7 +173,11 @@ impl Lane {
                 let changes_here =
                     |change: &&Repriced| (change.from, change.worker) == (unit, worker);
                 if let Some(change) = changes.next_if(changes_here) {
-                    block.set_unit(place, change.to);
+                    let [from, to] = block.set_unit(place, change.to);
+                    if from != to {
+                        self.tally.take(from);
+                        self.tally.add(to);
+                    }
                 }
                 let key = block.key(place);
                 sorted &= before.is_none_or(|before| before < key);
@@ -177,7 +196,7 @@ impl Lane {
         let mut all: Vec<Entry> =
             self.blocks.iter().flat_map(|block| -> Vec<Entry> { in_block(block) }).collect();
         all.sort_unstable_by_key(|entry| (entry.unit, entry.worker));
-        *self = Self::default();
+        *self = Self { tally: std::mem::take(&mut self.tally), ..Self::default() };
         for chunk in all.chunks(LAID_OUT_LENGTH) {
             let (mut block, mut summary) = (Block::new(), Summary::default());
             chunk.iter().for_each(|entry| block.insert(entry, &mut summary));

@@ -90,6 +90,11 @@ impl Lanes {
         }
     }
 
+    /// The lanes in order of the price per GPU, or else per vCPU.
+    pub(crate) fn priced_per(&self, gpu: bool) -> impl Iterator<Item = (LaneKey, &Lane)> {
+        self.0.iter().filter(move |(key, _)| key.per_vcpu != gpu).map(|(key, lane)| (*key, lane))
+    }
+
     /// The lanes in which some machine may have the model, enough free GPUs, and what the sieve asks for.
     pub(crate) fn with(
         &self,

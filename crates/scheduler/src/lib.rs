@@ -17,6 +17,7 @@ mod block;
 mod census;
 mod column;
 mod explain;
+mod facets;
 mod gpu_set;
 mod index;
 mod inventory;
@@ -31,8 +32,10 @@ pub mod packing;
 mod question;
 mod ranks;
 mod survey;
+mod tally;
 
 pub use explain::{Change, Excluded, Explanation, Relaxation};
+pub use facets::{Band, Count, Facets};
 pub use gpu_set::GpuSet;
 pub use inventory::{Inventory, Taken};
 pub use machine::{Held, Machine, Prices};

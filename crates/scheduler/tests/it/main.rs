@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod explanations;
 #[cfg(test)]
+mod facets;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod packing;

@@ -30,7 +30,7 @@ fn tiers() -> impl Strategy<Value = Tier> {
     prop::sample::select(Tier::ALL)
 }
 
-fn resources(least: u32) -> impl Strategy<Value = Resources> {
+pub(crate) fn resources(least: u32) -> impl Strategy<Value = Resources> {
     (prop_oneof![Just(0), 0_u32..=4], least..=6, 0_u64..=6, 0_u64..=3).prop_map(
         |(gpus, vcpus, memory_mib, disk_mib)| Resources { gpus, vcpus, memory_mib, disk_mib },
     )
@@ -44,7 +44,7 @@ fn credits() -> impl Strategy<Value = Credits> {
 type Facts = (Resources, Option<GpuModel>, Option<Country>, Tier);
 type Rest = (BTreeSet<Certification>, (Credits, Credits), u128);
 
-fn machines(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Machine>> {
+pub(crate) fn machines(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Machine>> {
     let facts = (resources(0), option::weighted(0.9, models()), option::of(countries()), tiers());
     let rest = (certifications(), (credits(), credits()), 0_u128..3);
     let make = |(place, (facts, rest)): (u128, (Facts, Rest))| {
@@ -64,7 +64,7 @@ fn machines(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Machine>
     vec((facts, rest), count).prop_map(move |all| (0..).zip(all).map(make).collect())
 }
 
-fn filters() -> impl Strategy<Value = Filters> {
+pub(crate) fn filters() -> impl Strategy<Value = Filters> {
     (
         option::weighted(0.3, models()),
         prop_oneof![3 => Just(BTreeSet::new()), 1 => btree_set((0_u128..3).prop_map(AccountId::from_bits), 0..=2)],
@@ -83,7 +83,7 @@ fn filters() -> impl Strategy<Value = Filters> {
         })
 }
 
-fn orders() -> impl Strategy<Value = Order> {
+pub(crate) fn orders() -> impl Strategy<Value = Order> {
     let spread = prop::sample::select(vec![Spread::Distinct, Spread::Pack]);
     (1_u32..=5, resources(1), filters(), spread).prop_map(|(nodes, each, filters, spread)| Order {
         nodes,
@@ -94,7 +94,7 @@ fn orders() -> impl Strategy<Value = Order> {
 }
 
 /// A network on which some machines are closed and some orders have been served, and who is open on it.
-fn network(
+pub(crate) fn network(
     machines: &[Machine],
     served: &[Order],
     closed: &BTreeSet<u128>,
@@ -111,7 +111,7 @@ fn network(
     (inventory, open)
 }
 
-fn closed() -> impl Strategy<Value = BTreeSet<u128>> {
+pub(crate) fn closed() -> impl Strategy<Value = BTreeSet<u128>> {
     btree_set(0_u128..10, 0..3)
         .prop_map(|numbers| numbers.into_iter().filter(|n| n % 3 == 0).collect())
 }

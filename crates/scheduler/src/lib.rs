@@ -29,6 +29,7 @@ mod matcher;
 mod matches;
 mod order;
 pub mod packing;
+pub mod queue;
 mod question;
 mod ranks;
 mod survey;

@@ -97,7 +97,7 @@ pub struct Kept<Id, Seats> {
     pub from: Timestamp,
     /// Its seats then; none when more ends would have to be looked at than there is time for.
     pub seats: Option<Seats>,
-    /// The spot rentals that are to make room, by their places in [`Pass::spot`](super::Pass::spot).
+    /// The spot rentals that are to make room, by their places in [`Pass::running`](super::Pass::running).
     pub reclaim: Vec<usize>,
 }
 

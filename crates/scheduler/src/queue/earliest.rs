@@ -24,19 +24,16 @@ pub(crate) enum Earliest<Seats> {
     Never,
 }
 
-/// When the order could start if these end, which are in order of their time; `all` when these are all that end. The
-/// room is afterwards as it was.
+/// When the order could start if these end, which are in order of their time; more may end after `until`. The room is
+/// afterwards as it was.
 pub(crate) fn earliest<R: Room>(
     room: &mut R,
     ask: &R::Ask,
     ends: &[End<'_, R::Seats>],
-    all: bool,
+    until: Option<Timestamp>,
 ) -> Earliest<R::Seats> {
     let Some(needed) = needed(room, ask, ends) else {
-        return match ends.last() {
-            Some(last) if !all => Earliest::After { at: last.at },
-            Some(_) | None => Earliest::Never,
-        };
+        return until.map_or(Earliest::Never, |at| Earliest::After { at });
     };
     let seats = room.find(ask).expect("what fits has seats");
     let ended = &ends[..needed];

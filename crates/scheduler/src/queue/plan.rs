@@ -20,8 +20,8 @@ pub struct Running<Seats> {
     pub seats: Seats,
     /// When it ends at the latest.
     pub ends: Timestamp,
-    /// Whether it is among the spot rentals that may be told to go.
-    pub is_reclaimable: bool,
+    /// For a spot rental that may be told to go and was not yet: of several, the lowest goes first.
+    pub reclaim: Option<u64>,
 }
 
 /// What is asked of a pass.
@@ -31,10 +31,8 @@ pub struct Pass<'a, Id, R: Room> {
     pub waiting: &'a [Waiting<Id, R::Ask>],
     /// For whom the pass before kept room, if it waits on: it stays first.
     pub promised: Option<Id>,
-    /// What runs, by when it ends, soonest first. Only the first [`ENDS_LOOKED_AT_MAX`] are looked at.
+    /// What runs, by when it ends, soonest first. Of the ends, only the first [`ENDS_LOOKED_AT_MAX`] are looked at.
     pub running: &'a [Running<R::Seats>],
-    /// Of what runs, the spot rentals that may be told to go and were not yet, who goes first at first.
-    pub spot: &'a [Running<R::Seats>],
     /// What tenants have by what runs.
     pub has: &'a BTreeMap<ProjectId, Amounts>,
     /// All there is to share.
@@ -88,11 +86,6 @@ fn overdue(now: Timestamp, rules: &Rules) -> Option<Timestamp> {
     now.millis().checked_sub(patience).map(Timestamp::from_millis)
 }
 
-struct Started<Seats> {
-    ends: Timestamp,
-    seats: Seats,
-}
-
 /// What was searched for in vain in this pass: room only shrinks while it lasts.
 struct Misfits<'a, Ask> {
     /// Beside what is kept.
@@ -108,7 +101,8 @@ struct Planner<'a, 'b, Id, R: Room> {
     pass: &'a Pass<'b, Id, R>,
     rules: &'a Rules,
     decisions: Vec<Decision<Id, R::Seats>>,
-    started: Vec<Started<R::Seats>>,
+    /// What started in this pass, and when it ends.
+    started: Vec<(Timestamp, R::Seats)>,
     kept: Option<Kept<Id, R::Seats>>,
     /// What of the kept seats is free, and is taken while the pass lasts.
     held: Option<R::Seats>,
@@ -146,7 +140,7 @@ impl<'a, Id: Copy + Ord, R: Room> Planner<'a, '_, Id, R> {
         turn: Turn<Id>,
     ) -> Verdict<Id, R::Seats> {
         assert!(self.room.take(&seats), "seats that were found are free");
-        self.started.push(Started { ends: self.pass.now.after(order.lasts), seats: seats.clone() });
+        self.started.push((self.pass.now.after(order.lasts), seats.clone()));
         Verdict::Start { seats, turn }
     }
 
@@ -253,52 +247,61 @@ impl<'a, Id: Copy + Ord, R: Room> Planner<'a, '_, Id, R> {
             return None;
         }
         self.forecasts += 1;
-        let mut ends = ends(self.room, self.pass, &self.started, order);
-        if !order.is_spot {
-            reclaim(self.room, self.pass, self.rules, order, &mut ends);
-        }
-        ends.sort_by_key(|end| end.at);
+        let notice = self.pass.now.after(self.rules.notice);
+        // Nobody is told to go for an order that may itself be told to go.
+        let told = if order.is_spot { None } else { Some(notice) };
+        let mut ends = ends(self.room, self.pass, &order.ask, told);
         let all = ends.len() < ENDS_PLAYED_MAX && self.pass.running.len() <= ENDS_LOOKED_AT_MAX;
-        Some(earliest(self.room, &order.ask, &ends, all))
+        let until = if all { None } else { last_looked_at(self.pass, &ends) };
+        let started = self.started.iter();
+        ends.extend(started.map(|(at, seats)| End { at: *at, seats, reclaimed: None }));
+        ends.sort_by_key(|end| end.at);
+        Some(earliest(self.room, &order.ask, &ends, until))
     }
 
     /// The plan; the room is as it was.
     fn undone(self) -> Plan<Id, R::Seats> {
         self.held.iter().for_each(|held| self.room.give_back(held));
-        self.started.iter().rev().for_each(|started| self.room.give_back(&started.seats));
+        self.started.iter().rev().for_each(|(_, seats)| self.room.give_back(seats));
         Plan { decisions: self.decisions, kept: self.kept }
     }
 }
 
-/// The ends that could be of use to an order.
+/// When the last ends that were looked at are, when there are more.
+fn last_looked_at<Id, R: Room>(
+    pass: &Pass<'_, Id, R>,
+    ends: &[End<'_, R::Seats>],
+) -> Option<Timestamp> {
+    let looked_at = pass.running.get(ENDS_LOOKED_AT_MAX - 1).map(|running| running.ends);
+    let played = ends.iter().take(ENDS_PLAYED_MAX).filter(|end| end.reclaimed.is_none()).last();
+    looked_at.into_iter().chain(played.map(|end| end.at)).min()
+}
+
+/// The ends that could be of use to an order; if spot rentals are told to go, they end at `told` at the latest.
 fn ends<'a, Id, R: Room>(
     room: &R,
     pass: &'a Pass<'_, Id, R>,
-    started: &'a [Started<R::Seats>],
-    order: &Waiting<Id, R::Ask>,
+    ask: &R::Ask,
+    told: Option<Timestamp>,
 ) -> Vec<End<'a, R::Seats>> {
-    let running = pass.running.iter().take(ENDS_LOOKED_AT_MAX);
-    let running = running.map(|running| (running.ends, &running.seats));
-    let helping = running.filter(|(_, seats)| room.helps(&order.ask, seats)).take(ENDS_PLAYED_MAX);
-    let started = started.iter().map(|started| (started.ends, &started.seats));
-    helping.chain(started).map(|(at, seats)| End { at, seats, reclaimed: None }).collect()
-}
-
-/// Spot rentals end when their notice is over, if they do not end before.
-fn reclaim<'a, Id, R: Room>(
-    room: &R,
-    pass: &'a Pass<'_, Id, R>,
-    rules: &Rules,
-    order: &Waiting<Id, R::Ask>,
-    ends: &mut Vec<End<'a, R::Seats>>,
-) {
-    let at = pass.now.after(rules.notice);
-    let told = (0..).zip(pass.spot).filter(|(_, spot)| spot.ends > at);
-    let told = told.filter(|(_, spot)| room.helps(&order.ask, &spot.seats));
-    let told = told.take(ENDS_PLAYED_MAX).map(|(place, spot)| End {
-        at,
-        seats: &spot.seats,
-        reclaimed: Some(place),
+    let is_told = |running: &Running<R::Seats>| {
+        running.reclaim.is_some() && told.is_some_and(|told| told < running.ends)
+    };
+    let helps = |running: &Running<R::Seats>| room.helps(ask, &running.seats);
+    let by_themselves = pass.running.iter().take(ENDS_LOOKED_AT_MAX);
+    let by_themselves = by_themselves.filter(|running| !is_told(running) && helps(running));
+    let by_themselves = by_themselves.take(ENDS_PLAYED_MAX).map(|running| End {
+        at: running.ends,
+        seats: &running.seats,
+        reclaimed: None,
     });
-    ends.extend(told);
+    let mut ends: Vec<End<'_, R::Seats>> = by_themselves.collect();
+    let reclaimed = (0..).zip(pass.running).filter(|(_, running)| is_told(running));
+    let mut reclaimed: Vec<(usize, &Running<R::Seats>)> = reclaimed.collect();
+    reclaimed.sort_by_key(|(_, running)| running.reclaim);
+    let reclaimed = reclaimed.into_iter().filter(|(_, running)| helps(running));
+    ends.extend(reclaimed.take(ENDS_PLAYED_MAX).filter_map(|(place, running)| {
+        Some(End { at: told?, seats: &running.seats, reclaimed: Some(place) })
+    }));
+    ends
 }

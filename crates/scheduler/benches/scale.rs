@@ -115,7 +115,14 @@ fn fill(dice: &mut Dice, inventory: &mut Inventory, size: u64) -> usize {
         let vcpus = u32::try_from(share(u64::from(total.vcpus))).expect("a share");
         let resources = Resources { gpus, vcpus, memory_mib: share(total.memory_mib), disk_mib: 1 };
         let gpus = scheduler::GpuSet::first(gpus);
-        let seat = scheduler::Seat { worker, gpus, resources, node_hour: Credits::ZERO };
+        let seat = scheduler::Seat {
+            worker,
+            gpus,
+            resources,
+            node_hour: Credits::ZERO,
+            tenant: None,
+            alone: false,
+        };
         busy += usize::from(inventory.take(&[seat]).is_ok());
     }
     busy
@@ -212,7 +219,7 @@ fn counted(dice: &mut Dice, inventory: &Inventory) {
     let germany = Filters { countries: BTreeSet::from([country("DE")]), ..any() };
     let fast = Filters { tier_min: Tier::High, ..any() };
     let cheap = Filters { node_hour_max: Some(Credits::from_units(200_000)), ..any() };
-    let order = |each, filters| Order { nodes: 1, each, filters, spread: Spread::Distinct };
+    let order = |each, filters| Order { nodes: 1, each, filters, ..Order::default() };
     let rows = [
         ("facets: nothing asked", order(cpu, any())),
         ("facets: a GPU", order(gpu, any())),
@@ -279,6 +286,8 @@ fn machine(dice: &mut Dice, number: u64) -> Machine {
         country: Some(if rare { "IS" } else { dice.pick(COUNTRIES) }.parse().expect("a country")),
         tier: *dice.pick(Tier::ALL),
         certifications: Certification::ALL.iter().copied().filter(|_| dice.one_in(8)).collect(),
+        site: None,
+        rtts: scheduler::Rtts::default(),
         prices: Prices {
             gpu_hour: Credits::from_units(cents),
             vcpu_hour: Credits::from_units(8_000 + dice.roll(400) * 10),
@@ -296,7 +305,7 @@ fn simple(dice: &mut Dice) -> Order {
         nodes: 1,
         each,
         filters: Filters { gpu_model, ..Filters::default() },
-        spread: Spread::Distinct,
+        ..Order::default()
     }
 }
 

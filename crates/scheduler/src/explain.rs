@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use units::{Certification, Credits, Tier};
+use units::{Certification, Credits, Tier, WorkerId};
 
-use crate::order::{Order, Spread};
+use crate::order::{Apart, Near, Order, Spread};
 
 /// Why an order was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,22 @@ pub struct Explanation {
     /// Single changes that place more nodes: those that place more first, then in the order of [`Change`]; at
     /// most [`RELAXATIONS_MAX`](crate::limits::RELAXATIONS_MAX).
     pub relaxations: Vec<Relaxation>,
+    /// What comes nearest to the order: the placements that the first relaxations give, at most
+    /// [`NEAREST_MAX`](crate::limits::NEAREST_MAX).
+    pub nearest: Vec<NearestOffer>,
+}
+
+/// A placement that misses the order by one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NearestOffer {
+    /// What it misses: the change with which the order would be placed so.
+    pub misses: Change,
+    /// How many nodes it has, at most those asked for.
+    pub nodes: u32,
+    /// What an hour of all of them costs.
+    pub hour: Credits,
+    /// The machine of the first of them.
+    pub worker: WorkerId,
 }
 
 /// How many machines each thing asked for rules out, were it the only one.
@@ -50,11 +66,19 @@ pub struct Excluded {
     pub memory: u64,
     /// Too little free disk.
     pub disk: u64,
+    /// Named as not to be used.
+    pub avoided: u64,
+    /// Somebody else is on it who bears no other tenant, or whom this order does not bear.
+    pub tenants: u64,
+    /// Of the machines that fit, those outside the place that has room for most nodes.
+    pub near: u64,
+    /// Of the machines that fit in that place, those that have in common with another what no two nodes may have.
+    pub apart: u64,
 }
 
 impl Excluded {
     /// Each count with what it counts, in the order of the fields.
-    pub const fn rows(&self) -> [(&'static str, u64); 11] {
+    pub const fn rows(&self) -> [(&'static str, u64); 15] {
         [
             ("being closed", self.closed),
             ("GPU model", self.gpu_model),
@@ -67,6 +91,10 @@ impl Excluded {
             ("vCPUs", self.vcpus),
             ("memory", self.memory),
             ("disk", self.disk),
+            ("being avoided", self.avoided),
+            ("other tenants", self.tenants),
+            ("nearness", self.near),
+            ("being apart", self.apart),
         ]
     }
 }
@@ -85,6 +113,18 @@ pub struct Relaxation {
 pub enum Change {
     /// Let nodes share machines.
     ShareMachines,
+    /// Let nodes have more in common.
+    LessApart {
+        /// What no two of them have in common then.
+        to: Apart,
+    },
+    /// Let nodes be farther from each other.
+    Farther {
+        /// How near they are then.
+        to: Near,
+    },
+    /// Bear other tenants on the machines.
+    Beside,
     /// Ask for fewer vCPUs per node.
     FewerVcpus {
         /// How many fewer.
@@ -150,6 +190,9 @@ impl Change {
         let mut order = order.clone();
         match self {
             Self::ShareMachines => order.spread = Spread::Pack,
+            Self::LessApart { to } => order.apart = to,
+            Self::Farther { to } => order.near = to,
+            Self::Beside => order.alone = false,
             Self::FewerVcpus { to, .. } => order.each.vcpus = to,
             Self::LessMemory { to_mib, .. } => order.each.memory_mib = to_mib,
             Self::LessDisk { to_mib, .. } => order.each.disk_mib = to_mib,
@@ -172,6 +215,21 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ShareMachines => f.write_str("sharing machines"),
+            Self::LessApart { to } => f.write_str(match to {
+                Apart::Nothing => "not being apart",
+                Apart::Suppliers => "being apart by supplier only",
+                Apart::Sites => "being apart by site only",
+                Apart::Countries => "being apart by country",
+            }),
+            Self::Farther { to } => match to {
+                Near::Site => f.write_str("being in one site"),
+                Near::Within(micros) => {
+                    write!(f, "being within {}.{:03} ms", micros / 1_000, micros % 1_000)
+                }
+                Near::Country => f.write_str("being in one country"),
+                Near::Anywhere => f.write_str("being anywhere"),
+            },
+            Self::Beside => f.write_str("bearing other tenants"),
             Self::FewerVcpus { fewer, .. } => {
                 write!(f, "{} fewer per node", some(u64::from(*fewer), "vCPU"))
             }

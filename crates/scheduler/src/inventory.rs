@@ -60,7 +60,8 @@ pub enum Taken {
         /// Which.
         worker: WorkerId,
     },
-    /// Some of the seat is not free, or its cards are not as many as its GPUs.
+    /// Some of the seat is not free, another tenant does not bear it or it that one, or its cards are not as many as
+    /// its GPUs.
     #[error("a seat on {worker} is not free")]
     NotFree {
         /// Which.
@@ -74,7 +75,7 @@ impl Inventory {
     pub fn put(&mut self, machine: Machine) {
         let marks = self.index.marks(&machine);
         let (open, held) = match self.stands.get(&machine.id) {
-            Some(known) => (known.open, known.held),
+            Some(known) => (known.open, known.held.clone()),
             None => (false, Held::default()),
         };
         let stand = Stand { machine, open, held, marks };
@@ -179,7 +180,9 @@ impl Inventory {
         let resources =
             stand.held.resources.checked_sub(&seat.resources).expect("what a seat has was taken");
         let gpus = stand.held.gpus.without(seat.gpus);
-        hold(&mut self.index, stand, Held { gpus, resources });
+        let mut guests = stand.held.guests.clone();
+        assert!(guests.leave(seat.tenant, seat.alone), "whose a seat is had joined its machine");
+        hold(&mut self.index, stand, Held { gpus, resources, guests });
     }
 
     /// A page of the machines that could serve one node, cheapest first, starting after `after`; at most
@@ -191,8 +194,7 @@ impl Inventory {
         after: Option<Cursor>,
         limit: usize,
     ) -> Vec<Offer> {
-        let order =
-            Order { nodes: 1, each: *each, filters: filters.clone(), spread: Spread::Distinct };
+        let order = Order { nodes: 1, each: *each, filters: filters.clone(), ..Order::default() };
         let few = self.few(filters);
         let question = Question::new(&self.index, &order, few.as_ref());
         Matches::new(question.lanes(), &question.sieve, Ranking::Price, after)
@@ -203,7 +205,7 @@ impl Inventory {
 
     /// What there is to choose from: the machines that could serve one node, counted by what they have.
     pub fn facets(&self, filters: &Filters, each: &Resources) -> Facets {
-        facets::facets(&self.index, filters, *each)
+        facets::facets(&self.index, self.few(filters).as_ref(), filters, *each)
     }
 
     /// What nobody has taken of a machine, open or closed.
@@ -212,8 +214,8 @@ impl Inventory {
     }
 
     /// What is taken of a machine.
-    pub fn taken(&self, worker: WorkerId) -> Option<Held> {
-        self.stands.get(&worker).map(|stand| stand.held)
+    pub fn taken(&self, worker: WorkerId) -> Option<&Held> {
+        self.stands.get(&worker).map(|stand| &stand.held)
     }
 
     /// The facts of a machine.
@@ -273,7 +275,14 @@ impl Inventory {
         for _ in 0..order.spread.room(&stand.free(), &order.each).min(left) {
             let gpus = cards.lowest(order.each.gpus).expect("there is room for the node");
             cards = cards.without(gpus);
-            seats.push(Seat { worker: fit.worker, gpus, resources: order.each, node_hour });
+            seats.push(Seat {
+                worker: fit.worker,
+                gpus,
+                resources: order.each,
+                node_hour,
+                tenant: order.tenant,
+                alone: order.alone,
+            });
         }
     }
 
@@ -295,7 +304,8 @@ impl Inventory {
             return Err(Taken::Closed { worker });
         }
         let free = stand.free_gpus().covers(seat.gpus) && stand.free().covers(&seat.resources);
-        if !free || seat.gpus.len() != seat.resources.gpus {
+        let is_welcome = stand.held.guests.admit(seat.tenant, seat.alone);
+        if !free || !is_welcome || seat.gpus.len() != seat.resources.gpus {
             return Err(Taken::NotFree { worker });
         }
         let resources = stand
@@ -304,7 +314,9 @@ impl Inventory {
             .checked_add(&seat.resources)
             .expect("no more is taken than there is");
         let gpus = stand.held.gpus.with(seat.gpus);
-        hold(&mut self.index, stand, Held { gpus, resources });
+        let mut guests = stand.held.guests.clone();
+        guests.join(seat.tenant, seat.alone);
+        hold(&mut self.index, stand, Held { gpus, resources, guests });
         Ok(())
     }
 }

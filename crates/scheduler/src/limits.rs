@@ -12,10 +12,16 @@ pub const VCPUS_PER_MACHINE_MAX: u32 = u16::MAX as u32;
 pub const MEMORY_MIB_PER_MACHINE_MAX: u64 = u32::MAX as u64;
 /// Disk of one machine that is offered, in mebibytes: just under 4 PiB, 32 bits of index.
 pub const DISK_MIB_PER_MACHINE_MAX: u64 = u32::MAX as u64;
+/// Anchors of which a machine says how far they are: those nearest to it tell the most.
+pub const ANCHORS_MAX: usize = 8;
+/// The longest round trip between two machines of one site, in microseconds: what makes it a site.
+pub const SITE_RTT_MICROS: u32 = 2_000;
 /// Offers one page of a search holds: what a person scrolls through.
 pub const OFFERS_PER_PAGE_MAX: usize = 1_000;
 /// Relaxations one explanation names: more would not be read.
 pub const RELAXATIONS_MAX: usize = 8;
+/// Nearest offers one explanation names, for the same reason.
+pub const NEAREST_MAX: usize = 3;
 /// Machines of the suppliers an order names up to which these are looked at one by one: with more, those that are
 /// asked for are no longer rare among all.
 pub const SUPPLIERS_MACHINES_MAX: u64 = 1_024;

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use units::{AccountId, Certification, Country, Credits, GpuModel, Resources, Tier, WorkerId};
+use units::{
+    AccountId, Certification, Country, Credits, GpuModel, Resources, Site, Tier, WorkerId,
+};
 
 use crate::gpu_set::GpuSet;
+use crate::guests::Guests;
 use crate::index::Marks;
-use crate::limits::offered;
+use crate::limits::{SITE_RTT_MICROS, offered};
+use crate::rtt::Rtts;
 
 /// What one machine has, where it stands, and what it costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +27,31 @@ pub struct Machine {
     pub vram_mib: u64,
     /// Where it stands, when that is known.
     pub country: Option<Country>,
+    /// The place whose machines are near each other, when that is known.
+    pub site: Option<Site>,
+    /// How far it is from anchors; empty when nothing was measured.
+    pub rtts: Rtts,
     /// How fast it is connected.
     pub tier: Tier,
     /// What is vouched for about its place.
     pub certifications: BTreeSet<Certification>,
     /// What an hour costs.
     pub prices: Prices,
+}
+
+impl Machine {
+    /// The longest that a round trip to another machine can be, in microseconds; `None` when nothing says.
+    pub fn rtt_upper(&self, other: &Self) -> Option<u32> {
+        if self.id == other.id {
+            return Some(0);
+        }
+        let in_one_site = self.site.is_some() && self.site == other.site;
+        let by_anchor = self.rtts.upper(&other.rtts);
+        if in_one_site {
+            return Some(by_anchor.map_or(SITE_RTT_MICROS, |rtt| rtt.min(SITE_RTT_MICROS)));
+        }
+        by_anchor
+    }
 }
 
 /// What an hour costs: a node with GPUs pays for its GPUs, any other for its vCPUs.
@@ -41,12 +64,14 @@ pub struct Prices {
 }
 
 /// What is taken of a machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// Which cards.
     pub gpus: GpuSet,
     /// How much, of all its seats together.
     pub resources: Resources,
+    /// Whose seats they are.
+    pub guests: Guests,
 }
 
 /// A machine with all that changes about it.
@@ -61,8 +86,7 @@ pub(crate) struct Stand {
 impl PartialEq for Stand {
     /// The same but for the numbers the index knows its words by.
     fn eq(&self, other: &Self) -> bool {
-        let facts = |stand: &Self| (stand.open, stand.held);
-        self.machine == other.machine && facts(self) == facts(other)
+        self.machine == other.machine && self.open == other.open && self.held == other.held
     }
 }
 
@@ -74,7 +98,7 @@ impl Stand {
 
     /// What nobody has. Less than nothing, after facts changed under a seat, is nothing.
     pub(crate) fn free(&self) -> Resources {
-        let (total, held) = (offered(self.machine.total), self.held.resources);
+        let (total, held) = (offered(self.machine.total), &self.held.resources);
         Resources {
             gpus: self.free_gpus().len(),
             vcpus: total.vcpus.saturating_sub(held.vcpus),

@@ -1,6 +1,6 @@
 //! What is asked of a machine, how good a match is, and what comes of it.
 
-use units::{Credits, Resources, WorkerId};
+use units::{Credits, ProjectId, Resources, WorkerId};
 
 use crate::gpu_set::GpuSet;
 use crate::order::Filters;
@@ -30,6 +30,10 @@ pub struct Seat {
     pub resources: Resources,
     /// What an hour costs.
     pub node_hour: Credits,
+    /// Whose node it is.
+    pub tenant: Option<ProjectId>,
+    /// Whether it bears no other tenant on its machine.
+    pub alone: bool,
 }
 
 /// Where an order goes: a seat for each node, best machine first.

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use units::{AccountId, Certification, Country, Credits, GpuModel, Resources, Tier};
+use serde::{Deserialize, Serialize};
+use units::{
+    AccountId, Certification, Country, Credits, GpuModel, ProjectId, Resources, Tier, WorkerId,
+};
 
 use crate::explain::Explanation;
 use crate::limits::NODES_PER_ORDER_MAX;
 
 /// Nodes wanted together: all of them or none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// The default asks for nothing, and lets every machine pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
     /// How many nodes, at most [`NODES_PER_ORDER_MAX`].
     pub nodes: u32,
@@ -18,6 +23,51 @@ pub struct Order {
     pub filters: Filters,
     /// Whether nodes may share a machine.
     pub spread: Spread,
+    /// How near each other they are.
+    pub near: Near,
+    /// What no two of them have in common.
+    pub apart: Apart,
+    /// Machines that will not do, whatever they have.
+    pub avoid: BTreeSet<WorkerId>,
+    /// Whose nodes they are.
+    pub tenant: Option<ProjectId>,
+    /// Whether no other tenant may be on their machines, now or while they stand.
+    pub alone: bool,
+}
+
+/// How near each other the nodes of an order are. Nodes on one machine are as near as can be.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Near {
+    /// All in one site.
+    Site,
+    /// So near that no round trip between two of them can take longer, in microseconds: all in one site, or all
+    /// within half of it of one anchor.
+    Within(u32),
+    /// All in one country.
+    Country,
+    /// Wherever they are.
+    #[default]
+    Anywhere,
+}
+
+/// What no two nodes of an order have in common.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Apart {
+    /// They may have all in common, but for what [`Spread`] says.
+    #[default]
+    Nothing,
+    /// Each with a supplier of its own.
+    Suppliers,
+    /// Each in a site of its own; a machine whose site is not known is in one of its own.
+    Sites,
+    /// Each in a country of its own; machines whose country is not known do not serve.
+    Countries,
 }
 
 /// Whether the nodes of an order may share a machine.

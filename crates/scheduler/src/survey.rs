@@ -102,6 +102,7 @@ impl<'a> Survey<'a> {
             fitting: as_count(self.fits.len()),
             nodes_possible: self.possible,
             relaxations,
+            nearest: Vec::new(),
         }
     }
 
@@ -122,6 +123,10 @@ impl<'a> Survey<'a> {
             vcpus: census.fewer_vcpus(each.vcpus),
             memory: census.less_memory(each.memory_mib),
             disk: census.less_disk(each.disk_mib),
+            avoided: 0,
+            tenants: 0,
+            near: 0,
+            apart: 0,
         }
     }
 

@@ -13,6 +13,7 @@
 mod hardware;
 mod id;
 mod money;
+mod site;
 mod split;
 mod time;
 
@@ -21,11 +22,12 @@ pub use hardware::{
     Resources, Tier, UnknownWord,
 };
 pub use id::{
-    AccountId, BlobId, CommandId, GrantId, InviteId, JobId, KeyId, MeshId, NotAnId, OfferId,
+    AccountId, BlobId, CommandId, GrantId, InviteId, JobId, KeyId, MeshId, NotAnId, OfferId, OrderId,
     ProjectId, ProposalId, QuoteId, RentalId, ReportId, SeasonId, SlashId, TransferId, WorkerId,
 };
 pub use money::{
     Amount, Asset, Coins, Credits, Denomination, Io, Money, NotAnAmount, NotMoney, Usd, Usdc,
 };
+pub use site::Site;
 pub use split::split;
 pub use time::{DAY, FullMinute, HOUR, Hour, MINUTE, Month, NotATime, Timestamp};

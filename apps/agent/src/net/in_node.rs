@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +22,16 @@ const UNKNOWN: u32 = 255;
 pub(crate) trait InNode: fmt::Debug + Send + Sync {
     /// Its address in the private network.
     fn v4(&self) -> Ipv4Addr;
+    /// Its longer one.
+    fn v6(&self) -> Ipv6Addr;
     /// The device whose packets the private network carries.
     fn device(&self) -> io::Result<OwnedFd>;
     /// Connects as a program in the node would.
     fn dial(&self, to: SocketAddr, patience: Duration) -> io::Result<TcpStream>;
     /// A socket that is connected as a program's in the node would be.
     fn dial_udp(&self, to: SocketAddr) -> io::Result<UdpSocket>;
+    /// Listens in the node.
+    fn listen(&self, at: SocketAddr) -> io::Result<TcpListener>;
     /// Starts a program in the node, as the node's user.
     fn run(&self, asked: &Asked) -> Result<Program>;
 }
@@ -35,6 +39,10 @@ pub(crate) trait InNode: fmt::Debug + Send + Sync {
 impl InNode for NodeNet {
     fn v4(&self) -> Ipv4Addr {
         self.addresses().v4
+    }
+
+    fn v6(&self) -> Ipv6Addr {
+        self.addresses().v6
     }
 
     fn device(&self) -> io::Result<OwnedFd> {
@@ -50,6 +58,10 @@ impl InNode for NodeNet {
         let socket = UdpSocket::from(self.socket(kind)?);
         socket.connect(to)?;
         Ok(socket)
+    }
+
+    fn listen(&self, at: SocketAddr) -> io::Result<TcpListener> {
+        Self::listen(self, at)
     }
 
     fn run(&self, asked: &Asked) -> Result<Program> {

@@ -77,6 +77,11 @@ impl Switch {
         before.iter().for_each(SshServer::close);
     }
 
+    /// What serves visitors by SSH.
+    pub(super) fn ssh(&self) -> Option<SshServer> {
+        lock(&self.ssh).clone()
+    }
+
     /// The node's network, if the node runs.
     ///
     /// # Errors
@@ -105,7 +110,7 @@ impl Behind for Switch {
     }
 
     fn serve(&self, stream: Stream, _open: &Open) {
-        if let Some(server) = lock(&self.ssh).clone() {
+        if let Some(server) = self.ssh() {
             tokio::spawn(server.serve(stream));
         }
     }

@@ -21,7 +21,7 @@ use super::house::{Given, House, Told};
 use super::limits::{RECORDS_WAIT_MAX, RELAYS_TOLD_MAX, STREAMS_END, TEND_EVERY};
 use super::papers::NodePapers;
 use super::room::NodeRoom;
-use super::ssh::SshServer;
+use super::ssh::{Front, SshServer};
 use super::switch::Switch;
 use super::words;
 use crate::presence::{Device, Papers, Peers, Presence, relays_held, way};
@@ -48,6 +48,8 @@ pub(super) struct Tender {
     engine_tried: Option<Instant>,
     known: Given,
     has_ssh: bool,
+    /// SSH at the node's own addresses.
+    front: Option<Front>,
     clock: Clock,
 }
 
@@ -63,6 +65,7 @@ impl Tender {
         let (switch, ended) = Switch::new(house.worker, keys.public(), carrier);
         let switch = Arc::new(switch);
         let tunnels = Tunnels::start_before(keys.node.clone(), switch.clone())?;
+        let front = tunnels.handle().map(|handle| Front::of(house.id, handle.clone()));
         Ok(Self {
             house,
             switch,
@@ -73,6 +76,7 @@ impl Tender {
             engine_tried: None,
             known: Given::default(),
             has_ssh: false,
+            front,
             clock,
         })
     }
@@ -94,6 +98,7 @@ impl Tender {
         if has_other_net {
             self.presence.stop();
             self.engine_tried = None;
+            self.close_front();
             self.switch.set_net(self.known.net.clone());
         }
         let Some(papers) = self.known.papers.clone() else { return };
@@ -101,6 +106,7 @@ impl Tender {
             self.go_by(&papers, now);
         }
         self.keep_engine(&papers.papers, now);
+        self.keep_front();
         self.presence.on_wake(now);
         let lines = self.tunnels.lines();
         self.house.set_seen_at(lines.iter().filter_map(seen_at).collect());
@@ -117,6 +123,7 @@ impl Tender {
         if self.known.is_closing {
             // Its network stays until it has taken leave of its cluster; visitors do not.
             self.tunnels.set_exposed(Vec::new());
+            self.close_front();
             self.switch.set_ssh(None);
             self.has_ssh = false;
             return;
@@ -142,6 +149,18 @@ impl Tender {
             }
             Err(fault) => tracing::warn!(fault = format!("{fault:#}"), "a node has no SSH"),
         }
+    }
+
+    /// Serves SSH at the node's own addresses, while the node runs.
+    fn keep_front(&mut self) {
+        let (net, server) = (self.known.net.clone(), self.switch.ssh());
+        if let (Some(front), Some(net), Some(server)) = (&mut self.front, net, server) {
+            front.keep(&*net, &server);
+        }
+    }
+
+    fn close_front(&mut self) {
+        self.front.iter_mut().for_each(Front::close);
     }
 
     /// Starts the engine where there is a device and none runs.
@@ -220,6 +239,7 @@ impl Tender {
     /// Ends everything, and seals the record of it.
     fn finish(mut self) {
         let now = self.clock.now();
+        self.close_front();
         self.presence.stop();
         // What is open ends with it, and has its record.
         self.tunnels.end_within(STREAMS_END);

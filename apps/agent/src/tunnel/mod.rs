@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ed25519_dalek::SigningKey;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
 use tunnel::{Served, Service, ServiceName, UdpDoor};
 use wire::paper::NodeKey;
@@ -209,6 +209,11 @@ impl Tunnels {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(patience);
         }
+    }
+
+    /// What carries them, for other tasks of whoever is behind them; those end with the lines.
+    pub(crate) fn handle(&self) -> Option<&Handle> {
+        self.runtime.as_ref().map(Runtime::handle)
     }
 
     /// How the lines are, in the order in which they began.

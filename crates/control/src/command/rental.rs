@@ -307,5 +307,6 @@ pub(crate) fn asked(order: &OrderRecord) -> Order {
             node_hour_max: filters.node_hour_max,
         },
         spread: if order.pack { Spread::Pack } else { Spread::Distinct },
+        ..Order::default()
     }
 }

@@ -1,6 +1,6 @@
 //! Machines: invited, joined, changed, paused, gone.
 
-use scheduler::{Machine, Prices};
+use scheduler::{Machine, Prices, Rtts};
 use units::{AccountId, Hour, InviteId, Timestamp, WorkerId};
 
 use super::onboard::measured;
@@ -203,6 +203,8 @@ impl Control {
             gpu_model: machine.gpu_model.clone(),
             vram_mib: machine.vram_mib,
             country: machine.country,
+            site: None,
+            rtts: Rtts::default(),
             tier: machine.tier,
             certifications: worker.certifications(),
             prices,

@@ -4,7 +4,7 @@ use ledger::{Account, AccountKey, Closing, Hold, HoldState};
 use market::{Ending, Stage};
 use scheduler::{GpuSet, Seat};
 use serde::{Deserialize, Serialize};
-use units::{Asset, Credits, Resources, Timestamp, TransferId, WorkerId};
+use units::{Asset, Credits, ProjectId, Resources, Timestamp, TransferId, WorkerId};
 
 /// An account of the book: its purse in words, and its asset.
 #[derive(Serialize, Deserialize)]
@@ -185,16 +185,24 @@ impl From<StagePart> for Stage {
 
 /// What a node takes of which machine.
 #[derive(Serialize, Deserialize)]
-pub(super) struct SeatPart(WorkerId, u64, Resources, Credits);
+pub(super) struct SeatPart(
+    WorkerId,
+    u64,
+    Resources,
+    Credits,
+    #[serde(default)] Option<ProjectId>,
+    #[serde(default)] bool,
+);
 
 impl From<&Seat> for SeatPart {
     fn from(seat: &Seat) -> Self {
-        Self(seat.worker, seat.gpus.bits(), seat.resources, seat.node_hour)
+        let Seat { worker, gpus, resources, node_hour, tenant, alone } = *seat;
+        Self(worker, gpus.bits(), resources, node_hour, tenant, alone)
     }
 }
 
 impl From<SeatPart> for Seat {
-    fn from(SeatPart(worker, gpus, resources, node_hour): SeatPart) -> Self {
-        Self { worker, gpus: GpuSet::from_bits(gpus), resources, node_hour }
+    fn from(SeatPart(worker, gpus, resources, node_hour, tenant, alone): SeatPart) -> Self {
+        Self { worker, gpus: GpuSet::from_bits(gpus), resources, node_hour, tenant, alone }
     }
 }

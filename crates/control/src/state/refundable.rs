@@ -86,7 +86,8 @@ mod tests {
     fn ended(id: u128, at: Timestamp, nodes: usize) -> Rental {
         let each = Resources { gpus: 0, vcpus: 1, memory_mib: 1_024, disk_mib: 1_024 };
         let (gpus, node_hour) = (GpuSet::default(), Credits::ZERO);
-        let seat = Seat { worker: WorkerId::from_bits(1), gpus, resources: each, node_hour };
+        let worker = WorkerId::from_bits(1);
+        let seat = Seat { worker, gpus, resources: each, node_hour, tenant: None, alone: false };
         let worked = WorkedRules::default();
         let node = Node::new(seat, AccountId::from_bits(1), &worked);
         let terms = Terms {

@@ -172,6 +172,6 @@ fn asked(order: &control::OrderRecord) -> scheduler::Order {
             certifications: order.filters.certifications.clone(),
             ..scheduler::Filters::default()
         },
-        spread: scheduler::Spread::Distinct,
+        ..scheduler::Order::default()
     }
 }

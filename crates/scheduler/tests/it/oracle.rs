@@ -72,8 +72,8 @@ pub(crate) fn nodes_possible(inventory: &Inventory, open: &[Machine], order: &Or
 }
 
 /// How many machines each thing alone rules out, in the order of the rows of an explanation, and how many fit.
-pub(crate) fn counts(inventory: &Inventory, open: &[Machine], order: &Order) -> ([u64; 11], u64) {
-    let (mut excluded, mut fitting) = ([0; 11], 0);
+pub(crate) fn counts(inventory: &Inventory, open: &[Machine], order: &Order) -> ([u64; 15], u64) {
+    let (mut excluded, mut fitting) = ([0; 15], 0);
     excluded[0] = u64::try_from(inventory.len() - open.len()).unwrap();
     for machine in open {
         let tests = tests(machine, inventory.free(machine.id).unwrap(), order);

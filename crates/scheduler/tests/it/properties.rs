@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use scheduler::limits::RELAXATIONS_MAX;
 use scheduler::{
-    Change, Filters, GpuSet, Inventory, Machine, Order, Prices, Refusal, Seat, Spread,
+    Change, Filters, GpuSet, Inventory, Machine, Order, Prices, Refusal, Rtts, Seat, Spread,
 };
 use units::{AccountId, Certification, Country, Credits, GpuModel, Resources, Tier};
 
@@ -56,6 +56,8 @@ pub(crate) fn machines(count: std::ops::Range<usize>) -> impl Strategy<Value = V
             gpu_model,
             vram_mib: 1,
             country,
+            site: None,
+            rtts: Rtts::default(),
             tier,
             certifications,
             prices: Prices { gpu_hour: prices.0, vcpu_hour: prices.1 },
@@ -90,6 +92,7 @@ pub(crate) fn orders() -> impl Strategy<Value = Order> {
         each,
         filters,
         spread,
+        ..Order::default()
     })
 }
 
@@ -146,6 +149,9 @@ fn smaller(change: Change, order: &Order) -> Vec<Order> {
         }
         Change::PayMore { .. }
         | Change::ShareMachines
+        | Change::LessApart { .. }
+        | Change::Farther { .. }
+        | Change::Beside
         | Change::WithoutCertification { .. }
         | Change::AnyCountry
         | Change::AnySupplier

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use scheduler::{Filters, Inventory, Machine, Order, Placement, Prices, Spread};
-use units::{AccountId, Credits, Resources, WorkerId};
+use scheduler::{Filters, Inventory, Machine, Order, Placement, Prices, Rtts, Spread};
+use units::{AccountId, Credits, Resources, Site, WorkerId};
 
 /// The machine with this number.
 pub(crate) fn worker(number: u128) -> WorkerId {
@@ -23,6 +23,8 @@ pub(crate) fn machine(text: &str) -> Machine {
         gpu_model: words.of("model"),
         vram_mib: 80_000,
         country: words.of("in"),
+        site: words.of("site").map(Site::from_bits),
+        rtts: Rtts::default(),
         tier: words.of("tier").unwrap_or(units::Tier::None),
         certifications: words.all("has"),
         prices: Prices {
@@ -47,6 +49,7 @@ pub(crate) fn order(text: &str) -> Order {
             node_hour_max: words.of("max"),
         },
         spread: if words.0.contains_key("pack") { Spread::Pack } else { Spread::Distinct },
+        ..Order::default()
     }
 }
 

@@ -1,4 +1,5 @@
-//! SSH into a node: a server in the agent, behind the node's tunnels, whose visitors land in the node's sandbox.
+//! SSH into a node: a server in the agent, behind the node's tunnels and at the node's own addresses, whose visitors land
+//! in the node's sandbox.
 //!
 //! The host key is the node's own key, so whoever knows the node knows the host. Visitors show certificates of OpenSSH
 //! that the network signed, and nothing else: there are no passwords, and no keys to copy about.
@@ -13,6 +14,7 @@
 
 mod certificate;
 mod forward;
+mod front;
 mod input;
 mod pipe;
 mod session;
@@ -42,6 +44,7 @@ use units::RentalId;
 use wire::paper::NodeKey;
 
 use certificate::Authority;
+pub(super) use front::Front;
 use input::{Braked, Input, Shared};
 use strangers::{Stranger, Strangers};
 use visitor::VisitorOfNode;

@@ -461,3 +461,82 @@ fn a_kind_of_terminal_is_a_word() {
         assert!(!session::is_kind(kind), "{kind}");
     }
 }
+
+/// A node whose addresses are this machine's own, and whose port of SSH is another.
+#[derive(Debug, Default)]
+struct Home {
+    /// Whether a program listens there already.
+    is_taken: std::sync::atomic::AtomicBool,
+    listens: Mutex<Vec<SocketAddr>>,
+}
+
+impl Home {
+    fn is_taken(&self, is_taken: bool) {
+        self.is_taken.store(is_taken, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl crate::net::in_node::InNode for Home {
+    fn v4(&self) -> std::net::Ipv4Addr {
+        std::net::Ipv4Addr::LOCALHOST
+    }
+
+    fn v6(&self) -> std::net::Ipv6Addr {
+        std::net::Ipv6Addr::LOCALHOST
+    }
+
+    fn device(&self) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn dial(&self, _: SocketAddr, _: Duration) -> io::Result<TcpStream> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn dial_udp(&self, _: SocketAddr) -> io::Result<std::net::UdpSocket> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn listen(&self, at: SocketAddr) -> io::Result<TcpListener> {
+        assert_eq!(at.port(), 22);
+        if self.is_taken.load(std::sync::atomic::Ordering::Relaxed) || at.is_ipv6() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        let listener = TcpListener::bind((at.ip(), 0))?;
+        self.listens.lock().unwrap().push(listener.local_addr()?);
+        Ok(listener)
+    }
+
+    fn run(&self, _: &Asked) -> Result<Program> {
+        anyhow::bail!("it runs nothing")
+    }
+}
+
+#[test]
+fn at_a_nodes_own_address_is_the_same_server_and_it_goes_with_the_network() {
+    let mut scene = Scene::new("ssh-front", 7);
+    let home = Home::default();
+    let node = worker::NodeKey { rental: RentalId::from_bits(7), node: 1 };
+    let mut front = Front::of(node, scene._runtime.handle().clone());
+    home.is_taken(true);
+    front.keep(&home, &scene.server);
+    front.close();
+    home.is_taken(false);
+    front.keep(&home, &scene.server);
+    // What is there stays; what is not is not tried at once again.
+    front.keep(&home, &scene.server);
+    let listens = home.listens.lock().unwrap().clone();
+    let [at] = listens.as_slice() else { panic!("one listens: {listens:?}") };
+    scene.at = *at;
+    scene.write_visitor(RentalId::from_bits(8), &RIGHTS);
+    let (status, _, complaints) = scene.run("true", b"");
+    assert_eq!(status, Some(255), "another rental's visitor: {complaints}");
+    scene.write_visitor(RentalId::from_bits(7), &RIGHTS);
+    let (status, output, complaints) = scene.run("cat", b"hello");
+    assert_eq!((status, output.as_slice()), (Some(0), &b"hello"[..]), "{complaints}");
+    let mut visitor = scene.stays("exec sleep 600");
+    front.close();
+    eventually("the visitor goes", || visitor.try_wait().unwrap().is_some());
+    until_gone(&fs::read_to_string(scene.file("mark")).unwrap());
+    eventually("nobody listens", || TcpListener::bind(scene.at).is_ok());
+}

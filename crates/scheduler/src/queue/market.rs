@@ -83,7 +83,7 @@ impl Market<'_> {
     fn free_part(&self, seat: &Seat) -> Seat {
         let mut part = seat.clone();
         let free = self.0.free(seat.worker).unwrap_or_default();
-        let held = self.0.taken(seat.worker).unwrap_or_default();
+        let held = self.0.taken(seat.worker).cloned().unwrap_or_default();
         part.gpus = seat.gpus.without(held.gpus);
         part.resources.gpus = part.gpus.len();
         part.resources.vcpus = seat.resources.vcpus.min(free.vcpus);

@@ -235,7 +235,10 @@ impl Host {
     }
 
     /// Which cards the order would have, when a share goes to `card`.
-    pub(crate) fn spot(&self, need: &Need, card: usize) -> Spot {
+    ///
+    /// # Panics
+    /// If it does not [fit](Self::fits).
+    pub fn spot(&self, need: &Need, card: usize) -> Spot {
         if need.is_share() {
             return Spot { host: self.id, cards: 1 << card };
         }
@@ -251,7 +254,11 @@ impl Host {
         Spot { host: self.id, cards }
     }
 
-    pub(crate) fn take(&mut self, need: &Need, spot: Spot) {
+    /// The order comes.
+    ///
+    /// # Panics
+    /// If the spot is not free.
+    pub fn take(&mut self, need: &Need, spot: Spot) {
         self.cpu_milli -= need.cpu_milli;
         self.memory_mib -= need.memory_mib;
         for (card, free) in self.cards.free_mut().iter_mut().enumerate() {
@@ -259,7 +266,8 @@ impl Host {
         }
     }
 
-    pub(crate) fn give_back(&mut self, need: &Need, spot: Spot) {
+    /// The order goes.
+    pub fn give_back(&mut self, need: &Need, spot: Spot) {
         self.cpu_milli += need.cpu_milli;
         self.memory_mib += need.memory_mib;
         for (card, free) in self.cards.free_mut().iter_mut().enumerate() {

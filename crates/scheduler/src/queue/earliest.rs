@@ -9,8 +9,8 @@ use super::room::Room;
 pub(crate) struct End<'a, Seats> {
     pub(crate) at: Timestamp,
     pub(crate) seats: &'a Seats,
-    /// Its place among the spot rentals, when it ends because it is told to.
-    pub(crate) reclaimed: Option<usize>,
+    /// When it is told to end: its place among what runs, and when it would have ended by itself.
+    pub(crate) told: Option<(usize, Timestamp)>,
 }
 
 /// When an order could start.
@@ -35,15 +35,17 @@ pub(crate) fn earliest<R: Room>(
     let Some(needed) = needed(room, ask, ends) else {
         return until.map_or(Earliest::Never, |at| Earliest::After { at });
     };
+    let at = ends[needed - 1].at;
+    let together = ends[needed..].iter().take_while(|end| end.at == at).count();
+    let (ended, _) = ends.split_at(needed + together);
+    ended[needed..].iter().for_each(|end| room.give_back(end.seats));
     let seats = room.find(ask).expect("what fits has seats");
-    let ended = &ends[..needed];
-    let reclaim = reclaimed(room, &seats, ended);
+    let reclaim = reclaimed(room, &seats, ended, at);
     take_all(room, ended);
-    let last = ended.last().expect("what fits without any end is not asked for");
-    Earliest::At { at: last.at, seats, reclaim }
+    Earliest::At { at, seats, reclaim }
 }
 
-/// How many of the ends give it room; these are given back. None, and nothing given back, when all do not.
+/// How many of the ends give it room, at least one; these are given back. None, and nothing given back, when all do not.
 fn needed<R: Room>(room: &mut R, ask: &R::Ask, ends: &[End<'_, R::Seats>]) -> Option<usize> {
     // Twice as many each time, so that few ends cost little; then halves of what was too many.
     let (mut too_few, mut given) = (0, 0);
@@ -81,14 +83,22 @@ fn needed<R: Room>(room: &mut R, ask: &R::Ask, ends: &[End<'_, R::Seats>]) -> Op
     Some(enough)
 }
 
-/// Which of the spot rentals among those that ended have to: the others can stay beside the seats. Who is wanted back
-/// last is the first that may stay.
-fn reclaimed<R: Room>(room: &mut R, seats: &R::Seats, ended: &[End<'_, R::Seats>]) -> Vec<usize> {
+/// Which of the spot rentals among those that ended by `at` have to be told to: the others end by themselves until then,
+/// or can stay beside the seats. Who is wanted back last is the first that may stay.
+fn reclaimed<R: Room>(
+    room: &mut R,
+    seats: &R::Seats,
+    ended: &[End<'_, R::Seats>],
+    at: Timestamp,
+) -> Vec<usize> {
     assert!(room.take(seats), "seats that were found are free");
     let mut stay = Vec::new();
     let mut reclaim = Vec::new();
     for end in ended.iter().rev() {
-        let Some(place) = end.reclaimed else { continue };
+        let Some((place, by_itself)) = end.told else { continue };
+        if by_itself <= at {
+            continue;
+        }
         if room.take(end.seats) {
             stay.push(end.seats);
         } else {

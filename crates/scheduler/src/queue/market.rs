@@ -41,16 +41,7 @@ impl Room for Market<'_> {
     }
 
     fn hold(&mut self, seats: &Vec<Seat>) -> Vec<Seat> {
-        let mut held = Vec::with_capacity(seats.len());
-        for seat in seats {
-            let part = self.free_part(seat);
-            if part.resources != Resources::default()
-                && self.0.take(std::slice::from_ref(&part)).is_ok()
-            {
-                held.push(part);
-            }
-        }
-        held
+        seats.iter().filter_map(|seat| self.hold_one(seat)).collect()
     }
 
     fn helps(&self, ask: &Order, seats: &Vec<Seat>) -> bool {
@@ -79,16 +70,30 @@ impl Market<'_> {
         })
     }
 
-    /// What of a seat is free now.
-    fn free_part(&self, seat: &Seat) -> Seat {
-        let mut part = seat.clone();
-        let free = self.0.free(seat.worker).unwrap_or_default();
-        let held = self.0.taken(seat.worker).cloned().unwrap_or_default();
-        part.gpus = seat.gpus.without(held.gpus);
-        part.resources.gpus = part.gpus.len();
-        part.resources.vcpus = seat.resources.vcpus.min(free.vcpus);
-        part.resources.memory_mib = seat.resources.memory_mib.min(free.memory_mib);
-        part.resources.disk_mib = seat.resources.disk_mib.min(free.disk_mib);
-        part
+    fn hold_one(&mut self, seat: &Seat) -> Option<Seat> {
+        let part = self.free_part(seat)?;
+        if self.0.take(std::slice::from_ref(&part)).is_ok() {
+            return Some(part);
+        }
+        // Who is there bears nobody else, and is gone by then; until then it may take no more of the machine either.
+        let guest = self.0.taken(seat.worker)?.guests.only()?;
+        let part = Seat { tenant: guest, alone: false, ..part };
+        self.0.take(std::slice::from_ref(&part)).is_ok().then_some(part)
+    }
+
+    /// What of a seat is free now; where it bears no other tenant, all that is free of its machine.
+    fn free_part(&self, seat: &Seat) -> Option<Seat> {
+        let machine = self.0.machine(seat.worker)?;
+        let free = self.0.free(seat.worker)?;
+        let cards = GpuSet::first(offered(machine.total).gpus);
+        let wanted = if seat.alone { (cards, free) } else { (seat.gpus, seat.resources) };
+        let gpus = wanted.0.without(self.0.taken(seat.worker)?.gpus);
+        let resources = Resources {
+            gpus: gpus.len(),
+            vcpus: wanted.1.vcpus.min(free.vcpus),
+            memory_mib: wanted.1.memory_mib.min(free.memory_mib),
+            disk_mib: wanted.1.disk_mib.min(free.disk_mib),
+        };
+        (resources != Resources::default()).then(|| Seat { gpus, resources, ..seat.clone() })
     }
 }

@@ -254,8 +254,9 @@ impl<'a, Id: Copy + Ord, R: Room> Planner<'a, '_, Id, R> {
         let all = ends.len() < ENDS_PLAYED_MAX && self.pass.running.len() <= ENDS_LOOKED_AT_MAX;
         let until = if all { None } else { last_looked_at(self.pass, &ends) };
         let started = self.started.iter();
-        ends.extend(started.map(|(at, seats)| End { at: *at, seats, reclaimed: None }));
-        ends.sort_by_key(|end| end.at);
+        ends.extend(started.map(|(at, seats)| End { at: *at, seats, told: None }));
+        // Who ends then anyway goes before who is told to.
+        ends.sort_by_key(|end| (end.at, end.told.is_some()));
         Some(earliest(self.room, &order.ask, &ends, until))
     }
 
@@ -273,7 +274,7 @@ fn last_looked_at<Id, R: Room>(
     ends: &[End<'_, R::Seats>],
 ) -> Option<Timestamp> {
     let looked_at = pass.running.get(ENDS_LOOKED_AT_MAX - 1).map(|running| running.ends);
-    let played = ends.iter().take(ENDS_PLAYED_MAX).filter(|end| end.reclaimed.is_none()).last();
+    let played = ends.iter().take(ENDS_PLAYED_MAX).filter(|end| end.told.is_none()).last();
     looked_at.into_iter().chain(played.map(|end| end.at)).min()
 }
 
@@ -293,7 +294,7 @@ fn ends<'a, Id, R: Room>(
     let by_themselves = by_themselves.take(ENDS_PLAYED_MAX).map(|running| End {
         at: running.ends,
         seats: &running.seats,
-        reclaimed: None,
+        told: None,
     });
     let mut ends: Vec<End<'_, R::Seats>> = by_themselves.collect();
     let reclaimed = (0..).zip(pass.running).filter(|(_, running)| is_told(running));
@@ -301,7 +302,8 @@ fn ends<'a, Id, R: Room>(
     reclaimed.sort_by_key(|(_, running)| running.reclaim);
     let reclaimed = reclaimed.into_iter().filter(|(_, running)| helps(running));
     ends.extend(reclaimed.take(ENDS_PLAYED_MAX).filter_map(|(place, running)| {
-        Some(End { at: told?, seats: &running.seats, reclaimed: Some(place) })
+        let told_and_else = Some((place, running.ends));
+        Some(End { at: told?, seats: &running.seats, told: told_and_else })
     }));
     ends
 }

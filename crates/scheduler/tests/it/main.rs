@@ -11,6 +11,8 @@ mod packing;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod stories;
 #[cfg(test)]
 mod world;

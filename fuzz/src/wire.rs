@@ -12,7 +12,8 @@ use wire::{
     MemberRequest, NetworkPolicyRequest, NodeNetworkRequest, OperatorNetworkRequest,
     OverflowRequest, PauseRequest, ProjectRequest, ProofRequest, ProposalRequest, PuzzleRequest,
     QuoteRequest, ReadingsRequest, RelayRequest, RentRequest, ServiceRequest, SessionRequest,
-    SlashRequest, StakeRequest, StatementRequest, TopUpRequest, TransferRequest, WithdrawalRequest,
+    SlashRequest, StakeRequest, StatementRequest, TopUpRequest, TransferRequest, WaitRequest,
+    WithdrawalRequest,
 };
 
 /// Reads one kind of body, and says whether it was one.
@@ -72,6 +73,7 @@ pub const REQUESTS: &[(&str, Reads)] = &[
     ("statement", reads::<StatementRequest>),
     ("top-up", reads::<TopUpRequest>),
     ("transfer", reads::<TransferRequest>),
+    ("wait", reads::<WaitRequest>),
     ("withdrawal", reads::<WithdrawalRequest>),
 ];
 

@@ -21,6 +21,7 @@ mod network;
 mod network_policies;
 mod onboarding;
 mod operator_network;
+mod orders;
 mod parameters;
 mod people;
 mod problem;
@@ -93,6 +94,7 @@ struct Document;
 fn routes() -> (Router<Shared>, utoipa::openapi::OpenApi) {
     let all = OpenApiRouter::with_openapi(Document::openapi())
         .merge(market::routes())
+        .merge(orders::routes())
         .merge(rentals::routes())
         .merge(rental_networks::routes())
         .merge(services::routes())

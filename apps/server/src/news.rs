@@ -136,6 +136,7 @@ impl News {
                     | Subject::Invite(_)
                     | Subject::Job(_)
                     | Subject::Offer(_)
+                    | Subject::Order(_)
                     | Subject::Proposal(_)
                     | Subject::ProposalStage(_)
                     | Subject::Rate

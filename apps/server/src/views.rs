@@ -13,6 +13,7 @@ mod nouns;
 mod onboarding;
 mod parameters;
 mod proofs;
+mod queue;
 mod seasons;
 mod slashing;
 mod staking;
@@ -51,6 +52,7 @@ pub(crate) use proofs::{
     ProofRow, node_hash, node_id, outcome_owner, outcomes, proof, proof_id, proof_index, proof_row,
     proof_rows,
 };
+pub(crate) use queue::{places, queued_now};
 pub(crate) use seasons::{rank, season};
 pub(crate) use slashing::{of_word, offences, word};
 pub(crate) use staking::{

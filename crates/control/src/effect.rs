@@ -8,8 +8,8 @@ use proofs::log::{Entry, Full, LockEntry};
 use rewards::block::Row;
 use rewards::statement::Header;
 use units::{
-    AccountId, GrantId, InviteId, JobId, KeyId, OfferId, ProjectId, ProposalId, RentalId, SeasonId,
-    SlashId, Timestamp, TransferId, WorkerId,
+    AccountId, GrantId, InviteId, JobId, KeyId, OfferId, OrderId, ProjectId, ProposalId, RentalId,
+    SeasonId, SlashId, Timestamp, TransferId, WorkerId,
 };
 
 use crate::record::LockRecord;
@@ -108,6 +108,8 @@ pub enum Subject {
     Offer(OfferId),
     /// What may pass in the network of the operator's machines.
     OperatorNetwork,
+    /// An order that waits, or waited.
+    Order(OrderId),
     /// A version of the parameters.
     Parameters(u32),
     /// A project, its members or its balance.

@@ -40,7 +40,8 @@ pub use effect::{Closed, Effect, Locked, Movement, Sealed, Subject};
 pub use limits::{
     COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,
     EXEMPTIONS_MAX, INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX,
-    NETWORK_POLICY_BYTES_MAX, REASON_BYTES_MAX, REFUNDABLE_FOR, REFUNDABLE_NODES_MAX,
+    NETWORK_POLICY_BYTES_MAX, ORDER_WAITS_MAX, ORDERS_TRIED_AT_LEAST_EVERY, ORDERS_TRIED_AT_ONCE,
+    ORDERS_TRIED_EVERY, ORDERS_WAITING_MAX, ORDERS_WAITING_OF_PROJECT_MAX, REASON_BYTES_MAX, REFUNDABLE_FOR, REFUNDABLE_NODES_MAX,
     RENTALS_OPEN_MAX, SERVICE_LABEL_BYTES_MAX, SERVICES_MAX, SILENCE_MAX,
 };
 pub use onboarding::{
@@ -64,7 +65,7 @@ pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
     BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checked,
     Checks, Control, Economy, Genesis, Grant, Head, Hired, Invite, Job, JobStage, Key, Listing,
-    Market, Node, NodeStage, Nomination, Outcome, Person, Priced, Project, Proved, Rental, Reply,
+    Market, Node, NodeStage, Nomination, Obstacle, Outcome, Person, Priced, Project, Proved, QueuedOrder, QueuedStage, Rental, Reply,
     Revenue, Round, Settled, Told, Unfit, Uptime, Week, Worker,
 };
 pub use state::{

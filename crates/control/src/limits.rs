@@ -55,6 +55,25 @@ pub const MEMBERS_MAX: usize = 1_000;
 /// Rentals of one project that are not over.
 pub const RENTALS_OPEN_MAX: usize = 1_000;
 
+/// Orders of one project that wait for machines.
+pub const ORDERS_WAITING_OF_PROJECT_MAX: usize = 100;
+
+/// Orders that wait for machines, of all projects. One takes about 1 kB: 10 MB; and each is looked at in turn.
+pub const ORDERS_WAITING_MAX: usize = 10_000;
+
+/// How long an order may wait.
+pub const ORDER_WAITS_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How often orders that wait are tried at most: whatever changes in between is seen together.
+pub const ORDERS_TRIED_EVERY: Duration = Duration::from_secs(1);
+
+/// How often they are tried at least: what nobody noticed is noticed then.
+pub const ORDERS_TRIED_AT_LEAST_EVERY: Duration = Duration::from_secs(300);
+
+/// How many orders are tried at once; the others are in turn a moment later. A look for machines takes a millisecond at
+/// a million of them.
+pub const ORDERS_TRIED_AT_ONCE: usize = 64;
+
 /// Services of one rental, beside those that every rental has.
 pub const SERVICES_MAX: usize = 32;
 

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use units::{
     AccountId, Asset, BlobId, Certification, Coins, CommandId, Country, Credits, GpuModel, GrantId,
-    Hour, InviteId, JobId, KeyId, Money, Month, Name, OfferId, ProjectId, ProposalId, RentalId,
-    Resources, SeasonId, SlashId, Tier, Timestamp, WorkerId,
+    Hour, InviteId, JobId, KeyId, Money, Month, Name, OfferId, OrderId, ProjectId, ProposalId,
+    RentalId, Resources, SeasonId, SlashId, Tier, Timestamp, WorkerId,
 };
 
 pub use attest::{AttestationRecord, Attested, CardRecord, GuestRecord};
@@ -274,6 +274,19 @@ pub enum Command {
     TurnedAway { project: ProjectId, order: OrderRecord },
     /// A renter takes a quote. With `may_wait`, machines are kept until the money is there.
     Rent { rental: RentalId, name: Name, may_wait: bool },
+    /// A renter waits for machines, until then at most, and rents them as soon as they are there.
+    Wait {
+        waiting: OrderId,
+        project: ProjectId,
+        order: OrderRecord,
+        hours: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pay: Option<Asset>,
+        name: Name,
+        until_millis: u64,
+    },
+    /// A renter waits no longer.
+    Leave { waiting: OrderId },
     /// A renter books more hours of a rental that runs, at the price it was quoted.
     Extend { rental: RentalId, hours: u32 },
     /// A renter ends a rental.

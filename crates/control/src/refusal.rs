@@ -24,6 +24,8 @@ pub enum Noun {
     Key,
     /// An offer to co-stake.
     Offer,
+    /// An order that waits.
+    Order,
     /// A project.
     Project,
     /// A proposal.
@@ -51,6 +53,7 @@ impl Noun {
             Self::Job => "job",
             Self::Key => "key",
             Self::Offer => "offer",
+            Self::Order => "order",
             Self::Project => "project",
             Self::Proposal => "proposal",
             Self::Quote => "quote",

@@ -16,7 +16,7 @@ use units::WorkerId;
 use crate::state::Control;
 
 /// Grows with every change of what a snapshot looks like.
-pub const SNAPSHOT_FORMAT: u32 = 11;
+pub const SNAPSHOT_FORMAT: u32 = 12;
 
 /// Why bytes are not a state.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum NotAState {
     /// A machine is in a trial that is not there, or in which it is not.
     #[error("the snapshot's trials do not fit its machines: {0}")]
     Trials(WorkerId),
+    /// Its waiting orders do not add up.
+    #[error("the snapshot's waiting orders do not add up: {0}")]
+    Queue(&'static str),
     /// Two rentals hold the same card, or a rental holds what no machine has.
     #[error("the snapshot's rentals do not fit its machines")]
     Seats(#[from] scheduler::Taken),

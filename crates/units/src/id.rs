@@ -138,6 +138,8 @@ ids! {
     MeshId = "msh";
     /// An offer of a share of a machine's rewards for a part of its stake.
     OfferId = "off";
+    /// An order that waits until machines for it are there; the rental that it becomes has the same bits.
+    OrderId = "ord";
     /// What is paid for together: rentals, keys, members, one balance.
     ProjectId = "prj";
     /// Something that holders vote on.

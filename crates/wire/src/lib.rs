@@ -23,6 +23,7 @@ mod parameters;
 mod people;
 mod problem;
 mod proofs;
+mod queue;
 mod relays;
 mod rental;
 mod seasons;
@@ -78,6 +79,7 @@ pub use proofs::{
     BinaryView, LogConsistency, LogEntries, LogHead, PowSummary, ProofInLog, ProofOwner, ProofTask,
     ProofView, PuzzleAnswer, PuzzleRequest,
 };
+pub use queue::{OrderView, WaitRequest};
 pub use relays::{
     RELAYS_SEEN_MAX, RelayLoad, RelayRegistered, RelayRequest, RelaySeen, RelayView, RelaysView,
 };

@@ -159,7 +159,7 @@ const fn stopped_by(command: &Command) -> Option<Switch> {
     use Command as C;
     Some(match command {
         C::ClaimGrant { .. } | C::ClaimRewards { .. } | C::SafetyClaim { .. } => Switch::Claims,
-        C::Quote { .. } | C::Rent { .. } => Switch::NewRentals,
+        C::Quote { .. } | C::Rent { .. } | C::Wait { .. } => Switch::NewRentals,
         C::SetParameters { .. } => Switch::ParameterChanges,
         C::Slash { .. } => Switch::Slashing,
         C::Judge { uphold, .. } if *uphold => Switch::Slashing,

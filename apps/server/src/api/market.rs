@@ -6,12 +6,12 @@ use control::{Command, Refusal, Reply};
 use scheduler::{Cursor, Filters};
 use serde::Deserialize;
 use units::{
-    AccountId, Certification, Country, Credits, GpuModel, QuoteId, RentalId, Resources, Tier,
-    WorkerId,
+    AccountId, Certification, Country, Credits, GpuModel, ProjectId, QuoteId, RentalId, Resources,
+    Tier, WorkerId,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wire::{OfferView, Page, Problem, QuoteRequest, RentalView};
+use wire::{OfferView, Order, Page, Problem, QuoteRequest, RentalView};
 
 use super::door::Caller;
 use super::extract::{Path, Query, Told, items};
@@ -114,14 +114,19 @@ fn is_self(caller: &Caller, supplier: AccountId) -> bool {
 
 /// Refuses an order that names suppliers whom its project does not know: a quote tells which machines it is for, so
 /// that naming accounts one by one would tell whose every machine is.
-async fn knows(app: &Shared, caller: &Caller, request: &QuoteRequest) -> Result<(), Refused> {
-    let mut unknown = request.order.suppliers.clone();
+pub(super) async fn knows(
+    app: &Shared,
+    caller: &Caller,
+    project: ProjectId,
+    order: &Order,
+) -> Result<(), Refused> {
+    let mut unknown = order.suppliers.clone();
     unknown.retain(|supplier| !is_self(caller, *supplier));
     if unknown.is_empty() {
         return Ok(());
     }
-    caller.may_see(app, request.project)?;
-    let project = request.project.to_string();
+    caller.may_see(app, project)?;
+    let project = project.to_string();
     let rows =
         app.read(move |reader| reader.rows("rental", Some(&project), None, true, DEALINGS_MAX));
     for (_, body) in rows.await? {
@@ -158,7 +163,7 @@ async fn quote(
     told: Told<QuoteRequest>,
 ) -> Result<(StatusCode, axum::Json<RentalView>), Refused> {
     caller.may_write()?;
-    knows(&app, &caller, &told.body).await?;
+    knows(&app, &caller, told.body.project, &told.body.order).await?;
     let rental = RentalId::from_bits(fresh_bits());
     let QuoteRequest { project, order, hours, pay } = told.body.clone();
     let order = views::order_record(order);

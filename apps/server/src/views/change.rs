@@ -6,9 +6,9 @@
 
 use control::{Control, Subject};
 use serde::{Deserialize, Serialize};
-use units::{GrantId, JobId, OfferId, ProposalId, RentalId, SlashId, WorkerId};
+use units::{GrantId, JobId, OfferId, OrderId, ProposalId, RentalId, SlashId, WorkerId};
 
-use super::{NETWORK, coin, grants, history, json, nouns, parameters, slashing, staking, votes};
+use super::{NETWORK, coin, grants, history, json, nouns, parameters, queue, slashing, staking, votes};
 use crate::journal::Row;
 
 /// To whom what only the operator sees whole is told.
@@ -66,6 +66,7 @@ pub(crate) fn change(state: &Control, subject: Subject) -> Change {
         Subject::Grant(id) => grant(state, id),
         Subject::Job(id) => job(state, id),
         Subject::Offer(id) => offer(state, id),
+        Subject::Order(id) => order(state, id),
         Subject::Parameters(number) => version(state, number),
         Subject::Project(id) => {
             let view = state.project(id).map(|it| nouns::project(state, id, it));
@@ -99,6 +100,13 @@ fn rental(state: &Control, id: RentalId) -> Option<Change> {
     let (owner, view) = (rental.project.to_string(), nouns::rental(state, rental));
     let row = row("rental", &id, owner.clone(), &view);
     Some(Change::to(&owner, told("rental", &id, Some(view))).with(row))
+}
+
+fn order(state: &Control, id: OrderId) -> Option<Change> {
+    let order = state.queued(id)?;
+    let (owner, view) = (order.project.to_string(), queue::queued(order));
+    let row = row("order", &id, owner.clone(), &view);
+    Some(Change::to(&owner, told("order", &id, Some(view))).with(row))
 }
 
 fn job(state: &Control, id: JobId) -> Option<Change> {

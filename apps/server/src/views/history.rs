@@ -94,6 +94,7 @@ pub(crate) fn rows_at_once(state: &Control, subject: Subject) -> Vec<Row> {
         | Subject::Job(_)
         | Subject::Key(_)
         | Subject::OperatorNetwork
+        | Subject::Order(_)
         | Subject::Project(_)
         | Subject::Rate
         | Subject::Rental(_)

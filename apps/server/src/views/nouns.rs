@@ -197,7 +197,7 @@ pub(crate) fn order_record(order: Order) -> OrderRecord {
     }
 }
 
-fn order(record: &OrderRecord) -> Order {
+pub(super) fn order(record: &OrderRecord) -> Order {
     let filters = record.filters.clone();
     Order {
         nodes: record.nodes,

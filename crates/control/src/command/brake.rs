@@ -88,7 +88,7 @@ fn stopped_by(command: &Command) -> Option<Switch> {
         C::ClaimGrant { .. } | C::ClaimRewards { .. } | C::SafetyClaim { .. } => {
             Some(Switch::Claims)
         }
-        C::Quote { .. } | C::Rent { .. } => Some(Switch::NewRentals),
+        C::Quote { .. } | C::Rent { .. } | C::Wait { .. } => Some(Switch::NewRentals),
         C::SetParameters { .. } => Some(Switch::ParameterChanges),
         C::Slash { .. } | C::Judge { uphold: true, .. } => Some(Switch::Slashing),
         C::Withdraw { .. }
@@ -104,7 +104,7 @@ fn stopped_by(command: &Command) -> Option<Switch> {
             SafetyStake, SafetyUnstake, Appeal, StateOnSlash, Propose, Vote, Delegate, CancelProposal,
             VetoProposal, PullBrake, LiftBrake, VetoBrake, OpenSeason, WithdrawSeason, CompleteQuest,
             ObserveRate, Invite, Join, ChangeMachine, MeasureConnection, BeginTrial, EndTrial, RetryTrial,
-            SetPaused, Retire, WorkerUp, WorkerSilent, Observe, TurnedAway, Extend, EndRental, SubmitJob,
+            SetPaused, Retire, WorkerUp, WorkerSilent, Observe, TurnedAway, Leave, Extend, EndRental, SubmitJob,
             StopJob, OpenService, CloseService, SetNetworkPolicy, SetOperatorPolicy,
             Wake,
         } => None,

@@ -26,6 +26,7 @@ impl Control {
             self.due.pop_first();
             self.look_at(rental, now);
         }
+        self.wake_queue(now);
         self.wake_trials(now);
         self.wake_newcomers(now);
         self.wake_burn(now);

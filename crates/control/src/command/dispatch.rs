@@ -123,6 +123,12 @@ impl Control {
             }
             C::TurnedAway { project, order } => self.turned_away(by, project, &order, now),
             C::Rent { rental, name, may_wait } => self.rent(by, rental, name, may_wait, now),
+            C::Wait { waiting, project, order, hours, pay, name, until_millis } => {
+                let booking = Booking { project, order, hours, pay: pay.unwrap_or(Asset::Usd) };
+                let until = Timestamp::from_millis(until_millis);
+                self.wait(by, waiting, booking, (name, until), now)
+            }
+            C::Leave { waiting } => self.leave(by, waiting, now),
             C::Extend { rental, hours } => self.extend(by, rental, hours, now),
             C::EndRental { rental } => self.end_rental(by, rental, now),
             C::SubmitJob { job, rental, entrypoint, package, env } => {

@@ -21,6 +21,7 @@ mod parameters;
 mod people;
 mod price;
 mod proof;
+mod queue;
 mod rental;
 mod safety;
 mod season;
@@ -32,6 +33,7 @@ mod vote;
 use units::{AccountId, ProjectId};
 
 pub(crate) use attest::Standing as AttestationsStanding;
+pub(crate) use rental::Booking;
 
 use crate::record::{Actor, Role};
 use crate::refusal::{Needs, Noun, Refusal};

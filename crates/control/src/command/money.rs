@@ -45,6 +45,7 @@ impl Control {
 
     /// Pays rentals that wait for money, oldest first, as far as the money goes.
     pub(crate) fn pay_what_waits(&mut self, project: ProjectId, now: Timestamp) {
+        self.queue.stir();
         let Some(known) = self.projects.get(&project) else { return };
         let waits = |id: &RentalId| match self.rentals.get(id)?.stage {
             Stage::AwaitingPayment { until } => Some((until, *id)),

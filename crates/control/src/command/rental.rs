@@ -44,29 +44,15 @@ impl Control {
         booking: Booking,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
-        let Booking { project, order, hours, pay } = booking;
+        let project = booking.project;
         self.only_in_project(by, project, Standing::Member)?;
         if self.rentals.contains_key(&id) {
             return Err(Refusal::Exists(Noun::Quote));
         }
-        if hours == 0 || hours > market::BOOKED_HOURS_MAX {
-            let why = format!("from 1 to {} hours", market::BOOKED_HOURS_MAX);
-            return Err(Refusal::Invalid { field: "hours", why });
-        }
-        let open = self.projects.get(&project).map_or(0, |known| self.open_rentals(known));
-        if open >= RENTALS_OPEN_MAX {
-            return Err(Refusal::TooMany { what: "quotes and rentals", max: RENTALS_OPEN_MAX });
-        }
-        let currency = self.currency(pay, now)?;
-        let duration_bp = self.duration_bp(&order, hours);
-        let wanted = asked_at(&order, duration_bp);
-        let placement = self.inventory.place(&wanted).map_err(Refusal::NoOffer)?;
-        self.is_bid_enough(&order, &placement.seats)?;
-        let terms = self.terms(&placement.seats, &order, hours, currency);
-        terms.held().map_err(|_| Refusal::TooMuch)?;
+        let (placement, terms) = self.offered(&booking, now)?;
         let nodes = self.nodes(placement, &terms.worked);
         let times = (now, now.after(QUOTE_VALID));
-        let rental = Rental::quoted((id, project), (order, terms), nodes, times);
+        let rental = Rental::quoted((id, project), (booking.order, terms), nodes, times);
         self.rentals.insert(id, rental);
         if let Some(known) = self.projects.get_mut(&project) {
             known.rentals.insert(id);
@@ -74,6 +60,36 @@ impl Control {
         self.schedule(id);
         self.changed(Subject::Rental(id));
         Ok(Reply::Rental(id))
+    }
+
+    /// The seats that such a booking would get now, and its terms.
+    pub(crate) fn offered(
+        &self,
+        booking: &Booking,
+        now: Timestamp,
+    ) -> Result<(Placement, Terms), Refusal> {
+        let Booking { project, order, hours, pay } = booking;
+        let (hours, pay) = (*hours, *pay);
+        if hours == 0 || hours > market::BOOKED_HOURS_MAX {
+            let why = format!("from 1 to {} hours", market::BOOKED_HOURS_MAX);
+            return Err(Refusal::Invalid { field: "hours", why });
+        }
+        let open = self.projects.get(project).map_or(0, |known| self.open_rentals(known));
+        if open >= RENTALS_OPEN_MAX {
+            return Err(Refusal::TooMany { what: "quotes and rentals", max: RENTALS_OPEN_MAX });
+        }
+        let currency = self.currency(pay, now)?;
+        let wanted = self.asked_for(booking);
+        let placement = self.inventory.place(&wanted).map_err(Refusal::NoOffer)?;
+        self.is_bid_enough(order, &placement.seats)?;
+        let terms = self.terms(&placement.seats, order, hours, currency);
+        terms.held().map_err(|_| Refusal::TooMuch)?;
+        Ok((placement, terms))
+    }
+
+    /// A booking's order as the matcher takes it.
+    pub(crate) fn asked_for(&self, booking: &Booking) -> Order {
+        asked_at(&booking.order, self.duration_bp(&booking.order, booking.hours))
     }
 
     fn open_rentals(&self, project: &Project) -> usize {
@@ -108,7 +124,19 @@ impl Control {
         if available.units < wanted.units && !may_wait {
             return Err(Refusal::Insufficient { available, wanted });
         }
-        let (seats, terms) = self.take_as_promised(id)?;
+        let taken = self.take_as_promised(id)?;
+        self.occupy(id, name, taken, now);
+        Ok(Reply::Rental(id))
+    }
+
+    /// A rental that was quoted gets seats that were just taken for it, on these terms, and is paid if it can be.
+    pub(crate) fn occupy(
+        &mut self,
+        id: RentalId,
+        name: Name,
+        (seats, terms): (Vec<Seat>, Terms),
+        now: Timestamp,
+    ) {
         let nodes = self.nodes(Placement { seats }, &terms.worked);
         for (index, node) in (0_u32..).zip(&nodes) {
             if let Some(worker) = self.workers.get_mut(&node.seat.worker) {
@@ -126,7 +154,6 @@ impl Control {
         self.changed_seats(id);
         self.advance(id, Event::Accepted, now);
         self.pay_if_waiting(id, now);
-        Ok(Reply::Rental(id))
     }
 
     /// Takes the quoted seats; when somebody else took one of them, or its machine is another one now, others that

@@ -19,7 +19,7 @@ use crate::parameters::Versions;
 use crate::record::{Digest, OrderRecord, Role};
 use crate::state::{
     Checked, Control, Economy, Head, Invite, Job, Key, NetworkPolicy, Node, NodeLock, NodeStage,
-    Person, Project, Rental, Reply, Service, Settled, Told, Worker,
+    Person, Project, Queue, Rental, Reply, Service, Settled, Told, Worker,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -37,6 +37,7 @@ pub(super) struct Parts {
     refundable: Vec<RentalPart>,
     trials: Vec<Trial>,
     jobs: Vec<Job>,
+    queue: Queue,
     book: (Vec<AccountPart>, Vec<HoldPart>, Vec<ToldPart>),
     versions: Versions,
     economy: Economy,
@@ -123,6 +124,7 @@ impl Parts {
             refundable: state.refundable.all().map(RentalPart::from).collect(),
             trials: state.trials.values().cloned().collect(),
             jobs: state.jobs.values().cloned().collect(),
+            queue: state.queue.clone(),
             book: (
                 book.accounts.into_iter().map(AccountPart::from).collect(),
                 book.holds.into_iter().map(HoldPart::from).collect(),
@@ -170,6 +172,8 @@ impl Parts {
         };
         self.refundable.into_iter().for_each(|rental| state.refundable.keep(rental.into()));
         state.derive()?;
+        // After what puts machines on offer: that is no news to those who wait.
+        state.queue = self.queue.derived().map_err(NotAState::Queue)?;
         state.economy.audit().map_err(NotAState::Economy)?;
         state.economy.audit_purses(&state.book).map_err(NotAState::Economy)?;
         Ok(state)

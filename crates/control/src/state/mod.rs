@@ -9,6 +9,7 @@ mod lock;
 mod network;
 mod nouns;
 mod proving;
+mod queue;
 mod quoted;
 mod refundable;
 mod standing;
@@ -21,8 +22,8 @@ use std::sync::Arc;
 use ledger::{Account, AccountKey, Book, Holder, Kind, Transfer};
 use scheduler::Inventory;
 use units::{
-    AccountId, Asset, CommandId, GrantId, Hour, InviteId, JobId, KeyId, Money, OfferId, ProjectId,
-    ProposalId, RentalId, SeasonId, SlashId, Timestamp, TransferId, WorkerId,
+    AccountId, Asset, CommandId, GrantId, Hour, InviteId, JobId, KeyId, Money, OfferId, OrderId,
+    ProjectId, ProposalId, RentalId, SeasonId, SlashId, Timestamp, TransferId, WorkerId,
 };
 
 pub use canaries::{Checked, Unfit};
@@ -40,6 +41,8 @@ pub use network::{NetworkPolicy, Service};
 pub(crate) use network::{is_standing, standing};
 pub use nouns::{Invite, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker};
 pub use proving::{Charged, FailedProof, Likeness, MeasuredAs};
+pub(crate) use queue::Queue;
+pub use queue::{Obstacle, QueuedOrder, QueuedStage};
 pub(crate) use refundable::Refundable;
 pub use standing::{Checks, Listing, Nomination, Priced, Proved, Round};
 pub use told::Told;
@@ -82,6 +85,8 @@ pub enum Reply {
     Key(KeyId),
     /// An offer to co-stake.
     Offer(OfferId),
+    /// An order that waits.
+    Order(OrderId),
     /// A project.
     Project(ProjectId),
     /// A proposal.
@@ -130,6 +135,8 @@ pub struct Control {
     /// When which of them will have been up for long enough. Follows from them.
     pub(crate) full_at: BTreeSet<(Timestamp, WorkerId)>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
+    /// Orders that wait for machines.
+    pub(crate) queue: Queue,
     pub(crate) book: Book,
     pub(crate) versions: Versions,
     pub(crate) economy: Economy,
@@ -206,6 +213,7 @@ impl Control {
         let hourly = [self.block_due(), self.prices_due(), self.burn_due()];
         let holders = [self.stakes_due(), self.votes_due(), self.seasons_due()];
         let others = [rental, version, self.attestations_due(), self.onboarding_due()];
+        let others = others.into_iter().chain([self.queue.wake_at()]);
         others.into_iter().chain(hourly).chain(holders).flatten().min()
     }
 
@@ -421,6 +429,16 @@ impl Control {
     /// Every rental that is not long over.
     pub fn rentals(&self) -> impl Iterator<Item = &Rental> {
         self.rentals.values()
+    }
+
+    /// An order that waits, or did until not long ago.
+    pub fn queued(&self, id: OrderId) -> Option<&QueuedOrder> {
+        self.queue.order(id)
+    }
+
+    /// Orders that wait, and those that did until not long ago.
+    pub fn queued_orders(&self) -> impl Iterator<Item = &QueuedOrder> {
+        self.queue.orders()
     }
 
     /// A job of such a rental.

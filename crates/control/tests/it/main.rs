@@ -25,6 +25,8 @@ mod prices;
 #[cfg(test)]
 mod proofs;
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod rentals;

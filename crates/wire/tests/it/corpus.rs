@@ -98,6 +98,13 @@ fn of_people() -> Vec<(&'static str, Value)> {
         ("statement", json!({ "text": "it was not me", "blob": blob })),
         ("top-up", json!({ "amount": Credits::from_units(7_500_000), "note": "welcome" })),
         ("transfer", json!({ "from": account, "to": "treasury", "money": io })),
+        (
+            "wait",
+            json!({
+                "project": project, "order": order, "hours": 8, "pay": "IO", "name": "train",
+                "wait_minutes": 360,
+            }),
+        ),
         ("withdrawal", json!({ "account": account, "money": io, "to": "0xabc" })),
     ]
 }

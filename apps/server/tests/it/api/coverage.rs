@@ -71,6 +71,10 @@ const WHO_MAY: &[MayRow] = &[
     ("GET /v1/offers", "/v1/offers", "", [401, 200, 200, 200, 200, 200, 401]),
     ("POST /v1/quotes", "/v1/quotes", "{order}", [401, 403, 404, 404, 201, 201, 401]),
     ("GET /v1/quotes/{id}", "/v1/quotes/{quote}", "", [401, 200, 404, 404, 200, 200, 401]),
+    ("POST /v1/orders", "/v1/orders", "{wait}", [401, 403, 404, 404, 201, 201, 401]),
+    ("GET /v1/orders", "/v1/orders?project={project}", "", [401, 200, 404, 404, 200, 200, 401]),
+    ("GET /v1/orders/{id}", "/v1/orders/{waiting}", "", [401, 200, 404, 404, 200, 200, 401]),
+    ("DELETE /v1/orders/{id}", "/v1/orders/{waiting}", "", [401, 403, 404, 404, 200, 200, 401]),
     // The renter takes it first; then it is used.
     (
         "POST /v1/rentals",
@@ -388,6 +392,8 @@ const TOLD_TWICE: &[TwiceRow] = &[
     ("POST /v1/keys", "/v1/keys", r#"{"label":"new","scopes":["read"]}"#, Once::Key),
     ("DELETE /v1/keys/{id}", "/v1/keys/{key}", "", Once::Key),
     ("POST /v1/quotes", "/v1/quotes", "{order}", Once::Key),
+    ("POST /v1/orders", "/v1/orders", "{wait}", Once::Key),
+    ("DELETE /v1/orders/{id}", "/v1/orders/{waiting}", "", Once::Key),
     ("POST /v1/rentals", "/v1/rentals", r#"{"quote":"{quote}","name":"x"}"#, Once::Key),
     (
         "POST /v1/rentals/{id}/jobs",
@@ -487,6 +493,7 @@ const LISTS: &[(&str, &str)] = &[
     ("GET /v1/projects/{id}/transfers", "/v1/projects/{project}/transfers?"),
     ("GET /v1/keys", "/v1/keys?"),
     ("GET /v1/offers", "/v1/offers?"),
+    ("GET /v1/orders", "/v1/orders?project={project}&"),
     ("GET /v1/rentals", "/v1/rentals?project={project}&"),
     ("GET /v1/rentals/{id}/jobs", "/v1/rentals/{rental}/jobs?"),
     ("GET /v1/invites", "/v1/invites?"),
@@ -797,6 +804,7 @@ impl Stage {
             town.post(&town.operator, "/v1/invites", &json!({})).expect(201);
             town.post(&town.operator, "/v1/keys", &body).expect(201);
         }
+        let [waiting, ..] = [0; 3].map(|_| town.wait(1_000));
         let mut names = stakes::prepare(&town, &package);
         names.extend(proofs::prepare(&town));
         names.extend(locks::prepare(&town, &machine, &rental));
@@ -812,6 +820,8 @@ impl Stage {
             ("project", town.renter.project.clone()),
             ("quote", town.quote(1)),
             ("order", town.order(1).to_string()),
+            ("wait", town.order_that_waits(1_000).to_string()),
+            ("waiting", waiting),
             ("rental", rental),
             ("ended", ended),
             ("job", job),
@@ -854,8 +864,11 @@ fn a_key_for_reading_reads_and_no_more() {
     let mut story = Story::new(&town);
     for (endpoint, path, body, once) in told_twice() {
         let Once::Key = once else { continue };
-        let body =
-            if body.starts_with("{order") { town.order(1).to_string() } else { (*body).to_owned() };
+        let body = match *body {
+            "{order}" => town.order(1).to_string(),
+            "{wait}" => town.order_that_waits(1).to_string(),
+            body => body.to_owned(),
+        };
         let path = path.replace("{project}", &town.renter.project);
         let body = body.replace("{project}", &town.renter.project);
         let body = body.replace("{renter}", &town.renter.person.account);

@@ -16,6 +16,7 @@ mod locks;
 mod networks;
 mod news;
 mod onboarding;
+mod orders;
 mod staking;
 mod stories;
 mod streams;

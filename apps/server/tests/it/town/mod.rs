@@ -187,6 +187,21 @@ impl Town {
         })
     }
 
+    /// The same, ready to wait an hour for machines.
+    pub(crate) fn order_that_waits(&self, nodes: u32) -> Value {
+        let mut order = self.order(nodes);
+        order["name"] = json!("run");
+        order["wait_minutes"] = json!(60);
+        order
+    }
+
+    /// An order of so many nodes that waits: its id.
+    pub(crate) fn wait(&self, nodes: u32) -> String {
+        let order = self.order_that_waits(nodes);
+        let waiting = self.post(&self.renter, "/v1/orders", &order).expect(201).json();
+        waiting["id"].as_str().unwrap().to_owned()
+    }
+
     /// A quote for so many nodes: its id.
     pub(crate) fn quote(&self, nodes: u32) -> String {
         let quote = self.post(&self.renter, "/v1/quotes", &self.order(nodes)).expect(201).json();

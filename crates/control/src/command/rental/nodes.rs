@@ -244,6 +244,7 @@ impl Control {
         node.cleared = true;
         let seat = node.seat.clone();
         self.inventory.give_back(&seat);
+        self.queue.stir();
         if let Some(worker) = self.workers.get_mut(&seat.worker) {
             worker.nodes.remove(&(id, index));
             worker.onboarding.served_at = Some(self.head.at);

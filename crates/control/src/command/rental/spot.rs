@@ -72,15 +72,16 @@ impl Control {
 
     /// Wants machines of spot rentals back for an order on demand that found none: as few as serve it, lowest bid
     /// first. Each project can do so once an hour, so that nobody drives others out for nothing.
+    /// Returns whether any has to go.
     pub(crate) fn reclaim_spots(
         &mut self,
         project: ProjectId,
         (order, cards): (&OrderRecord, u32),
         now: Timestamp,
-    ) {
+    ) -> bool {
         let before = self.economy.market.reclaims.get(&project);
         if order.spot.is_some() || before.is_some_and(|at| now < at.after(HOUR)) {
-            return;
+            return false;
         }
         let would_serve = |rental: &&Rental| {
             is_settled_in(rental) && rental.order.spot.is_some() && rental.project != project
@@ -93,13 +94,14 @@ impl Control {
             .collect();
         let going = market::reclaim(&spots, cards);
         if going.is_empty() {
-            return;
+            return false;
         }
         self.economy.market.reclaims.retain(|_, at| now < at.after(HOUR));
         self.economy.market.reclaims.insert(project, now);
         for id in going {
             self.warn_spot(id, "its machines are wanted for a rental on demand", now);
         }
+        true
     }
 
     /// A spot rental as far as it holds cards that an order could use.

@@ -1,0 +1,317 @@
+//! Orders that wait for machines, and where each of them stands.
+//!
+//! # Invariants
+//! - An order that waits becomes one rental, lapses, or is left: one of the three, once.
+//! - What is served has the bits of its order for an id, so that nothing can be served twice.
+//! - Who waits is bounded, in all and by project.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scheduler::{Explanation, Refusal};
+use serde::{Deserialize, Serialize};
+use units::{Asset, Name, OrderId, ProjectId, RentalId, Timestamp};
+
+use crate::command::Booking;
+use crate::limits::{
+    ENDED_KEPT_FOR, ORDERS_TRIED_AT_LEAST_EVERY, ORDERS_TRIED_EVERY, ORDERS_WAITING_MAX,
+    ORDERS_WAITING_OF_PROJECT_MAX,
+};
+use crate::record::OrderRecord;
+use crate::state::Control;
+
+/// An order that waits, or did until not long ago.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedOrder {
+    /// Its id.
+    pub id: OrderId,
+    /// Who will pay.
+    pub project: ProjectId,
+    /// What for.
+    pub order: OrderRecord,
+    /// For how many hours.
+    pub hours: u32,
+    /// What it will be paid in.
+    pub pay: Asset,
+    /// What the rental will be called.
+    pub name: Name,
+    /// When it came.
+    pub since: Timestamp,
+    /// The place in the journal at which it came: of two that came in one moment, this says which was first.
+    pub arrival: u64,
+    /// Until when it waits at most.
+    pub until: Timestamp,
+    /// Where it stands.
+    pub stage: QueuedStage,
+    /// Whether spot rentals were told to go for it: that happens once.
+    pub has_reclaimed: bool,
+}
+
+/// Where an order stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueuedStage {
+    /// It waits.
+    Waiting {
+        /// Why it was not served when it was tried last.
+        obstacle: Obstacle,
+    },
+    /// It became a rental.
+    Served {
+        /// When.
+        at: Timestamp,
+    },
+    /// It waited in vain until its time was over.
+    Lapsed {
+        /// When.
+        at: Timestamp,
+    },
+    /// Its renter waits no longer.
+    Left {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Why an order was not served when it was tried last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// It was not tried yet.
+    Untried,
+    /// Not enough machines fit. Which, and what would help, the matcher says for the moment it is asked.
+    Machines,
+    /// Machines are there, and something else is in the way.
+    Refused {
+        /// In words for the renter.
+        why: String,
+    },
+}
+
+impl QueuedOrder {
+    /// The rental that it becomes.
+    pub const fn rental(&self) -> RentalId {
+        RentalId::from_bits(self.id.bits())
+    }
+
+    pub(crate) fn booking(&self) -> Booking {
+        let Self { project, order, hours, pay, .. } = self;
+        Booking { project: *project, order: order.clone(), hours: *hours, pay: *pay }
+    }
+
+    /// Whether it waits.
+    pub const fn waits(&self) -> bool {
+        matches!(self.stage, QueuedStage::Waiting { .. })
+    }
+
+    /// When something about it is due: its time is over, or it is forgotten.
+    fn due(&self) -> Timestamp {
+        match self.stage {
+            QueuedStage::Waiting { .. } => self.until,
+            QueuedStage::Served { at } | QueuedStage::Lapsed { at } | QueuedStage::Left { at } => {
+                at.after(ENDED_KEPT_FOR)
+            }
+        }
+    }
+}
+
+impl QueuedStage {
+    /// In a word.
+    pub const fn text(&self) -> &'static str {
+        match self {
+            Self::Waiting { .. } => "waiting",
+            Self::Served { .. } => "served",
+            Self::Lapsed { .. } => "lapsed",
+            Self::Left { .. } => "left",
+        }
+    }
+
+    /// When it ended, if it did.
+    pub const fn ended_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Waiting { .. } => None,
+            Self::Served { at } | Self::Lapsed { at } | Self::Left { at } => Some(*at),
+        }
+    }
+}
+
+/// Every order that waits, and those that ended not long ago.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Queue {
+    orders: BTreeMap<OrderId, QueuedOrder>,
+    /// Whether anything that could serve an order has changed since they were tried.
+    stirred: bool,
+    /// When they were tried last.
+    tried_at: Timestamp,
+    /// The arrival after which the next are tried, where not all were tried at once.
+    turn: u64,
+    /// Those that wait, as they came. Follows from the orders.
+    #[serde(skip)]
+    line: BTreeMap<u64, OrderId>,
+    /// How many of a project wait. Follows from the orders.
+    #[serde(skip)]
+    of_project: BTreeMap<ProjectId, usize>,
+    /// When something is due. Follows from the orders.
+    #[serde(skip)]
+    due: BTreeSet<(Timestamp, OrderId)>,
+}
+
+impl Queue {
+    pub(crate) fn order(&self, id: OrderId) -> Option<&QueuedOrder> {
+        self.orders.get(&id)
+    }
+
+    pub(crate) fn orders(&self) -> impl Iterator<Item = &QueuedOrder> {
+        self.orders.values()
+    }
+
+    /// Those that wait, as they came.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &QueuedOrder> {
+        self.line.values().filter_map(|id| self.orders.get(id))
+    }
+
+    pub(crate) fn waiting_len(&self) -> usize {
+        self.line.len()
+    }
+
+    pub(crate) fn waiting_of(&self, project: ProjectId) -> usize {
+        self.of_project.get(&project).copied().unwrap_or_default()
+    }
+
+    /// Something that could serve an order has changed.
+    pub(crate) fn stir(&mut self) {
+        self.stirred |= !self.line.is_empty();
+    }
+
+    /// When the clock next has something to do here.
+    pub(crate) fn wake_at(&self) -> Option<Timestamp> {
+        let due = self.due.first().map(|(at, _)| *at);
+        [due, self.try_at()].into_iter().flatten().min()
+    }
+
+    /// When orders are tried next.
+    pub(crate) fn try_at(&self) -> Option<Timestamp> {
+        let pause = if self.stirred { ORDERS_TRIED_EVERY } else { ORDERS_TRIED_AT_LEAST_EVERY };
+        (!self.line.is_empty()).then(|| self.tried_at.after(pause))
+    }
+
+    /// They are being tried; what changes from now on is seen the next time.
+    pub(crate) fn begin_to_try(&mut self, now: Timestamp) {
+        self.stirred = false;
+        self.tried_at = now;
+    }
+
+    /// The arrival after which the next are tried.
+    pub(crate) const fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// Not all were tried: those that came after this one are next.
+    pub(crate) fn go_on_after(&mut self, arrival: Option<u64>) {
+        self.turn = arrival.unwrap_or_default();
+        self.stirred |= arrival.is_some();
+    }
+
+    /// An order begins to wait.
+    pub(crate) fn push(&mut self, order: QueuedOrder) {
+        self.index(&order);
+        self.orders.insert(order.id, order);
+        self.stirred = true;
+    }
+
+    /// Where an order stands is something else now. Returns whether it was another thing before.
+    pub(crate) fn set_stage(&mut self, id: OrderId, stage: QueuedStage) -> bool {
+        let Some(mut order) = self.orders.remove(&id) else { return false };
+        self.unindex(&order);
+        let is_other = order.stage != stage;
+        order.stage = stage;
+        self.index(&order);
+        self.orders.insert(id, order);
+        is_other
+    }
+
+    /// Spot rentals were told to go for this order.
+    pub(crate) fn has_reclaimed(&mut self, id: OrderId) {
+        if let Some(order) = self.orders.get_mut(&id) {
+            order.has_reclaimed = true;
+        }
+    }
+
+    /// The next order of which something is due by `now`.
+    pub(crate) fn next_due(&self, now: Timestamp) -> Option<OrderId> {
+        self.due.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
+    }
+
+    pub(crate) fn forget(&mut self, id: OrderId) {
+        if let Some(order) = self.orders.remove(&id) {
+            self.unindex(&order);
+        }
+    }
+
+    fn index(&mut self, order: &QueuedOrder) {
+        self.due.insert((order.due(), order.id));
+        if order.waits() {
+            self.line.insert(order.arrival, order.id);
+            *self.of_project.entry(order.project).or_default() += 1;
+        }
+    }
+
+    fn unindex(&mut self, order: &QueuedOrder) {
+        self.due.remove(&(order.due(), order.id));
+        if !order.waits() {
+            return;
+        }
+        self.line.remove(&order.arrival);
+        if let Some(count) = self.of_project.get_mut(&order.project) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_project.remove(&order.project);
+            }
+        }
+    }
+
+    /// What was read back, with what follows from it.
+    ///
+    /// # Errors
+    /// What does not add up.
+    pub(crate) fn derived(mut self) -> Result<Self, &'static str> {
+        for order in std::mem::take(&mut self.orders).into_values() {
+            if order.waits() && self.line.contains_key(&order.arrival) {
+                return Err("two orders came at once");
+            }
+            if order.until < order.since {
+                return Err("an order waits until before it came");
+            }
+            self.index(&order);
+            self.orders.insert(order.id, order);
+        }
+        let of_project = self.of_project.values().max().copied().unwrap_or_default();
+        if self.line.len() > ORDERS_WAITING_MAX || of_project > ORDERS_WAITING_OF_PROJECT_MAX {
+            return Err("more orders wait than may");
+        }
+        Ok(self)
+    }
+}
+
+/// What is told to those who wait. Nothing here changes anything.
+impl Control {
+    /// How many orders are before this one, and it, while it waits.
+    pub fn place_in_queue(&self, id: OrderId) -> Option<u32> {
+        let place = self.queue.waiting().position(|order| order.id == id)?;
+        u32::try_from(place + 1).ok()
+    }
+
+    /// When it starts at the earliest, where that is known.
+    pub fn earliest_start(&self, _id: OrderId) -> Option<Timestamp> {
+        None
+    }
+
+    /// What the matcher says of it at this moment, while machines are what it lacks.
+    pub fn why_it_waits(&self, id: OrderId) -> Option<Box<Explanation>> {
+        let queued = self.queue.order(id).filter(|order| order.waits())?;
+        match self.inventory.place(&self.asked_for(&queued.booking())) {
+            Err(Refusal::NoCapacity(explanation)) => Some(explanation),
+            Ok(_) | Err(Refusal::NothingAsked | Refusal::TooManyNodes { .. }) => None,
+        }
+    }
+}

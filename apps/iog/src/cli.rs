@@ -52,6 +52,8 @@ pub(crate) enum Verb {
     Quote(verb::quote::Args),
     /// Rent machines as a Ray cluster, and wait until it runs.
     Rent(verb::rent::Args),
+    /// Orders that wait for machines.
+    Orders(verb::orders::Args),
     /// List rentals.
     Rentals(verb::rentals::ListArgs),
     /// Show one rental.

@@ -18,6 +18,7 @@ mod screen;
 mod session;
 mod show;
 mod size;
+mod span;
 mod sse;
 mod table;
 mod up;
@@ -85,6 +86,7 @@ fn run(cli: &Cli, environment: &Environment, screen: Screen) -> Result<(), Failu
         Verb::Prices(args) => args.run(&session()?),
         Verb::Quote(args) => args.run(&session()?),
         Verb::Rent(args) => args.run(&session()?),
+        Verb::Orders(args) => args.run(&session()?),
         Verb::Rentals(args) => args.run(&session()?),
         Verb::Rental(args) => args.run(&session()?),
         Verb::Extend(args) => args.run(&session()?),

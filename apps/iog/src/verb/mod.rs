@@ -19,6 +19,7 @@ pub(crate) mod network;
 pub(crate) mod offers;
 pub(crate) mod onboarding;
 pub(crate) mod operator;
+pub(crate) mod orders;
 pub(crate) mod parameters;
 pub(crate) mod projects;
 pub(crate) mod proof;

@@ -53,7 +53,7 @@ pub(crate) struct OrderArgs {
     #[arg(long, value_name = "WORD")]
     pub(crate) certification: Vec<Certification>,
     /// Only nodes that cost at most so many USD an hour.
-    #[arg(long, value_name = "USD")]
+    #[arg(long, visible_alias = "max-hour", value_name = "USD")]
     pub(crate) max_price: Option<Credits>,
     /// Let nodes share a machine.
     #[arg(long)]
@@ -74,7 +74,8 @@ impl OrderArgs {
         client.post("/v1/quotes", &request)
     }
 
-    fn order(&self) -> Order {
+    /// As the server takes it.
+    pub(crate) fn order(&self) -> Order {
         Order {
             nodes: self.nodes,
             each: Resources {

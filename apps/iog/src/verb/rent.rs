@@ -4,12 +4,15 @@ use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::Context;
 use units::{Name, QuoteId};
-use wire::{RentRequest, RentalView};
+use wire::{OrderView, Problem, RentRequest, RentalView, WaitRequest};
 
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::screen::Ink;
 use crate::session::Session;
-use crate::show::money;
+use crate::show::{hung, moment, money, tame, usd};
+use crate::span::Minutes;
+use crate::verb::orders::{self, Followed};
 use crate::verb::quote::{self, OrderArgs};
 use crate::verb::rentals;
 use crate::watch;
@@ -21,6 +24,7 @@ Examples:
   iog rent --nodes 3 --vcpus 1 --memory 1GiB --hours 1
   iog rent --gpus 1 --gpu-model 'NVIDIA GeForce RTX 4090' --hours 8 --name training --yes
   iog rent --nodes 3 --pay IO
+  iog rent --gpus 8 --nodes 2 --wait 6h --max-price 20
   iog rent --quote quo_… --no-wait --json")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -41,6 +45,13 @@ pub(crate) struct Args {
     /// Keep the machines for 20 minutes when the balance is too small.
     #[arg(long)]
     may_wait: bool,
+    /// Where nothing is free, wait so long, as in 90m, 6h or 2d, and rent as soon as there is enough: at the price of
+    /// that moment, and at most at --max-price.
+    #[arg(long, value_name = "SPAN", conflicts_with = "quote")]
+    wait: Option<Minutes>,
+    /// Come back at once with the order that waits.
+    #[arg(long, requires = "wait")]
+    no_follow: bool,
 }
 
 impl Args {
@@ -48,19 +59,35 @@ impl Args {
         let (client, screen) = (session.client()?, session.screen);
         let quote: RentalView = match self.quote {
             Some(id) => client.get(&format!("/v1/quotes/{id}"))?,
-            None => self.order.quote(&client, session.project(&client)?)?,
+            None => match (self.order.quote(&client, session.project(&client)?), self.wait) {
+                (Err(Failure::Answered(why)), Some(minutes)) if may_pass(&why) => {
+                    return self.wait(session, &client, minutes, &why);
+                }
+                (quote, _) => quote?,
+            },
         };
         screen.note(&quote::text(&quote, screen));
-        if !self.yes && !agreed(session, &quote)? {
+        let question = format!("Set aside {} and rent? [y/N]", money(quote.price.held));
+        if !self.yes && !agreed(session, &question)? {
             screen.note("Nothing was rented.");
             return Ok(());
         }
         let request =
             RentRequest { quote: quote.quote, name: self.name.clone(), may_wait: self.may_wait };
-        let mut rental: RentalView = client.post("/v1/rentals", &request)?;
+        let rental: RentalView = client.post("/v1/rentals", &request)?;
+        self.rented(session, &client, rental)
+    }
+
+    fn rented(
+        &self,
+        session: &Session,
+        client: &Client,
+        mut rental: RentalView,
+    ) -> Result<(), Failure> {
+        let screen = session.screen;
         screen.note(&format!("Rented as {}.", screen.paint(Ink::Strong, &rental.id.to_string())));
         if !self.no_wait {
-            rental = watch::until_running(&client, screen, rental.id, &mut || Ok(None))?;
+            rental = watch::until_running(client, screen, rental.id, &mut || Ok(None))?;
         }
         session.show(&rental, |rental| rentals::text(rental, screen))?;
         if !session.json {
@@ -73,11 +100,73 @@ impl Args {
     }
 }
 
-fn agreed(session: &Session, quote: &RentalView) -> Result<bool, Failure> {
+impl Args {
+    /// Waits for machines; once there are enough, it goes on as if they had been there.
+    fn wait(
+        &self,
+        session: &Session,
+        client: &Client,
+        wait: Minutes,
+        why: &Problem,
+    ) -> Result<(), Failure> {
+        let screen = session.screen;
+        screen.note(&hung(&tame(&why.detail), 0, screen.columns));
+        if !self.yes && !agreed(session, &self.may_rent_later(wait))? {
+            screen.note("Nothing waits.");
+            return Ok(());
+        }
+        let request = WaitRequest {
+            project: session.project(client)?,
+            order: self.order.order(),
+            hours: self.order.hours,
+            pay: Some(self.order.pay),
+            name: self.name.clone(),
+            wait_minutes: wait.0,
+        };
+        let order: OrderView = client.post("/v1/orders", &request)?;
+        let id = screen.paint(Ink::Strong, &order.id.to_string());
+        screen.note(&format!("Waits as {id} until {}.", moment(order.until)));
+        if self.no_follow {
+            return session.show(&order, |order| orders::text(order, screen));
+        }
+        screen.note("Ctrl-C leaves it waiting.");
+        match orders::follow(client, screen, order.id)? {
+            Followed::Served(order) => {
+                let rental = order.rental.context("read the rental of an order that was served")?;
+                let rental: RentalView = client.get(&format!("/v1/rentals/{rental}"))?;
+                screen.note(&quote::price(&rental, screen));
+                self.rented(session, client, rental)
+            }
+            Followed::Waits(order) => {
+                screen.note(&format!("It waits on. See it with: iog orders show {}", order.id));
+                screen.note(&format!("Leave with: iog orders cancel {}", order.id));
+                session.show(&order, |order| orders::text(order, screen))
+            }
+        }
+    }
+
+    /// What somebody who waits agrees to.
+    fn may_rent_later(&self, wait: Minutes) -> String {
+        let (node, spot) = (self.order.max_price, self.order.spot);
+        let price = match (node, spot) {
+            (Some(max), _) => format!("at most {} USD an hour of a node", usd(max)),
+            (None, Some(bid)) => format!("at most {} USD an hour of a card", usd(bid)),
+            (None, None) => "whatever it costs then (--max-price sets a limit)".to_owned(),
+        };
+        format!("Wait {wait} at most, and rent as soon as there is enough, {price}? [y/N]")
+    }
+}
+
+/// Whether what was refused may be there later.
+fn may_pass(why: &Problem) -> bool {
+    matches!(why.code.as_str(), "no-offer" | "outbid" | "reserved")
+}
+
+fn agreed(session: &Session, question: &str) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage("nobody is there to agree to the price", "say --yes"));
     }
-    session.screen.note(&format!("Set aside {} and rent? [y/N]", money(quote.price.held)));
+    session.screen.note(question);
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context("read the answer")?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

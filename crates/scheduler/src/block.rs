@@ -362,8 +362,7 @@ impl Block {
         self.suppliers.copy_within(place..self.len, place + 1);
         self.cells.copy_within(place..self.len, place + 1);
         (self.units[place], self.workers[place]) = (entry.unit, entry.worker);
-        self.suppliers[place] =
-            u32::try_from(entry.supplier).expect("numbers of suppliers have 32 bits");
+        self.suppliers[place] = supplier_number(entry);
         self.cells[place] = Cell::of(entry);
         self.len += 1;
         self.country.insert(place, entry.country);
@@ -485,6 +484,10 @@ impl Block {
             Amount::Disk => self.disk_mib.at_least(least),
         }
     }
+}
+
+pub(crate) fn supplier_number(entry: &Entry) -> u32 {
+    u32::try_from(entry.supplier).expect("numbers of suppliers have 32 bits")
 }
 
 /// From the least to the most of a column's numbers.

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use units::{Certification, Country, Credits, GpuModel, Resources, Tier};
 
-use crate::block::{CERTIFICATION_BITS, Sieve};
+use crate::block::{CERTIFICATION_BITS, Sieve, Wanted};
 use crate::column::places;
 use crate::index::{Index, certification_bits, tier_number};
 use crate::lane::Lane;
-use crate::lanes::LaneKey;
+use crate::lanes::{LaneKey, Lanes};
 use crate::matcher::Need;
 use crate::order::Filters;
-use crate::tally::{BAND_EDGES, Cell, KIND_BITS};
+use crate::tally::{BAND_EDGES, Cell, KIND_BITS, mark};
 
 /// What the machines have that could serve one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,13 +74,15 @@ struct Asked<'a> {
     need: Need,
     /// Asks for any supplier; those wanted are beside it.
     sieve: Sieve,
-    suppliers: Option<crate::block::Wanted>,
+    suppliers: Option<Wanted>,
     model: Option<u32>,
     index: &'a Index,
     /// Which test a country fails, by its number.
     countries: Vec<Failed>,
     /// Which tests a tier with certifications fails.
     kinds: [Failed; 1 << KIND_BITS],
+    /// Whether no machine fails for its country, its tier or its certifications.
+    any_cell: bool,
 }
 
 /// The counts of lanes with as many free GPUs each, of one model.
@@ -112,11 +114,20 @@ impl Count {
     }
 }
 
-/// Counts what there is to choose from.
-pub(crate) fn facets(index: &Index, filters: &Filters, each: Resources) -> Facets {
-    let asked = Asked::new(index, filters, each);
+/// Counts what there is to choose from. `few` are lanes of all machines of the suppliers who are asked for, if these
+/// are few.
+pub(crate) fn facets(
+    index: &Index,
+    few: Option<&Lanes>,
+    filters: &Filters,
+    each: Resources,
+) -> Facets {
+    let mut asked = Asked::new(index, filters, each);
+    if few.is_some() {
+        asked.suppliers = None;
+    }
     let mut found = Found::default();
-    let mut lanes = index.lanes.priced_per(asked.need.per_gpu()).peekable();
+    let mut lanes = few.unwrap_or(&index.lanes).priced_per(asked.need.per_gpu()).peekable();
     while let Some((key, lane)) = lanes.next() {
         let failed = asked.failed_by_all(&key);
         let mut alike = Alike::new(asked.countries.len());
@@ -148,8 +159,9 @@ impl<'a> Asked<'a> {
         };
         let countries = (0..=index.countries_len()).map(fails_country).collect();
         let kinds = std::array::from_fn(fails_kind);
+        let any_cell = sieve.countries.is_none() && sieve.tier == 0 && sieve.certifications == 0;
         let model = index.model(filters);
-        Self { need, suppliers, model, index, countries, kinds, sieve }
+        Self { need, suppliers, model, index, countries, kinds, any_cell, sieve }
     }
 
     /// The tests that all machines of a lane fail.
@@ -209,25 +221,32 @@ impl<'a> Asked<'a> {
     /// How many suppliers have a machine that passes, whomever is asked for.
     fn suppliers_count(&self) -> u64 {
         let most = self.index.census.suppliers_len();
-        let (mut seen, mut count) = (vec![0_u64; self.index.suppliers_len() / 64 + 1], 0);
+        let mut seen = vec![0_u64; self.index.suppliers_len() / 64 + 1];
+        let count = |seen: &[u64]| seen.iter().map(|word| u64::from(word.count_ones())).sum();
         for (_, lane) in self.index.lanes.with(self.model, &self.need, &self.sieve) {
-            for at in 0..lane.blocks_len() {
-                if !self.sieve.may_pass(lane.summary(at)) {
-                    continue;
-                }
-                for place in places(lane.passing(at, &self.sieve)) {
-                    let supplier = lane.block(at).supplier(place);
-                    let word = usize::try_from(supplier / 64).expect("an index");
-                    let before = seen[word];
-                    seen[word] |= 1 << (supplier % 64);
-                    count += u64::from(before != seen[word]);
-                }
-                if count == most {
-                    return count;
-                }
+            self.mark_suppliers(lane, &mut seen);
+            let found = count(&seen);
+            if found == most {
+                return found;
             }
         }
-        count
+        count(&seen)
+    }
+
+    fn mark_suppliers(&self, lane: &Lane, seen: &mut [u64]) {
+        let cheap = lane.span().is_some_and(|(_, dearest)| dearest <= self.need.unit_max);
+        if cheap && self.sieve.all_suffice(lane.summary_of_all()) {
+            match self.any_cell {
+                true => lane.tally().mark_all(seen),
+                false => lane.tally().mark(|cell| self.failed(cell) == 0, seen),
+            }
+            return;
+        }
+        for at in (0..lane.blocks_len()).filter(|at| self.sieve.may_pass(lane.summary(*at))) {
+            let block = lane.block(at);
+            places(lane.passing(at, &self.sieve))
+                .for_each(|place| mark(block.supplier(place), seen));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use units::WorkerId;
 
-use crate::block::{BLOCK_LENGTH, Block, Entry, Sieve, Summary};
+use crate::block::{BLOCK_LENGTH, Block, Entry, Sieve, Summary, supplier_number};
 use crate::tally::{Cell, Tally};
 
 /// Two neighbors that together fill no more than this become one block, so that space is not lost to coming
@@ -119,7 +119,7 @@ impl Lane {
         self.blocks[at].insert(entry, &mut self.summaries[at]);
         self.firsts[at] = self.blocks[at].key(0);
         self.summary.add(entry);
-        self.tally.add(Cell::of(entry));
+        self.tally.add(Cell::of(entry), supplier_number(entry));
     }
 
     pub(crate) fn remove(&mut self, key: (u64, WorkerId)) {
@@ -129,7 +129,7 @@ impl Lane {
             place < self.blocks[at].len() && self.blocks[at].key(place) == key,
             "an open machine is in its lane"
         );
-        self.tally.take(self.blocks[at].cell(place));
+        self.tally.take(self.blocks[at].cell(place), self.blocks[at].supplier(place));
         self.blocks[at].remove(place, &mut self.summaries[at]);
         self.summary.len -= 1;
         if self.blocks[at].len() == 0 {
@@ -175,8 +175,8 @@ impl Lane {
                 if let Some(change) = changes.next_if(changes_here) {
                     let [from, to] = block.set_unit(place, change.to);
                     if from != to {
-                        self.tally.take(from);
-                        self.tally.add(to);
+                        self.tally.take(from, block.supplier(place));
+                        self.tally.add(to, block.supplier(place));
                     }
                 }
                 let key = block.key(place);

@@ -98,6 +98,11 @@ impl<T: Copy + Ord> Ranks<T> {
         self.lens.iter().map(|len| u64::from(*len)).sum()
     }
 
+    /// All of them, in order, a stretch at a time.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &[T]> {
+        self.runs.iter().map(Vec::as_slice)
+    }
+
     /// Those from `first` to `last`, in order.
     pub(crate) fn range(&self, first: T, last: T) -> impl Iterator<Item = T> {
         let from = self.firsts.partition_point(|start| *start < first).saturating_sub(1);

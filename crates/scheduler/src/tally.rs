@@ -1,9 +1,10 @@
 //! How many machines of a lane are alike in what facets count by, so that a lane that serves an order as a whole is
-//! counted without a look at its machines.
+//! counted without a look at its machines; and whose they are.
 //!
 //! Always: a tally has as many machines as its lane, and no cell of none.
 
 use crate::block::{CERTIFICATION_BITS, COUNTRY_BITS, Entry, TIER_BITS};
+use crate::ranks::Ranks;
 
 /// The least price of each band but the first, per GPU or vCPU: six to a decade, from a tenth of a cent to a hundred
 /// dollars, so that neighbors are a third apart and their bounds are numbers that people say.
@@ -63,29 +64,64 @@ impl Cell {
     }
 }
 
-/// How many machines are in each cell, in order of the cells.
+/// How many machines are in each cell, and whose each is, in order of the cells.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally(Vec<(Cell, u32)>);
+pub(crate) struct Tally {
+    cells: Vec<(Cell, u32)>,
+    /// The number of the supplier of each machine.
+    suppliers: Ranks<(Cell, u32)>,
+}
 
 impl Tally {
-    pub(crate) fn add(&mut self, cell: Cell) {
-        match self.0.binary_search_by_key(&cell, |(of, _)| *of) {
-            Ok(at) => self.0[at].1 += 1,
-            Err(at) => self.0.insert(at, (cell, 1)),
+    pub(crate) fn add(&mut self, cell: Cell, supplier: u32) {
+        self.suppliers.insert((cell, supplier));
+        match self.cells.binary_search_by_key(&cell, |(of, _)| *of) {
+            Ok(at) => self.cells[at].1 += 1,
+            Err(at) => self.cells.insert(at, (cell, 1)),
         }
     }
 
     /// Takes out one that was added.
-    pub(crate) fn take(&mut self, cell: Cell) {
-        let at = self.0.binary_search_by_key(&cell, |(of, _)| *of);
+    pub(crate) fn take(&mut self, cell: Cell, supplier: u32) {
+        self.suppliers.remove((cell, supplier));
+        let at = self.cells.binary_search_by_key(&cell, |(of, _)| *of);
         let at = at.expect("what leaves was counted");
-        self.0[at].1 -= 1;
-        if self.0[at].1 == 0 {
-            self.0.remove(at);
+        self.cells[at].1 -= 1;
+        if self.cells[at].1 == 0 {
+            self.cells.remove(at);
         }
     }
 
     pub(crate) fn cells(&self) -> &[(Cell, u32)] {
-        &self.0
+        &self.cells
     }
+
+    /// Sets the bit of each supplier.
+    pub(crate) fn mark_all(&self, seen: &mut [u64]) {
+        self.suppliers.runs().flatten().for_each(|(_, supplier)| mark(*supplier, seen));
+    }
+
+    /// Sets the bit of each supplier that has a machine in a cell that passes.
+    pub(crate) fn mark(&self, passes: impl Fn(Cell) -> bool, seen: &mut [u64]) {
+        let (mut runs, mut run) = (self.suppliers.runs(), [].as_slice());
+        for (cell, count) in &self.cells {
+            let (mut left, passes) = (usize::try_from(*count).expect("a count"), passes(*cell));
+            while left > 0 {
+                if run.is_empty() {
+                    run = runs.next().expect("each machine has its supplier");
+                }
+                let (here, rest) = run.split_at(left.min(run.len()));
+                if passes {
+                    here.iter().for_each(|(_, supplier)| mark(*supplier, seen));
+                }
+                (left, run) = (left - here.len(), rest);
+            }
+        }
+    }
+}
+
+/// Sets the bit of a supplier.
+#[inline]
+pub(crate) fn mark(supplier: u32, seen: &mut [u64]) {
+    seen[supplier as usize / 64] |= 1 << (supplier % 64);
 }

@@ -5,7 +5,10 @@
 //! - All policies see the same tasks in the same order, and ties are decided alike.
 
 mod contest;
+pub mod hall;
 mod replay;
+pub mod timed;
+pub mod timed_table;
 mod trace;
 
 pub use contest::Contestant;

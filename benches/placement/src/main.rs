@@ -1,6 +1,8 @@
 //! `placement-bench`: how full policies make a cluster, as CSV.
 //!
 //! `--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME]`
+//!
+//! `--timed --nodes FILE --pods FILE [--seeds 42..44] [--speed 10] [--loads 80,95,110] [--patience MINUTES]`: in the trace's own time.
 
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 #![expect(clippy::print_stderr, reason = "what is wrong with what was asked is said there")]
@@ -9,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use placement_bench::{Contestant, Trace};
+use placement_bench::{Contestant, Trace, timed_table};
 
 const USAGE: &str =
     "--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME]";
@@ -17,7 +19,12 @@ const USAGE: &str =
 const POD_LIST: &str = "openb_pod_list_";
 
 fn main() -> ExitCode {
-    match replay() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.first().map(String::as_str) {
+        Some("--timed") => timed_table::table(&words[1..]).map(|table| print!("{table}")),
+        Some(_) | None => replay(words),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -26,8 +33,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn replay() -> Result<()> {
-    let asked = Asked::read(std::env::args().skip(1)).context(USAGE)?;
+fn replay(words: Vec<String>) -> Result<()> {
+    let asked = Asked::read(words.into_iter()).context(USAGE)?;
     let trace = Trace::read(&asked.nodes, &asked.pods)?;
     let workload = asked.pods.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let workload = workload.unwrap_or_default();

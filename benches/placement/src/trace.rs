@@ -39,7 +39,7 @@ impl Trace {
 
 /// Names of models, numbered as they come.
 #[derive(Debug, Default)]
-struct Names(BTreeMap<String, Model>);
+pub(crate) struct Names(BTreeMap<String, Model>);
 
 impl Names {
     fn number(&mut self, name: &str) -> Result<Model> {
@@ -62,7 +62,7 @@ impl Names {
     }
 }
 
-fn hosts(text: &str, models: &mut Names) -> Result<Vec<Host>> {
+pub(crate) fn hosts(text: &str, models: &mut Names) -> Result<Vec<Host>> {
     let table = Table::of(text)?;
     let host = |row: &Row<'_>| -> Result<Host> {
         let cards = u8::try_from(row.number("gpu")?).context("read gpu")?;
@@ -75,40 +75,43 @@ fn hosts(text: &str, models: &mut Names) -> Result<Vec<Host>> {
 fn orders(text: &str, models: &Names) -> Result<Vec<Need>> {
     let table = Table::of(text)?;
     let named = |row: &Row<'_>| -> Result<(String, Need)> {
-        let need = Need::of_processors(row.number("cpu_milli")?, row.number("memory_mib")?);
-        let (cards, milli) = (row.number("num_gpu")?, row.number("gpu_milli")?);
-        let accepted = models.set(row.text("gpu_spec").unwrap_or_default());
-        let need = match cards {
-            0 => need,
-            1 if milli < u32::from(WHOLE_MILLI) => need.with_share(milli, accepted)?,
-            cards => need.with_cards(cards, accepted)?,
-        };
-        Ok((row.text("name").context("a task has a name")?.to_owned(), need))
+        Ok((row.text("name").context("a task has a name")?.to_owned(), need(row, models)?))
     };
     let mut tasks = table.rows(named)?;
     tasks.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(tasks.into_iter().map(|(_, need)| need).collect())
 }
 
+pub(crate) fn need(row: &Row<'_>, models: &Names) -> Result<Need> {
+    let need = Need::of_processors(row.number("cpu_milli")?, row.number("memory_mib")?);
+    let (cards, milli) = (row.number("num_gpu")?, row.number("gpu_milli")?);
+    let accepted = models.set(row.text("gpu_spec").unwrap_or_default());
+    Ok(match cards {
+        0 => need,
+        1 if milli < u32::from(WHOLE_MILLI) => need.with_share(milli, accepted)?,
+        cards => need.with_cards(cards, accepted)?,
+    })
+}
+
 /// Lines of fields with commas between them; there are no quotes in the format.
-struct Table<'a> {
+pub(crate) struct Table<'a> {
     columns: Vec<&'a str>,
     lines: Vec<(usize, &'a str)>,
 }
 
-struct Row<'a> {
+pub(crate) struct Row<'a> {
     columns: &'a [&'a str],
     fields: Vec<&'a str>,
 }
 
 impl<'a> Table<'a> {
-    fn of(text: &'a str) -> Result<Self> {
+    pub(crate) fn of(text: &'a str) -> Result<Self> {
         let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
         let (_, first) = lines.next().context("the file is empty")?;
         Ok(Self { columns: first.trim().split(',').collect(), lines: lines.collect() })
     }
 
-    fn rows<T>(&self, mut read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+    pub(crate) fn rows<T>(&self, mut read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
         let row = |(number, line): &(usize, &'a str)| {
             let fields = line.trim_end().split(',').collect();
             read(&Row { columns: &self.columns, fields })
@@ -120,12 +123,12 @@ impl<'a> Table<'a> {
 
 impl Row<'_> {
     /// The field of that column; none if the file has no such column, or the line ends before it.
-    fn text(&self, column: &str) -> Option<&str> {
+    pub(crate) fn text(&self, column: &str) -> Option<&str> {
         let place = self.columns.iter().position(|name| *name == column)?;
         self.fields.get(place).map(|field| field.trim())
     }
 
-    fn number(&self, column: &str) -> Result<u32> {
+    pub(crate) fn number(&self, column: &str) -> Result<u32> {
         let text = self.text(column).with_context(|| format!("there is no {column}"))?;
         text.parse().with_context(|| format!("read {text:?} as {column}"))
     }

@@ -4,3 +4,5 @@
 mod protocol;
 #[cfg(test)]
 mod published;
+#[cfg(test)]
+mod timed;

@@ -68,6 +68,6 @@ pub(crate) fn trace(workload: &str) -> Trace {
         .expect("the trace is beside the tests")
 }
 
-fn data() -> PathBuf {
+pub(crate) fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data")
 }

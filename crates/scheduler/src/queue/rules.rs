@@ -14,6 +14,6 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(6 * 3_600), notice: Duration::from_secs(120) }
+        Self { patience: Duration::from_secs(3_600), notice: Duration::from_secs(120) }
     }
 }

@@ -39,14 +39,20 @@ impl<P: Policy> Hall<P> {
             && host.memory_mib >= need.memory_mib
             && cards_of(spot).all(|card| host.cards.free()[card] >= need.card_milli());
         if is_free {
+            let before = *host;
             host.take(need, *spot);
+            let after = *host;
+            self.policy.on_change(&before, &after);
         }
         is_free
     }
 
     fn give_part_back(&mut self, need: &Need, spot: &Spot) {
         let host = self.host(spot);
+        let before = *host;
         host.give_back(need, *spot);
+        let after = *host;
+        self.policy.on_change(&before, &after);
     }
 }
 

@@ -16,9 +16,13 @@ const STEPS: i64 = 100;
 pub struct BestFit;
 
 impl Policy for BestFit {
+    const RATED_AT_ONCE: usize = usize::MAX;
+
     fn on_order(&mut self, _: &Need, _: &[Host]) -> Ratings {
         Ratings::Stand
     }
+
+    fn on_change(&mut self, _: &Host, _: &Host) {}
 
     fn rate(&mut self, host: &Host, need: &Need) -> Rating {
         let cpu_left = i64::from(host.cpu_milli - need.cpu_milli);
@@ -37,9 +41,13 @@ impl Policy for BestFit {
 pub struct DotProduct;
 
 impl Policy for DotProduct {
+    const RATED_AT_ONCE: usize = usize::MAX;
+
     fn on_order(&mut self, _: &Need, _: &[Host]) -> Ratings {
         Ratings::Stand
     }
+
+    fn on_change(&mut self, _: &Host, _: &Host) {}
 
     fn rate(&mut self, host: &Host, need: &Need) -> Rating {
         let (cpu, cpu_asked) = (i64::from(host.cpu_milli), i64::from(need.cpu_milli));
@@ -72,11 +80,15 @@ impl Chance {
 }
 
 impl Policy for Chance {
+    const RATED_AT_ONCE: usize = usize::MAX;
+
     fn on_order(&mut self, _: &Need, _: &[Host]) -> Ratings {
         self.throw = self.dice.throw();
         // Which card is drawn anew for every order.
         Ratings::Void
     }
+
+    fn on_change(&mut self, _: &Host, _: &Host) {}
 
     fn rate(&mut self, host: &Host, need: &Need) -> Rating {
         let fitting = u64::from(host.cards.at_least(need.card_milli()));

@@ -3,26 +3,26 @@
 //! What is lost of a host is played out: see [`Futures`]. What many hosts have too little of together no host can see
 //! alone, so it has [`Prices`]. Both are learnt from the orders that came; nothing is told in advance.
 
-use std::collections::VecDeque;
-
-use super::baselines::tightest_card;
 use super::futures::Futures;
 use super::gradient::candidates;
-use super::host::{Host, Need};
-use super::memo::Memo;
+use super::host::{Host, Need, WHOLE_MILLI};
+use super::kind::index;
+use super::memo::{Memo, Print};
 use super::policy::{GANGS_MAX, Policy, Rating, Ratings};
 use super::prices::Prices;
+use super::recent::Recent;
 
-/// Orders that are remembered. The older ones say nothing of what will come.
-const RECENT_MAX: usize = 4_000;
 /// Orders after which something can be said of those to come. It is said early: what is put anywhere while nothing is
 /// known stays in the way, and a first lesson at 50 orders loses a quarter of a percent of all cards, at 200 a whole
 /// one.
 const FIRST_LESSON: u64 = 5;
 /// Orders between two lessons at most; while few have come, a lesson is when there are half as many again.
-const LESSON_EVERY: u64 = 500;
-/// Orders between two looks at what is left of the hosts.
+const LESSON_EVERY: u64 = 2_000;
+/// Orders between two looks at what is left of the hosts, at least.
 const PRICES_EVERY: u64 = 100;
+/// Hosts that one order more between two looks goes with: prices of many hosts move slowly, and each kind of orders has
+/// all of them compared anew.
+const HOSTS_PER_ORDER: u64 = 12;
 /// What an idle card costs beside what is lost of it, in millionths of a card for each thousandth: enough to fill hosts
 /// one after the other where nothing else tells them apart. Half and twice as much do as well.
 const IDLE_CARD: u32 = 6;
@@ -33,12 +33,26 @@ const IDLE_CPU: u32 = 390;
 /// Expected loss over the orders to come, as the recent ones were.
 #[derive(Clone, Debug)]
 pub struct Foresight {
-    recent: VecDeque<Need>,
+    recent: Recent,
     came: u64,
     lesson_at: u64,
     futures: Option<Futures>,
     losses: Memo,
     prices: Prices,
+    /// Of each host, until it changes or something is learnt.
+    facts: Vec<Option<Facts>>,
+}
+
+/// What is known of a host as it stands.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    of: Host,
+    /// Of its cards alone.
+    print: Print,
+    idle_milli: u32,
+    untouched: u8,
+    loss: u32,
+    room: [u8; GANGS_MAX],
 }
 
 impl Default for Foresight {
@@ -51,75 +65,122 @@ impl Foresight {
     /// Nothing is known yet of what is ordered.
     pub fn new() -> Self {
         Self {
-            recent: VecDeque::new(),
+            recent: Recent::default(),
             came: 0,
             lesson_at: FIRST_LESSON,
             futures: None,
             losses: Memo::new(),
             prices: Prices::none(),
+            facts: Vec::new(),
         }
     }
 
     fn learn(&mut self, hosts: &[Host]) {
-        self.futures = Some(Futures::like(self.recent.iter()));
+        self.futures = Some(Futures::like(&self.recent));
         self.losses.forget();
-        self.prices = Prices::of(self.recent.iter(), hosts);
+        self.facts.fill(None);
+        self.prices = Prices::of(&self.recent, hosts);
         self.lesson_at = self.came + (self.came / 2).min(LESSON_EVERY);
     }
 
-    /// What is lost of the host, in millionths of a card. Before the first lesson nothing is.
-    fn loss(&mut self, host: &Host) -> u32 {
-        let Some(futures) = &self.futures else { return 0 };
-        let alike = Host { id: 0, cards: host.cards.in_order(), ..*host };
-        self.losses.get(alike, |host| futures.loss(host))
+    /// What is known of a host as it stands.
+    fn facts(&mut self, host: &Host) -> Facts {
+        let place = index(host.id);
+        if self.facts.len() <= place {
+            self.facts.resize(place + 1, None);
+        }
+        if let Some(facts) = self.facts[place].filter(|facts| facts.of == *host) {
+            return facts;
+        }
+        let print = Print::of(host);
+        let untouched = host.cards.untouched();
+        let facts = Facts {
+            of: *host,
+            print,
+            idle_milli: host.cards.sum_milli(),
+            untouched,
+            loss: self
+                .loss(print.with_rest((host.cpu_milli, host.memory_mib), host.model), || *host),
+            room: self.prices.room(untouched, host.cpu_milli, host.memory_mib),
+        };
+        self.facts[place] = Some(facts);
+        facts
     }
 
-    fn rate_on(&mut self, host: &Host, need: &Need, card: usize) -> i32 {
-        let after = host.with(need, card);
-        let idle = after.cards.sum_milli() * IDLE_CARD + after.cpu_milli * IDLE_CPU / 1_000;
-        signed(self.loss(&after)) + signed(idle)
+    /// What is lost of the host of that print, in millionths of a card. Before the first lesson nothing is.
+    fn loss(&mut self, print: Print, host: impl FnOnce() -> Host) -> u32 {
+        let Some(futures) = &mut self.futures else { return 0 };
+        self.losses.get(print, || futures.loss(&host()))
+    }
+
+    /// What is lost by taking that much of a card, and which of those that differ loses least.
+    fn best_card(&mut self, host: &Host, need: &Need, facts: &Facts) -> (u32, u8) {
+        let rest = (host.cpu_milli - need.cpu_milli, host.memory_mib - need.memory_mib);
+        if !need.is_share() {
+            let print = facts.print.without_cards(need.cards()).with_rest(rest, host.model);
+            return (self.loss(print, || host.with(need, 0)), 0);
+        }
+        let mut best = (u32::MAX, 0);
+        for card in candidates(host, need) {
+            let free = host.cards.free()[card];
+            let print = facts.print.with_less(free, need.card_milli()).with_rest(rest, host.model);
+            let loss = self.loss(print, || host.with(need, card));
+            if loss < best.0 {
+                best = (loss, card);
+            }
+        }
+        (best.0, u8::try_from(best.1).expect("a host has few cards"))
     }
 }
 
 impl Policy for Foresight {
+    // With a third of it a tenth of a point is lost; with as many as there are nothing is won.
+    const RATED_AT_ONCE: usize = 48;
+
     fn on_order(&mut self, need: &Need, hosts: &[Host]) -> Ratings {
-        if self.recent.len() == RECENT_MAX {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(*need);
+        self.recent.add(*need);
         self.came += 1;
         if self.came == self.lesson_at {
             self.learn(hosts);
-            return Ratings::Void;
+            return Ratings::Aged;
         }
-        if self.came.is_multiple_of(PRICES_EVERY) {
-            self.prices.follow(hosts);
+        if self.came.is_multiple_of(PRICES_EVERY.max(hosts.len() as u64 / HOSTS_PER_ORDER)) {
+            self.prices.follow();
+            return Ratings::Repriced;
         }
         Ratings::Stand
     }
 
-    fn rate(&mut self, host: &Host, need: &Need) -> Rating {
-        let mut best =
-            Rating { cost: i32::MAX, card: tightest_card(host, need), gangs: [0; GANGS_MAX] };
-        for card in candidates(host, need) {
-            let cost = self.rate_on(host, need, card);
-            if cost < best.cost {
-                best = Rating {
-                    cost,
-                    card: u8::try_from(card).expect("a host has few cards"),
-                    ..best
-                };
-            }
+    fn on_change(&mut self, before: &Host, after: &Host) {
+        self.prices.on_change(before, after);
+        if let Some(facts) = self.facts.get_mut(index(after.id)) {
+            *facts = None;
         }
-        best.cost -= signed(self.loss(host));
-        let (before, after) =
-            (self.prices.room(host), self.prices.room(&host.with(need, usize::from(best.card))));
-        for (lost, (before, after)) in best.gangs.iter_mut().zip(before.into_iter().zip(after)) {
-            *lost = before - after;
-        }
-        best
     }
 
+    fn rate(&mut self, host: &Host, need: &Need) -> Rating {
+        let facts = self.facts(host);
+        let (loss, card) = self.best_card(host, need, &facts);
+        let cpu_milli = host.cpu_milli - need.cpu_milli;
+        let idle_milli = facts.idle_milli - need.demand_milli();
+        let idle = idle_milli * IDLE_CARD + cpu_milli * IDLE_CPU / 1_000;
+        let mut gangs = [0; GANGS_MAX];
+        if facts.room != gangs {
+            let touched = if need.is_share() {
+                u8::from(host.cards.free()[usize::from(card)] == WHOLE_MILLI)
+            } else {
+                need.cards()
+            };
+            let untouched = facts.untouched - touched;
+            let after = self.prices.room(untouched, cpu_milli, host.memory_mib - need.memory_mib);
+            for (lost, (before, after)) in gangs.iter_mut().zip(facts.room.into_iter().zip(after)) {
+                *lost = before - after;
+            }
+        }
+        Rating { cost: signed(loss) + signed(idle) - signed(facts.loss), card, gangs }
+    }
+
+    #[inline]
     fn surcharge(&self, host: &Host, need: &Need, rating: &Rating) -> i64 {
         self.prices.of_model(host, need.demand_milli()) + self.prices.of_gangs(&rating.gangs)
     }

@@ -91,9 +91,13 @@ impl Gradient {
 }
 
 impl Policy for Gradient {
+    const RATED_AT_ONCE: usize = usize::MAX;
+
     fn on_order(&mut self, _: &Need, _: &[Host]) -> Ratings {
         Ratings::Stand
     }
+
+    fn on_change(&mut self, _: &Host, _: &Host) {}
 
     fn rate(&mut self, host: &Host, need: &Need) -> Rating {
         let before = self.fragmented(host);

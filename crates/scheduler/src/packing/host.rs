@@ -20,8 +20,14 @@ impl Model {
         (number < MODELS_MAX).then_some(Self(number))
     }
 
+    #[inline]
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
+    }
+
+    #[inline]
+    pub(crate) fn number(self) -> u8 {
+        self.0
     }
 }
 
@@ -41,10 +47,12 @@ impl Models {
     }
 
     /// Whether that model is among them.
+    #[inline]
     pub fn contains(self, model: Model) -> bool {
         self.contains_number(model.index())
     }
 
+    #[inline]
     pub(crate) fn contains_number(self, number: usize) -> bool {
         (self.0 >> number) & 1 == 1
     }
@@ -101,26 +109,31 @@ impl Need {
     }
 
     /// How many cards of one host.
+    #[inline]
     pub fn cards(&self) -> u8 {
         self.cards
     }
 
     /// How much of each of them, in thousandths.
+    #[inline]
     pub fn card_milli(&self) -> u16 {
         self.card_milli
     }
 
     /// Of which models.
+    #[inline]
     pub fn models(&self) -> Models {
         self.models
     }
 
     /// Whether it shares its card with others.
+    #[inline]
     pub fn is_share(&self) -> bool {
         self.cards == 1 && self.card_milli < WHOLE_MILLI
     }
 
     /// All that it takes of cards, in thousandths.
+    #[inline]
     pub fn demand_milli(&self) -> u32 {
         u32::from(self.cards) * u32::from(self.card_milli)
     }
@@ -141,6 +154,7 @@ impl Cards {
     }
 
     /// What is free of each.
+    #[inline]
     pub fn free(&self) -> &[u16] {
         &self.free_milli[..usize::from(self.count)]
     }
@@ -150,16 +164,19 @@ impl Cards {
     }
 
     /// What is free of all together, in thousandths.
+    #[inline]
     pub fn sum_milli(&self) -> u32 {
         self.free().iter().map(|milli| u32::from(*milli)).sum()
     }
 
     /// How many nobody has a share of.
+    #[inline]
     pub fn untouched(&self) -> u8 {
         self.at_least(WHOLE_MILLI)
     }
 
     /// How many have that much free.
+    #[inline]
     pub fn at_least(&self, milli: u16) -> u8 {
         self.free().iter().map(|free| u8::from(*free >= milli)).sum()
     }
@@ -168,16 +185,6 @@ impl Cards {
     pub fn tightest(&self, milli: u16) -> Option<usize> {
         let fitting = (0..).zip(self.free()).filter(|(_, free)| **free >= milli);
         fitting.min_by_key(|(_, free)| **free).map(|(card, _)| card)
-    }
-
-    /// The same cards in another order rate the same.
-    pub(crate) fn in_order(mut self) -> Self {
-        self.free_mut().sort_unstable();
-        self
-    }
-
-    pub(crate) fn words(&self) -> &[u16; CARDS_PER_HOST_MAX] {
-        &self.free_milli
     }
 }
 
@@ -215,6 +222,7 @@ impl Host {
     }
 
     /// Whether the order can be here.
+    #[inline]
     pub fn fits(&self, need: &Need) -> bool {
         if self.cpu_milli < need.cpu_milli || self.memory_mib < need.memory_mib {
             return false;

@@ -15,10 +15,12 @@ mod foresight;
 mod futures;
 mod gradient;
 mod host;
+mod kind;
 mod memo;
 mod packer;
 mod policy;
 mod prices;
+mod recent;
 
 pub use baselines::{BestFit, Chance, DotProduct};
 pub use dice::Dice;
@@ -27,5 +29,6 @@ pub use gradient::Gradient;
 pub use host::{
     CARDS_PER_HOST_MAX, Cards, Host, MODELS_MAX, Model, Models, Need, NotANeed, Spot, WHOLE_MILLI,
 };
-pub use packer::{Packer, Score};
+pub use kind::Score;
+pub use packer::Packer;
 pub use policy::{Policy, Rating, Ratings};

@@ -20,21 +20,32 @@ pub struct Rating {
 /// Whether ratings given so far stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ratings {
-    /// They do.
+    /// They do, and so do surcharges.
     Stand,
-    /// The policy has learnt: it would rate otherwise.
+    /// They do, but surcharges are others.
+    Repriced,
+    /// The policy has learnt: it would rate otherwise, though not by much. Ratings are asked for anew bit by bit.
+    Aged,
+    /// They are of no use.
     Void,
 }
 
 /// Who says which of the hosts that an order fits on it goes to.
 pub trait Policy {
+    /// How many of the hosts that changed are rated anew before an order of a kind is placed. The others are compared by
+    /// what they were when they were rated last; the one that is taken never is.
+    const RATED_AT_ONCE: usize;
+
     /// An order came, and is about to be placed. What is to be learnt from orders is learnt here.
     fn on_order(&mut self, need: &Need, hosts: &[Host]) -> Ratings;
+
+    /// A host changed: something was put there, or given back.
+    fn on_change(&mut self, before: &Host, after: &Host);
 
     /// What it costs to put the order there, where it fits.
     fn rate(&mut self, host: &Host, need: &Need) -> Rating;
 
-    /// What it costs beside that at this moment, when all hosts are looked at. Asked for each host and each order, so
-    /// it must be a few instructions.
+    /// What it costs beside that while [`Ratings`] stand. Asked of all hosts whenever they are repriced, so it must be a
+    /// few instructions.
     fn surcharge(&self, host: &Host, need: &Need, rating: &Rating) -> i64;
 }

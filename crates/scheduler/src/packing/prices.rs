@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::host::{Host, MODELS_MAX, Models, Need};
 use super::policy::GANGS_MAX;
+use super::recent::Recent;
 
 /// A price of one: what is lost is lost to somebody who would have had it.
 const ONE: u64 = 1_000;
@@ -26,6 +27,8 @@ struct Gang {
     /// What part of all cards is asked for in this size, in thousandths.
     share: u64,
     price: u64,
+    /// How many cards there is room for.
+    room: u64,
 }
 
 /// Prices, and what they follow from.
@@ -34,7 +37,9 @@ pub(crate) struct Prices {
     gangs: Vec<Gang>,
     /// What part of all cards is asked for by those who insist on some models, in thousandths.
     wanted: BTreeMap<Models, u64>,
-    of_models: [u64; MODELS_MAX as usize],
+    of_models: [i64; MODELS_MAX as usize],
+    /// What is free of each model, in thousandths of a card.
+    free: [u64; MODELS_MAX as usize],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,31 +51,37 @@ struct Asked {
 }
 
 impl Asked {
-    fn add(&mut self, order: &Need) {
-        self.orders += 1;
-        self.demand_milli += u64::from(order.demand_milli());
-        self.cpu_milli += u64::from(order.cpu_milli);
-        self.memory_mib += u64::from(order.memory_mib);
+    fn add(&mut self, order: &Need, count: u64) {
+        self.orders += count;
+        self.demand_milli += u64::from(order.demand_milli()) * count;
+        self.cpu_milli += u64::from(order.cpu_milli) * count;
+        self.memory_mib += u64::from(order.memory_mib) * count;
     }
 }
 
 impl Prices {
     pub(crate) fn none() -> Self {
-        Self { gangs: Vec::new(), wanted: BTreeMap::new(), of_models: [0; MODELS_MAX as usize] }
+        Self {
+            gangs: Vec::new(),
+            wanted: BTreeMap::new(),
+            of_models: [0; MODELS_MAX as usize],
+            free: [0; MODELS_MAX as usize],
+        }
     }
 
     /// Prices for hosts like these while orders are like the recent ones.
-    pub(crate) fn of<'a>(recent: impl Iterator<Item = &'a Need>, hosts: &[Host]) -> Self {
+    pub(crate) fn of(recent: &Recent, hosts: &[Host]) -> Self {
         let mut by_size: BTreeMap<u8, Asked> = BTreeMap::new();
         let mut by_models: BTreeMap<Models, Asked> = BTreeMap::new();
         let mut all = Asked::default();
-        for order in recent.filter(|order| order.cards() > 0) {
-            all.add(order);
+        for (order, count) in recent.for_cards() {
+            let count = u64::from(count);
+            all.add(order, count);
             if order.cards() > 1 {
-                by_size.entry(order.cards()).or_default().add(order);
+                by_size.entry(order.cards()).or_default().add(order, count);
             }
             if order.models() != Models::ANY {
-                by_models.entry(order.models()).or_default().add(order);
+                by_models.entry(order.models()).or_default().add(order, count);
             }
         }
         let share = |asked: &Asked| asked.demand_milli * ONE / all.demand_milli.max(1);
@@ -84,54 +95,74 @@ impl Prices {
             memory_mib: mean(asked.memory_mib, asked.orders),
             share: share(asked),
             price: 0,
+            room: 0,
         };
         let mut prices = Self { gangs: sizes.iter().map(gang).collect(), wanted, ..Self::none() };
-        prices.follow(hosts);
+        hosts.iter().for_each(|host| prices.count(host, u64::wrapping_add));
+        prices.follow();
         prices
     }
 
-    /// Follows what is left of the hosts.
-    pub(crate) fn follow(&mut self, hosts: &[Host]) {
-        let mut free = [0_u64; MODELS_MAX as usize];
-        for host in hosts {
-            free[host.model.index()] += u64::from(host.cards.sum_milli());
-        }
-        let all: u64 = free.iter().sum();
-        for gang in &mut self.gangs {
-            let room: u64 = hosts.iter().map(|host| u64::from(gang.room(host)) * ONE).sum();
-            let pressure = pressure(gang.share * all, room).min(GANG_PRESSURE_MAX);
-            gang.price = gang.share * pressure / ONE * pressure / ONE / GANG_PART;
-        }
-        self.follow_models(&free, all);
+    /// A host is another.
+    pub(crate) fn on_change(&mut self, before: &Host, after: &Host) {
+        self.count(before, u64::wrapping_sub);
+        self.count(after, u64::wrapping_add);
     }
 
-    fn follow_models(&mut self, free: &[u64; MODELS_MAX as usize], all: u64) {
+    fn count(&mut self, host: &Host, into: impl Fn(u64, u64) -> u64) {
+        let free = &mut self.free[host.model.index()];
+        *free = into(*free, u64::from(host.cards.sum_milli()));
+        let untouched = host.cards.untouched();
+        for gang in &mut self.gangs {
+            let room = gang.room(untouched, host.cpu_milli, host.memory_mib);
+            gang.room = into(gang.room, u64::from(room));
+        }
+    }
+
+    /// Follows what is left of the hosts.
+    pub(crate) fn follow(&mut self) {
+        let all: u64 = self.free.iter().sum();
+        for gang in &mut self.gangs {
+            let pressure = pressure(gang.share * all, gang.room * ONE).min(GANG_PRESSURE_MAX);
+            gang.price = gang.share * pressure / ONE * pressure / ONE / GANG_PART;
+        }
+        self.follow_models(all);
+    }
+
+    fn follow_models(&mut self, all: u64) {
+        let free = &self.free;
         self.of_models = [0; MODELS_MAX as usize];
         for (models, share) in &self.wanted {
             let among = |number: &usize| models.contains_number(*number);
             let left = (0..free.len()).filter(among).map(|number| free[number]).sum();
             let pressure = pressure(share * all, left).min(MODEL_PRESSURE_MAX);
+            let pressure = i64::try_from(pressure).expect("it is bounded");
             (0..free.len()).filter(among).for_each(|number| self.of_models[number] += pressure);
         }
     }
 
     /// How many cards of each priced size of gangs the host has room for.
-    pub(crate) fn room(&self, host: &Host) -> [u8; GANGS_MAX] {
+    #[inline]
+    pub(crate) fn room(&self, untouched: u8, cpu_milli: u32, memory_mib: u32) -> [u8; GANGS_MAX] {
         let mut room = [0; GANGS_MAX];
         for (room, gang) in room.iter_mut().zip(&self.gangs) {
-            *room = gang.room(host);
+            *room = gang.room(untouched, cpu_milli, memory_mib);
         }
         room
     }
 
     /// The price of taking that much of a host's model, in millionths of a card.
+    #[inline]
     pub(crate) fn of_model(&self, host: &Host, demand_milli: u32) -> i64 {
-        let price = self.of_models[host.model.index()] * u64::from(demand_milli);
-        i64::try_from(price).expect("pressures are bounded")
+        self.of_models[host.model.index()] * i64::from(demand_milli)
     }
 
     /// The price of that many cards of each size for which there is room no longer, in millionths of a card.
+    #[inline]
     pub(crate) fn of_gangs(&self, lost: &[u8; GANGS_MAX]) -> i64 {
+        if *lost == [0; GANGS_MAX] {
+            return 0;
+        }
         let each =
             self.gangs.iter().zip(lost).map(|(gang, lost)| gang.price * u64::from(*lost) * ONE);
         i64::try_from(each.sum::<u64>()).expect("pressures are bounded")
@@ -140,10 +171,13 @@ impl Prices {
 
 impl Gang {
     /// How many of a host's cards could be in gangs of this size.
-    fn room(&self, host: &Host) -> u8 {
-        let by_cards = u32::from(host.cards.untouched() / self.cards);
-        let by_cpu = host.cpu_milli.checked_div(self.cpu_milli).unwrap_or(by_cards);
-        let by_memory = host.memory_mib.checked_div(self.memory_mib).unwrap_or(by_cards);
+    fn room(&self, untouched: u8, cpu_milli: u32, memory_mib: u32) -> u8 {
+        if untouched < self.cards {
+            return 0;
+        }
+        let by_cards = u32::from(untouched / self.cards);
+        let by_cpu = cpu_milli.checked_div(self.cpu_milli).unwrap_or(by_cards);
+        let by_memory = memory_mib.checked_div(self.memory_mib).unwrap_or(by_cards);
         let gangs =
             u8::try_from(by_cards.min(by_cpu).min(by_memory)).expect("a host has few cards");
         gangs * self.cards

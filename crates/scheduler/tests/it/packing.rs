@@ -64,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_remembered_changes_no_choice(world in worlds()) {
+    fn what_is_remembered_of_a_few_hosts_changes_no_choice(world in worlds()) {
         let World { hosts, orders } = world;
         prop_assert_eq!(spots(&hosts, &orders, Foresight::new()), spots(&hosts, &orders, Forgetful(Foresight::new())));
         let gradient = Gradient::of(&orders);
@@ -113,9 +113,15 @@ fn spots<P: Policy>(hosts: &[Host], orders: &[Need], policy: P) -> Vec<Option<Sp
 struct Forgetful<P>(P);
 
 impl<P: Policy> Policy for Forgetful<P> {
+    const RATED_AT_ONCE: usize = P::RATED_AT_ONCE;
+
     fn on_order(&mut self, need: &Need, hosts: &[Host]) -> Ratings {
         self.0.on_order(need, hosts);
         Ratings::Void
+    }
+
+    fn on_change(&mut self, before: &Host, after: &Host) {
+        self.0.on_change(before, after);
     }
 
     fn rate(&mut self, host: &Host, need: &Need) -> Rating {

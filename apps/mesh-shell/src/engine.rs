@@ -1,5 +1,6 @@
 //! The engine: a device, a port per shard, the threads that carry, and the thread that owns the brain.
 
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -271,13 +272,17 @@ fn open_shards(
     pacer: &Wake,
 ) -> anyhow::Result<Vec<Shard>> {
     let resolver = config.resolver.map(|at| Arc::new(Resolver::new(at)));
+    let cores = match config.stays_awake {
+        true => thread::available_parallelism().map_or(1, NonZero::get),
+        false => 1,
+    };
     let shard = |tun| {
         let port = UdpPort::open(config.port, config.shards > 1, config.offloads);
         let port = Arc::new(port.context("open UDP port")?);
         let streams = config.streams.clone();
         let (inbox, pacer, stop) = (inbox.clone(), pacer.clone(), stop.clone());
         let resolver = resolver.clone();
-        Ok(Shard { tun, port, inbox, streams, clock, pacer, resolver, stop })
+        Ok(Shard { tun, port, inbox, streams, clock, pacer, resolver, cores, stop })
     };
     tuns.into_iter().map(shard).collect()
 }

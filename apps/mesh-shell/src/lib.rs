@@ -36,6 +36,7 @@ mod streams;
 mod sys;
 mod tun;
 mod udp;
+mod watch;
 
 pub use clock::Clock;
 pub use config::Config;

@@ -22,6 +22,7 @@ use crate::showcase::Viewer;
 use crate::streams::Streams;
 use crate::tun::Tun;
 use crate::udp::UdpPort;
+use crate::watch::Watch;
 
 /// The longest frame: a header, and what an IP packet may be.
 const FRAME_MAX: usize = VNET_LEN + 65_535;
@@ -53,6 +54,8 @@ pub(crate) struct Shard {
     pub(crate) clock: Clock,
     pub(crate) pacer: Wake,
     pub(crate) resolver: Option<Arc<Resolver>>,
+    /// How many cores its threads may stay awake on; on one, none does.
+    pub(crate) cores: usize,
     /// Whether the threads shall end.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -75,9 +78,14 @@ impl Shard {
     pub(crate) fn carry_out(&self, mut viewer: Viewer) -> anyhow::Result<()> {
         let mut frame = vec![0; FRAME_MAX].into_boxed_slice();
         let mut outbox = Outbox::new(self.port.clone(), self.streams.clone());
-        let mut hope = Hope::default();
+        let (mut hope, mut watch) = (Hope::default(), Watch::new(self.cores));
         while !self.stop.load(Relaxed) {
-            let waited_for = self.read_and_put(&mut frame, true, &mut viewer, &mut outbox)?;
+            let read = |wait| self.tun.read(&mut frame, wait).context("read TUN device");
+            let waited_for = watch.wait(self.tun.can_look(), read)?;
+            let waited_for = match waited_for {
+                Some(len) => self.put(&frame[..len], &mut viewer, &mut outbox).map(|()| true)?,
+                None => false,
+            };
             if waited_for {
                 outbox.send(self.clock.now(), &mut |note| self.note(note));
             }
@@ -86,8 +94,9 @@ impl Shard {
             }
             let mut found = 0;
             while found < TOGETHER_MAX
-                && self.read_and_put(&mut frame, false, &mut viewer, &mut outbox)?
+                && let Some(len) = self.tun.read(&mut frame, false).context("read TUN device")?
             {
+                self.put(&frame[..len], &mut viewer, &mut outbox)?;
                 found += 1;
             }
             hope.learn(found > 0);
@@ -96,23 +105,14 @@ impl Shard {
         Ok(())
     }
 
-    /// Takes one frame from the device, waiting for it if `wait`. False if there was none.
-    fn read_and_put(
-        &self,
-        frame: &mut [u8],
-        wait: bool,
-        viewer: &mut Viewer,
-        outbox: &mut Outbox,
-    ) -> anyhow::Result<bool> {
-        let Some(len) = self.tun.read(frame, wait).context("read TUN device")? else {
-            return Ok(false);
-        };
-        let (frame, plane) = (&frame[..len], viewer.look());
+    /// Seals one frame of the device into the box, or answers it.
+    fn put(&self, frame: &[u8], viewer: &mut Viewer, outbox: &mut Outbox) -> anyhow::Result<()> {
+        let plane = viewer.look();
         if let Some(answer) = self.resolved(frame) {
             if let Some(answer) = answer {
                 self.tun.write(&[IoSlice::new(&[0; VNET_LEN]), IoSlice::new(&answer)])?;
             }
-            return Ok(true);
+            return Ok(());
         }
         match outbox.put(plane, frame, self.clock.now(), &mut |note| self.note(note)) {
             Some(Stays::TooBig { mtu }) => self.answer_too_big(plane, frame, mtu)?,
@@ -126,7 +126,7 @@ impl Shard {
             )
             | None => {}
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Whether a frame is for the resolver; then what it answers.
@@ -140,9 +140,10 @@ impl Shard {
     /// What was waited for is delivered at once; what is there already is merged first.
     pub(crate) fn carry_in(&self, viewer: Viewer) -> anyhow::Result<()> {
         let mut inlet = Inlet::new(&self.tun, viewer, 2 * RECEIVE_MAX);
-        let mut hope = Hope::default();
+        let (mut hope, mut watch) = (Hope::default(), Watch::new(self.cores));
         while !self.stop.load(Relaxed) {
-            if self.receive(&mut inlet, 0, true)?.is_some() {
+            let receive = |wait| self.receive(&mut inlet, 0, wait);
+            if watch.wait(true, receive)?.is_some() {
                 self.deliver(&mut inlet)?;
             }
             if !hope.is_worth_a_look() {

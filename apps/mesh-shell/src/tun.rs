@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context as _;
 
@@ -19,6 +20,7 @@ const QUEUE_PACKETS: u16 = 4096;
 pub(crate) struct Tun {
     fd: OwnedFd,
     offloads: Offloads,
+    can_look: AtomicBool,
 }
 
 impl Tun {
@@ -41,7 +43,7 @@ impl Tun {
             .into_iter()
             .find(|tried| sys::set_offloads(fd.as_fd(), *tried).is_ok());
         let offloads = set.context("set offloads of TUN device")?;
-        Ok(Arc::new(Self { fd, offloads }))
+        Ok(Arc::new(Self { fd, offloads, can_look: AtomicBool::new(true) }))
     }
 
     /// Whether it takes UDP super-packets.
@@ -54,13 +56,21 @@ impl Tun {
         self.offloads != Offloads::None
     }
 
+    /// Whether the kernel can say that there is no frame now.
+    pub(crate) fn can_look(&self) -> bool {
+        self.can_look.load(Relaxed)
+    }
+
     /// Reads one frame, waiting for it if `wait`. `None`: there is none now.
     pub(crate) fn read(&self, into: &mut [u8], wait: bool) -> io::Result<Option<usize>> {
         match sys::read(self.fd.as_fd(), into, wait) {
             Ok(len) => Ok(Some(len)),
             Err(error) if is_passing(&error) => Ok(None),
             // A kernel that cannot read without waiting: then frames leave one by one.
-            Err(error) if !wait && error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(None),
+            Err(error) if !wait && error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                self.can_look.store(false, Relaxed);
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

@@ -1,6 +1,7 @@
 //! A relay from its start to its end.
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -100,12 +101,18 @@ pub fn run(config: &Config, ready: impl FnOnce(Ready) -> Result<()>) -> Result<(
         Some(path) => Arc::new(AuditTo::open(path, key.clone())?),
         None => Arc::new(ToLog),
     };
-    let runtime = Runtime::new().context("start the threads of the relay")?;
+    let runtime = runtime().context("start the threads of the relay")?;
     let ran = runtime.block_on(lead(config, (key, records.clone()), ready));
     // What is open ends with it, and has its record.
     runtime.shutdown_timeout(END);
     records.close();
     ran
+}
+
+fn runtime() -> io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    trunk::stay_awake(&mut builder)?;
+    builder.enable_all().build()
 }
 
 async fn lead(

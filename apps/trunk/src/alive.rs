@@ -11,6 +11,7 @@ use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::awake::look_after;
 use crate::peeked::Peeked;
 use crate::stream::Carrier;
 
@@ -34,20 +35,33 @@ pub trait Connection: Carrier {
     /// From now on the connection ends when what was sent stays unacknowledged for so long. It is the other system that
     /// acknowledges: a program that is slow to be scheduled does not end it.
     fn set_patience(&self, patience: Duration);
+
+    /// Threads that stay awake look after it, too.
+    fn look_after(&self);
 }
 
 impl Connection for TlsStream<Peeked> {
     fn set_patience(&self, patience: Duration) {
-        let tcp = match self {
-            Self::Client(tls) => tls.get_ref().0.tcp(),
-            Self::Server(tls) => tls.get_ref().0.tcp(),
-        };
         let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-        let _ = set_tcp_user_timeout(tcp.as_fd(), millis);
+        let _ = set_tcp_user_timeout(tcp_of(self).as_fd(), millis);
+    }
+
+    fn look_after(&self) {
+        look_after(tcp_of(self));
+    }
+}
+
+/// What is below TLS.
+pub(crate) fn tcp_of(tls: &TlsStream<Peeked>) -> &TcpStream {
+    match tls {
+        TlsStream::Client(tls) => tls.get_ref().0.tcp(),
+        TlsStream::Server(tls) => tls.get_ref().0.tcp(),
     }
 }
 
 /// A pipe in memory is never cut.
 impl Connection for DuplexStream {
     fn set_patience(&self, _: Duration) {}
+
+    fn look_after(&self) {}
 }

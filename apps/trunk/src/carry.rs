@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::awake::look_after;
 use crate::splice::splice;
 use crate::stream::Stream;
 
@@ -60,6 +61,7 @@ pub async fn carry<P: AsyncRead + AsyncWrite + Unpin>(mut party: P, mut stream: 
 
 /// As [`carry`], for a bare connection: where the stream is one, too, the kernel carries.
 pub async fn carry_tcp(mut party: TcpStream, mut stream: Stream) -> Carried {
+    look_after(&party);
     let mut both = Both::default();
     let mut bare = None;
     let outcome = poll_fn(|cx| {

@@ -67,6 +67,7 @@ impl<C: Connection> Driver<C> {
         let mux = Mux::new(settings, begun);
         let (due_at, patience) = (mux.wake_at(), mux.patience());
         connection.set_patience(patience);
+        connection.look_after();
         let shared = Arc::new(Shared::new(mux));
         let driver = Self {
             connection,

@@ -17,6 +17,7 @@
 //! - What a line began ends with it, on whatever connection it goes by then.
 
 mod alive;
+mod awake;
 mod carry;
 mod clock;
 mod cut;
@@ -35,6 +36,7 @@ mod stream;
 mod told;
 
 pub use alive::{Connection, keep_alive};
+pub use awake::{Sightings, look_after, stay_awake};
 pub use carry::{Carried, Way, carry, carry_tcp};
 pub use clock::{now, system_time};
 pub use cut::Cut;

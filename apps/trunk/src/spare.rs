@@ -17,6 +17,8 @@ use tokio_rustls::TlsStream;
 use tunnel::{Ticket, TicketId};
 use units::Timestamp;
 
+use crate::alive::tcp_of;
+use crate::awake::look_after;
 use crate::peeked::Peeked;
 
 /// What a dedicated connection without TLS begins with, before its ticket. No TLS and no SSH begins so.
@@ -48,6 +50,14 @@ impl Dedicated {
         match self {
             Self::Plain(_) => true,
             Self::Tls(_) => false,
+        }
+    }
+
+    /// Threads that stay awake look after it, too.
+    pub(crate) fn look_after(&self) {
+        match self {
+            Self::Tls(tls) => look_after(tcp_of(tls)),
+            Self::Plain(tcp) => look_after(tcp),
         }
     }
 

@@ -195,6 +195,7 @@ impl OnLine {
     }
 
     fn has(&mut self, own: Dedicated) {
+        own.look_after();
         self.own = Some(own);
         self.tie = Some(Tie::new(&self.shared.own));
     }

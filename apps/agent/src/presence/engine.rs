@@ -154,6 +154,7 @@ impl Presence {
             mtu: MTU,
             shards: 1,
             offloads: true,
+            stays_awake: true,
             mesh,
             streams: Some(self.carrier.clone()),
             resolver: resolver(self.bearer.mesh),

@@ -158,12 +158,10 @@ impl Tunnels {
             lines: Arc::new(lines),
             taken: Arc::default(),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("tunnels")
-            .enable_all()
-            .build()
-            .context("start the threads of tunnels")?;
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(THREADS).thread_name("tunnels").enable_all();
+        trunk::stay_awake(&mut builder).context("let threads of tunnels stay awake")?;
+        let runtime = builder.build().context("start the threads of tunnels")?;
         for number in 0..LINES + MORE_LINES {
             runtime.spawn(Slot::new(number, common.clone()).keep());
         }

@@ -250,6 +250,7 @@ fn config(number: u8, all: &[u8], relays: &[CallSign], suite: Suite) -> Config {
         mtu: MTU,
         shards: 1,
         offloads: true,
+        stays_awake: true,
         mesh: mesh::Config {
             private: private(number),
             sign: node_sign(number),

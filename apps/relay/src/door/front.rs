@@ -80,6 +80,7 @@ impl<O: Opener> Front<O> {
         if spoken == Spoken::Ssh {
             return ssh::serve(&self.house, &self.ssh, connection, ends).await;
         }
+        trunk::look_after(&connection);
         let mut connection = Peeked::new(connection);
         match read_opening(&mut connection, self.house.limits.opening_time).await {
             Ok(opening) => self.serve_opened(connection, opening, (ends, places)).await,

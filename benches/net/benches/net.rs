@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use net::{Effort, Goal, Outcome, Peers, Row, Troubles};
 
-const PARTS: [&str; 7] = ["mesh", "hiding", "tunnels", "memory", "failover", "storm", "interop"];
+const PARTS: [&str; 8] =
+    ["mesh", "hiding", "paces", "tunnels", "memory", "failover", "storm", "interop"];
 
 fn main() -> Result<()> {
     if net::serve_if_asked()? {
@@ -33,6 +34,9 @@ fn main() -> Result<()> {
     }
     if asked.has("hiding") {
         add(net::of_hiding(effort, &tell));
+    }
+    if asked.has("paces") {
+        add(net::of_paces(effort, &known, &tell));
     }
     if asked.has("tunnels") {
         add(net::of_tunnels(effort, &known, &tell));
@@ -84,7 +88,7 @@ impl Asked {
     /// All that have goals, unless some are named.
     fn has(&self, part: &str) -> bool {
         match self.parts.is_empty() {
-            true => part != "interop",
+            true => !matches!(part, "interop" | "paces"),
             false => self.parts.iter().any(|named| named == part),
         }
     }

@@ -24,6 +24,8 @@ pub struct Row {
 pub enum Goal {
     AtMost(f64),
     AtLeast(f64),
+    /// Only told.
+    None,
 }
 
 /// The first line.
@@ -40,12 +42,13 @@ impl Row {
         Self { name: name.to_owned(), ours: f64::NAN, peer: Err(why.to_owned()), ratio: None, goal }
     }
 
-    /// Whether the goal is met; nothing where nothing was measured.
+    /// Whether the goal is met; nothing where nothing was measured, or wished.
     pub fn holds(&self) -> Option<bool> {
-        self.ratio.map(|ratio| match self.goal {
-            Goal::AtMost(most) => ratio <= most,
-            Goal::AtLeast(least) => ratio >= least,
-        })
+        match (self.ratio, self.goal) {
+            (Some(ratio), Goal::AtMost(most)) => Some(ratio <= most),
+            (Some(ratio), Goal::AtLeast(least)) => Some(ratio >= least),
+            (Some(_), Goal::None) | (None, _) => None,
+        }
     }
 }
 
@@ -62,11 +65,13 @@ impl fmt::Display for Row {
         let goal = match self.goal {
             Goal::AtMost(most) => format!("<= {most}"),
             Goal::AtLeast(least) => format!(">= {least}"),
+            Goal::None => "none".to_owned(),
         };
-        let holds = match self.holds() {
-            Some(true) => "yes",
-            Some(false) => "no",
-            None => "absent",
+        let holds = match (self.holds(), self.ratio) {
+            (Some(true), _) => "yes",
+            (Some(false), _) => "no",
+            (None, None) => "absent",
+            (None, Some(_)) => "",
         };
         write!(f, "{},{},{peer},{ratio},{goal},{holds}", self.name, number(self.ours))
     }
@@ -114,6 +119,13 @@ pub fn of_tunnels(effort: &Effort, known: &Peers, tell: &dyn Fn(&str)) -> Vec<Ro
         cpu("tunnel TLS leg CPU-s/GB to rathole", tls, rathole, 1.0),
         cpu("tunnel TLS leg CPU-s/GB to rathole-noise", tls, TunnelTool::RatholeNoise, 0.5),
         cpu("tunnel plain leg CPU-s/GB to bore", plain, TunnelTool::Bore, 1.0),
+        paired(
+            &contest,
+            "tunnel TLS leg CPU-s/GB to OpenSSH",
+            (tls, TunnelTool::Ssh),
+            Sample::cpu,
+            Goal::None,
+        ),
         paired(
             &contest,
             &format!("{short} a second to rathole"),
@@ -211,6 +223,7 @@ mod tests {
         holds(Some(1.0), Goal::AtLeast(1.0), Some(true));
         holds(Some(0.99), Goal::AtLeast(1.0), Some(false));
         holds(None, Goal::AtMost(1.0), None);
+        holds(Some(1.0), Goal::None, None);
     }
 
     #[test]
@@ -223,6 +236,7 @@ mod tests {
         let rows = [failed, Row::alone("memory MB", 12.345, Goal::AtMost(30.0))];
         assert!(table(&rows).lines().all(|line| line.split(',').count() == 6));
         assert!(table(&rows).ends_with("memory MB,12.35,,12.345,<= 30,yes"));
+        assert_eq!(Row::alone("told", 2.0, Goal::None).to_string(), "told,2.00,,2.000,none,");
     }
 
     #[test]

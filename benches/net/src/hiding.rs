@@ -34,7 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a node is watched that only keeps its beat; less than level 3 goes on after the last word.
 const IDLE: Duration = Duration::from_secs(3);
-const NO_GOAL: Goal = Goal::AtLeast(0.0);
 
 /// What an onlooker is kept from learning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -324,14 +323,14 @@ pub fn of_hiding(effort: &Effort, tell: &dyn Fn(&str)) -> Vec<Row> {
     for hiding in [Hiding::Size, Hiding::Decoys, Hiding::OneHop, Hiding::TwoHops] {
         let pair = (hiding, Hiding::Nothing);
         let name = |what: &str| format!("mesh AES {hiding} {what} to none");
-        rows.push(paired(&contest, &name("CPU-s/GB"), pair, Sample::cpu, NO_GOAL));
-        rows.push(paired(&contest, &name("bytes sent for a byte"), pair, sent, NO_GOAL));
+        rows.push(paired(&contest, &name("CPU-s/GB"), pair, Sample::cpu, Goal::None));
+        rows.push(paired(&contest, &name("bytes sent for a byte"), pair, sent, Goal::None));
     }
     let idle =
         |at: usize| move |sample: &Sample| sample.idle.map_or(f64::NAN, |idle: [f64; 2]| idle[at]);
     for (at, what) in ["CPU % of a core", "bytes/s"].into_iter().enumerate() {
         let name = format!("mesh AES cover 3 idle {what} a node to none");
-        let row = paired(&contest, &name, (Hiding::Rate, Hiding::Nothing), idle(at), NO_GOAL);
+        let row = paired(&contest, &name, (Hiding::Rate, Hiding::Nothing), idle(at), Goal::None);
         // Without cover it may be nothing, of which nothing is a multiple: what is ours counts.
         rows.push(Row { ratio: row.ratio.map(|_| row.ours), ..row });
     }

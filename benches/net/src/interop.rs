@@ -37,9 +37,9 @@ enum Asks {
     Stock,
 }
 
-const PLAIN: Setup = Setup { faster: 1, only_a_knows: false };
-const QUICK: Setup = Setup { faster: FASTER, only_a_knows: false };
-const FOUND: Setup = Setup { faster: 1, only_a_knows: true };
+const PLAIN: Setup = Setup { faster: 1, only_a_knows: false, sleeps_at_once: false };
+const QUICK: Setup = Setup { faster: FASTER, only_a_knows: false, sleeps_at_once: false };
+const FOUND: Setup = Setup { faster: 1, only_a_knows: true, sleeps_at_once: false };
 
 const fn scenario(
     name: &'static str,

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! benches/net.rs ─► mesh, tunnels ─► contest: rounds of every tool in turn ─► goals: one row each
-//!                ├► hiding: the same, beside ours that hides nothing        ─┤
-//!                └► crowd, failover, storm, interop                        ─┘
+//!                ├► hiding: the same, beside ours that hides nothing          ─┤
+//!                ├► paces: the same, beside ours whose threads sleep at once  ─┤
+//!                └► crowd, failover, storm, interop                           ─┘
 //! ```
 //!
 //! # Invariants
@@ -23,6 +24,7 @@ mod interop;
 mod lab;
 mod load;
 mod mesh_tool;
+mod paces;
 mod peers;
 mod role;
 mod storm;
@@ -36,6 +38,7 @@ pub use goals::{Goal, Row, of_meshes, of_tunnels, table};
 pub use hiding::{Hiding, Member, of_hiding};
 pub use interop::try_stock_peers;
 pub use lab::Lab;
+pub use paces::of_paces;
 pub use peers::Peers;
 pub use role::{Role, serve_if_asked};
 pub use storm::{Outcome, Troubles, storm};

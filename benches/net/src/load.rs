@@ -185,6 +185,34 @@ pub(crate) fn ask(from: &Place<'_>, to: SocketAddr, questions: usize) -> Result<
     Ok(took)
 }
 
+/// Asks for a while, so often a second or as soon as the last was answered; how long each answer took, sorted.
+pub(crate) fn ask_at(
+    from: &Place<'_>,
+    to: SocketAddr,
+    a_second: Option<u32>,
+    span: Duration,
+) -> Result<Vec<Duration>> {
+    let mut took = from.run(|| -> Result<Vec<Duration>> {
+        let mut connection = connect(to, b'q')?;
+        let (mut took, mut question) = (Vec::new(), [1; QUESTION_BYTES]);
+        let started = Instant::now();
+        let every = a_second.map(|many| Duration::from_secs(1).checked_div(many).unwrap_or(span));
+        let mut next = started + every.unwrap_or_default();
+        while next < started + span {
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+            let begun = Instant::now();
+            connection.write_all(&question)?;
+            connection.read_exact(&mut question)?;
+            took.push(begun.elapsed());
+            next = every.map_or_else(Instant::now, |every| next + every);
+        }
+        std::thread::sleep((started + span).saturating_duration_since(Instant::now()));
+        Ok(took)
+    })?;
+    took.sort_unstable();
+    Ok(took)
+}
+
 /// Short connections for a while, sixteen at once: connect, a byte there, a byte back, close. How many were served.
 pub(crate) fn short(from: &Place<'_>, to: SocketAddr, span: Duration) -> Result<u64> {
     let (count, failed) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());

@@ -78,6 +78,8 @@ pub(crate) struct Setup {
     pub(crate) faster: u32,
     /// `b` does not know where `a` is before `a` says something.
     pub(crate) only_a_knows: bool,
+    /// Our threads stay awake for nothing.
+    pub(crate) sleeps_at_once: bool,
 }
 
 /// Two ends that run, in the places `a` and `b`.
@@ -170,6 +172,9 @@ impl Ends {
             text += &format!("MTU = {MTU}\nAddress = {}/24\n", inner(side));
             if tool == MeshTool::Aes {
                 text += "Fast = on\n";
+            }
+            if self.setup.sleeps_at_once {
+                text += "Awake = off\n";
             }
             if self.setup.faster > 1 {
                 text += &format!("Faster = {}\n", self.setup.faster);

@@ -36,7 +36,7 @@ const RECIPES: [Recipe; 4] = [
 ];
 
 /// Programs of the system: Debian's `wireguard-go` is of March 2022.
-const OF_THE_SYSTEM: [&str; 4] = ["wireguard-go", "wg", "ping", "ip"];
+const OF_THE_SYSTEM: [&str; 7] = ["wireguard-go", "wg", "ping", "ip", "ssh", "sshd", "ssh-keygen"];
 
 /// What is there, and why the rest is not.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,11 +15,14 @@ use crate::load::Server;
 use crate::mesh_tool::eventually;
 use crate::peers::Peers;
 use crate::role::{Role, relay_from};
+use crate::wire_tool::command;
 
 /// Where the program listens on the worker.
 const PROGRAM_PORT: u16 = 7_000;
 /// Where peers' customers come.
 const DOOR_PORT: u16 = 5_202;
+/// Where OpenSSH's server is.
+const SSH_PORT: u16 = 2_222;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A tool.
@@ -33,11 +37,20 @@ pub(crate) enum TunnelTool {
     Rathole,
     RatholeNoise,
     Bore,
+    /// A remote forward of the system's OpenSSH.
+    Ssh,
 }
 
 impl TunnelTool {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Bare, Self::Tls, Self::Plain, Self::Rathole, Self::RatholeNoise, Self::Bore];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Bare,
+        Self::Tls,
+        Self::Plain,
+        Self::Rathole,
+        Self::RatholeNoise,
+        Self::Bore,
+        Self::Ssh,
+    ];
 
     /// Why it cannot be measured here.
     pub(crate) fn absence(self, peers: &Peers) -> Option<String> {
@@ -45,6 +58,9 @@ impl TunnelTool {
             Self::Bare | Self::Tls | Self::Plain => None,
             Self::Rathole | Self::RatholeNoise => peers.program("rathole").err(),
             Self::Bore => peers.program("bore").err(),
+            Self::Ssh => {
+                ["sshd", "ssh", "ssh-keygen"].into_iter().find_map(|name| peers.program(name).err())
+            }
         }
     }
 }
@@ -58,6 +74,7 @@ impl fmt::Display for TunnelTool {
             Self::Rathole => "rathole",
             Self::RatholeNoise => "rathole noise",
             Self::Bore => "bore",
+            Self::Ssh => "OpenSSH",
         })
     }
 }
@@ -107,6 +124,7 @@ impl Tunnel {
                 let client = worker.peer(program("bore")?, &words)?;
                 (vec![server, client], SocketAddr::new(relay, DOOR_PORT))
             }
+            TunnelTool::Ssh => (openssh(rig, target, &program)?, SocketAddr::new(relay, DOOR_PORT)),
         };
         let tunnel = Self { programs, server: Some(server), door };
         let customer = rig.at("customer");
@@ -153,6 +171,44 @@ pub(crate) fn served_at(node: &mut Peer) -> Result<Vec<SocketAddr>> {
     let line = node.line_with("served at", PATIENCE)?;
     let Some((_, doors)) = line.rsplit_once(' ') else { bail!("read where it is served: {line}") };
     doors.split(',').map(|door| door.parse().with_context(|| format!("read {door}"))).collect()
+}
+
+/// A server at the relay, and a worker that has its program forwarded from there.
+fn openssh(
+    rig: &Rig,
+    target: SocketAddr,
+    program: &dyn Fn(&str) -> Result<PathBuf>,
+) -> Result<Vec<Peer>> {
+    let folder = rig.new_file("ssh")?;
+    std::fs::create_dir_all(&folder).context("make a folder")?;
+    let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    for key in ["host", "user"] {
+        let keygen = program("ssh-keygen")?;
+        let words = ["-q", "-t", "ed25519", "-N", "", "-f", &at(key)];
+        command(&keygen.to_string_lossy(), &words)?;
+    }
+    let config = format!(
+        "ListenAddress 0.0.0.0:{SSH_PORT}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
+         StrictModes no\nGatewayPorts yes\nPermitRootLogin prohibit-password\nUseDNS no\n",
+        at("host"),
+        at("user.pub")
+    );
+    std::fs::write(at("sshd.conf"), config).context("write a configuration")?;
+    let mut sshd = Command::new(program("sshd")?);
+    sshd.args(["-D", "-e", "-f", &at("sshd.conf")]);
+    let mut sshd = rig.at("relay").start("sshd", sshd)?;
+    sshd.line_with("listening", PATIENCE)?;
+    let mut ssh = Command::new(program("ssh")?);
+    let forward = format!("0.0.0.0:{DOOR_PORT}:{target}");
+    ssh.args(["-N", "-F", "none", "-i", &at("user"), "-p", &SSH_PORT.to_string(), "-R", &forward]);
+    for option in ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes"] {
+        ssh.args(["-o", option]);
+    }
+    // What its peers are measured with, too, and the cheapest of its ciphers.
+    ssh.args(["-c", "aes256-gcm@openssh.com", &format!("root@{}", rig.at("relay").v4())]);
+    let ssh = rig.at("worker").start("ssh", ssh)?;
+    // The client first: its end of the connection ends the server's.
+    Ok(vec![ssh, sshd])
 }
 
 /// Configurations of server and client.

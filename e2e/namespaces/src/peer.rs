@@ -80,25 +80,30 @@ impl Peer {
         ended.with_context(|| format!("{} did not end within {within:?}", self.name))
     }
 
-    /// How long its threads have run on processors so far; those that have ended do not count.
+    /// How long its threads, and those of processes that it started, have run on processors so far; those that have
+    /// ended do not count.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
         let mut nanos = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.pid())).context("list threads")? {
-            let path = task.context("list threads")?.path().join("schedstat");
-            // A thread may end in between.
-            let said = fs::read_to_string(path).unwrap_or_default();
-            nanos += said.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0);
+        for pid in family(self.pid()) {
+            for task in tasks(pid).with_context(|| format!("list threads of {}", self.name))? {
+                // A thread may end in between.
+                let said = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+                nanos += said.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0);
+            }
         }
         Ok(Duration::from_nanos(nanos))
     }
 
-    /// Memory of its own that is in use, in KiB.
+    /// Memory of its own and of processes that it started that is in use, in KiB.
     pub fn resident_kib(&self) -> anyhow::Result<u64> {
-        let said =
-            fs::read_to_string(format!("/proc/{}/status", self.pid())).context("read a status")?;
-        let line = said.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        number.context("the process has ended")
+        let of = |pid: u32| -> anyhow::Result<u64> {
+            let said =
+                fs::read_to_string(format!("/proc/{pid}/status")).context("read a status")?;
+            let line = said.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+            number.context("the process has ended")
+        };
+        family(self.pid()).into_iter().map(of).sum()
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -128,6 +133,24 @@ impl Peer {
         }
         Ok(())
     }
+}
+
+/// A process, and all that it started and that have not ended: a server may have one for each connection.
+fn family(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(pid) = family.get(next).copied() {
+        next += 1;
+        for task in tasks(pid).unwrap_or_default() {
+            let children = fs::read_to_string(task.join("children")).unwrap_or_default();
+            family.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+    }
+    family
+}
+
+fn tasks(pid: u32) -> std::io::Result<Vec<PathBuf>> {
+    fs::read_dir(format!("/proc/{pid}/task"))?.map(|task| Ok(task?.path())).collect()
 }
 
 impl Drop for Peer {

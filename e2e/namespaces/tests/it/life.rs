@@ -94,6 +94,17 @@ fn a_program_sees_its_own_interfaces_and_server_of_names() {
 }
 
 #[test]
+fn what_a_program_started_counts_as_its_own() {
+    let Some(rig) = rig_or_skip(&Plan::v4([Node::host("a")])) else { return };
+    let count = "n=0; while [ $n -lt 30000 ]; do n=$((n+1)); done; echo counted; exec sleep 100";
+    let mut peer = rig.at("a").peer("sh", &["-c", &format!("({count}) & wait")]).unwrap();
+    peer.line_with("counted", SOON).unwrap();
+    let own = std::fs::read_to_string(format!("/proc/{}/schedstat", peer.pid())).unwrap();
+    let own: u64 = own.split(' ').next().unwrap().parse().unwrap();
+    assert!(peer.cpu().unwrap() > 2 * Duration::from_nanos(own), "{own}");
+}
+
+#[test]
 fn many_nodes_are_built_together() {
     let homes = (0..12).flat_map(|n| {
         let home = format!("home-{n}");

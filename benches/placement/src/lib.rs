@@ -4,12 +4,14 @@
 //! - The same files, seeds and levels give the same table, to the last digit.
 //! - All policies see the same tasks in the same order, and ties are decided alike.
 
+pub mod bound;
 mod contest;
 pub mod hall;
 mod replay;
 pub mod timed;
 pub mod timed_table;
 mod trace;
+pub mod window;
 
 pub use contest::Contestant;
 pub use replay::{Story, replay};

@@ -1,6 +1,6 @@
 //! `placement-bench`: how full policies make a cluster, as CSV.
 //!
-//! `--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME]`
+//! `--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME] [--bound] [--window 1,2,5]`
 //!
 //! `--timed --nodes FILE --pods FILE [--seeds 42..44] [--speed 10] [--loads 80,95,110] [--patience MINUTES]`: in the trace's own time.
 
@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use placement_bench::{Contestant, Trace, timed_table};
+use placement_bench::{Contestant, Trace, bound, timed_table, window};
 
-const USAGE: &str =
-    "--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME]";
+const USAGE: &str = "--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME] \
+     [--bound] [--window 1,2,5,10,20,50]";
 /// What pod lists of the format are called before their own name.
 const POD_LIST: &str = "openb_pod_list_";
 
@@ -36,16 +36,31 @@ fn main() -> ExitCode {
 fn replay(words: Vec<String>) -> Result<()> {
     let asked = Asked::read(words.into_iter()).context(USAGE)?;
     let trace = Trace::read(&asked.nodes, &asked.pods)?;
+    if let Some(windows) = &asked.windows {
+        print!("{}", window::table(&trace, &asked.policies, &asked.seeds, &asked.levels, windows));
+        return Ok(());
+    }
     let workload = asked.pods.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let workload = workload.unwrap_or_default();
     let workload = workload.strip_prefix(POD_LIST).unwrap_or(&workload);
-    let columns = asked.levels.iter().map(|level| format!(",allocation_pct_at_arrival_{level}"));
-    println!("workload,policy,seeds{}", columns.collect::<String>());
-    for policy in asked.policies {
-        let means = policy.mean(&trace, &asked.seeds, &asked.levels);
+    let columns = |what: &str| -> String {
+        asked.levels.iter().map(|level| format!(",{what}_pct_at_arrival_{level}")).collect()
+    };
+    let cells = |means: Vec<Option<f64>>| -> String {
         let cell = |mean: Option<f64>| mean.map_or(",".to_owned(), |mean| format!(",{mean:.2}"));
-        let cells: String = means.into_iter().map(cell).collect();
-        println!("{workload},{},{}{cells}", policy.name(), asked.seeds.len());
+        means.into_iter().map(cell).collect()
+    };
+    let (bound_columns, bounds) = if asked.with_bound {
+        let bounds = bound::mean(&trace, &asked.seeds, &asked.levels)?;
+        (columns("bound"), cells(bounds))
+    } else {
+        (String::new(), String::new())
+    };
+    println!("workload,policy,seeds{}{bound_columns}", columns("allocation"));
+    for policy in &asked.policies {
+        let means = policy.mean(&trace, &asked.seeds, &asked.levels);
+        let means = cells(means);
+        println!("{workload},{},{}{means}{bounds}", policy.name(), asked.seeds.len());
     }
     Ok(())
 }
@@ -57,6 +72,10 @@ struct Asked {
     seeds: Vec<u64>,
     levels: Vec<u32>,
     policies: Vec<Contestant>,
+    /// How many orders are placed together; none shows the published protocol alone.
+    windows: Option<Vec<usize>>,
+    /// Whether the most that any placement could give away is shown beside.
+    with_bound: bool,
 }
 
 impl Asked {
@@ -65,6 +84,7 @@ impl Asked {
         let mut seeds = "42..51".to_owned();
         let mut levels = "100,110,120,130".to_owned();
         let mut policies = Contestant::ALL.to_vec();
+        let (mut windows, mut with_bound) = (None, false);
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} lacks its value"));
             match word.as_str() {
@@ -73,6 +93,8 @@ impl Asked {
                 "--seeds" => seeds = value()?,
                 "--arrivals" => levels = value()?,
                 "--policy" => policies = vec![Contestant::of(&value()?)?],
+                "--bound" => with_bound = true,
+                "--window" => windows = Some(numbers(&value()?)?),
                 _ => bail!("{word:?} is not known"),
             }
         }
@@ -82,6 +104,8 @@ impl Asked {
             seeds: seeds_of(&seeds)?,
             levels: numbers(&levels)?,
             policies,
+            windows,
+            with_bound,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Replays of the trace against the published table, and what our policy adds to it.
 
 #[cfg(test)]
+mod bound;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod published;

@@ -51,3 +51,13 @@ fn a_level_nobody_asks_for_has_no_figure() {
 fn demand(orders: &[Need]) -> u64 {
     orders.iter().map(|order| u64::from(order.demand_milli())).sum()
 }
+
+#[test]
+fn a_window_of_one_order_is_the_protocol_itself() {
+    let trace = trace("cpu100");
+    for policy in [Contestant::BestFit, Contestant::Foresight] {
+        let strictly = policy.play(&trace, 1, &LEVELS);
+        assert_eq!(policy.play_windows(&trace, 1, &LEVELS, 1), strictly);
+        assert_ne!(policy.play_windows(&trace, 1, &LEVELS, 10), strictly);
+    }
+}

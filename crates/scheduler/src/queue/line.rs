@@ -39,10 +39,20 @@ pub(crate) struct Line<'a, Id, Ask> {
     waiting: &'a [Waiting<Id, Ask>],
     first: VecDeque<(usize, Turn<Id>)>,
     of_tenants: BTreeMap<ProjectId, VecDeque<usize>>,
-    /// By what their tenants have for the weight of their next order; made when `first` is empty.
-    turns: Option<BinaryHeap<Reverse<(u128, ProjectId)>>>,
+    /// Made when `first` is empty.
+    turns: Option<BinaryHeap<Reverse<Standing>>>,
     has: BTreeMap<ProjectId, Amounts>,
     whole: Amounts,
+}
+
+/// How a tenant stands in the line. The lowest goes first; fields are compared top to bottom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Standing {
+    /// The largest share it has of anything, for its weight.
+    share: u128,
+    /// Since when its next order waits.
+    since: Option<Timestamp>,
+    tenant: ProjectId,
 }
 
 impl<'a, Id: Copy + Ord, Ask> Line<'a, Id, Ask> {
@@ -84,7 +94,7 @@ impl<'a, Id: Copy + Ord, Ask> Line<'a, Id, Ask> {
             let turns = self.of_tenants.keys().map(|tenant| Reverse(self.standing(*tenant)));
             self.turns = Some(turns.collect());
         }
-        let Reverse((_, tenant)) = self.turns.as_mut()?.pop()?;
+        let Reverse(Standing { tenant, .. }) = self.turns.as_mut()?.pop()?;
         let place = self.of_tenants.get_mut(&tenant)?.pop_front()?;
         // Its tenant is back in the line once it is known what it got: see `done`.
         Some((place, Turn::SmallestShare))
@@ -103,10 +113,15 @@ impl<'a, Id: Copy + Ord, Ask> Line<'a, Id, Ask> {
         }
     }
 
-    fn standing(&self, tenant: ProjectId) -> (u128, ProjectId) {
+    fn standing(&self, tenant: ProjectId) -> Standing {
         let has = self.has.get(&tenant).copied().unwrap_or_default();
         let next = self.of_tenants.get(&tenant).and_then(VecDeque::front);
-        let weight = next.map_or(1, |next| self.waiting[*next].weight.get());
-        (has.dominant_share(&self.whole) / u128::from(weight), tenant)
+        let next = next.map(|next| &self.waiting[*next]);
+        let weight = next.map_or(1, |next| next.weight.get());
+        Standing {
+            share: has.dominant_share(&self.whole) / u128::from(weight),
+            since: next.map(|next| next.since),
+            tenant,
+        }
     }
 }

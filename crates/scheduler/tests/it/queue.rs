@@ -294,6 +294,16 @@ fn each_order_is_told_what_becomes_of_it_and_why() {
 }
 
 #[test]
+fn of_tenants_that_have_as_much_the_one_goes_first_that_waits_longest() {
+    let mut story = Story::new(&[1]);
+    story.now = 1;
+    story.wait("5 of=9");
+    story.now = 2;
+    story.wait("4 of=1");
+    assert_eq!(started(&story.pass()), [5]);
+}
+
+#[test]
 fn a_gang_goes_first_at_last_however_many_small_orders_come() {
     let mut story = Story::new(&[1; 4]);
     story.rules.patience = millis(10_000);

@@ -13,6 +13,8 @@ mod properties;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
+mod queued_market;
+#[cfg(test)]
 mod stories;
 #[cfg(test)]
 mod world;

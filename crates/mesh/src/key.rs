@@ -43,6 +43,13 @@ impl PrivateKey {
         PublicKey(x25519_dalek::PublicKey::from(&StaticSecret::from(self.0)).to_bytes())
     }
 
+    /// What X25519 makes of this key and another's (RFC 7748): the same for both. Nothing if the other is a point of
+    /// small order, with which anybody agrees.
+    pub fn agree(&self, other: &PublicKey) -> Option<[u8; KEY_LEN]> {
+        let shared = StaticSecret::from(self.0).diffie_hellman(&other.0.into());
+        shared.was_contributory().then(|| shared.to_bytes())
+    }
+
     pub(crate) const fn bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
     }

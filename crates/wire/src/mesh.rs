@@ -17,6 +17,11 @@ pub const WAYS_MAX: usize = 64;
 /// Tags that one of the operator's machines asks for.
 pub const OPERATOR_TAGS_MAX: usize = 16;
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 /// A rented node asks for its papers, and says how it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +33,9 @@ pub struct NodeNetworkRequest {
     /// The signature by its key of `iog node 1`, the machine's id, the rental's id, the node's number and `x25519`,
     /// each on a line of its own and without a last newline, in hexadecimal.
     pub statement: String,
+    /// That it has the private half of `x25519`, for the network: BLAKE3 with a key that only the two can work out, of
+    /// its key and the statement, in hexadecimal.
+    pub proof: String,
     /// How packets to it may be sealed, best first.
     pub suites: Vec<SuiteName>,
     /// Relays that it holds lines to, best first: up to 8.
@@ -42,13 +50,19 @@ pub struct NodeNetworkRequest {
     /// What it saw of relays: up to 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<RelaySeen>,
-    /// The last membership that it was given, if it has one that still holds: a server that has just begun knows by it
-    /// that the keys are its.
+    /// The last membership that it was given, if it has one that still holds: a server whose clock was set back goes on
+    /// from its serial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership: Option<SealedPaper>,
     /// The revision that it knows: answer when there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<u64>,
+    /// The epoch of that revision, if it has all members of it: then it may be told those alone that are others since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// Whether it only says how it does: then it is told nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tells_only: bool,
     /// Or after so many seconds, at most 30.
     #[serde(default)]
     pub wait_secs: u64,
@@ -59,13 +73,24 @@ pub struct NodeNetworkRequest {
 pub struct NodeNetwork {
     /// Grows when anything below is other than it was, or is to be renewed.
     pub revision: u64,
+    /// Revisions of another epoch say nothing of what is other since.
+    pub epoch: u64,
+    /// If `members` are those alone that are others than at this revision, which the question named; absent if they are
+    /// all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// Who was a member since then and is none any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<NodeKey>,
     /// That it belongs to its network, and under which addresses.
     pub membership: SealedPaper,
-    /// What may pass at it.
-    pub policy: SealedPaper,
+    /// What may pass at it. Absent if that is as it was at `since`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<SealedPaper>,
     /// What it may do at relays.
     pub pass: SealedPaper,
-    /// Memberships of all members, its own included. Who is not among them is no member any more.
+    /// Memberships of all members, its own included: who is not among them is no member any more. With `since`, of those
+    /// alone that are others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<SealedPaper>,
     /// Records of relays, best first.
@@ -132,6 +157,10 @@ pub struct ClientNetworkRequest {
     /// The key that packets to it are sealed for, if it is to be a member of the private network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub x25519: Option<MeshKey>,
+    /// That it has the private half of `x25519`, for the network: BLAKE3 with a key that only the two can work out, of
+    /// its key and the statement, in hexadecimal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub proof: String,
     /// How packets to it may be sealed, best first; `wireguard` if absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suites: Vec<SuiteName>,
@@ -144,13 +173,19 @@ pub struct ClientNetworkRequest {
     /// How it reaches members: up to 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
-    /// The last membership that it was given, if it has one that still holds: a server that has just begun knows by it
-    /// that the keys are its.
+    /// The last membership that it was given, if it has one that still holds: a server whose clock was set back goes on
+    /// from its serial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership: Option<SealedPaper>,
     /// The revision that it knows: answer when there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<u64>,
+    /// The epoch of that revision, if it has all members of it: then it may be told those alone that are others since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// Whether it only says how it does: then it is told nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tells_only: bool,
     /// Or after so many seconds, at most 30.
     #[serde(default)]
     pub wait_secs: u64,
@@ -167,6 +202,9 @@ pub struct OperatorNetworkRequest {
     pub statement: String,
     /// The key that packets to it are sealed for.
     pub x25519: MeshKey,
+    /// That it has the private half of `x25519`, for the network: BLAKE3 with a key that only the two can work out, of
+    /// its key and the statement, in hexadecimal.
+    pub proof: String,
     /// What it is to be called: `NAME.mesh`. No two members have the same.
     pub name: Name,
     /// What it is to policies, without `tag:`: up to 16.
@@ -181,13 +219,19 @@ pub struct OperatorNetworkRequest {
     /// How it reaches members: up to 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
-    /// The last membership that it was given, if it has one that still holds: a server that has just begun knows by it
-    /// that the keys are its.
+    /// The last membership that it was given, if it has one that still holds: a server whose clock was set back goes on
+    /// from its serial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership: Option<SealedPaper>,
     /// The revision that it knows: answer when there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<u64>,
+    /// The epoch of that revision, if it has all members of it: then it may be told those alone that are others since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// Whether it only says how it does: then it is told nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tells_only: bool,
     /// Or after so many seconds, at most 30.
     #[serde(default)]
     pub wait_secs: u64,
@@ -198,15 +242,25 @@ pub struct OperatorNetworkRequest {
 pub struct ClientNetwork {
     /// Grows when anything below is other than it was, or is to be renewed.
     pub revision: u64,
+    /// Revisions of another epoch say nothing of what is other since.
+    pub epoch: u64,
+    /// If `members` are those alone that are others than at this revision, which the question named; absent if they are
+    /// all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// Who was a member since then and is none any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<NodeKey>,
     /// What it may do at relays.
     pub pass: SealedPaper,
     /// That it belongs to the private network, if it asked for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership: Option<SealedPaper>,
-    /// What may pass at it, if it is a member.
+    /// What may pass at it, if it is a member. Absent if that is as it was at `since`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<SealedPaper>,
-    /// Memberships of all members, its own included, if it is one.
+    /// Memberships of all members, its own included, if it is one: who is not among them is no member any more. With
+    /// `since`, of those alone that are others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<SealedPaper>,
     /// Records of relays, best first.

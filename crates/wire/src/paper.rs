@@ -37,8 +37,8 @@ pub use range::{AddressRange, NotARange};
 pub use relay::RelayRecord;
 pub use seal::{PaperRefused, SealedPaper};
 pub use statement::{
-    client_statement, is_signed, node_statement, operator_statement, relay_statement,
-    sign_statement,
+    client_statement, is_signed, is_x25519_proven, node_statement, operator_statement,
+    prove_x25519, relay_statement, sign_statement, x25519_of,
 };
 pub use visit::{Visit, VisitRefused};
 

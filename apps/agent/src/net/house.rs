@@ -15,7 +15,7 @@ use super::in_node::InNode;
 use super::keys::Keys;
 use super::papers::NodePapers;
 use super::switch::lock;
-use crate::presence::Bearer;
+use crate::presence::{Bearer, prove};
 
 /// A node and its network.
 #[derive(Debug)]
@@ -250,16 +250,24 @@ impl House {
         self.state().add_failed(seen);
     }
 
-    /// What to ask, with what is told at the moment.
-    pub(super) fn request(&self, known: Option<u64>, wait: Duration) -> NodeNetworkRequest {
+    /// What to ask a network with this key, with what is told at the moment.
+    pub(super) fn request(
+        &self,
+        network: &NodeKey,
+        (known, wait): (Option<u64>, Duration),
+    ) -> NodeNetworkRequest {
         let told = self.state().take_told();
         let held = self.papers().filter(|held| held.papers.hold(crate::run::now()));
+        let complete = held.as_ref().and_then(|held| held.papers.complete);
+        let epoch =
+            complete.filter(|(revision, _)| Some(*revision) == known).map(|(_, epoch)| epoch);
         let x25519 = self.keys.x25519();
         let statement = node_statement(self.worker, self.id.rental, self.id.node, &x25519);
         NodeNetworkRequest {
             key: self.keys.public(),
             x25519,
             statement: sign_statement(&self.keys.node, &statement),
+            proof: prove(&self.keys.packets, network, &self.keys.public(), &statement),
             suites: vec![SuiteName::Aes256gcm, SuiteName::Wireguard],
             relays: told.relays,
             services: told.services,
@@ -267,6 +275,8 @@ impl House {
             seen: told.seen,
             membership: held.map(|papers| papers.membership.clone()),
             known,
+            epoch,
+            tells_only: false,
             wait_secs: wait.as_secs(),
         }
     }
@@ -346,7 +356,7 @@ mod tests {
             RelaySeen { key, rtt_ms: None, loss_bp: 0, failed_dials }
         };
         let see = |seen| house.set_told(Told { seen, ..Told::default() });
-        let told = || house.request(None, Duration::ZERO).seen;
+        let told = || house.request(&NodeKey([9; 32]), (None, Duration::ZERO)).seen;
         see(vec![seen(1, 2), seen(2, 1)]);
         see(vec![seen(2, 3)]);
         see(Vec::new());

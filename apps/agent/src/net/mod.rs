@@ -303,8 +303,8 @@ impl Keeper {
         })?;
         let ((host, link), pinned) = (shared(), self.pinned.clone());
         spawn("net-ask", move || talk::ask(&host, &link, &pinned, &ready))?;
-        let (host, link) = shared();
-        spawn("net-tell", move || talk::tell(&host, &link))?;
+        let ((host, link), pinned) = (shared(), self.pinned.clone());
+        spawn("net-tell", move || talk::tell(&host, &link, &pinned))?;
         Ok(Kept { house: house.clone(), tending, is_wanted: true })
     }
 }

@@ -5,7 +5,7 @@ use wire::paper::{NodeKey, SealedPaper};
 use wire::{NodeNetwork, ServiceWanted};
 
 use super::limits::SERVICES_MAX;
-use crate::presence::{Bearer, Papers, Told, Unfit};
+use crate::presence::{Bearer, Listed, Papers, Told, Unfit};
 
 /// What a node was told.
 #[derive(Clone, Debug)]
@@ -26,14 +26,16 @@ impl NodePapers {
     pub(super) fn read(
         told: NodeNetwork,
         network: NodeKey,
-        bearer: &Bearer,
+        (bearer, held): (&Bearer, Option<&Self>),
         now: Timestamp,
     ) -> Result<Self, Unfit> {
         let NodeNetwork { membership, policy, pass, members, relays, network_key, .. } = told;
+        let NodeNetwork { revision, epoch, since, gone, .. } = told;
+        let listed = Listed { revision, epoch, since, gone };
         let mut services = told.services;
         services.truncate(SERVICES_MAX);
-        let told = Told { membership, policy, pass, members, relays, network_key };
-        let papers = Papers::read(&told, network, bearer, now)?;
+        let told = Told { listed, membership, policy, pass, members, relays, network_key };
+        let papers = Papers::read(&told, network, (bearer, held.map(|held| &held.papers)), now)?;
         Ok(Self { papers, membership: told.membership, services })
     }
 

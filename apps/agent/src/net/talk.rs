@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use wire::NodeNetworkRequest;
 use wire::paper::NodeKey as NetworkKey;
 use worker::NodeKey;
 
@@ -76,24 +77,35 @@ fn is_of_the_node(trouble: &Trouble) -> bool {
 fn is_behind(unfit: &Unfit) -> bool {
     match unfit {
         Unfit::Older { .. } => true,
-        Unfit::OtherNetwork { .. } | Unfit::Refused { .. } | Unfit::Foreign { .. } => false,
+        Unfit::OtherNetwork { .. }
+        | Unfit::Refused { .. }
+        | Unfit::Foreign { .. }
+        | Unfit::Elsewhere { .. }
+        | Unfit::Missing { .. } => false,
     }
 }
 
 /// Tells what is news to others as soon as it is seen, beside the question that is held. Answers are heard there.
-pub(super) fn tell(house: &House, link: &Link) {
+pub(super) fn tell(house: &House, link: &Link, pinned: &Pinned) {
     let (mut told, mut at_leisure) = (0, Instant::now());
     while let Some(version) = house.newer(told, at_leisure) {
         told = version;
-        let request = house.request(house.revision(), Duration::ZERO);
-        if let Err(trouble) = link.node_network(house.id, &request, Duration::ZERO) {
+        if let Err(trouble) = say_alone(house, link, pinned) {
             // The next question tells it, too.
-            house.was_not_told(&request.seen);
             tracing::debug!(%trouble, "what a node sees of its network was not told");
             house.rest(NETWORK_EVERY_MIN);
         }
         at_leisure = Instant::now() + WAYS_EVERY_MIN;
     }
+}
+
+/// Says how the node does, and asks nothing.
+fn say_alone(house: &House, link: &Link, pinned: &Pinned) -> Result<(), Trouble> {
+    let network = network_key(pinned, link)?;
+    let request = house.request(&network, (house.revision(), Duration::ZERO));
+    let request = NodeNetworkRequest { tells_only: true, ..request };
+    let told = link.node_network(house.id, &request, Duration::ZERO);
+    told.map(drop).inspect_err(|_| house.was_not_told(&request.seen))
 }
 
 /// Asks once. Returns what is known then, or why the answer is worth nothing.
@@ -104,14 +116,14 @@ fn say(
     (known, wait): (Option<u64>, Duration),
     ready: &Ready,
 ) -> Result<Result<Option<u64>, Unfit>, Trouble> {
-    let request = house.request(known, wait);
+    let network = network_key(pinned, link)?;
+    let request = house.request(&network, (known, wait));
     let answer = link.node_network(house.id, &request, wait);
     let answer = answer.inspect_err(|_| house.was_not_told(&request.seen))?;
     let Some(answer) = answer else { return Ok(Ok(known)) };
     let revision = answer.revision;
-    let network = network_key(pinned, link)?;
     let (held, now) = (house.papers(), now());
-    let read = NodePapers::read(answer, network, &house.bearer(), now);
+    let read = NodePapers::read(answer, network, (&house.bearer(), held.as_deref()), now);
     match read.and_then(|papers| papers.after(held.as_deref(), now)) {
         Ok(papers) => {
             if house.set_papers(papers, revision) {

@@ -13,12 +13,14 @@ mod carrier;
 mod engine;
 mod papers;
 mod pinned;
+mod proof;
 mod ways;
 mod words;
 
 pub use carrier::Carrier;
 pub use engine::{Device, MTU, Peers, Presence, relays_held};
 pub use mesh_shell::Clock;
-pub use papers::{Bearer, Papers, Told, Unfit, relays_at};
+pub use papers::{Bearer, Listed, Papers, Told, Unfit, relays_at};
 pub use pinned::Pinned;
+pub use proof::prove;
 pub use ways::way;

@@ -26,16 +26,31 @@ pub struct Bearer {
     pub x25519: MeshKey,
 }
 
+/// Of which revision a list of members is, and whether it has all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The revision.
+    pub revision: u64,
+    /// What tells it from another control plane's.
+    pub epoch: u64,
+    /// If only what is other than at this revision was told.
+    pub since: Option<u64>,
+    /// Who has gone since then.
+    pub gone: Vec<NodeKey>,
+}
+
 /// What a control plane says, as it says it.
 #[derive(Clone, Debug)]
 pub struct Told {
+    /// Which members it says that there are.
+    pub listed: Listed,
     /// The member's own membership.
     pub membership: SealedPaper,
-    /// What may pass at it.
-    pub policy: SealedPaper,
+    /// What may pass at it, unless that is as it was.
+    pub policy: Option<SealedPaper>,
     /// What it may do at relays.
     pub pass: SealedPaper,
-    /// Memberships of all members.
+    /// Memberships of all members, or of those that are others.
     pub members: Vec<SealedPaper>,
     /// Records of relays, best first.
     pub relays: Vec<SealedPaper>,
@@ -54,6 +69,8 @@ pub struct Papers {
     pub pass: Vec<u8>,
     /// All members, its own membership included.
     pub members: Vec<Membership>,
+    /// The revision and the epoch of which these are all members, if none of their papers was left out.
+    pub complete: Option<(u64, u64)>,
     /// Relays, best first.
     pub relays: Vec<RelayRecord>,
     /// By whom all of it is signed.
@@ -88,6 +105,18 @@ pub enum Unfit {
         /// Which.
         kind: &'static str,
     },
+    /// It is a difference from another list than the one that is held.
+    #[error("what is told of members is since revision {since}, and that is not the one it has")]
+    Elsewhere {
+        /// The revision.
+        since: u64,
+    },
+    /// A paper is not there, and none of before is meant.
+    #[error("its {kind} is missing")]
+    Missing {
+        /// Which.
+        kind: &'static str,
+    },
     /// A paper is older than one that was told before and holds.
     #[error("its {kind} is older than the one it has: {told}, after {held}")]
     Older {
@@ -101,14 +130,14 @@ pub enum Unfit {
 }
 
 impl Papers {
-    /// Reads what was told.
+    /// Reads what was told, and makes a whole of it and what is held.
     ///
     /// # Errors
     /// The first thing that is wrong with what is about the member itself.
     pub fn read(
         told: &Told,
         network: NodeKey,
-        bearer: &Bearer,
+        (bearer, held): (&Bearer, Option<&Self>),
         now: Timestamp,
     ) -> Result<Self, Unfit> {
         if told.network_key != network {
@@ -118,17 +147,22 @@ impl Papers {
         let is_mine = (membership.mesh, membership.node, membership.x25519)
             == (bearer.mesh, bearer.node, bearer.x25519);
         is_its(is_mine, Membership::KIND)?;
-        let policy: PolicyPaper = opened(&told.policy, &network, now)?;
+        let base = base(&told.listed, held)?;
+        let policy: PolicyPaper = match (&told.policy, base) {
+            (Some(told), _) => opened(told, &network, now)?,
+            (None, Some(held)) => held.policy.clone(),
+            (None, None) => return Err(Unfit::Missing { kind: PolicyPaper::KIND }),
+        };
         is_its((policy.mesh, policy.node) == (bearer.mesh, bearer.node), PolicyPaper::KIND)?;
         let pass: Pass = opened(&told.pass, &network, now)?;
         is_its(pass.holder == bearer.node, Pass::KIND)?;
-        let mut members: Vec<Membership> = those_that_hold(&told.members, &network, now);
-        members.retain(|member| member.mesh == bearer.mesh);
+        let (members, complete) = all_members(told, (&network, bearer.mesh), base, now);
         Ok(Self {
             membership,
             policy,
             pass: told.pass.to_bytes(),
             members,
+            complete,
             relays: those_that_hold(&told.relays, &network, now),
             network,
         })
@@ -197,6 +231,34 @@ fn doors(record: &RelayRecord) -> impl Iterator<Item = RelayAt> {
 
 fn opened<P: Paper>(sealed: &SealedPaper, network: &NodeKey, now: Timestamp) -> Result<P, Unfit> {
     sealed.open(network, now).map_err(|why| Unfit::Refused { kind: P::KIND, why })
+}
+
+/// What is held, if what is told is a difference from that. Nothing if all is told.
+fn base<'h>(listed: &Listed, held: Option<&'h Papers>) -> Result<Option<&'h Papers>, Unfit> {
+    let Some(since) = listed.since else { return Ok(None) };
+    let base = held.filter(|held| held.complete == Some((since, listed.epoch)));
+    base.map(Some).ok_or(Unfit::Elsewhere { since })
+}
+
+/// All members of a network, and of which revision that is, if no paper is left out.
+fn all_members(
+    told: &Told,
+    (network, mesh): (&NodeKey, MeshId),
+    base: Option<&Papers>,
+    now: Timestamp,
+) -> (Vec<Membership>, Option<(u64, u64)>) {
+    let held = base.iter().flat_map(|held| &held.members);
+    let mut all: BTreeMap<NodeKey, Membership> =
+        held.map(|member| (member.node, member.clone())).collect();
+    told.listed.gone.iter().for_each(|key| drop(all.remove(key)));
+    let mut came: Vec<Membership> = those_that_hold(&told.members, network, now);
+    came.retain(|member| member.mesh == mesh);
+    let is_complete = came.len() == told.members.len();
+    all.extend(came.into_iter().map(|member| (member.node, member)));
+    // One that is told of no more, as nobody renews it, ends by itself.
+    all.retain(|_, member| member.expires.0 > now);
+    let complete = is_complete.then_some((told.listed.revision, told.listed.epoch));
+    (all.into_values().collect(), complete)
 }
 
 fn is_its(is_mine: bool, kind: &'static str) -> Result<(), Unfit> {
@@ -288,8 +350,9 @@ mod tests {
         let strange = SealedPaper::seal(&membership(public(6), 18), &key(7)).unwrap();
         let seal = |paper: &Membership| SealedPaper::seal(paper, &key(signer)).unwrap();
         Told {
+            listed: Listed { revision: 5, epoch: 1, ..Listed::default() },
             membership: seal(&mine),
-            policy: SealedPaper::seal(&policy, &key(signer)).unwrap(),
+            policy: Some(SealedPaper::seal(&policy, &key(signer)).unwrap()),
             pass: SealedPaper::seal(&pass, &key(signer)).unwrap(),
             members: vec![seal(&mine), seal(&other), strange],
             relays: vec![SealedPaper::seal(&relay, &key(signer)).unwrap()],
@@ -299,9 +362,10 @@ mod tests {
 
     #[test]
     fn papers_of_the_network_for_this_node_are_taken_and_strangers_left_out() {
-        let papers = Papers::read(&told(1, public(2)), public(1), &bearer(), NOW).unwrap();
+        let papers = Papers::read(&told(1, public(2)), public(1), (&bearer(), None), NOW).unwrap();
         let members: Vec<NodeKey> = papers.members.iter().map(|member| member.node).collect();
-        assert_eq!(members, [public(2), public(5)]);
+        assert_eq!(members.into_iter().collect::<BTreeSet<_>>(), [public(2), public(5)].into());
+        assert_eq!(papers.complete, None, "one was left out");
         let at = |address: &str| RelayAt { key: public(9), address: address.parse().unwrap() };
         let both = vec![at("[::1]:1"), at("127.0.0.1:2")];
         assert_eq!((papers.relays_at(), papers.relays_of_peers()), (both.clone(), both));
@@ -309,8 +373,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_other_since_makes_a_whole_with_what_is_held() {
+        let read = |told: &Told, held| Papers::read(told, public(1), (&bearer(), held), NOW);
+        let mut whole = told(1, public(2));
+        whole.members.truncate(2);
+        let held = read(&whole, None).unwrap();
+        assert_eq!(held.complete, Some((5, 1)));
+        let mut later = told(1, public(2));
+        let came = Membership { serial: 6, ..membership(public(6), 18) };
+        later.members = vec![SealedPaper::seal(&came, &key(1)).unwrap()];
+        later.listed = Listed { revision: 6, epoch: 1, since: Some(5), gone: vec![public(5)] };
+        later.policy = None;
+        let now_held = read(&later, Some(&held)).unwrap();
+        assert_eq!(now_held.policy, held.policy);
+        let keys: BTreeSet<NodeKey> = now_held.members.iter().map(|member| member.node).collect();
+        assert_eq!((keys, now_held.complete), ([public(2), public(6)].into(), Some((6, 1))));
+        let elsewhere = Unfit::Elsewhere { since: 5 };
+        assert_eq!(read(&later, None).unwrap_err(), elsewhere);
+        let other_epoch = Papers { complete: Some((5, 2)), ..held.clone() };
+        assert_eq!(read(&later, Some(&other_epoch)).unwrap_err(), elsewhere);
+        let half = Papers { complete: None, ..held.clone() };
+        assert_eq!(read(&later, Some(&half)).unwrap_err(), elsewhere);
+        later.listed.since = None;
+        let missing = Unfit::Missing { kind: "policy" };
+        assert_eq!(read(&later, Some(&held)).unwrap_err(), missing, "it is not the same list");
+    }
+
+    #[test]
     fn papers_of_before_are_refused_while_the_later_ones_hold() {
-        let read = || Papers::read(&told(1, public(2)), public(1), &bearer(), NOW).unwrap();
+        let read = || Papers::read(&told(1, public(2)), public(1), (&bearer(), None), NOW).unwrap();
         assert!(read().after(&read(), NOW).is_ok(), "the same are no older");
         let mut later = read();
         later.policy.version = 2;
@@ -328,7 +419,7 @@ mod tests {
 
     #[test]
     fn another_network_another_node_and_another_time_are_refused() {
-        let read = |told: Told, now| Papers::read(&told, public(1), &bearer(), now);
+        let read = |told: Told, now| Papers::read(&told, public(1), (&bearer(), None), now);
         let other = read(told(7, public(2)), NOW).unwrap_err();
         assert!(matches!(other, Unfit::OtherNetwork { .. }), "{other}");
         let mut forged = told(7, public(2));
@@ -339,7 +430,7 @@ mod tests {
         let late = read(told(1, public(2)), NOW.after(MINUTE));
         assert!(matches!(late, Err(Unfit::Refused { kind: "membership", .. })));
         let mine = Bearer { x25519: MeshKey([4; 32]), ..bearer() };
-        let foreign = Papers::read(&told(1, public(2)), public(1), &mine, NOW);
+        let foreign = Papers::read(&told(1, public(2)), public(1), (&mine, None), NOW);
         assert!(matches!(foreign, Err(Unfit::Foreign { kind: "membership" })));
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Said {
     pub(super) relays: Vec<NodeKey>,
     /// How it reaches others.
     pub(super) ways: Vec<Way>,
-    /// That it belongs there, as it was told last: it keeps its place by that when the server begins anew.
+    /// That it belongs there, as it was told last: a server whose clock was set back goes on from there.
     pub(super) shows: Option<SealedPaper>,
 }
 

@@ -184,7 +184,7 @@ impl<'a> Member<'a> {
         self.note_ways(&ways);
         let ways = ways.into_iter().take(WAYS_MAX).collect();
         let relays = relays_held(&self.papers, &lines);
-        self.desk.set_said(Said { relays, ways, shows: None });
+        self.desk.set_said(Said { relays, ways, ..Said::default() });
         Ok(())
     }
 

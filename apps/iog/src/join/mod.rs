@@ -23,7 +23,7 @@ mod resolve;
 mod text;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::thread;
@@ -80,7 +80,8 @@ pub(crate) fn join(session: &Session, client: &Client, wish: Wish) -> Result<(),
     let _hold = Hold::take(folder, &network.label(), &network.words())?;
     let keys = Keys::of(&user_key(folder)?, &network.label());
     let pin = Pin::of(client.server(), folder)?;
-    let asker = Arc::new(Asker { client: client.clone(), network, mesh, keys, pin });
+    let (client, signer) = (client.clone(), Mutex::default());
+    let asker = Arc::new(Asker { client, network, mesh, keys, pin, signer });
     let wanted = listen()?;
     let clock = Clock::set();
     let came = asker.ask(Said::default(), (None, Duration::ZERO), (None, clock))?;
@@ -185,7 +186,7 @@ fn tell(desk: &Desk, asker: &Asker) {
     while let Some(version) = desk.newer(told) {
         told = version;
         // The next question tells it, too.
-        let _ = asker.tell(desk.said(), desk.revision(), Duration::ZERO);
+        let _ = asker.tell(desk.said(), desk.revision());
         desk.rest(EVERY_MIN);
     }
 }

@@ -1,15 +1,17 @@
 //! Which private network a machine joins, and how it asks for its papers there.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use agent::presence::{Bearer, Clock, Papers, Told};
+use agent::presence::{Bearer, Clock, Listed, Papers, Told, prove};
+use anyhow::Context;
 use units::{MeshId, Name, RentalId, Timestamp};
 use wire::paper::{
     NodeKey, SealedPaper, SuiteName, client_statement, operator_mesh, operator_statement,
     sign_statement,
 };
-use wire::{ClientNetwork, ClientNetworkRequest, OperatorNetworkRequest};
+use wire::{ClientNetwork, ClientNetworkRequest, NetworkKey, OperatorNetworkRequest};
 
 use super::desk::Said;
 use super::keys::Keys;
@@ -82,6 +84,18 @@ pub(super) struct Asker {
     pub(super) mesh: Option<MeshId>,
     pub(super) keys: Keys,
     pub(super) pin: Pin,
+    /// By which key the network says that it signs, where it is not held to one.
+    pub(super) signer: Mutex<Option<NodeKey>>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    known: Option<u64>,
+    /// Of the revision that is known, if all its members are.
+    epoch: Option<u64>,
+    wait: Duration,
+    tells_only: bool,
 }
 
 /// What came, and when to ask at the latest.
@@ -103,24 +117,54 @@ impl Asker {
         (known, wait): (Option<u64>, Duration),
         (held, clock): (Option<&Papers>, Clock),
     ) -> Result<Option<Came>, Failure> {
-        let told = self.tell(said, known, wait)?;
+        let complete = held.filter(|held| held.hold(clock.now())).and_then(|held| held.complete);
+        let epoch = complete.filter(|(revision, _)| Some(*revision) == known).map(|it| it.1);
+        let told = self.say(said, Question { known, epoch, wait, tells_only: false })?;
         told.map(|told| self.read(told, held, clock.now())).transpose()
     }
 
-    /// Tells how this machine does. What comes is not opened.
-    pub(super) fn tell(
+    /// Tells how this machine does, and asks nothing.
+    pub(super) fn tell(&self, said: Said, known: Option<u64>) -> Result<(), Failure> {
+        let (epoch, wait) = (None, Duration::ZERO);
+        self.say(said, Question { known, epoch, wait, tells_only: true }).map(drop)
+    }
+
+    fn say(&self, said: Said, question: Question) -> Result<Option<ClientNetwork>, Failure> {
+        let network = self.network_key()?;
+        let told = self.say_to(&network, said, question);
+        if told.is_err() {
+            // A server of this machine that was made anew has another.
+            *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        told
+    }
+
+    /// By which key the network is known, or says that it is.
+    fn network_key(&self) -> Result<NodeKey, Failure> {
+        let mut signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.pin.known()?.or(*signer) {
+            return Ok(known);
+        }
+        let told = self.client.get::<NetworkKey>("/v1/network/key")?.public_key;
+        let told = told.parse().context("read the network's key")?;
+        Ok(*signer.insert(told))
+    }
+
+    fn say_to(
         &self,
+        network: &NodeKey,
         Said { mut relays, ways, shows: membership }: Said,
-        known: Option<u64>,
-        wait: Duration,
+        Question { known, epoch, wait, tells_only }: Question,
     ) -> Result<Option<ClientNetwork>, Failure> {
         relays.truncate(RELAYS_MAX);
         let (key, x25519, suites) = (self.keys.public(), self.keys.x25519(), SUITES.to_vec());
         let wait_secs = wait.as_secs();
         let path = self.network.path();
+        let prove = |statement: &str| prove(&self.keys.packets, network, &key, statement);
         match &self.network {
             Network::Rental(rental) => {
                 let statement = client_statement(*rental, Some(&x25519));
+                let proof = prove(&statement);
                 let statement = sign_statement(&self.keys.node, &statement);
                 let (x25519, ssh_key) = (Some(x25519), None);
                 self.client.post_for_news(
@@ -129,18 +173,23 @@ impl Asker {
                         key,
                         statement,
                         x25519,
+                        proof,
                         suites,
                         relays,
                         ssh_key,
                         ways,
                         membership,
                         known,
+                        epoch,
+                        tells_only,
                         wait_secs,
                     },
                 )
             }
             Network::Operator { name, tags } => {
-                let statement = sign_statement(&self.keys.node, &operator_statement(&x25519));
+                let statement = operator_statement(&x25519);
+                let proof = prove(&statement);
+                let statement = sign_statement(&self.keys.node, &statement);
                 let (name, tags) = (name.clone(), tags.clone());
                 self.client.post_for_news(
                     &path,
@@ -148,6 +197,7 @@ impl Asker {
                         key,
                         statement,
                         x25519,
+                        proof,
                         name,
                         tags,
                         suites,
@@ -155,6 +205,8 @@ impl Asker {
                         ways,
                         membership,
                         known,
+                        epoch,
+                        tells_only,
                         wait_secs,
                     },
                 )
@@ -172,15 +224,17 @@ impl Asker {
         let network = self.pin.check(told.network_key)?;
         let (revision, renew) = (told.revision, Duration::from_secs(told.renew_secs));
         let ClientNetwork { pass, membership, policy, members, relays, network_key, .. } = told;
-        let (Some(membership), Some(policy)) = (membership, policy) else {
+        let ClientNetwork { epoch, since, gone, .. } = told;
+        let listed = Listed { revision, epoch, since, gone };
+        let Some(membership) = membership else {
             return Err(unfit("the server made this machine no member".to_owned()));
         };
         let Some(mesh) = self.network.mesh(self.mesh, &network) else {
             return Err(unfit("the rental has no private network".to_owned()));
         };
         let bearer = self.bearer(mesh);
-        let told = Told { membership, policy, pass, members, relays, network_key };
-        let papers = Papers::read(&told, network, &bearer, now);
+        let told = Told { listed, membership, policy, pass, members, relays, network_key };
+        let papers = Papers::read(&told, network, (&bearer, held), now);
         let papers = papers.and_then(|papers| match held {
             Some(held) => papers.after(held, now),
             None => Ok(papers),

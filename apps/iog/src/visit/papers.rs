@@ -76,12 +76,15 @@ pub(super) fn ask(
         key: mine,
         statement: sign_statement(key, &client_statement(rental, None)),
         x25519: None,
+        proof: String::new(),
         suites: Vec::new(),
         relays: Vec::new(),
         ssh_key,
         ways: Vec::new(),
         membership: None,
         known: None,
+        epoch: None,
+        tells_only: false,
         wait_secs: 0,
     };
     let told: ClientNetwork = client.post(&format!("/v1/rentals/{rental}/network"), &request)?;
@@ -154,6 +157,9 @@ mod tests {
         };
         ClientNetwork {
             revision: 1,
+            epoch: 1,
+            since: None,
+            gone: Vec::new(),
             pass: SealedPaper::seal(&pass, &key(1)).unwrap(),
             membership: None,
             policy: None,

@@ -32,6 +32,14 @@ impl Pin {
         Ok(Self(Some(Pinned::at(folder.join(format!("{}.key", escaped(server)))))))
     }
 
+    /// The key that the network is known by. Nothing if it is not known, or not held to one.
+    ///
+    /// # Errors
+    /// If the file that holds it cannot be used.
+    pub(crate) fn known(&self) -> Result<Option<NodeKey>, Failure> {
+        Ok(self.0.as_ref().map(Pinned::known).transpose()?.flatten())
+    }
+
     /// The key that papers must be signed with, where a server says that this one signs them.
     ///
     /// # Errors

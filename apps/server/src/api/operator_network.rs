@@ -19,7 +19,7 @@ use super::extract::{Json, Path, Told};
 use super::network_policies::{checked, view_of};
 use super::problem::Refused;
 use super::rental_networks::client_network;
-use super::worker_networks::{heard, network_key, told, unsigned};
+use super::worker_networks::{heard, network_key, proven, told, unsigned};
 use crate::app::Shared;
 use crate::limits::OPERATOR_MEMBERS_MAX;
 use crate::meshes::{Asked, Called, NetworkOf, Place, Said};
@@ -35,7 +35,8 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 ///
 /// Operator only. The machine becomes a member under the name and with the tags that it asks for. Answered at once for
 /// who knows no revision; for others when there is another, or when papers are to be renewed; 204 after `wait_secs` if
-/// there is nothing new. Who does not ask for an hour has left, and whose key is taken back at once.
+/// there is nothing new. Who names the epoch of its revision, too, may be told of those members alone that are others
+/// since; 204 at once for who only tells. Who does not ask for an hour has left, and whose key is taken back at once.
 #[utoipa::path(post, path = "/v1/network/operator", tag = "network", request_body = OperatorNetworkRequest,
     security(("key" = [])), responses(
         (status = 200, body = ClientNetwork),
@@ -48,9 +49,11 @@ async fn join(
     Json(asked): Json<OperatorNetworkRequest>,
 ) -> Result<Response, Refused> {
     caller.only_operator()?;
-    if !is_signed(&asked.key, &operator_statement(&asked.x25519), &asked.statement) {
+    let statement = operator_statement(&asked.x25519);
+    if !is_signed(&asked.key, &statement, &asked.statement) {
         return Err(unsigned());
     }
+    proven(&app, (&asked.key, &asked.x25519), &statement, &asked.proof)?;
     if asked.tags.len() > OPERATOR_TAGS_MAX {
         return Err(Refused::field("tags", format!("at most {OPERATOR_TAGS_MAX}")));
     }
@@ -71,8 +74,11 @@ async fn join(
     };
     let is_let_in = || caller.is_still_known(&app);
     let heard = heard(&app, of, said, (asked.known, &is_let_in)).await?;
-    let waits = (asked.known, asked.wait_secs);
-    let Some(issued) = told(&app, Asked { of, place, key }, heard, waits).await? else {
+    if asked.tells_only {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let (waits, has) = ((asked.known, asked.wait_secs), asked.known.zip(asked.epoch));
+    let Some(issued) = told(&app, Asked { of, place, key, has }, heard, waits).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     Ok(client_network(&app, issued, Vec::new(), (None, None)))

@@ -17,12 +17,13 @@ use super::extract::{Json, Path};
 use super::problem::Refused;
 use super::rentals::found;
 use super::worker_networks::{
-    RENEW_SECS, has_news, heard, made, network_key, told, unsigned, with_members,
+    RENEW_SECS, has_news, heard, made, network_key, proven, told, unsigned, with_members,
 };
 use crate::app::Shared;
 use crate::clock::{now, random};
 use crate::meshes::{
-    Asked, Certified, Issued, NetworkOf, Place, Said, SshKey, Visitor, certificate, visit,
+    Asked, Certified, Issued, IssuedMember, Listed, NetworkOf, Place, Said, SshKey, Visitor,
+    certificate, visit,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -83,7 +84,9 @@ fn may_visit(app: &Shared, caller: &Caller, project: ProjectId) -> Result<(), Re
 ///
 /// For owners and members of the rental's project. With `x25519`, the client becomes a member of the rental's private
 /// network. Answered at once for who knows no revision; for others when there is another, or when papers are to be
-/// renewed; 204 after `wait_secs` if there is nothing new. A client that does not ask for an hour has left.
+/// renewed; 204 after `wait_secs` if there is nothing new. A member that names the epoch of its revision, too, may be told
+/// of those members alone that are others since; 204 at once if it only tells. A client that does not ask for an hour has
+/// left.
 #[utoipa::path(post, path = "/v1/rentals/{id}/network", tag = "rentals", params(("id" = String, Path)),
     request_body = ClientNetworkRequest, security(("key" = [])), responses(
         (status = 200, body = ClientNetwork),
@@ -101,6 +104,9 @@ async fn join(
     let statement = client_statement(rental, asked.x25519.as_ref());
     if !is_signed(&asked.key, &statement, &asked.statement) {
         return Err(unsigned());
+    }
+    if let Some(x25519) = &asked.x25519 {
+        proven(&app, (&asked.key, x25519), &statement, &asked.proof)?;
     }
     let ssh_key = asked.ssh_key.as_deref().map(ssh_key).transpose()?;
     let facts = facts(&app, rental, project).await?;
@@ -149,7 +155,11 @@ async fn as_member(
     };
     let is_let_in = || is_let_in(app, caller, project);
     let heard = heard(app, of, said, (asked.known, &is_let_in)).await?;
-    told(app, Asked { of, place, key }, heard, (asked.known, asked.wait_secs)).await
+    if asked.tells_only {
+        return Ok(None);
+    }
+    let has = asked.known.zip(asked.epoch);
+    told(app, Asked { of, place, key, has }, heard, (asked.known, asked.wait_secs)).await
 }
 
 /// Papers for a client that only visits: it takes nobody's place.
@@ -177,16 +187,15 @@ pub(super) fn client_network(
     services: Vec<ServiceView>,
     (cluster_token, ssh_certificate): (Option<String>, Option<String>),
 ) -> Response {
-    let Issued { revision, pass, member, relays, services: _, wanted: _ } = issued;
-    let (membership, policy, members) = match member {
-        Some(it) => (Some(it.membership), Some(it.policy), Some(it.members)),
-        None => (None, None, None),
-    };
-    let network = ClientNetwork {
+    let Issued { revision, epoch, pass, member, relays, services: _, wanted: _ } = issued;
+    let mut network = ClientNetwork {
         revision,
+        epoch,
+        since: None,
+        gone: Vec::new(),
         pass,
-        membership,
-        policy,
+        membership: None,
+        policy: None,
         members: Vec::new(),
         relays,
         services,
@@ -195,10 +204,13 @@ pub(super) fn client_network(
         network_key: network_key(app),
         renew_secs: RENEW_SECS,
     };
-    match members {
-        Some(members) => with_members(members, &network),
-        None => axum::Json(network).into_response(),
-    }
+    let Some(IssuedMember { membership, policy, members }) = member else {
+        return axum::Json(network).into_response();
+    };
+    (network.membership, network.policy) = (Some(membership), policy);
+    let Listed { since, gone, papers } = members;
+    (network.since, network.gone) = (since, gone);
+    with_members(papers, &network)
 }
 
 fn ssh_key(text: &str) -> Result<SshKey, Refused> {

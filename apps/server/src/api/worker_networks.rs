@@ -9,11 +9,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ed25519_dalek::SigningKey;
 use futures_util::stream;
+use mesh::{PrivateKey, PublicKey};
 use serde::Serialize;
 use units::RentalId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wire::paper::{NodeKey, PaperRefused, is_signed, node_statement};
+use wire::paper::{
+    MeshKey, NodeKey, PaperRefused, is_signed, is_x25519_proven, node_statement,
+};
 use wire::{NodeNetwork, NodeNetworkRequest, Problem, RELAYS_SEEN_MAX};
 
 use super::door::Machine;
@@ -57,7 +60,8 @@ impl From<NotHeard> for Refused {
 /// Ask for a node's papers
 ///
 /// Answered at once for who knows no revision. For others when there is another, or when papers are to be renewed; 204
-/// after `wait_secs` if there is nothing new.
+/// after `wait_secs` if there is nothing new. Who names the epoch of its revision, too, may be told of those members
+/// alone that are others since. 204 at once for who only tells.
 #[utoipa::path(put, path = "/v1/worker/nodes/{rental}/{node}/network", tag = "machines",
     params(("rental" = String, Path), ("node" = u32, Path)), request_body = NodeNetworkRequest,
     security(("key" = [])), responses(
@@ -75,6 +79,7 @@ async fn network(
     if !is_signed(&asked.key, &statement, &asked.statement) {
         return Err(unsigned());
     }
+    proven(&app, (&asked.key, &asked.x25519), &statement, &asked.proof)?;
     let place = Place::Node(node);
     let said = Said {
         place,
@@ -88,7 +93,7 @@ async fn network(
         ways: asked.ways,
         services: asked.services,
     };
-    let waits = (asked.known, asked.wait_secs);
+    let (waits, has) = ((asked.known, asked.wait_secs), asked.known.zip(asked.epoch));
     // Who has no seat is refused here, and has no say about relays.
     let (of, key) = (NetworkOf::Rental(rental), asked.key);
     let heard = heard(&app, of, said, (asked.known, &|| true)).await?;
@@ -99,7 +104,10 @@ async fn network(
             app.meshes.relays.note(owner, seen, now());
         }
     }
-    let Some(issued) = told(&app, Asked { of, place, key }, heard, waits).await? else {
+    if asked.tells_only {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let Some(issued) = told(&app, Asked { of, place, key, has }, heard, waits).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let (members, network) =
@@ -127,6 +135,23 @@ pub(super) fn with_members(members: Bytes, rest: &impl Serialize) -> Response {
 
 pub(super) fn unsigned() -> Refused {
     Refused::field("statement", "not the signature of this statement by this key")
+}
+
+/// Refuses who does not show that it has the other half of the key for packets that it names: nobody else could name a
+/// member's.
+pub(super) fn proven(
+    app: &Shared,
+    (key, x25519): (&NodeKey, &MeshKey),
+    statement: &str,
+    proof: &str,
+) -> Result<(), Refused> {
+    let network = PrivateKey::from_bytes(app.signature.signing_key().to_scalar_bytes());
+    let agreed = network.agree(&PublicKey(x25519.0));
+    if agreed.is_some_and(|agreed| is_x25519_proven(&agreed, key, statement, proof)) {
+        return Ok(());
+    }
+    let why = "does not show that the private half of `x25519` is there, to this network";
+    Err(Refused::field("proof", why))
 }
 
 pub(super) fn network_key(app: &Shared) -> NodeKey {

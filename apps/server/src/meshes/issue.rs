@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use control::{NetworkPolicy, NetworkWanted, ServiceProto};
+use control::{NetworkWanted, ServiceProto};
 use ed25519_dalek::SigningKey;
 use mesh::policy::Compiled;
 use units::{AccountId, Name, RentalId, Timestamp, WorkerId};
@@ -17,7 +17,8 @@ use wire::paper::{
 };
 use wire::{NodeNetwork, ServiceVisibility, ServiceWanted, Time};
 
-use super::member::{Member, Mesh, Place, Whose};
+use super::member::{Mesh, Place, Whose};
+use super::worked::{Listed, Seen, Worked};
 use super::{Meshes, NetworkOf, policy};
 use crate::clock::now;
 use crate::limits::RELAYS_TOLD_MAX;
@@ -29,6 +30,8 @@ pub(crate) struct Asked {
     pub(crate) place: Place,
     /// With which key: while somebody waits, the place may become another's.
     pub(crate) key: NodeKey,
+    /// All members of which revision it has, and of which epoch that is.
+    pub(crate) has: Option<(u64, u64)>,
 }
 
 /// Somebody who visits a rental, and is no member of its network.
@@ -43,6 +46,7 @@ pub(crate) struct Visitor {
 #[derive(Debug)]
 pub(crate) struct Issued {
     pub(crate) revision: u64,
+    pub(crate) epoch: u64,
     pub(crate) pass: SealedPaper,
     /// What only members get.
     pub(crate) member: Option<IssuedMember>,
@@ -57,9 +61,10 @@ pub(crate) struct Issued {
 #[derive(Debug)]
 pub(crate) struct IssuedMember {
     pub(crate) membership: SealedPaper,
-    pub(crate) policy: SealedPaper,
-    /// Memberships of all members, as a list in JSON.
-    pub(crate) members: Bytes,
+    /// What may pass at it, unless it has that.
+    pub(crate) policy: Option<SealedPaper>,
+    /// All members, or those that are others.
+    pub(crate) members: Listed,
 }
 
 impl Issued {
@@ -69,10 +74,13 @@ impl Issued {
         network_key: NodeKey,
         renew_secs: u64,
     ) -> Option<(Bytes, NodeNetwork)> {
-        let Self { revision, pass, member, relays, services, wanted: _ } = self;
-        let IssuedMember { membership, policy, members } = member?;
+        let Self { revision, epoch, pass, member, relays, services, wanted: _ } = self;
+        let IssuedMember { membership, policy, members: Listed { since, gone, papers } } = member?;
         let network = NodeNetwork {
             revision,
+            epoch,
+            since,
+            gone,
             membership,
             policy,
             pass,
@@ -82,25 +90,14 @@ impl Issued {
             network_key,
             renew_secs,
         };
-        Some((members, network))
+        Some((papers, network))
     }
-}
-
-/// What all members of a network are told alike, as of a revision.
-#[derive(Debug)]
-pub(crate) struct Worked {
-    revision: u64,
-    policy: NetworkPolicy,
-    members: Vec<mesh::policy::Member>,
-    /// What the policy means for these members.
-    compiled: Arc<Compiled>,
-    /// Their memberships, as a list in JSON.
-    list: Bytes,
 }
 
 /// What is needed of the table.
 struct Taken {
     revision: u64,
+    epoch: u64,
     wanted: Arc<NetworkWanted>,
     whose: Whose,
     paper: Arc<Membership>,
@@ -119,15 +116,24 @@ pub(crate) fn issue(
 ) -> Result<Option<Issued>, PaperRefused> {
     let now = now();
     let Some(taken) = take(meshes, asked, now) else { return Ok(None) };
-    let Some((compiled, members)) = worked(meshes, asked.of, &taken) else { return Ok(None) };
-    let user = user_of(taken.whose);
-    let policy = policy_paper(&taken.paper, user, &compiled, (taken.revision, now));
+    let Some(((compiled, from), members)) = worked(meshes, asked, &taken) else { return Ok(None) };
+    // Who was told that at a revision since which it is the same, with a membership that is no older, has it.
+    let has_policy = |since: u64| since >= from && since >= taken.paper.serial;
+    let policy = match members.since.is_some_and(has_policy) {
+        true => None,
+        false => {
+            let user = user_of(taken.whose);
+            let paper = policy_paper(&taken.paper, user, &compiled, (taken.revision, now));
+            Some(seal_policy(&paper, key)?)
+        }
+    };
     Ok(Some(Issued {
         revision: taken.revision,
+        epoch: taken.epoch,
         pass: SealedPaper::seal(&pass(asked, &taken, now), key)?,
         member: Some(IssuedMember {
             membership: SealedPaper::clone(&taken.sealed),
-            policy: seal_policy(&policy, key)?,
+            policy,
             members,
         }),
         relays: meshes.relays.best(RELAYS_TOLD_MAX),
@@ -146,8 +152,8 @@ pub(crate) fn visit(
     key: &SigningKey,
 ) -> Result<Option<Issued>, PaperRefused> {
     let Visitor { rental, key: holder, account } = visitor;
-    let seen = |mesh: &mut Mesh| (*mesh.revision.borrow(), Arc::clone(&mesh.wanted));
-    let Some((revision, wanted)) = meshes.in_mesh(NetworkOf::Rental(rental), seen) else {
+    let seen = |mesh: &mut Mesh| (*mesh.revision.borrow(), mesh.epoch, Arc::clone(&mesh.wanted));
+    let Some((revision, epoch, wanted)) = meshes.in_mesh(NetworkOf::Rental(rental), seen) else {
         return Ok(None);
     };
     let may = May { dial: true, forward: [rental].into(), ..May::default() };
@@ -157,6 +163,7 @@ pub(crate) fn visit(
     let pass = Pass { holder, worker: None, account, may, limits, issued, expires };
     Ok(Some(Issued {
         revision,
+        epoch,
         pass: SealedPaper::seal(&pass, key)?,
         member: None,
         relays: meshes.relays.best(RELAYS_TOLD_MAX),
@@ -172,6 +179,7 @@ fn take(meshes: &Meshes, asked: Asked, now: Timestamp) -> Option<Taken> {
         member.passed = Some(now);
         Some(Taken {
             revision,
+            epoch: mesh.epoch,
             wanted: Arc::clone(&mesh.wanted),
             whose: member.said.whose,
             paper: Arc::clone(&member.paper),
@@ -182,37 +190,22 @@ fn take(meshes: &Meshes, asked: Asked, now: Timestamp) -> Option<Taken> {
     meshes.in_mesh(asked.of, take)?
 }
 
-/// What is told to all at this revision, or at a newer one: the policy's meaning, and the list of members. It is worked
-/// out once. `None` if the network is over.
-fn worked(meshes: &Meshes, of: NetworkOf, taken: &Taken) -> Option<(Arc<Compiled>, Bytes)> {
+/// What is told to all at this revision, or at a newer one: the policy's meaning, and the members. It is worked out
+/// once. `None` if the network is over.
+fn worked(meshes: &Meshes, asked: Asked, taken: &Taken) -> Option<((Arc<Compiled>, u64), Listed)> {
     let mut known = taken.worked.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = known.as_ref().filter(|known| known.revision >= taken.revision) {
-        return Some((Arc::clone(&known.compiled), known.list.clone()));
+    if known.as_ref().is_none_or(|known| known.revision < taken.revision) {
+        let seen = meshes.in_mesh(asked.of, |mesh| Seen::of(mesh))?;
+        *known = Some(Worked::out(seen, known.take()));
     }
-    // The network is held for as long as it takes to count up references.
-    let shown = |member: &Member| {
-        (Arc::clone(&member.paper), Arc::clone(&member.sealed), member.said.whose)
-    };
-    let (revision, policy, all) = meshes.in_mesh(of, |mesh| {
-        let all: Vec<_> = mesh.members.values().map(shown).collect();
-        (*mesh.revision.borrow(), mesh.wanted.policy.clone(), all)
-    })?;
-    let members: Vec<_> =
-        all.iter().map(|(paper, _, whose)| policy::member(paper, user_of(*whose))).collect();
-    let is_same = |known: &Worked| known.policy == policy && known.members == members;
-    let compiled = match known.take().filter(is_same) {
-        Some(known) => known.compiled,
-        None => Arc::new(policy::compile(&policy, &members)),
-    };
-    let sealed: Vec<&SealedPaper> = all.iter().map(|(_, sealed, _)| &**sealed).collect();
-    let list = Bytes::from(serde_json::to_vec(&sealed).expect("papers are plain data"));
-    let told = (Arc::clone(&compiled), list.clone());
-    *known = Some(Worked { revision, policy, members, compiled, list });
-    Some(told)
+    let known = known.as_mut()?;
+    // A revision of another epoch is another server's, whatever its number.
+    let has = asked.has.filter(|(_, epoch)| *epoch == taken.epoch).map(|(revision, _)| revision);
+    Some((known.compiled.clone(), known.listed(has)))
 }
 
 /// As whom policies know a member.
-fn user_of(whose: Whose) -> Option<String> {
+pub(super) fn user_of(whose: Whose) -> Option<String> {
     match whose {
         Whose::Machine(_) => None,
         Whose::Person { account, .. } => Some(account.to_string()),

@@ -1,6 +1,6 @@
 //! One private network as its members have told of it, held against what the brain wants of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use wire::paper::{
 };
 use wire::{ServedAt, ServiceSeen, Time, WAYS_MAX, Way};
 
-use super::issue::Worked;
+use super::worked::Worked;
 use super::{NetworkOf, NotHeard};
+use crate::clock::random;
 use crate::limits::{
     MESH_CLIENTS_MAX, MESH_CLIENTS_OF_ACCOUNT_MAX, MESH_WORDS_BYTES_MAX, OPERATOR_MEMBERS_MAX,
     SERVED_AT_MAX,
@@ -30,6 +31,11 @@ const _: () = assert!(
     MESH_CLIENTS_MAX <= OPERATOR_MEMBERS_MAX && OPERATOR_MEMBERS_MAX < CLIENT_PLACES as usize,
     "each has an address of its own"
 );
+
+/// Who went is remembered of so many, some kilobytes for each network: who has missed more is told the whole list.
+const GONE_MAX: usize = 1_024;
+/// Numbers in JSON have 53 bits.
+const EPOCH_SPARE_BITS: u32 = 64 - 53;
 
 /// How often one member may have all others told of it, lasting: what it says meanwhile is told with the next.
 const TELLS_EACH: Duration = Duration::from_secs(5);
@@ -86,7 +92,7 @@ pub(crate) struct Said {
     pub(crate) called: Option<Called>,
     pub(crate) key: NodeKey,
     pub(crate) x25519: MeshKey,
-    /// The last membership that it was given, as it says.
+    /// The last membership that it was given, as it says: by its serial a server goes on whose clock was set back.
     pub(crate) shows: Option<SealedPaper>,
     pub(crate) suites: Vec<SuiteName>,
     pub(crate) relays: Vec<NodeKey>,
@@ -104,8 +110,6 @@ pub(crate) struct Member {
     pub(crate) paper: Arc<Membership>,
     /// The same, signed.
     pub(crate) sealed: Arc<SealedPaper>,
-    /// Whether it has shown that it was given a membership with its keys before.
-    pub(crate) is_shown: bool,
     /// When it was given a pass last.
     pub(crate) passed: Option<Timestamp>,
     /// Until when it has used its share of telling others.
@@ -126,14 +130,39 @@ impl Member {
     }
 }
 
+/// Who went lately, and of which revision lists may have named them last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gone {
+    /// From which revision on it is known who went.
+    pub(crate) from: u64,
+    lately: VecDeque<(u64, NodeKey)>,
+}
+
+impl Gone {
+    fn goes(&mut self, key: NodeKey, revision: u64) {
+        self.lately.push_back((revision, key));
+        if self.lately.len() > GONE_MAX
+            && let Some((revision, _)) = self.lately.pop_front()
+        {
+            self.from = revision.saturating_add(1);
+        }
+    }
+
+    /// Those that a list of this revision may name.
+    pub(crate) fn since(&self, revision: u64) -> impl Iterator<Item = NodeKey> {
+        let named = self.lately.iter().filter(move |(last, _)| *last >= revision);
+        named.map(|(_, key)| *key)
+    }
+}
+
 /// One private network.
 #[derive(Debug)]
 pub(crate) struct Mesh {
     pub(crate) of: NetworkOf,
     pub(crate) wanted: Arc<NetworkWanted>,
     pub(crate) made: Timestamp,
-    /// The serial with which this server began to keep it: memberships of a lower one are not of this server.
-    pub(crate) opened: u64,
+    /// By chance, so that no other server's revisions are taken for those of this one.
+    pub(crate) epoch: u64,
     /// The first revision that members were told: what one knows that is older, a server before this one told.
     pub(crate) first: u64,
     /// Whether it was there before this server was: its members know each other already.
@@ -142,6 +171,8 @@ pub(crate) struct Mesh {
     /// Whether something has changed that nobody was told yet.
     pub(crate) is_owed: bool,
     pub(crate) members: BTreeMap<Place, Member>,
+    /// Who went.
+    pub(crate) gone: Gone,
     /// What all members are told alike, as of a revision. Whoever works it out holds the lock: all others, who are
     /// woken at the same moment, wait for that.
     pub(crate) worked: Arc<Mutex<Option<Worked>>>,
@@ -160,12 +191,13 @@ impl Mesh {
             of,
             wanted: Arc::new(wanted),
             made: now,
-            opened: first,
+            epoch: u64::from_le_bytes(random()) >> EPOCH_SPARE_BITS,
             first,
             is_known: false,
             revision: watch::channel(first).0,
             is_owed: false,
             members: BTreeMap::new(),
+            gone: Gone { from: first, lately: VecDeque::new() },
             worked: Arc::default(),
             turn: Arc::new(Semaphore::new(1)),
         }
@@ -189,9 +221,8 @@ impl Mesh {
         self.made = self.made.min(now);
         let said = self.bounded(said);
         let shown = self.shown(&said, key);
-        let is_shown = self.is_shown(&said, shown.as_ref(), now);
         let said = Said { shows: None, ..said };
-        let pretends = self.may_be(&said, is_shown)?;
+        self.may_be(&said)?;
         if let Some(paper) = shown {
             self.catch_up(paper.serial, known);
         }
@@ -212,10 +243,12 @@ impl Mesh {
         let is_now = is_told && told_until.since(now) < TELLS_AHEAD;
         let told_until = if is_now { told_until.after(TELLS_EACH) } else { told_until };
         self.is_owed |= is_told && !is_now;
-        let member =
-            Member { said, since, heard: now, paper, sealed, is_shown, passed, told_until };
-        pretends.iter().for_each(|place| drop(self.members.remove(place)));
-        self.members.insert(member.said.place, member);
+        let key = said.key;
+        let member = Member { said, since, heard: now, paper, sealed, passed, told_until };
+        let before = self.members.insert(member.said.place, member);
+        if let Some(other) = before.filter(|before| before.said.key != key) {
+            self.gone.goes(other.said.key, *self.revision.borrow());
+        }
         if is_now {
             self.bump(serial);
         }
@@ -228,15 +261,6 @@ impl Mesh {
         let paper: Membership = said.shows.as_ref()?.open_of_any_time(&network).ok()?;
         let keys = (paper.mesh, paper.node, paper.x25519);
         (keys == (self.wanted.mesh, said.key, said.x25519)).then_some(paper)
-    }
-
-    /// Whether it shows that it was a member with these keys before this server was, or has shown it. A membership that
-    /// this server made says nothing: it gets one whoever names a key for packets first.
-    fn is_shown(&self, said: &Said, shown: Option<&Membership>, now: Timestamp) -> bool {
-        let is_earlier = |paper: &Membership| paper.serial < self.opened && now < paper.expires.0;
-        let who = |it: &Said| (it.whose, it.key, it.x25519);
-        let has_before = |known: &Member| known.is_shown && who(&known.said) == who(said);
-        shown.is_some_and(is_earlier) || self.members.get(&said.place).is_some_and(has_before)
     }
 
     /// A member shows a membership of a serial that is yet to come: it was made while a server's clock was ahead.
@@ -275,9 +299,8 @@ impl Mesh {
         said
     }
 
-    /// Refuses who has no place here, and keys that another member has. Who it is to put out: a key for packets is not
-    /// proven by itself, so that after a restart of this server somebody may name another's before that one comes.
-    fn may_be(&self, said: &Said, is_shown: bool) -> Result<Vec<Place>, NotHeard> {
+    /// Refuses who has no place here, and keys that another member has.
+    fn may_be(&self, said: &Said) -> Result<(), NotHeard> {
         let has_seat = match (said.place, said.whose) {
             (Place::Node(node), Whose::Machine(worker)) => {
                 self.wanted.seats.get(&node).is_some_and(|(seated, _)| *seated == worker)
@@ -292,20 +315,15 @@ impl Mesh {
             return Err(NotHeard::NotWanted);
         }
         let others = || self.members.iter().filter(|(place, _)| **place != said.place);
-        if others().any(|(_, other)| other.said.key == said.key) {
-            return Err(NotHeard::KeyTaken);
-        }
-        let same = others().filter(|(_, other)| other.said.x25519 == said.x25519);
-        let (shown, pretend): (Vec<_>, Vec<_>) = same.partition(|(_, other)| other.is_shown);
-        if !shown.is_empty() || (!is_shown && !pretend.is_empty()) {
+        let has_key = |other: &Said| other.key == said.key || other.x25519 == said.x25519;
+        if others().any(|(_, other)| has_key(&other.said)) {
             return Err(NotHeard::KeyTaken);
         }
         let has_name = |called: &Called| others().any(|(_, other)| other.paper.name == called.name);
         if said.called.as_ref().is_some_and(has_name) {
             return Err(NotHeard::NameTaken);
         }
-        self.has_room(said)?;
-        Ok(pretend.into_iter().map(|(place, _)| *place).collect())
+        self.has_room(said)
     }
 
     /// Refuses one more than there may be.
@@ -410,13 +428,25 @@ impl Mesh {
 
     /// Forgets clients that ask no more, and those whose key has expired. Whether there were any.
     pub(crate) fn drop_silent(&mut self, now: Timestamp) -> bool {
-        let count = self.members.len();
-        self.members.retain(|place, member| match place {
+        self.keep(|place, member| match place {
             Place::Node(_) => true,
             Place::Client(_) => {
                 now.since(member.heard) < PASS_VALID_MAX && !member.said.whose.is_over(now)
             }
-        });
+        })
+    }
+
+    /// A client leaves. Whether it was there.
+    pub(crate) fn leaves(&mut self, client: NodeKey) -> bool {
+        self.keep(|place, _| *place != Place::Client(client))
+    }
+
+    /// Keeps those members alone of which this holds. Whether others were there.
+    fn keep(&mut self, which: impl Fn(&Place, &Member) -> bool) -> bool {
+        let revision = *self.revision.borrow();
+        let count = self.members.len();
+        let gone = self.members.extract_if(.., |place, member| !which(place, member));
+        gone.for_each(|(_, member)| self.gone.goes(member.said.key, revision));
         self.members.len() != count
     }
 
@@ -439,15 +469,14 @@ impl Mesh {
             self.wanted = Arc::new(wanted);
         }
         let seats = Arc::clone(&self.wanted);
-        let count = self.members.len();
-        self.members.retain(|place, member| match (place, member.said.whose) {
+        let has_gone = self.keep(|place, member| match (place, member.said.whose) {
             (Place::Node(node), Whose::Machine(worker)) => {
                 seats.seats.get(node).is_some_and(|(seated, _)| *seated == worker)
             }
             (Place::Client(_), Whose::Person { key, .. }) => is_let_in(key),
             (Place::Node(_), Whose::Person { .. }) | (Place::Client(_), Whose::Machine(_)) => false,
         });
-        is_other || self.members.len() != count
+        is_other || has_gone
     }
 
     /// Where a service stands, as its node says.

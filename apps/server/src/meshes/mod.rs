@@ -16,6 +16,8 @@
 //!   nothing until its members had time for that.
 
 mod addresses;
+#[cfg(test)]
+mod differences;
 mod issue;
 mod member;
 mod policy;
@@ -28,6 +30,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 mod views;
+mod worked;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,11 +44,12 @@ use units::{AccountId, KeyId, MeshId, ProjectId, RentalId, Timestamp, WorkerId};
 use wire::paper::{NodeKey, PaperRefused, operator_mesh};
 
 pub(crate) use addresses::NoPlace;
-pub(crate) use issue::{Asked, Issued, Visitor, issue, visit};
+pub(crate) use issue::{Asked, Issued, IssuedMember, Visitor, issue, visit};
 pub(crate) use member::{Called, Place, Said, Whose};
 pub(crate) use policy::{USUAL, check};
 pub(crate) use relays::{NotListed, RELAY_TELLS_SECS, Relays, Teller, backing};
 pub(crate) use ssh::{Certified, SshKey, certificate};
+pub(crate) use worked::Listed;
 
 use crate::clock::now;
 use crate::writer::{Failure, Writer};
@@ -331,7 +335,7 @@ impl Meshes {
     /// A client leaves. Whether it was there.
     pub(crate) fn leave(&self, of: NetworkOf, key: NodeKey) -> bool {
         let left = self.in_mesh(of, |mesh| {
-            let left = mesh.members.remove(&Place::Client(key)).is_some();
+            let left = mesh.leaves(key);
             if left {
                 mesh.bump(self.next_serial(now()));
             }

@@ -52,9 +52,9 @@ fn hear(meshes: &Meshes, said: Said, now: Timestamp) {
 }
 
 /// All papers of one node, as they are sent: the list of members, which all share, and the rest.
-fn answer(meshes: &Meshes, at: u32) -> (bytes::Bytes, Vec<u8>) {
+fn answer(meshes: &Meshes, at: u32, has: Option<(u64, u64)>) -> (bytes::Bytes, Vec<u8>) {
     let key = NodeKey(key_of(at).verifying_key().to_bytes());
-    let asked = Asked { of: OF, place: Place::Node(at), key };
+    let asked = Asked { of: OF, place: Place::Node(at), key, has };
     let issued = issue(meshes, asked, &network()).unwrap().unwrap();
     let network_key = NodeKey(network().verifying_key().to_bytes());
     let (members, told) = issued.for_node(network_key, 1).unwrap();
@@ -94,14 +94,23 @@ fn telling_a_thousand_members() {
     println!("{NODES} nodes say the same again: {}", millis(begun));
 
     let begun = Instant::now();
-    let (list, first) = answer(&meshes, 0);
+    let (list, first) = answer(&meshes, 0, None);
     println!("the first is told: {}", millis(begun));
     println!("list of members: {} bytes, the rest of an answer: {}", list.len(), first.len());
-    let begun = Instant::now();
     drop((list, first));
-    hear(&meshes, node(5, 2), at);
+    for (words, follow) in [("told whole lists", false), ("told what is other", true)] {
+        let known = meshes.in_mesh(OF, |mesh| (*mesh.revision.borrow(), mesh.epoch));
+        println!("all are {words}:");
+        tell_all(&meshes, known.filter(|_| follow), if follow { 1 } else { 2 }, at);
+    }
+}
+
+/// One has other relays, and everybody is told.
+fn tell_all(meshes: &Meshes, has: Option<(u64, u64)>, relays: usize, at: Timestamp) {
+    let begun = Instant::now();
+    hear(meshes, node(5, relays), at);
     let before = resident_kib();
-    let all: Vec<_> = (0..NODES).map(|node| answer(&meshes, node)).collect();
+    let all: Vec<_> = (0..NODES).map(|node| answer(meshes, node, has)).collect();
     println!("one has another relay, and all are told: {} on one core", millis(begun));
     let own: usize = all.iter().map(|(_, rest)| rest.len()).sum();
     let sent: usize = all.iter().map(|(list, rest)| list.len() + rest.len()).sum();

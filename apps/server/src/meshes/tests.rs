@@ -92,7 +92,8 @@ fn a_server_whose_clock_went_back_goes_on_from_what_members_show() {
 #[test]
 fn papers_are_for_who_asked_and_not_for_who_has_the_place_now() {
     let meshes = begun(NOW);
-    let asked = |number: u8| Asked { of: OF, place: Place::Node(0), key: key(number) };
+    let (of, place) = (OF, Place::Node(0));
+    let asked = |number: u8| Asked { of, place, key: key(number), has: None };
     let issued = |number: u8| issue(&meshes, asked(number), &network()).unwrap();
     hear(&meshes, says(1, None), None, NOW);
     assert!(issued(1).is_some());

@@ -1,6 +1,8 @@
 //! What a node, a client or a relay signs with its own key, so that papers are made for whoever has that key.
 //!
-//! A statement names who it is made for: one that was overheard is of no use to anybody else.
+//! A statement names who it is made for: one that was overheard is of no use to anybody else. The key for packets that
+//! it names cannot sign; that its private half is there is shown by a secret that only it and the network's key agree
+//! on.
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
@@ -45,6 +47,32 @@ pub fn is_signed(key: &NodeKey, statement: &str, signature: &str) -> bool {
         .is_some_and(|(key, signature)| key.verify_strict(statement.as_bytes(), &signature).is_ok())
 }
 
+/// What X25519 makes of a network's key, to agree on secrets with: the point of Edwards' curve, as Montgomery has it
+/// (RFC 7748, 4.1). `None` if it is no point.
+pub fn x25519_of(network: &NodeKey) -> Option<MeshKey> {
+    let key = VerifyingKey::from_bytes(&network.0).ok()?;
+    Some(MeshKey(key.to_montgomery().to_bytes()))
+}
+
+/// That who has signed a statement with `key` has the private half of the key for packets that it names. `agreed` is
+/// what X25519 makes of that half and [`x25519_of`] the network's key, or of the other two halves.
+pub fn prove_x25519(agreed: &[u8; 32], key: &NodeKey, statement: &str) -> String {
+    proof(agreed, key, statement).to_hex().to_string()
+}
+
+/// Whether this proves it.
+pub fn is_x25519_proven(agreed: &[u8; 32], key: &NodeKey, statement: &str, told: &str) -> bool {
+    // Compared in constant time, as the type has it.
+    blake3::Hash::from_hex(told).is_ok_and(|told| told == proof(agreed, key, statement))
+}
+
+fn proof(agreed: &[u8; 32], key: &NodeKey, statement: &str) -> blake3::Hash {
+    let mut hash = blake3::Hasher::new_keyed(&blake3::derive_key("iog statement 1 x25519", agreed));
+    hash.update(&key.0);
+    hash.update(statement.as_bytes());
+    hash.finalize()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +107,31 @@ mod tests {
         for broken in ["", "zz", &signature[2..], &signature.to_uppercase()] {
             assert!(!is_signed(&mine, &statement, broken));
         }
+    }
+
+    #[test]
+    fn a_key_for_packets_is_proven_to_one_network_for_one_key_and_one_statement() {
+        let (agreed, key) = ([5; 32], NodeKey([1; 32]));
+        let proof = prove_x25519(&agreed, &key, "a");
+        assert!(is_x25519_proven(&agreed, &key, "a", &proof));
+        assert!(!is_x25519_proven(&[6; 32], &key, "a", &proof));
+        assert!(!is_x25519_proven(&agreed, &NodeKey([2; 32]), "a", &proof));
+        assert!(!is_x25519_proven(&agreed, &key, "b", &proof));
+        for broken in ["", "zz", &proof[2..]] {
+            assert!(!is_x25519_proven(&agreed, &key, "a", broken));
+        }
+        let promised = "a95445468f43b008a0642c67e871fe442ab65adbf1e32ea15c35d4d23f059a98";
+        assert_eq!(proof, promised, "others prove it so, too");
+    }
+
+    #[test]
+    fn a_networks_key_is_one_point_on_both_curves() {
+        // RFC 8032, 7.1, TEST 1: the public key, and the u-coordinate that RFC 7748, 4.1 maps it to.
+        let edwards = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+        let montgomery = "d85e07ec22b0ad881537c2f44d662d1a143cf830c57aca4305d85c7a90f6b62e";
+        let network = edwards.parse().unwrap();
+        let MeshKey(bytes) = x25519_of(&network).unwrap();
+        assert_eq!(HEXLOWER.encode(&bytes), montgomery);
     }
 
     #[test]

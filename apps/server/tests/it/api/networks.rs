@@ -3,12 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
+use mesh::{PrivateKey, PublicKey};
 use serde_json::{Value, json};
 use units::{RentalId, Timestamp};
 use wire::paper::{
     Membership, MeshKey, NodeKey, Paper, Pass, PolicyPaper, RelayRecord, SealedPaper,
-    client_statement, node_statement, operator_mesh, operator_statement, relay_statement,
-    sign_statement,
+    client_statement, node_statement, operator_mesh, operator_statement, prove_x25519,
+    relay_statement, sign_statement, x25519_of,
 };
 
 use super::coverage::{MayRow, Once, TwiceRow};
@@ -232,10 +233,10 @@ pub(super) fn prepare(
         .expect(200);
     let (node, client) = (Keys::new(1), Keys::new(2));
     vec![
-        ("node_network", node.asks(&machine.worker, rental, 0).to_string()),
+        ("node_network", node.asks(town, &machine.worker, rental, 0).to_string()),
         ("client_network", client.visits(rental).to_string()),
         ("client_key", client.node().to_string()),
-        ("operators_machine", Keys::new(4).of_operator("machine", &[]).to_string()),
+        ("operators_machine", Keys::new(4).of_operator(town, "machine", &[]).to_string()),
         ("relay_key", Keys::new(3).node().to_string()),
         ("relay", Keys::new(3).relay(operator).to_string()),
     ]
@@ -257,26 +258,42 @@ impl Keys {
         NodeKey(self.key().verifying_key().to_bytes())
     }
 
-    const fn x25519(&self) -> MeshKey {
-        MeshKey([self.0; 32])
+    fn packets(&self) -> PrivateKey {
+        PrivateKey::from_bytes([self.0; 32])
     }
 
-    fn asks(&self, worker: &str, rental: &str, node: u32) -> Value {
+    fn x25519(&self) -> MeshKey {
+        MeshKey(self.packets().public().0)
+    }
+
+    fn prove(&self, town: &Town, statement: &str) -> String {
+        let key = town.get(&Anonymous, "/v1/network/key").expect(200).json();
+        let network = key["public_key"].as_str().unwrap().parse().unwrap();
+        let agreed = self.packets().agree(&PublicKey(x25519_of(&network).unwrap().0));
+        prove_x25519(&agreed.unwrap(), &self.node(), statement)
+    }
+
+    fn asks(&self, town: &Town, worker: &str, rental: &str, node: u32) -> Value {
         let (worker, rental) = (worker.parse().unwrap(), rental.parse().unwrap());
         let statement = node_statement(worker, rental, node, &self.x25519());
         json!({
             "key": self.node(),
             "x25519": self.x25519(),
             "statement": sign_statement(&self.key(), &statement),
+            "proof": self.prove(town, &statement),
             "suites": ["aes256gcm", "wireguard"],
         })
     }
 
     /// Of a client that joins.
-    fn joins(&self, rental: &str) -> Value {
+    fn joins(&self, town: &Town, rental: &str) -> Value {
         let statement = client_statement(rental.parse().unwrap(), Some(&self.x25519()));
-        let statement = sign_statement(&self.key(), &statement);
-        json!({ "key": self.node(), "x25519": self.x25519(), "statement": statement })
+        json!({
+            "key": self.node(),
+            "x25519": self.x25519(),
+            "proof": self.prove(town, &statement),
+            "statement": sign_statement(&self.key(), &statement),
+        })
     }
 
     /// Of a client that only visits.
@@ -286,10 +303,16 @@ impl Keys {
     }
 
     /// Of one of the operator's machines.
-    fn of_operator(&self, name: &str, tags: &[&str]) -> Value {
-        let statement = sign_statement(&self.key(), &operator_statement(&self.x25519()));
-        let (key, x25519) = (self.node(), self.x25519());
-        json!({ "key": key, "x25519": x25519, "statement": statement, "name": name, "tags": tags })
+    fn of_operator(&self, town: &Town, name: &str, tags: &[&str]) -> Value {
+        let statement = operator_statement(&self.x25519());
+        json!({
+            "key": self.node(),
+            "x25519": self.x25519(),
+            "proof": self.prove(town, &statement),
+            "statement": sign_statement(&self.key(), &statement),
+            "name": name,
+            "tags": tags,
+        })
     }
 
     fn relay(&self, by: &str) -> Value {
@@ -332,7 +355,7 @@ impl Cluster {
     /// A node with the keys of its number plus ten asks.
     fn ask(&self, node: u32, change: impl FnOnce(&mut Value)) -> Answer {
         let machine = self.machine_of(node);
-        let mut asked = keys_of(node).asks(&machine.worker, &self.rental, node);
+        let mut asked = keys_of(node).asks(&self.town, &machine.worker, &self.rental, node);
         change(&mut asked);
         self.put(machine, node, &asked)
     }
@@ -431,11 +454,11 @@ fn a_rented_node_gets_its_papers() {
 fn papers_are_made_for_wanted_nodes_and_proven_keys_alone() {
     let cluster = Cluster::new(2);
     let [one, other] = [0, 1].map(|node| cluster.machine_of(node));
-    let own = keys_of(0).asks(&one.worker, &cluster.rental, 0);
+    let own = keys_of(0).asks(&cluster.town, &one.worker, &cluster.rental, 0);
     cluster.put(other, 0, &own).expect_problem(422, "invalid");
-    let foreign = keys_of(0).asks(&other.worker, &cluster.rental, 0);
+    let foreign = keys_of(0).asks(&cluster.town, &other.worker, &cluster.rental, 0);
     cluster.put(other, 0, &foreign).expect_problem(404, "not-found");
-    let nowhere = keys_of(7).asks(&one.worker, &cluster.rental, 7);
+    let nowhere = keys_of(7).asks(&cluster.town, &one.worker, &cluster.rental, 7);
     cluster.put(one, 7, &nowhere).expect_problem(404, "not-found");
     let check = |change: fn(&mut Value)| {
         let problem = cluster.ask(0, change).expect_problem(422, "invalid");
@@ -446,15 +469,24 @@ fn papers_are_made_for_wanted_nodes_and_proven_keys_alone() {
     check(|asked| asked["statement"] = json!("00"));
     check(|asked| asked["suites"] = json!([]));
     cluster.ask(0, |_| ()).expect(200);
+    check(|asked| asked["proof"] = json!("00".repeat(32)));
     // Who has the key of another member is not let in with it.
-    let taken = keys_of(0).asks(&other.worker, &cluster.rental, 1);
+    let taken = keys_of(0).asks(&cluster.town, &other.worker, &cluster.rental, 1);
     cluster.put(other, 1, &taken).expect_problem(409, "already-exists");
-    let (key, x25519) = (keys_of(1).key(), keys_of(0).x25519());
+    // Whoever knows another's key for packets cannot name it.
+    let stolen = steals(&cluster, other);
+    cluster.put(other, 1, &stolen).expect_problem(422, "invalid");
+}
+
+/// Node 1 names the key for packets of node 0, in a statement of its own.
+fn steals(cluster: &Cluster, other: &Machine) -> Value {
+    let x25519 = keys_of(0).x25519();
     let statement = node_statement(other.worker.parse().unwrap(), cluster.rental_id(), 1, &x25519);
-    let mut taken = keys_of(1).asks(&other.worker, &cluster.rental, 1);
-    taken["x25519"] = json!(x25519);
-    taken["statement"] = json!(sign_statement(&key, &statement));
-    cluster.put(other, 1, &taken).expect_problem(409, "already-exists");
+    let mut stolen = keys_of(1).asks(&cluster.town, &other.worker, &cluster.rental, 1);
+    stolen["x25519"] = json!(x25519);
+    stolen["statement"] = json!(sign_statement(&keys_of(1).key(), &statement));
+    stolen["proof"] = json!(keys_of(1).prove(&cluster.town, &statement));
+    stolen
 }
 
 #[test]
@@ -466,7 +498,7 @@ fn a_machine_without_networks_has_none() {
     let cluster = Cluster { town, machines: vec![machine], rental };
     cluster.ask(0, |_| ()).expect_problem(404, "not-found");
     assert!(cluster.view()["mesh"].is_null());
-    let joins = Keys::new(1).joins(&cluster.rental);
+    let joins = Keys::new(1).joins(&cluster.town, &cluster.rental);
     cluster.client(&cluster.town.renter, &joins).expect_problem(409, "wrong-state");
 }
 
@@ -520,7 +552,7 @@ fn renters_join_and_nobody_else() {
     let cluster = Cluster::new(1);
     let town = &cluster.town;
     cluster.ask(0, |_| ()).expect(200);
-    let joins = Keys::new(1).joins(&cluster.rental);
+    let joins = Keys::new(1).joins(&cluster.town, &cluster.rental);
     cluster.client(&Anonymous, &joins).expect(401);
     cluster.client(&town.viewer, &joins).expect_problem(403, "forbidden");
     cluster.client(&town.stranger, &joins).expect_problem(404, "not-found");
@@ -558,7 +590,7 @@ fn who_leaves_the_project_leaves_its_networks() {
     };
     role("member");
     cluster.ask(0, |_| ()).expect(200);
-    cluster.client(&town.viewer, &Keys::new(1).joins(&cluster.rental)).expect(200);
+    cluster.client(&town.viewer, &Keys::new(1).joins(&cluster.town, &cluster.rental)).expect(200);
     assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head", "client-1"]);
     role("viewer");
     assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head"]);
@@ -567,8 +599,9 @@ fn who_leaves_the_project_leaves_its_networks() {
 #[test]
 fn one_person_has_so_many_members_in_a_rental_and_as_many_visits_as_it_likes() {
     let cluster = Cluster::new(1);
-    let join =
-        |by: &dyn Caller, number: u8| cluster.client(by, &Keys::new(number).joins(&cluster.rental));
+    let join = |by: &dyn Caller, number: u8| {
+        cluster.client(by, &Keys::new(number).joins(&cluster.town, &cluster.rental))
+    };
     let renter = &cluster.town.renter;
     let mut places = std::collections::BTreeSet::new();
     for number in 100..116 {
@@ -619,11 +652,11 @@ fn whose_key_is_taken_back_is_out_at_once() {
     let request = json!({ "label": "laptop", "scopes": ["read", "write"] });
     let issued = town.post(&town.renter, "/v1/keys", &request).expect(201).json();
     let key = AnyKey(issued["secret"].as_str().unwrap().to_owned());
-    cluster.client(&key, &Keys::new(1).joins(&cluster.rental)).expect(200);
+    cluster.client(&key, &Keys::new(1).joins(&cluster.town, &cluster.rental)).expect(200);
     assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head", "client-1"]);
     let path = format!("/v1/keys/{}", issued["key"]["id"].as_str().unwrap());
     town.send(Ask::delete(&path).by(&town.renter));
-    cluster.client(&key, &Keys::new(1).joins(&cluster.rental)).expect(401);
+    cluster.client(&key, &Keys::new(1).joins(&cluster.town, &cluster.rental)).expect(401);
     assert_eq!(members(&cluster.ask(0, |_| ()).expect(200).json()), ["head"]);
 }
 
@@ -655,40 +688,69 @@ fn what_members_say_has_no_controls() {
 }
 
 #[test]
-fn after_a_restart_who_shows_its_membership_gets_its_key_back() {
+fn after_a_restart_nobody_takes_a_key_that_is_anothers() {
     let mut cluster = Cluster::new(2);
-    let own = cluster.ask(0, |_| ()).expect(200).json()["membership"].clone();
+    cluster.ask(0, |_| ()).expect(200);
     cluster.ask(1, |_| ()).expect(200);
     cluster.town.stop();
     cluster.town.start();
     let client = cluster.town.client.clone();
     cluster.machines.iter_mut().for_each(|machine| machine.open_session(&client));
     // Node 1 comes first, and names the key for packets of node 0.
-    let (other, stolen) = (cluster.machine_of(1), keys_of(0).x25519());
-    let worker = other.worker.parse().unwrap();
-    let statement = node_statement(worker, cluster.rental_id(), 1, &stolen);
-    let steals = |shown: Value| {
-        let answer = cluster.ask(1, |asked| {
-            asked["x25519"] = json!(stolen);
-            asked["statement"] = json!(sign_statement(&keys_of(1).key(), &statement));
-            asked["membership"] = shown;
-        });
-        answer.expect(200).json()["membership"].clone()
-    };
-    // It shows what it was given for that, too.
-    let given = steals(Value::Null);
-    steals(given);
-    cluster.ask(0, |_| ()).expect_problem(409, "already-exists");
-    let told = cluster.ask(0, |asked| asked["membership"] = own).expect(200).json();
-    assert_eq!(members(&told), ["head"], "the other is out");
+    let other = cluster.machine_of(1);
+    let stolen = steals(&cluster, other);
+    cluster.put(other, 1, &stolen).expect_problem(422, "invalid");
+    let told = cluster.ask(0, |_| ()).expect(200).json();
+    assert_eq!(members(&told), ["head"]);
     cluster.ask(1, |_| ()).expect(200);
+}
+
+#[test]
+fn who_only_tells_is_told_nothing_and_heard_all_the_same() {
+    let cluster = Cluster::new(2);
+    let known = cluster.ask(0, |_| ()).expect(200).json()["revision"].clone();
+    cluster.ask(1, |asked| asked["tells_only"] = json!(true)).expect(204);
+    let told = cluster.ask(0, |asked| asked["known"] = known).expect(200).json();
+    assert_eq!(members(&told), ["head", "node-1"], "it is a member by that");
+    let mut client = Keys::new(1).joins(&cluster.town, &cluster.rental);
+    client["tells_only"] = json!(true);
+    cluster.client(&cluster.town.renter, &client).expect(204);
+    assert_eq!(cluster.view()["members"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn who_names_its_epoch_is_told_of_what_is_other_alone() {
+    let cluster = Cluster::new(3);
+    (1..3).for_each(|node| drop(cluster.ask(node, |_| ()).expect(200)));
+    let first = cluster.ask(0, |_| ()).expect(200).json();
+    assert!(first["since"].is_null() && first["members"].as_array().unwrap().len() == 3);
+    let follow = |told: &Value, epoch: Value| {
+        let (known, asks) = (told["revision"].clone(), |asked: &mut Value| {
+            asked["known"] = told["revision"].clone();
+            asked["epoch"] = epoch;
+            asked["wait_secs"] = json!(30);
+        });
+        let answer = cluster.ask(0, asks).expect(200).json();
+        assert_ne!(answer["revision"], known);
+        answer
+    };
+    let joins = Keys::new(1).joins(&cluster.town, &cluster.rental);
+    cluster.client(&cluster.town.renter, &joins).expect(200);
+    let second = follow(&first, first["epoch"].clone());
+    assert_eq!((members(&second), &second["since"]), (vec!["client-1".into()], &first["revision"]));
+    let path = format!("/v1/rentals/{}/network/{}", cluster.rental, Keys::new(1).node());
+    cluster.town.send(Ask::delete(&path).by(&cluster.town.renter)).expect(204);
+    let third = follow(&second, second["epoch"].clone());
+    assert_eq!((members(&third), &third["gone"]), (Vec::new(), &json!([Keys::new(1).node()])));
+    let elsewhere = follow(&second, json!(1));
+    assert_eq!(members(&elsewhere).len(), 3, "a revision of another epoch says nothing");
 }
 
 #[test]
 fn the_operators_machines_have_a_network_of_their_own() {
     let town = Town::new();
     let join = |by: &dyn Caller, asked: &Value| town.post(by, "/v1/network/operator", asked);
-    let relay = Keys::new(1).of_operator("relay-1", &["relay"]);
+    let relay = Keys::new(1).of_operator(&town, "relay-1", &["relay"]);
     let others: [&dyn Caller; 3] = [&town.renter, &town.supplier, &town.viewer];
     for by in others {
         join(by, &relay).expect_problem(403, "forbidden");
@@ -705,15 +767,17 @@ fn the_operators_machines_have_a_network_of_their_own() {
     let pass: Pass = paper(&told, &told["pass"]);
     assert!(pass.may.meshes.iter().eq([&own.mesh]) && pass.may.dial && !pass.may.publish);
     assert!(pass.may.serve.is_empty() && pass.may.forward.is_empty());
-    let named_so = Keys::new(2).of_operator("relay-1", &[]);
+    let named_so = Keys::new(2).of_operator(&town, "relay-1", &[]);
     join(&town.operator, &named_so).expect_problem(409, "already-exists");
-    let mut forged = Keys::new(2).of_operator("base", &[]);
+    let mut forged = Keys::new(2).of_operator(&town, "base", &[]);
     forged["statement"] = relay["statement"].clone();
     join(&town.operator, &forged).expect_problem(422, "invalid");
     let many: Vec<String> = (0..17).map(|number| format!("t{number}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    join(&town.operator, &Keys::new(2).of_operator("base", &many)).expect_problem(422, "invalid");
-    let told = join(&town.operator, &Keys::new(2).of_operator("base", &[])).expect(200).json();
+    join(&town.operator, &Keys::new(2).of_operator(&town, "base", &many))
+        .expect_problem(422, "invalid");
+    let told =
+        join(&town.operator, &Keys::new(2).of_operator(&town, "base", &[])).expect(200).json();
     assert_eq!(members(&told).len(), 2);
     let view = town.get(&town.operator, "/v1/network/operator").expect(200).json();
     assert!(view["rental"].is_null() && view["members"][0]["kind"] == "machine");
@@ -730,7 +794,7 @@ fn what_passes_in_the_operators_network_is_the_operators_to_say() {
         town.send(Ask::put(path).json(&json!({ "policy": policy })).by(&town.operator))
     };
     let ask = |number: u8, name: &str, tag: &str, known: &Value| {
-        let mut asked = Keys::new(number).of_operator(name, &[tag]);
+        let mut asked = Keys::new(number).of_operator(&town, name, &[tag]);
         asked["known"] = known.clone();
         asked["wait_secs"] = json!(30);
         town.post(&town.operator, "/v1/network/operator", &asked)
@@ -892,7 +956,7 @@ fn a_policy_is_refused_with_its_line_and_else_holds_at_once() {
         waiting.join().unwrap().expect(200).json()
     });
     assert_eq!(rules(&told), [], "there is no client yet");
-    cluster.client(&town.renter, &Keys::new(1).joins(&cluster.rental)).expect(200);
+    cluster.client(&town.renter, &Keys::new(1).joins(&cluster.town, &cluster.rental)).expect(200);
     let told = cluster.ask(1, |_| ()).expect(200).json();
     let found = rules(&told);
     assert_eq!((found.len(), found[0].ports[0].first), (1, 22));

@@ -2,16 +2,8 @@
 
 use units::Timestamp;
 
+use super::ends::{End, Ends};
 use super::room::Room;
-
-/// Something that ends, and gives back what it has.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct End<'a, Seats> {
-    pub(crate) at: Timestamp,
-    pub(crate) seats: &'a Seats,
-    /// When it is told to end: its place among what runs, and when it would have ended by itself.
-    pub(crate) told: Option<(usize, Timestamp)>,
-}
 
 /// When an order could start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,53 +16,64 @@ pub(crate) enum Earliest<Seats> {
     Never,
 }
 
-/// When the order could start if these end, which are in order of their time; more may end after `until`. The room is
-/// afterwards as it was.
+/// When the order, which does not fit now, could start. The room is afterwards as it was.
 pub(crate) fn earliest<R: Room>(
     room: &mut R,
     ask: &R::Ask,
-    ends: &[End<'_, R::Seats>],
-    until: Option<Timestamp>,
+    mut ends: Ends<'_, R>,
 ) -> Earliest<R::Seats> {
-    let Some(needed) = needed(room, ask, ends) else {
-        return until.map_or(Earliest::Never, |at| Earliest::After { at });
+    let mut ended = Vec::new();
+    let Some(needed) = needed(room, ask, &mut ends, &mut ended) else {
+        return ends.cut_at().map_or(Earliest::Never, |at| Earliest::After { at });
     };
-    let at = ends[needed - 1].at;
-    let together = ends[needed..].iter().take_while(|end| end.at == at).count();
-    let (ended, _) = ends.split_at(needed + together);
+    let at = ended[needed - 1].at;
+    // What ends at the same moment is gone by then, too.
+    let together = ended[needed..].iter().take_while(|end| end.at == at).count();
+    ended.truncate(needed + together);
     ended[needed..].iter().for_each(|end| room.give_back(end.seats));
+    while let Some(end) = ends.next(room).filter(|end| end.at == at) {
+        room.give_back(end.seats);
+        ended.push(end);
+    }
     let seats = room.find(ask).expect("what fits has seats");
-    let reclaim = reclaimed(room, &seats, ended, at);
-    take_all(room, ended);
+    let reclaim = reclaimed(room, &seats, &ended, at);
+    take_all(room, &ended);
     Earliest::At { at, seats, reclaim }
 }
 
-/// How many of the ends give it room, at least one; these are given back. None, and nothing given back, when all do not.
-fn needed<R: Room>(room: &mut R, ask: &R::Ask, ends: &[End<'_, R::Seats>]) -> Option<usize> {
+/// How many of the ends give it room, at least one; these are given back, and as many as were looked at are in `ended`.
+/// None, and nothing given back, when all do not.
+fn needed<'a, R: Room>(
+    room: &mut R,
+    ask: &R::Ask,
+    ends: &mut Ends<'a, R>,
+    ended: &mut Vec<End<'a, R::Seats>>,
+) -> Option<usize> {
     // Twice as many each time, so that few ends cost little; then halves of what was too many.
-    let (mut too_few, mut given) = (0, 0);
-    let mut step = 1;
+    let mut too_few = 0;
     loop {
-        if given == ends.len() {
-            take_all(room, ends);
+        for _ in 0..too_few.max(1) {
+            let Some(end) = ends.next(room) else { break };
+            room.give_back(end.seats);
+            ended.push(end);
+        }
+        if ended.len() == too_few {
+            take_all(room, ended);
             return None;
         }
-        let until = (given + step).min(ends.len());
-        ends[given..until].iter().for_each(|end| room.give_back(end.seats));
-        given = until;
         if room.fits(ask) {
             break;
         }
-        too_few = given;
-        step = given;
+        too_few = ended.len();
     }
+    let mut given = ended.len();
     let mut enough = given;
     while enough - too_few > 1 {
         let middle = too_few + (enough - too_few) / 2;
         if given > middle {
-            take_all(room, &ends[middle..given]);
+            take_all(room, &ended[middle..given]);
         } else {
-            ends[given..middle].iter().for_each(|end| room.give_back(end.seats));
+            ended[given..middle].iter().for_each(|end| room.give_back(end.seats));
         }
         given = middle;
         if room.fits(ask) {
@@ -79,7 +82,7 @@ fn needed<R: Room>(room: &mut R, ask: &R::Ask, ends: &[End<'_, R::Seats>]) -> Op
             too_few = middle;
         }
     }
-    ends[given..enough].iter().for_each(|end| room.give_back(end.seats));
+    ended[given..enough].iter().for_each(|end| room.give_back(end.seats));
     Some(enough)
 }
 

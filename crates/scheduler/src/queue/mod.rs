@@ -15,6 +15,7 @@
 
 mod decision;
 mod earliest;
+mod ends;
 pub mod limits;
 mod line;
 mod market;

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use units::{ProjectId, Timestamp};
 
 use super::decision::{Decision, Kept, Plan, Turn, Verdict, Why};
-use super::earliest::{Earliest, End, earliest};
-use super::limits::{
-    ENDS_LOOKED_AT_MAX, ENDS_PLAYED_MAX, FORECASTS_PER_PASS_MAX, SEARCHES_PER_PASS_MAX,
-};
+use super::earliest::{Earliest, earliest};
+use super::ends::{Ends, Told};
+use super::limits::{FORECASTS_PER_PASS_MAX, SEARCHES_PER_PASS_MAX};
 use super::line::{Line, Waiting};
 use super::room::{Amounts, Room};
 use super::rules::Rules;
@@ -31,7 +30,8 @@ pub struct Pass<'a, Id, R: Room> {
     pub waiting: &'a [Waiting<Id, R::Ask>],
     /// For whom the pass before kept room, if it waits on: it stays first.
     pub promised: Option<Id>,
-    /// What runs, by when it ends, soonest first. Of the ends, only the first [`ENDS_LOOKED_AT_MAX`] are looked at.
+    /// What runs, by when it ends, soonest first. Of the ends, only the first
+    /// [`ENDS_LOOKED_AT_MAX`](super::limits::ENDS_LOOKED_AT_MAX) are looked at.
     pub running: &'a [Running<R::Seats>],
     /// What tenants have by what runs.
     pub has: &'a BTreeMap<ProjectId, Amounts>,
@@ -47,10 +47,12 @@ pub fn plan<Id: Copy + Ord, R: Room>(
     pass: &Pass<'_, Id, R>,
     rules: &Rules,
 ) -> Plan<Id, R::Seats> {
+    let notice = pass.now.after(rules.notice);
     let mut planner = Planner {
         room,
         pass,
-        rules,
+        notice,
+        spot: spot(pass.running, notice),
         decisions: Vec::with_capacity(pass.waiting.len()),
         started: Vec::new(),
         kept: None,
@@ -99,7 +101,10 @@ struct Misfits<'a, Ask> {
 struct Planner<'a, 'b, Id, R: Room> {
     room: &'a mut R,
     pass: &'a Pass<'b, Id, R>,
-    rules: &'a Rules,
+    /// When spot rentals are gone that are told to go.
+    notice: Timestamp,
+    /// Those that may be, by their places among what runs.
+    spot: Vec<usize>,
     decisions: Vec<Decision<Id, R::Seats>>,
     /// What started in this pass, and when it ends.
     started: Vec<(Timestamp, R::Seats)>,
@@ -247,17 +252,11 @@ impl<'a, Id: Copy + Ord, R: Room> Planner<'a, '_, Id, R> {
             return None;
         }
         self.forecasts += 1;
-        let notice = self.pass.now.after(self.rules.notice);
         // Nobody is told to go for an order that may itself be told to go.
-        let told = if order.is_spot { None } else { Some(notice) };
-        let mut ends = ends(self.room, self.pass, &order.ask, told);
-        let all = ends.len() < ENDS_PLAYED_MAX && self.pass.running.len() <= ENDS_LOOKED_AT_MAX;
-        let until = if all { None } else { last_looked_at(self.pass, &ends) };
-        let started = self.started.iter();
-        ends.extend(started.map(|(at, seats)| End { at: *at, seats, told: None }));
-        // Who ends then anyway goes before who is told to.
-        ends.sort_by_key(|end| (end.at, end.told.is_some()));
-        Some(earliest(self.room, &order.ask, &ends, until))
+        let told = Told { at: self.notice, places: &self.spot };
+        let told = if order.is_spot { None } else { Some(told) };
+        let ends = Ends::new(&order.ask, self.pass.running, &self.started, told);
+        Some(earliest(self.room, &order.ask, ends))
     }
 
     /// The plan; the room is as it was.
@@ -268,42 +267,11 @@ impl<'a, Id: Copy + Ord, R: Room> Planner<'a, '_, Id, R> {
     }
 }
 
-/// When the last ends that were looked at are, when there are more.
-fn last_looked_at<Id, R: Room>(
-    pass: &Pass<'_, Id, R>,
-    ends: &[End<'_, R::Seats>],
-) -> Option<Timestamp> {
-    let looked_at = pass.running.get(ENDS_LOOKED_AT_MAX - 1).map(|running| running.ends);
-    let played = ends.iter().take(ENDS_PLAYED_MAX).filter(|end| end.told.is_none()).last();
-    looked_at.into_iter().chain(played.map(|end| end.at)).min()
-}
-
-/// The ends that could be of use to an order; if spot rentals are told to go, they end at `told` at the latest.
-fn ends<'a, Id, R: Room>(
-    room: &R,
-    pass: &'a Pass<'_, Id, R>,
-    ask: &R::Ask,
-    told: Option<Timestamp>,
-) -> Vec<End<'a, R::Seats>> {
-    let is_told = |running: &Running<R::Seats>| {
-        running.reclaim.is_some() && told.is_some_and(|told| told < running.ends)
-    };
-    let helps = |running: &Running<R::Seats>| room.helps(ask, &running.seats);
-    let by_themselves = pass.running.iter().take(ENDS_LOOKED_AT_MAX);
-    let by_themselves = by_themselves.filter(|running| !is_told(running) && helps(running));
-    let by_themselves = by_themselves.take(ENDS_PLAYED_MAX).map(|running| End {
-        at: running.ends,
-        seats: &running.seats,
-        told: None,
-    });
-    let mut ends: Vec<End<'_, R::Seats>> = by_themselves.collect();
-    let reclaimed = (0..).zip(pass.running).filter(|(_, running)| is_told(running));
-    let mut reclaimed: Vec<(usize, &Running<R::Seats>)> = reclaimed.collect();
-    reclaimed.sort_by_key(|(_, running)| running.reclaim);
-    let reclaimed = reclaimed.into_iter().filter(|(_, running)| helps(running));
-    ends.extend(reclaimed.take(ENDS_PLAYED_MAX).filter_map(|(place, running)| {
-        let told_and_else = Some((place, running.ends));
-        Some(End { at: told?, seats: &running.seats, told: told_and_else })
-    }));
-    ends
+/// The spot rentals that are not gone by then anyway, who goes first at first.
+fn spot<Seats>(running: &[Running<Seats>], notice: Timestamp) -> Vec<usize> {
+    let stay = (0..).zip(running).filter(|(_, running)| running.ends > notice);
+    let mut ranks: Vec<(u64, usize)> =
+        stay.filter_map(|(place, running)| Some((running.reclaim?, place))).collect();
+    ranks.sort_unstable();
+    ranks.into_iter().map(|(_, place)| place).collect()
 }

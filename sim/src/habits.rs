@@ -421,7 +421,7 @@ fn order(dice: &mut Dice, suppliers: &[AccountId]) -> OrderRecord {
         filters.node_hour_max = Some(Credits::from_units(dice.between(10_000, 900_000)));
     }
     let each = Resources { gpus, vcpus, memory_mib: 2_048, disk_mib: 10_000 };
-    OrderRecord { nodes, each, filters, pack: dice.chance(500), spot: None }
+    OrderRecord { nodes, each, filters, pack: dice.chance(500), ..OrderRecord::default() }
 }
 
 fn some_model(dice: &mut Dice) -> Option<GpuModel> {

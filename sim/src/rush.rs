@@ -31,7 +31,7 @@ impl World {
         let gpu_model = self.machines[machine].record.gpu_model.clone();
         let filters = FiltersRecord { gpu_model, ..FiltersRecord::default() };
         let each = Resources { gpus: 1, vcpus: 1, memory_mib: 1_024, disk_mib: 1_000 };
-        OrderRecord { nodes, each, filters, pack: false, spot: None }
+        OrderRecord { nodes, each, filters, ..OrderRecord::default() }
     }
 
     fn bid_for_one(&mut self, renter: usize) {

@@ -5,6 +5,7 @@ mod blocks;
 mod canaries;
 mod change;
 mod coin;
+mod facets;
 mod grants;
 mod history;
 mod locks;
@@ -29,6 +30,7 @@ pub(crate) use blocks::{
 pub(crate) use canaries::{canary, fingerprint};
 pub(crate) use change::{Change, OPERATOR, TOLD_BY_SIDE, change, without_view};
 pub(crate) use coin::{coin_rate, conversion, purse, purse_of, rate, supply};
+pub(crate) use facets::facets;
 pub(crate) use grants::grant;
 pub(crate) use history::{
     OFFER_ROWS, OFFER_SIDE_ROWS, PROPOSAL_ROWS, SLASH_ROWS, SLASH_SIDE_ROWS, missing_rows,

@@ -52,6 +52,9 @@ pub const REASON_BYTES_MAX: usize = 2_048;
 /// Members of one project.
 pub const MEMBERS_MAX: usize = 1_000;
 
+/// Rentals that an order stays away from: a name for each would not be read.
+pub(crate) const AWAY_FROM_MAX: usize = 16;
+
 /// Rentals of one project that are not over.
 pub const RENTALS_OPEN_MAX: usize = 1_000;
 

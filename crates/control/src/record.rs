@@ -15,6 +15,7 @@ mod votes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use scheduler::{Apart, Near};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use units::{
@@ -414,8 +415,12 @@ pub enum Scope {
     Relay,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// What a renter asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderRecord {
     /// How many nodes.
@@ -430,6 +435,18 @@ pub struct OrderRecord {
     /// back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spot: Option<Credits>,
+    /// How near each other all nodes are.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub near: Near,
+    /// What no two nodes have in common.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub apart: Apart,
+    /// On no machine that these rentals of the project have or had.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub away_from: BTreeSet<RentalId>,
+    /// Whether no other project may be on its machines, before the rental ends.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alone: bool,
 }
 
 /// Which machines will do. Empty means any.

@@ -55,7 +55,10 @@ pub use coin::{
 pub use grants::{GrantRequest, GrantView};
 pub use job::{FileView, JobRequest, JobView};
 pub use lock::{DeviceProofOfTimeLock, LockInLog, LockKept, LockView, NodeLockView, RefundView};
-pub use market::{ExtensionPrice, OfferView, Order, Price, QuoteRequest};
+pub use market::{
+    Apart, Choice, ExtensionPrice, Facets, Near, OfferView, Offers, Order, Price, PriceBand,
+    QuoteRequest,
+};
 pub use mesh::{
     ClientNetwork, ClientNetworkRequest, MemberKind, MemberOfMesh, MeshView, NetworkPolicyRequest,
     NetworkPolicyView, NodeNetwork, NodeNetworkRequest, OPERATOR_TAGS_MAX, OperatorNetworkRequest,

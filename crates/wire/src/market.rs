@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use units::{
-    AccountId, Asset, Certification, Country, Credits, GpuModel, Money, Name, ProjectId, Resources,
-    Tier, WorkerId,
+    AccountId, Asset, Certification, Country, Credits, GpuModel, Money, Name, ProjectId, RentalId,
+    Resources, Tier, WorkerId,
 };
 use utoipa::ToSchema;
 
@@ -38,8 +38,103 @@ pub struct OfferView {
     pub nodes: u32,
 }
 
-/// What a renter asks for.
+/// A page of offers, and what there is to choose from where that was asked for: both of the same moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Offers {
+    /// What is on the page.
+    pub items: Vec<OfferView>,
+    /// Ask again with this `cursor` for the page after it; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// What there is to choose from; only with `facets=true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facets: Option<Facets>,
+}
+
+/// The machines that could serve a node, counted by each thing that can be asked for, as if nothing were asked of it:
+/// a count says what choosing that value instead would give. What nobody has is left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Facets {
+    /// Machines that could serve a node, all that is asked considered.
+    pub machines: u64,
+    /// How many cards are free on them.
+    pub gpus: u64,
+    /// How many suppliers have such machines.
+    pub suppliers: u64,
+    /// By the model of their cards; without a value, those without cards.
+    pub gpu_models: Vec<Choice<GpuModel>>,
+    /// By country; without a value, those whose country is not known.
+    pub countries: Vec<Choice<Country>>,
+    /// By how fast they are connected, each tier by itself.
+    pub tiers: Vec<Choice<Tier>>,
+    /// By what somebody vouches for; a machine counts in each of its own.
+    pub certifications: Vec<Choice<Certification>>,
+    /// By how many cards are free on one of them; those with none only where no card is asked for.
+    pub free_gpus: Vec<Choice<u32>>,
+    /// By what an hour of a card costs, or of a vCPU where no card is asked for; cheapest first.
+    pub prices: Vec<PriceBand>,
+}
+
+/// How many machines have a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Choice<T> {
+    /// The value; absent where there is none.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub value: Option<T>,
+    /// How many machines.
+    pub machines: u64,
+    /// How many cards are free on them.
+    pub gpus: u64,
+}
+
+/// How many machines are in a band of prices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PriceBand {
+    /// The lowest price in it.
+    pub from: Credits,
+    /// The lowest price above it, if there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<Credits>,
+    /// How many machines.
+    pub machines: u64,
+    /// How many cards are free on them.
+    pub gpus: u64,
+}
+
+/// How near each other the nodes of an order are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Near {
+    /// Wherever they are.
+    #[default]
+    Anywhere,
+    /// All in one country.
+    Country,
+    /// All in one site, whose machines reach each other within 2 milliseconds.
+    Site,
+}
+
+/// What no two nodes of an order have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Apart {
+    /// They may have anything in common.
+    #[default]
+    Nothing,
+    /// Each with a supplier of its own.
+    Suppliers,
+    /// Each in a site of its own.
+    Sites,
+    /// Each in a country of its own.
+    Countries,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What a renter asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
     /// How many nodes: all of them, or none.
@@ -70,6 +165,21 @@ pub struct Order {
     /// As a spot rental: the most to pay for one card's hour. It is cheaper, and its machines may be wanted back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spot: Option<Credits>,
+    /// How near each other all nodes are; anywhere if absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub near: Near,
+    /// No round trip between two nodes may take longer, in microseconds; instead of `near`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_max_micros: Option<u32>,
+    /// What no two nodes have in common; nothing if absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub apart: Apart,
+    /// On no machine that these rentals of the project have or had: at most 16.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub away_from: BTreeSet<RentalId>,
+    /// Whether no other project may be on its machines, before the rental ends.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alone: bool,
 }
 
 /// Asks for a price.

@@ -93,5 +93,6 @@ pub(super) fn order(wish: &Wish, processors: &BTreeSet<AccountId>) -> OrderRecor
     let each = Resources { gpus, vcpus, memory_mib: 8_192, disk_mib: 50_000 };
     let suppliers = if gpu_model.is_some() { BTreeSet::new() } else { processors.clone() };
     let filters = FiltersRecord { gpu_model, suppliers, ..FiltersRecord::default() };
-    OrderRecord { nodes: 1, each, filters, pack: false, spot: wish.bid.map(Credits::from_units) }
+    let spot = wish.bid.map(Credits::from_units);
+    OrderRecord { nodes: 1, each, filters, spot, ..OrderRecord::default() }
 }

@@ -164,6 +164,10 @@ impl Story<'_> {
             max_price: None,
             pack: false,
             spot: None,
+            near: None,
+            apart: None,
+            away_from: Vec::new(),
+            alone: false,
             pay: Asset::Usd,
         }
     }

@@ -14,6 +14,7 @@ pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod money;
+pub(crate) mod nearness;
 pub(crate) mod net;
 pub(crate) mod network;
 pub(crate) mod offers;

@@ -1,7 +1,10 @@
 //! `iog offers`: what can be rented now.
 
+mod facets;
+
+use anyhow::Context;
 use units::{AccountId, Certification, Country, Credits, GpuModel, Tier};
-use wire::OfferView;
+use wire::{OfferView, Offers};
 
 use crate::client::{escaped, with_query};
 use crate::failure::Failure;
@@ -20,6 +23,7 @@ const MODEL_SHOWN: usize = 26;
 Examples:
   iog offers
   iog offers --gpu-model 'NVIDIA H100 80GB HBM3' --gpus 8 --tier-min high
+  iog offers --gpus 1 --facets
   iog offers --vcpus 4 --memory 16GiB --max-price 0.10 --json")]
 pub(crate) struct Args {
     /// GPUs of a node at least.
@@ -55,12 +59,20 @@ pub(crate) struct Args {
     /// All of them, not only the first hundred.
     #[arg(long)]
     all: bool,
+    /// What there is to choose from: how many machines of each model, country, tier, price…
+    #[arg(long, conflicts_with = "all")]
+    facets: bool,
 }
 
 impl Args {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let client = session.client()?;
         let path = self.path();
+        if self.facets {
+            let page: Offers = client.get(&with_query(&path, "facets=true&limit=1"))?;
+            let facets = page.facets.context("read what there is to choose from")?;
+            return session.show(&facets, |facets| facets::text(facets, session.screen));
+        }
         let (offers, more): (Vec<OfferView>, bool) = match self.all {
             true => (client.pages(&path)?, false),
             false => client.page(&path)?,

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use units::{
-    AccountId, Asset, Certification, Country, Credits, GpuModel, ProjectId, Resources, Tier,
+    AccountId, Asset, Certification, Country, Credits, GpuModel, ProjectId, RentalId, Resources,
+    Tier,
 };
-use wire::{Order, Price, PriceStepView, QuoteRequest, RentalView};
+use wire::{Apart, Near, Order, Price, PriceStepView, QuoteRequest, RentalView};
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -14,6 +15,7 @@ use crate::session::Session;
 use crate::show::{clock, count, mib, money, percent, usd};
 use crate::size::Mebibytes;
 use crate::table::Table;
+use crate::verb::nearness::{Nearness, apart};
 
 /// What is asked for.
 #[derive(Clone, Debug, clap::Args)]
@@ -61,6 +63,18 @@ pub(crate) struct OrderArgs {
     /// Rent cheaper, and have to go when others want the machines: at most so many USD for a card's hour.
     #[arg(long, value_name = "USD")]
     pub(crate) spot: Option<Credits>,
+    /// All nodes near each other: `country`, `site`, or the longest round trip between two, as in 5ms.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) near: Option<Nearness>,
+    /// No two nodes share this: suppliers, sites or countries.
+    #[arg(long, value_name = "WHAT", value_parser = apart)]
+    pub(crate) apart: Option<Apart>,
+    /// On no machine that this rental of yours has or had.
+    #[arg(long, value_name = "RENTAL")]
+    pub(crate) away_from: Vec<RentalId>,
+    /// No other project on your machines while you have them.
+    #[arg(long)]
+    pub(crate) alone: bool,
     /// What to pay in: USD, USDC or IO.
     #[arg(long, default_value = "USD", value_name = "ASSET")]
     pub(crate) pay: Asset,
@@ -76,6 +90,7 @@ impl OrderArgs {
 
     /// As the server takes it.
     pub(crate) fn order(&self) -> Order {
+        let (near, rtt_max_micros) = self.near.map_or((Near::Anywhere, None), Nearness::told);
         Order {
             nodes: self.nodes,
             each: Resources {
@@ -92,6 +107,11 @@ impl OrderArgs {
             node_hour_max: self.max_price,
             pack: self.pack,
             spot: self.spot,
+            near,
+            rtt_max_micros,
+            apart: self.apart.unwrap_or_default(),
+            away_from: self.away_from.iter().copied().collect(),
+            alone: self.alone,
         }
     }
 }
@@ -102,6 +122,8 @@ impl OrderArgs {
 Examples:
   iog quote --nodes 3 --vcpus 1 --memory 1GiB --hours 1
   iog quote --nodes 2 --gpus 8 --gpu-model 'NVIDIA H100 80GB HBM3' --tier-min high --hours 24
+  iog quote --nodes 8 --gpus 1 --near 5ms
+  iog quote --nodes 3 --apart suppliers --alone
   iog quote --nodes 3 --pay IO
   iog quote --nodes 3 --json | jq -r .quote")]
 pub(crate) struct Args {

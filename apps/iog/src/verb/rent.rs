@@ -31,7 +31,8 @@ pub(crate) struct Args {
     order: OrderArgs,
     /// Take this quote; what is ordered is in it.
     #[arg(long, value_name = "ID", conflicts_with_all = ["nodes", "vcpus", "memory", "disk", "gpus",
-        "hours", "gpu_model", "supplier", "country", "tier_min", "certification", "max_price", "pack", "pay", "spot"])]
+        "hours", "gpu_model", "supplier", "country", "tier_min", "certification", "max_price", "pack", "pay",
+        "spot", "near", "apart", "away_from", "alone"])]
     quote: Option<QuoteId>,
     /// What to call the rental.
     #[arg(long, default_value = "rental", value_name = "NAME")]

@@ -44,14 +44,7 @@ pub(crate) fn quoted() -> RentalView {
         order: Order {
             nodes: 3,
             each: node(0, "waiting").resources,
-            gpu_model: None,
-            suppliers: std::collections::BTreeSet::new(),
-            countries: std::collections::BTreeSet::new(),
-            tier_min: None,
-            certifications: std::collections::BTreeSet::new(),
-            node_hour_max: None,
-            pack: false,
-            spot: None,
+            ..Order::default()
         },
         price: Price {
             hourly: usd("0.03"),

@@ -11,7 +11,7 @@ use units::{
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wire::{OfferView, Order, Page, Problem, QuoteRequest, RentalView};
+use wire::{Near, Offers, Order, Problem, QuoteRequest, RentalView};
 
 use super::door::Caller;
 use super::extract::{Path, Query, Told, items};
@@ -60,49 +60,65 @@ struct OfferQuery {
     /// Only nodes that cost at most so much an hour.
     #[param(value_type = Option<String>)]
     node_hour_max: Option<Credits>,
+    /// Whether to count what there is to choose from, too.
+    facets: Option<bool>,
     /// `next` of the page before; absent for the first.
     cursor: Option<String>,
     /// How many items, 1 to 200; 50 if absent.
     limit: Option<usize>,
 }
 
+impl OfferQuery {
+    fn each(&self) -> Resources {
+        Resources {
+            gpus: self.gpus.unwrap_or(0),
+            vcpus: self.vcpus.unwrap_or(1),
+            memory_mib: self.memory_mib.unwrap_or(0),
+            disk_mib: self.disk_mib.unwrap_or(0),
+        }
+    }
+
+    fn filters(self) -> Filters {
+        Filters {
+            gpu_model: self.gpu_model,
+            suppliers: self.supplier.into_iter().collect(),
+            countries: self.country.into_iter().collect(),
+            tier_min: self.tier_min.unwrap_or(Tier::None),
+            certifications: self.certification.into_iter().collect(),
+            node_hour_max: self.node_hour_max,
+        }
+    }
+}
+
 /// Machines that could serve a node now
 ///
-/// Cheapest first. A machine shows what is free on it, and not whose it is.
+/// Cheapest first. A machine shows what is free on it, and not whose it is. With `facets=true` the answer also counts,
+/// for each thing that can be asked for, how many machines there are of each value: of the same moment as the page, so
+/// that the two never contradict each other, and each as if that one thing were not asked.
 #[utoipa::path(get, path = "/v1/offers", tag = "market", params(OfferQuery), security(("key" = [])), responses(
-    (status = 200, body = Page<OfferView>),
+    (status = 200, body = Offers),
     (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn offers(
     caller: Caller,
     State(app): State<Shared>,
     Query(query): Query<OfferQuery>,
-) -> Result<axum::Json<Page<OfferView>>, Refused> {
+) -> Result<axum::Json<Offers>, Refused> {
     if query.supplier.is_some_and(|supplier| !is_self(&caller, supplier)) {
         let why = "one's own account only: offers do not say whose a machine is";
         return Err(Refused::field("supplier", why));
     }
     let after = query.cursor.as_deref().map(cursor).transpose()?;
     let limit = items(query.limit);
-    let each = Resources {
-        gpus: query.gpus.unwrap_or(0),
-        vcpus: query.vcpus.unwrap_or(1),
-        memory_mib: query.memory_mib.unwrap_or(0),
-        disk_mib: query.disk_mib.unwrap_or(0),
-    };
-    let filters = Filters {
-        gpu_model: query.gpu_model,
-        suppliers: query.supplier.into_iter().collect(),
-        countries: query.country.into_iter().collect(),
-        tier_min: query.tier_min.unwrap_or(Tier::None),
-        certifications: query.certification.into_iter().collect(),
-        node_hour_max: query.node_hour_max,
-    };
+    let counted = query.facets.unwrap_or(false);
+    let (each, filters) = (query.each(), query.filters());
     let look = move |state: &control::Control| {
         let found = state.inventory().search(&filters, &each, after, limit);
         let next = if found.len() == limit { found.last().map(|last| last.cursor) } else { None };
         let items = found.iter().filter_map(|offer| views::offer(state, offer)).collect();
-        Page { items, next: next.map(|next| format!("{}.{}", next.price.units(), next.worker)) }
+        let next = next.map(|next| format!("{}.{}", next.price.units(), next.worker));
+        let facets = counted.then(|| views::facets(&state.inventory().facets(&filters, &each)));
+        Offers { items, next, facets }
     };
     Ok(axum::Json(app.writer.look(look).await?))
 }
@@ -112,7 +128,7 @@ fn is_self(caller: &Caller, supplier: AccountId) -> bool {
     caller.is_operator() || caller.account == supplier
 }
 
-/// Refuses an order that names suppliers whom its project does not know: a quote tells which machines it is for, so
+/// Refuses an order that says one thing twice, or names suppliers whom its project does not know: a quote tells which machines it is for, so
 /// that naming accounts one by one would tell whose every machine is.
 pub(super) async fn knows(
     app: &Shared,
@@ -120,6 +136,10 @@ pub(super) async fn knows(
     project: ProjectId,
     order: &Order,
 ) -> Result<(), Refused> {
+    if order.rtt_max_micros.is_some() && order.near != Near::Anywhere {
+        let why = "`near` says it already: leave out one of the two";
+        return Err(Refused::field("order.rtt_max_micros", why));
+    }
     let mut unknown = order.suppliers.clone();
     unknown.retain(|supplier| !is_self(caller, *supplier));
     if unknown.is_empty() {

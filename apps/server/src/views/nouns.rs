@@ -12,9 +12,9 @@ use units::{
     WorkerId,
 };
 use wire::{
-    AccountView, ExtensionPrice, InviteView, JobView, KeyView, Machine, MemberView, NodeView,
-    OfferView, Order, PaidView, PayoutView, Price, PriceStepView, ProjectView, ReceiptLine,
-    ReceiptView, RentalView, Role, Scope, Time, WorkedView, WorkerView,
+    AccountView, Apart, ExtensionPrice, InviteView, JobView, KeyView, Machine, MemberView, Near,
+    NodeView, OfferView, Order, PaidView, PayoutView, Price, PriceStepView, ProjectView,
+    ReceiptLine, ReceiptView, RentalView, Role, Scope, Time, WorkedView, WorkerView,
 };
 
 use super::onboarding::{machine, word_of};
@@ -194,11 +194,31 @@ pub(crate) fn order_record(order: Order) -> OrderRecord {
         },
         pack: order.pack,
         spot: order.spot,
+        near: match (order.rtt_max_micros, order.near) {
+            (Some(rtt), _) => scheduler::Near::Within(rtt),
+            (None, Near::Anywhere) => scheduler::Near::Anywhere,
+            (None, Near::Country) => scheduler::Near::Country,
+            (None, Near::Site) => scheduler::Near::Site,
+        },
+        apart: match order.apart {
+            Apart::Nothing => scheduler::Apart::Nothing,
+            Apart::Suppliers => scheduler::Apart::Suppliers,
+            Apart::Sites => scheduler::Apart::Sites,
+            Apart::Countries => scheduler::Apart::Countries,
+        },
+        away_from: order.away_from,
+        alone: order.alone,
     }
 }
 
 pub(super) fn order(record: &OrderRecord) -> Order {
     let filters = record.filters.clone();
+    let (near, rtt_max_micros) = match record.near {
+        scheduler::Near::Within(rtt) => (Near::Anywhere, Some(rtt)),
+        scheduler::Near::Anywhere => (Near::Anywhere, None),
+        scheduler::Near::Country => (Near::Country, None),
+        scheduler::Near::Site => (Near::Site, None),
+    };
     Order {
         nodes: record.nodes,
         each: record.each,
@@ -210,6 +230,16 @@ pub(super) fn order(record: &OrderRecord) -> Order {
         node_hour_max: filters.node_hour_max,
         pack: record.pack,
         spot: record.spot,
+        near,
+        rtt_max_micros,
+        apart: match record.apart {
+            scheduler::Apart::Nothing => Apart::Nothing,
+            scheduler::Apart::Suppliers => Apart::Suppliers,
+            scheduler::Apart::Sites => Apart::Sites,
+            scheduler::Apart::Countries => Apart::Countries,
+        },
+        away_from: record.away_from.clone(),
+        alone: record.alone,
     }
 }
 

@@ -10,7 +10,6 @@ use units::{
 };
 
 use super::Standing;
-use super::rental::asked;
 use crate::record::{Actor, MachineRecord, OrderRecord, Role};
 use crate::refusal::Refusal;
 use crate::state::{Control, MINUTE_MILLIS, Priced, Reply, Worker};
@@ -228,7 +227,7 @@ impl Control {
         self.only_in_project(by, project, Standing::Member)?;
         self.market_begins(now);
         let Some(model) = order.filters.gpu_model.clone() else { return Ok(Reply::Done) };
-        if self.inventory.place(&asked(order)).is_ok() {
+        if self.inventory.place(&self.asked(project, order)).is_ok() {
             return Ok(Reply::Done);
         }
         let renter = self.payer(project);

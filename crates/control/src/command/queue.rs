@@ -60,6 +60,7 @@ impl Control {
 
     /// Refuses what no wait would help.
     fn could_be_served(&self, queued: &QueuedOrder, now: Timestamp) -> Result<(), Refusal> {
+        self.knows_rentals(queued.project, &queued.order)?;
         let invalid = |field, why: String| Err(Refusal::Invalid { field, why });
         if queued.hours == 0 || queued.hours > market::BOOKED_HOURS_MAX {
             return invalid("hours", format!("from 1 to {} hours", market::BOOKED_HOURS_MAX));

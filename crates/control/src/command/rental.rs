@@ -17,7 +17,7 @@ use units::{Asset, Credits, HOUR, Money, Name, ProjectId, RentalId, Tier, Timest
 use super::Standing;
 use super::job::hide;
 use crate::effect::Subject;
-use crate::limits::RENTALS_OPEN_MAX;
+use crate::limits::{AWAY_FROM_MAX, RENTALS_OPEN_MAX};
 use crate::record::{Actor, OrderRecord};
 use crate::refusal::{Noun, Refusal};
 use crate::state::{Control, Node, Project, Rental, Reply};
@@ -46,6 +46,7 @@ impl Control {
     ) -> Result<Reply, Refusal> {
         let project = booking.project;
         self.only_in_project(by, project, Standing::Member)?;
+        self.knows_rentals(project, &booking.order)?;
         if self.rentals.contains_key(&id) {
             return Err(Refusal::Exists(Noun::Quote));
         }
@@ -89,7 +90,8 @@ impl Control {
 
     /// A booking's order as the matcher takes it.
     pub(crate) fn asked_for(&self, booking: &Booking) -> Order {
-        asked_at(&booking.order, self.duration_bp(&booking.order, booking.hours))
+        let duration_bp = self.duration_bp(&booking.order, booking.hours);
+        self.asked_at(booking.project, &booking.order, duration_bp)
     }
 
     fn open_rentals(&self, project: &Project) -> usize {
@@ -162,7 +164,7 @@ impl Control {
         let rental = self.known_rental(id)?;
         let quoted: Vec<Seat> = rental.nodes.iter().map(|node| node.seat.clone()).collect();
         let (mut terms, record) = (rental.terms.clone(), rental.order.clone());
-        let order = asked_at(&record, terms.duration_bp);
+        let order = self.asked_at(rental.project, &record, terms.duration_bp);
         if self.are_as_quoted(rental) && self.inventory.take(&quoted).is_ok() {
             return Ok((quoted, terms));
         }
@@ -302,38 +304,63 @@ impl Control {
     }
 }
 
-/// The order as the matcher takes it for such a booking: what a node may cost at most is what is paid for it.
-fn asked_at(order: &OrderRecord, duration_bp: u16) -> Order {
-    let spot = order.spot.is_some();
-    let mut order = asked(order);
-    // A spot rental has a bid of its own, and the matcher knows prices on demand only.
-    if spot {
-        order.filters.node_hour_max = None;
+impl Control {
+    /// The order as the matcher takes it for such a booking: what a node may cost at most is what is paid for it.
+    fn asked_at(&self, project: ProjectId, order: &OrderRecord, duration_bp: u16) -> Order {
+        let spot = order.spot.is_some();
+        let mut order = self.asked(project, order);
+        // A spot rental has a bid of its own, and the matcher knows prices on demand only.
+        if spot {
+            order.filters.node_hour_max = None;
+        }
+        let most = |max: Credits| {
+            let above = u128::from(max.units()) + 1;
+            let list = (above * WHOLE_BP - 1) / u128::from(duration_bp.max(1));
+            Credits::from_units(u64::try_from(list).unwrap_or(u64::MAX))
+        };
+        order.filters.node_hour_max = order.filters.node_hour_max.map(most);
+        order
     }
-    let most = |max: Credits| {
-        let above = u128::from(max.units()) + 1;
-        let list = (above * WHOLE_BP - 1) / u128::from(duration_bp.max(1));
-        Credits::from_units(u64::try_from(list).unwrap_or(u64::MAX))
-    };
-    order.filters.node_hour_max = order.filters.node_hour_max.map(most);
-    order
-}
 
-/// The order as the matcher takes it.
-pub(crate) fn asked(order: &OrderRecord) -> Order {
-    let filters = &order.filters;
-    Order {
-        nodes: order.nodes,
-        each: order.each,
-        filters: Filters {
-            gpu_model: filters.gpu_model.clone(),
-            suppliers: filters.suppliers.clone(),
-            countries: filters.countries.clone(),
-            tier_min: filters.tier_min.unwrap_or(Tier::None),
-            certifications: filters.certifications.clone(),
-            node_hour_max: filters.node_hour_max,
-        },
-        spread: if order.pack { Spread::Pack } else { Spread::Distinct },
-        ..Order::default()
+    /// The order as the matcher takes it.
+    pub(crate) fn asked(&self, project: ProjectId, order: &OrderRecord) -> Order {
+        let filters = &order.filters;
+        let known = order.away_from.iter().filter_map(|id| self.rentals.get(id));
+        let avoid = known.flat_map(|rental| &rental.nodes).map(|node| node.seat.worker).collect();
+        Order {
+            nodes: order.nodes,
+            each: order.each,
+            filters: Filters {
+                gpu_model: filters.gpu_model.clone(),
+                suppliers: filters.suppliers.clone(),
+                countries: filters.countries.clone(),
+                tier_min: filters.tier_min.unwrap_or(Tier::None),
+                certifications: filters.certifications.clone(),
+                node_hour_max: filters.node_hour_max,
+            },
+            spread: if order.pack { Spread::Pack } else { Spread::Distinct },
+            near: order.near,
+            apart: order.apart,
+            avoid,
+            tenant: Some(project),
+            alone: order.alone,
+        }
+    }
+
+    /// Refuses an order that names rentals which are not the project's: it would tell where those are.
+    pub(crate) fn knows_rentals(
+        &self,
+        project: ProjectId,
+        order: &OrderRecord,
+    ) -> Result<(), Refusal> {
+        if order.away_from.len() > AWAY_FROM_MAX {
+            let why = format!("at most {AWAY_FROM_MAX} rentals");
+            return Err(Refusal::Invalid { field: "order.away_from", why });
+        }
+        let is_own = |id| self.rentals.get(id).is_some_and(|rental| rental.project == project);
+        match order.away_from.iter().all(is_own) {
+            true => Ok(()),
+            false => Err(Refusal::NotFound(Noun::Rental)),
+        }
     }
 }

@@ -104,7 +104,7 @@ mod tests {
             worked,
         };
         let filters = FiltersRecord::default();
-        let order = OrderRecord { nodes: 1, each, filters, pack: true, spot: None };
+        let order = OrderRecord { nodes: 1, each, filters, pack: true, ..OrderRecord::default() };
         let ids = (RentalId::from_bits(id), ProjectId::from_bits(1));
         let quoted = Rental::quoted(ids, (order, terms), vec![node; nodes], (at, at));
         Rental { stage: Stage::Ended { at, why: Ending::Completed }, ..quoted }

@@ -265,3 +265,29 @@ fn nobody_but_members_may_wait_and_a_snapshot_that_lies_is_none() {
     assert!(text.contains(&since), "{text}");
     assert!(Control::from_snapshot(text.replace(&since, "\"until\":1").as_bytes()).is_err());
 }
+
+#[test]
+fn an_order_stays_away_from_rentals_of_its_own_project_only() {
+    let mut town = Town::with(&[1, 1]);
+    town.running("ann", "a", 1);
+    let away =
+        |of: &str| OrderRecord { away_from: [crate::town::rental(of)].into(), ..order(1, 1) };
+    let quote = |who: &str, of: &str| Command::Quote {
+        rental: crate::town::rental("q"),
+        project: project(who),
+        order: away(of),
+        hours: 1,
+        pay: None,
+    };
+    let until = town.now.after(Duration::from_secs(600));
+    for unknown in [quote("bob", "a"), quote("ann", "z"), wait_for("bob", "w", away("a"), until)] {
+        let refused = town.tell(if unknown == quote("ann", "z") { "ann" } else { "bob" }, unknown);
+        assert_eq!(refused.map(drop), Err(Refusal::NotFound(Noun::Rental)));
+    }
+    town.ok("ann", quote("ann", "a"));
+    let many = (0..17).map(units::RentalId::from_bits).collect();
+    let order = OrderRecord { away_from: many, ..order(1, 1) };
+    let (rental, project) = (crate::town::rental("m"), project("ann"));
+    let refused = town.tell("ann", Command::Quote { rental, project, order, hours: 1, pay: None });
+    assert!(matches!(refused, Err(Refusal::Invalid { field: "order.away_from", .. })));
+}

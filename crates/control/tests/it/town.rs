@@ -74,7 +74,7 @@ pub(crate) fn machine(gpus: u32) -> MachineRecord {
 /// So many nodes of one card each, on a machine each.
 pub(crate) fn order(nodes: u32, gpus: u32) -> OrderRecord {
     let each = Resources { gpus, vcpus: 1, memory_mib: 1_024, disk_mib: 1_000 };
-    OrderRecord { nodes, each, filters: FiltersRecord::default(), pack: false, spot: None }
+    OrderRecord { nodes, each, ..OrderRecord::default() }
 }
 
 pub(crate) struct Town {

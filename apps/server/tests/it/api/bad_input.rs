@@ -74,6 +74,7 @@ fn paths_that_lead_nowhere_are_problems_too() {
         ("GET", "/v1/offers?gpu=1", 422, "invalid"),
         ("GET", "/v1/offers?cursor=x", 422, "invalid"),
         ("GET", "/v1/offers?tier_min=warp", 422, "invalid"),
+        ("GET", "/v1/offers?facets=some", 422, "invalid"),
     ] {
         let answer = town.send(Ask::new(method, path).by(&town.renter));
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());

@@ -90,10 +90,20 @@ fn rentals() {
     let mut story = Story::new(&town);
     let renter = &town.renter;
     story.ask(renter, "GET", "/v1/offers?vcpus=2");
+    story.ask(renter, "GET", "/v1/offers?vcpus=2&limit=1&facets=true");
     let quote = story.say(renter, "POST", "/v1/quotes", &town.order(1)).json();
     let quote = quote["quote"].as_str().unwrap();
     story.say(renter, "POST", "/v1/quotes", &town.order(3));
     story.say(&town.viewer, "POST", "/v1/quotes", &town.order(1));
+    for placed in [
+        json!({ "near": "country", "rtt_max_micros": 5_000 }),
+        json!({ "away_from": ["rnt_00000000000000000000000007"] }),
+        json!({ "near": "galaxy" }),
+    ] {
+        let mut asked = town.order(1);
+        asked["order"].as_object_mut().unwrap().extend(placed.as_object().unwrap().clone());
+        story.say(renter, "POST", "/v1/quotes", &asked);
+    }
     story.ask(&town.viewer, "GET", &format!("/v1/quotes/{quote}"));
     let body = json!({ "quote": quote, "name": "train" });
     story.say(renter, "POST", "/v1/rentals", &body);

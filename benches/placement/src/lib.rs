@@ -6,6 +6,8 @@
 
 pub mod bound;
 mod contest;
+pub mod gangs;
+pub mod gangs_table;
 pub mod hall;
 mod replay;
 pub mod timed;

@@ -3,6 +3,8 @@
 //! `--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME] [--bound] [--window 1,2,5]`
 //!
 //! `--timed --nodes FILE --pods FILE [--seeds 42..44] [--speed 10] [--loads 80,95,110] [--patience MINUTES]`: in the trace's own time.
+//!
+//! `--gangs --nodes FILE --pods FILE [--seeds 42,43,44] [--levels 60,80,100,120]`: gangs near each other.
 
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 #![expect(clippy::print_stderr, reason = "what is wrong with what was asked is said there")]
@@ -11,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use placement_bench::{Contestant, Trace, bound, timed_table, window};
+use placement_bench::{Contestant, Trace, bound, gangs_table, timed_table, window};
 
 const USAGE: &str = "--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME] \
      [--bound] [--window 1,2,5,10,20,50]";
@@ -21,6 +23,7 @@ const POD_LIST: &str = "openb_pod_list_";
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.first().map(String::as_str) {
+        Some("--gangs") => gangs_table::table(&words[1..]).map(|table| print!("{table}")),
         Some("--timed") => timed_table::table(&words[1..]).map(|table| print!("{table}")),
         Some(_) | None => replay(words),
     };

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bound;
 #[cfg(test)]
+mod gangs;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod published;

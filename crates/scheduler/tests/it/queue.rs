@@ -203,12 +203,26 @@ impl Story {
         for runs in rest.iter().filter(|runs| runs.running.ends <= kept.from).chain(&told) {
             hall.give_back(&runs.running.seats);
         }
+        self.had_no_room(planned, kept.id);
         let seats = kept.seats.as_ref().expect("few ends are all looked at");
         assert!(hall.take(seats), "what is kept for {} is free at {:?}", kept.id, kept.from);
         for runs in told {
             assert!(runs.running.reclaim.is_some(), "only spot is told to go");
             assert!(!hall.take(&runs.running.seats), "{} could have stayed", runs.id);
         }
+    }
+
+    /// Room is kept, and spot told to go, only for an order that finds none beside those before it.
+    fn had_no_room(&self, planned: &Plan<u32, Seats>, kept: u32) {
+        let mut hall = self.hall.clone();
+        let before = planned.decisions.iter().take_while(|decision| decision.id != kept);
+        for decision in before {
+            if let Verdict::Start { seats, turn: _ } = &decision.verdict {
+                assert!(hall.take(seats));
+            }
+        }
+        let order = self.waiting.iter().find(|order| order.id == kept).unwrap();
+        assert_eq!(hall.find(&order.ask), None);
     }
 
     fn start(&mut self, id: u32, seats: &Seats) {

@@ -40,9 +40,9 @@ pub use effect::{Closed, Effect, Locked, Movement, Sealed, Subject};
 pub use limits::{
     COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,
     EXEMPTIONS_MAX, INVITE_VALID, JOB_ENV_BYTES_MAX, JOBS_OPEN_MAX, MEMBERS_MAX,
-    NETWORK_POLICY_BYTES_MAX, ORDER_WAITS_MAX, ORDERS_TRIED_AT_LEAST_EVERY, ORDERS_TRIED_AT_ONCE,
-    ORDERS_TRIED_EVERY, ORDERS_WAITING_MAX, ORDERS_WAITING_OF_PROJECT_MAX, REASON_BYTES_MAX, REFUNDABLE_FOR, REFUNDABLE_NODES_MAX,
-    RENTALS_OPEN_MAX, SERVICE_LABEL_BYTES_MAX, SERVICES_MAX, SILENCE_MAX,
+    NETWORK_POLICY_BYTES_MAX, ORDER_WAITS_MAX, ORDERS_TRIED_AT_LEAST_EVERY, ORDERS_TRIED_EVERY,
+    ORDERS_WAITING_MAX, ORDERS_WAITING_OF_PROJECT_MAX, REASON_BYTES_MAX, REFUNDABLE_FOR,
+    REFUNDABLE_NODES_MAX, RENTALS_OPEN_MAX, SERVICE_LABEL_BYTES_MAX, SERVICES_MAX, SILENCE_MAX,
 };
 pub use onboarding::{
     DESK_PATCH, DeviceStatus, NotOnboarding, Onboarding, OnboardingCheck, OnboardingRules,
@@ -54,9 +54,9 @@ pub use record::{
     Actor, AttestationRecord, Attested, BlockKind, Blocked, Body, BrakeRecord, CardRecord, Command,
     ConnectionRecord, Digest, Entry, ExemptionRecord, FiltersRecord, FingerprintRecord,
     GrantRecord, GuestRecord, HostRecord, JobSaid, MachineRecord, NodeSaid, NotARelease,
-    OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid, ProposalRecord, Purse, Release,
-    Role, Scope, SealedRecord, SeasonRecord, ServiceProto, ServiceRecord, SlashRecord, TrialSaid,
-    VerdictRecord,
+    OfferRecord, OrderRecord, Parameters, PhaseSaid, ProofSaid, ProposalRecord, Purse, QueueRules,
+    Release, Role, Scope, SealedRecord, SeasonRecord, ServiceProto, ServiceRecord, SlashRecord,
+    TrialSaid, VerdictRecord,
 };
 pub use record::{DisturbedBy, DisturbedRecord, LockRecord};
 pub use refusal::{Needs, Noun, Refusal};
@@ -65,8 +65,9 @@ pub use snapshot::{NotAState, SNAPSHOT_FORMAT};
 pub use state::{
     BLOCKS_KEPT, BURNS_KEPT, BlockSummary, Blocks, Broken, BurnRecord, BurnStep, Burning, Checked,
     Checks, Control, Economy, Genesis, Grant, Head, Hired, Invite, Job, JobStage, Key, Listing,
-    Market, Node, NodeStage, Nomination, Obstacle, Outcome, Person, Priced, Project, Proved, QueuedOrder, QueuedStage, Rental, Reply,
-    Revenue, Round, Settled, Told, Unfit, Uptime, Week, Worker,
+    Market, Node, NodeStage, Nomination, Obstacle, Outcome, Person, Priced, Project, Proved,
+    QueuedOrder, QueuedStage, Rental, Reply, Revenue, Round, Settled, Told, Unfit, Uptime, Week,
+    Worker,
 };
 pub use state::{
     Charged, FailedProof, Follows, LOCK_HOURS_KEPT, Likeness, LockHead, LockHour, Locks,

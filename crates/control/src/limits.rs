@@ -73,10 +73,6 @@ pub const ORDERS_TRIED_EVERY: Duration = Duration::from_secs(1);
 /// How often they are tried at least: what nobody noticed is noticed then.
 pub const ORDERS_TRIED_AT_LEAST_EVERY: Duration = Duration::from_secs(300);
 
-/// How many orders are tried at once; the others are in turn a moment later. A look for machines takes a millisecond at
-/// a million of them.
-pub const ORDERS_TRIED_AT_ONCE: usize = 64;
-
 /// Services of one rental, beside those that every rental has.
 pub const SERVICES_MAX: usize = 32;
 

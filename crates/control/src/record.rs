@@ -9,6 +9,7 @@ mod network;
 mod onboard;
 mod parameters;
 mod proof;
+mod queue;
 mod season;
 mod votes;
 
@@ -33,6 +34,7 @@ pub use onboard::{
 };
 pub use parameters::Parameters;
 pub use proof::{FingerprintRecord, ProofSaid, SealedRecord, VerdictRecord};
+pub use queue::QueueRules;
 pub use season::SeasonRecord;
 pub use votes::{BrakeRecord, ProposalRecord};
 

@@ -167,6 +167,9 @@ pub enum Refusal {
     /// No machines for it.
     #[error("{0}")]
     NoOffer(scheduler::Refusal),
+    /// Machines fit that are kept for others.
+    #[error("the machines that fit are reserved for orders that waited longer")]
+    Reserved,
     /// The price is beyond all measure.
     #[error("the price of this booking is more than can be written down")]
     TooMuch,

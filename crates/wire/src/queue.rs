@@ -52,17 +52,20 @@ pub struct OrderView {
     /// The rental that it became.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rental: Option<RentalId>,
-    /// Its place among all that wait, from 1, while it waits.
+    /// Its place in the line, from 1, while it waits and is not passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<u32>,
-    /// Why it waits: as the matcher sees it now where one order is asked for, and as it was tried last elsewhere.
+    /// Why it waits, as it was when it was tried last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What the matcher says of it at this moment, where one order is asked for and machines are what it lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
     /// Single changes to the order that would give more nodes now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relaxations: Vec<String>,
-    /// When rentals that run are over that are in its way, where that is known: if they end no later and nothing goes
-    /// away, it starts then at the latest.
+    /// When it starts at the earliest, as far as ends of what runs are known. For the first in line it is also the
+    /// latest, if everything ends as booked and no machine goes away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earliest_start: Option<Time>,
 }

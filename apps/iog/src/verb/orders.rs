@@ -136,8 +136,11 @@ pub(crate) fn text(order: &OrderView, screen: Screen) -> String {
     if let Some(why) = &order.why {
         line("why it waits", why);
     }
+    if let Some(explanation) = &order.explanation {
+        line("machines", explanation);
+    }
     if let Some(start) = order.earliest_start {
-        line("starts by", &format!("{}, if rentals in its way end as booked", moment(start)));
+        line("not before", &format!("{}, unless rentals end before they must", moment(start)));
     }
     text
 }
@@ -187,7 +190,7 @@ fn standing(order: &OrderView) -> String {
         None => "waiting".to_owned(),
     };
     if let Some(start) = order.earliest_start {
-        text.push_str(&format!(", starts by {}", clock(start)));
+        text.push_str(&format!(", not before {}", clock(start)));
     }
     if let Some(why) = &order.why {
         text.push_str(&format!(": {}", tame(why)));

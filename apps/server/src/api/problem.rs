@@ -173,6 +173,7 @@ pub(crate) const CODES: &[(&str, StatusCode, &str, &str)] = &[
         "The record is not this machine's, or none",
         page!("record-refused"),
     ),
+    ("reserved", StatusCode::CONFLICT, "Kept for those who waited longer", page!("reserved")),
     ("same-card", StatusCode::CONFLICT, "The card stands for another machine", page!("same-card")),
     ("same-machine", StatusCode::CONFLICT, "The machine has joined before", page!("same-machine")),
     ("season-refused", StatusCode::CONFLICT, "Not with this season", page!("season-refused")),
@@ -280,6 +281,7 @@ fn answer(refusal: &Refusal) -> (&'static str, StatusCode) {
         Refusal::NoOffer(
             scheduler::Refusal::NothingAsked | scheduler::Refusal::TooManyNodes { .. },
         ) => ("invalid", StatusCode::UNPROCESSABLE_ENTITY),
+        Refusal::Reserved => ("reserved", StatusCode::CONFLICT),
         Refusal::Outbid { .. } => ("outbid", StatusCode::CONFLICT),
         Refusal::NoRate(_) => ("no-rate", StatusCode::CONFLICT),
         Refusal::RateMoved { .. } => ("rate-moved", StatusCode::CONFLICT),
@@ -327,6 +329,7 @@ fn hint(refusal: &Refusal) -> Option<String> {
             return explanation.relaxations.first().map(ToString::to_string);
         }
         Refusal::Forbidden(Needs::Operator) => "use the operator's key",
+        Refusal::Reserved => "wait in line too: `iog rent --wait 6h`, or POST /v1/orders",
         Refusal::Outbid { .. } => "raise the bid, or leave it out to rent on demand",
         Refusal::NoRate(_) => "pay in USD, or try again when sources agree on a rate",
         Refusal::RateMoved { .. } => "ask for the rate again, and say what you accept at least",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use control::{Control, Obstacle, QueuedOrder, QueuedStage};
+use control::{Control, QueuedOrder, QueuedStage};
 use units::OrderId;
 use wire::{OrderView, Time};
 
@@ -11,7 +11,7 @@ use super::nouns::order;
 /// An order as it stands, without its place: that changes with every order before it.
 pub(crate) fn queued(queued: &QueuedOrder) -> OrderView {
     let (why, rental) = match &queued.stage {
-        QueuedStage::Waiting { obstacle } => (Some(words(obstacle)), None),
+        QueuedStage::Waiting { obstacle } => (Some(obstacle.to_string()), None),
         QueuedStage::Served { .. } => (None, Some(queued.rental())),
         QueuedStage::Lapsed { .. } | QueuedStage::Left { .. } => (None, None),
     };
@@ -29,16 +29,9 @@ pub(crate) fn queued(queued: &QueuedOrder) -> OrderView {
         rental,
         place: None,
         why,
+        explanation: None,
         relaxations: Vec::new(),
         earliest_start: None,
-    }
-}
-
-fn words(obstacle: &Obstacle) -> String {
-    match obstacle {
-        Obstacle::Untried => "it is being looked at".to_owned(),
-        Obstacle::Machines => "not enough machines fit".to_owned(),
-        Obstacle::Refused { why } => why.clone(),
     }
 }
 
@@ -49,7 +42,7 @@ pub(crate) fn queued_now(state: &Control, id: OrderId) -> Option<OrderView> {
     view.place = state.place_in_queue(id);
     view.earliest_start = state.earliest_start(id).map(Time);
     if let Some(explanation) = state.why_it_waits(id) {
-        view.why = Some(explanation.to_string());
+        view.explanation = Some(explanation.to_string());
         view.relaxations = explanation.relaxations.iter().map(ToString::to_string).collect();
     }
     Some(view)

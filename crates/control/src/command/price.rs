@@ -119,7 +119,7 @@ impl Control {
         });
         let prices: Vec<(WorkerId, Prices)> = prices.collect();
         self.inventory.reprice(prices);
-        self.queue.stir();
+        self.queue.renew();
     }
 
     /// Notes that a node has served from `since` until `at`, as far as that lies in the hour that is observed.
@@ -248,17 +248,12 @@ impl Control {
         Ok(Reply::Done)
     }
 
-    /// Wants back what spot rentals hold, as far as the project could pay for it. Returns whether any has to go.
-    pub(crate) fn reclaim_for(
-        &mut self,
-        project: ProjectId,
-        order: &OrderRecord,
-        now: Timestamp,
-    ) -> bool {
+    /// Wants back what spot rentals hold, as far as the project could pay for it.
+    fn reclaim_for(&mut self, project: ProjectId, order: &OrderRecord, now: Timestamp) {
         let cards = u64::from(order.nodes) * u64::from(order.each.gpus);
         let payable = self.payable(project, cards * HOUR_MINUTES) / HOUR_MINUTES;
         let cards = u32::try_from(payable).unwrap_or(u32::MAX);
-        self.reclaim_spots(project, (order, cards), now)
+        self.reclaim_spots(project, (order, cards), now);
     }
 
     /// As many of these card-minutes as the project has money for, at a dollar an hour at least.

@@ -3,17 +3,18 @@
 //! An order is served exactly as a renter who asks for a quote and takes it in the same moment: at the price of that
 //! moment, and at most what it may cost. What stands in its way otherwise is noted, and it waits on.
 
-use ledger::Holder;
-use stakes::votes::Switch;
+mod pass;
+
+use market::Terms;
+use scheduler::queue::{Market, Room};
+use scheduler::{Placement, Seat};
 use units::{Name, OrderId, Timestamp};
 
 use super::Standing;
 use super::job::hide;
 use super::rental::Booking;
 use crate::effect::Subject;
-use crate::limits::{
-    ORDER_WAITS_MAX, ORDERS_TRIED_AT_ONCE, ORDERS_WAITING_MAX, ORDERS_WAITING_OF_PROJECT_MAX,
-};
+use crate::limits::{ORDER_WAITS_MAX, ORDERS_WAITING_MAX, ORDERS_WAITING_OF_PROJECT_MAX};
 use crate::record::Actor;
 use crate::refusal::{Noun, Refusal};
 use crate::state::{Control, Obstacle, QueuedOrder, QueuedStage, Rental, Reply};
@@ -41,6 +42,8 @@ impl Control {
             until,
             stage: QueuedStage::Waiting { obstacle: Obstacle::Untried },
             has_reclaimed: false,
+            place: None,
+            earliest: None,
         };
         if self.queue.order(id).is_some() || self.rentals.contains_key(&queued.rental()) {
             return Err(Refusal::Exists(Noun::Order));
@@ -112,54 +115,19 @@ impl Control {
         }
     }
 
-    fn try_orders(&mut self, now: Timestamp) {
-        self.queue.begin_to_try(now);
-        if self.is_braked(Switch::NewRentals, now) {
-            return;
-        }
-        let turn = self.queue.turn();
-        let after = self.queue.waiting().filter(|order| order.arrival > turn);
-        let mut next: Vec<(u64, OrderId)> =
-            after.take(ORDERS_TRIED_AT_ONCE + 1).map(|order| (order.arrival, order.id)).collect();
-        let has_more = next.len() > ORDERS_TRIED_AT_ONCE;
-        next.truncate(ORDERS_TRIED_AT_ONCE);
-        let last = next.last().map(|(arrival, _)| *arrival);
-        for (_, id) in next {
-            self.try_order(id, now);
-        }
-        self.queue.go_on_after(last.filter(|_| has_more));
-    }
-
-    fn try_order(&mut self, id: OrderId, now: Timestamp) {
-        let Some(queued) = self.queue.order(id).cloned() else { return };
-        let obstacle = match self.serve(&queued, now) {
-            Ok(()) => return self.order_stands(id, QueuedStage::Served { at: now }),
-            Err(obstacle) => obstacle,
-        };
-        let may_reclaim = obstacle == Obstacle::Machines && !queued.has_reclaimed;
-        if may_reclaim && self.reclaim_for(queued.project, &queued.order, now) {
-            self.queue.has_reclaimed(id);
-        }
-        self.order_stands(id, QueuedStage::Waiting { obstacle });
-    }
-
-    /// Rents for an order what is there for it, or says what is in the way.
-    fn serve(&mut self, queued: &QueuedOrder, now: Timestamp) -> Result<(), Obstacle> {
-        let (id, booking) = (queued.rental(), queued.booking());
-        if self.inventory.find(&self.asked_for(&booking)).is_none() {
-            return Err(Obstacle::Machines);
-        }
-        let refused = |refusal: Refusal| Obstacle::Refused { why: refusal.to_string() };
-        let (placement, terms) = self.offered(&booking, now).map_err(refused)?;
-        let wanted = terms.held().map_err(|_| refused(Refusal::TooMuch))?;
-        let available = self.available(Holder::Project(queued.project), wanted.asset);
-        if available.units < wanted.units {
-            return Err(refused(Refusal::Insufficient { available, wanted }));
-        }
-        let seats = placement.seats;
-        self.inventory.take(&seats).expect("what was just placed is free");
+    /// Rents these seats for an order, or says what is in the way.
+    fn serve(
+        &mut self,
+        queued: &QueuedOrder,
+        seats: Vec<Seat>,
+        now: Timestamp,
+    ) -> Result<(), Obstacle> {
+        let terms = self.could_pay(queued, &seats, now)?;
+        let taken = self.inventory.take(&seats);
+        taken.map_err(|taken| Obstacle::Refused { why: taken.to_string() })?;
+        let id = queued.rental();
         let times = (now, now.after(market::QUOTE_VALID));
-        let told = (booking.order, terms.clone());
+        let told = (queued.order.clone(), terms.clone());
         let rental = Rental::quoted((id, queued.project), told, Vec::new(), times);
         self.rentals.insert(id, rental);
         if let Some(known) = self.projects.get_mut(&queued.project) {
@@ -169,9 +137,65 @@ impl Control {
         Ok(())
     }
 
+    /// The terms on which an order would get these seats now, if it can have them.
+    fn could_pay(
+        &self,
+        queued: &QueuedOrder,
+        seats: &[Seat],
+        now: Timestamp,
+    ) -> Result<Terms, Obstacle> {
+        let refused = |refusal: Refusal| Obstacle::Refused { why: refusal.to_string() };
+        let terms = self.terms_for(&queued.booking(), seats, now).map_err(refused)?;
+        let wanted = terms.held().map_err(|_| refused(Refusal::TooMuch))?;
+        let available = self.available_to(queued.project, wanted.asset);
+        match available.units < wanted.units {
+            true => Err(Obstacle::Money { available, wanted }),
+            false => Ok(terms),
+        }
+    }
+
     fn order_stands(&mut self, id: OrderId, stage: QueuedStage) {
         if self.queue.set_stage(id, stage) {
             self.changed(Subject::Order(id));
+        }
+    }
+
+    /// The seats and terms of a booking, as long as it takes nothing that is kept for an order that waited longer.
+    pub(super) fn offered_to_others(
+        &mut self,
+        booking: &Booking,
+        now: Timestamp,
+    ) -> Result<(Placement, Terms), Refusal> {
+        let held = self.hold_kept(booking.hours, now);
+        let offered = self.offered(booking, now);
+        let was_held = !held.is_empty();
+        self.release_kept(held);
+        match offered {
+            Err(Refusal::NoOffer(_)) if was_held => Err(self.reserved_or_none(booking)),
+            offered => offered,
+        }
+    }
+
+    /// Takes of the room that is kept what is free, for the time of a question: whoever is gone before that room is
+    /// needed may have it.
+    pub(super) fn hold_kept(&mut self, hours: u32, now: Timestamp) -> Vec<Seat> {
+        let Some(kept) = self.queue.kept() else { return Vec::new() };
+        if now.after(pass::lasts(hours)) <= kept.from {
+            return Vec::new();
+        }
+        let seats = kept.seats.clone();
+        Market(&mut self.inventory).hold(&seats)
+    }
+
+    pub(super) fn release_kept(&mut self, held: Vec<Seat>) {
+        held.iter().for_each(|seat| self.inventory.give_back(seat));
+    }
+
+    /// Why a booking found nothing beside what is kept.
+    pub(super) fn reserved_or_none(&self, booking: &Booking) -> Refusal {
+        match self.inventory.place(&self.asked_for(booking)) {
+            Ok(_) => Refusal::Reserved,
+            Err(refusal) => Refusal::NoOffer(refusal),
         }
     }
 }

@@ -50,7 +50,7 @@ impl Control {
         if self.rentals.contains_key(&id) {
             return Err(Refusal::Exists(Noun::Quote));
         }
-        let (placement, terms) = self.offered(&booking, now)?;
+        let (placement, terms) = self.offered_to_others(&booking, now)?;
         let nodes = self.nodes(placement, &terms.worked);
         let times = (now, now.after(QUOTE_VALID));
         let rental = Rental::quoted((id, project), (booking.order, terms), nodes, times);
@@ -69,7 +69,16 @@ impl Control {
         booking: &Booking,
         now: Timestamp,
     ) -> Result<(Placement, Terms), Refusal> {
-        let Booking { project, order, hours, pay } = booking;
+        self.could_be_booked(booking, now)?;
+        let wanted = self.asked_for(booking);
+        let placement = self.inventory.place(&wanted).map_err(Refusal::NoOffer)?;
+        let terms = self.terms_for(booking, &placement.seats, now)?;
+        Ok((placement, terms))
+    }
+
+    /// What a booking is refused for whatever machines there are. Returns what it would be paid in.
+    fn could_be_booked(&self, booking: &Booking, now: Timestamp) -> Result<Currency, Refusal> {
+        let Booking { project, order: _, hours, pay } = booking;
         let (hours, pay) = (*hours, *pay);
         if hours == 0 || hours > market::BOOKED_HOURS_MAX {
             let why = format!("from 1 to {} hours", market::BOOKED_HOURS_MAX);
@@ -79,13 +88,21 @@ impl Control {
         if open >= RENTALS_OPEN_MAX {
             return Err(Refusal::TooMany { what: "quotes and rentals", max: RENTALS_OPEN_MAX });
         }
-        let currency = self.currency(pay, now)?;
-        let wanted = self.asked_for(booking);
-        let placement = self.inventory.place(&wanted).map_err(Refusal::NoOffer)?;
-        self.is_bid_enough(order, &placement.seats)?;
-        let terms = self.terms(&placement.seats, order, hours, currency);
+        self.currency(pay, now)
+    }
+
+    /// The terms on which a booking gets these seats.
+    pub(crate) fn terms_for(
+        &self,
+        booking: &Booking,
+        seats: &[Seat],
+        now: Timestamp,
+    ) -> Result<Terms, Refusal> {
+        let currency = self.could_be_booked(booking, now)?;
+        self.is_bid_enough(&booking.order, seats)?;
+        let terms = self.terms(seats, &booking.order, booking.hours, currency);
         terms.held().map_err(|_| Refusal::TooMuch)?;
-        Ok((placement, terms))
+        Ok(terms)
     }
 
     /// A booking's order as the matcher takes it.
@@ -126,7 +143,7 @@ impl Control {
         if available.units < wanted.units && !may_wait {
             return Err(Refusal::Insufficient { available, wanted });
         }
-        let taken = self.take_as_promised(id)?;
+        let taken = self.take_as_promised(id, now)?;
         self.occupy(id, name, taken, now);
         Ok(Reply::Rental(id))
     }
@@ -160,15 +177,33 @@ impl Control {
 
     /// Takes the quoted seats; when somebody else took one of them, or its machine is another one now, others that
     /// cost no more in all.
-    fn take_as_promised(&mut self, id: RentalId) -> Result<(Vec<Seat>, Terms), Refusal> {
+    fn take_as_promised(
+        &mut self,
+        id: RentalId,
+        now: Timestamp,
+    ) -> Result<(Vec<Seat>, Terms), Refusal> {
         let rental = self.known_rental(id)?;
         let quoted: Vec<Seat> = rental.nodes.iter().map(|node| node.seat.clone()).collect();
         let (mut terms, record) = (rental.terms.clone(), rental.order.clone());
-        let order = self.asked_at(rental.project, &record, terms.duration_bp);
-        if self.are_as_quoted(rental) && self.inventory.take(&quoted).is_ok() {
-            return Ok((quoted, terms));
-        }
-        let seats = self.inventory.place(&order).map_err(Refusal::NoOffer)?.seats;
+        let are_as_quoted = self.are_as_quoted(rental);
+        let booking = Booking {
+            project: rental.project,
+            order: record.clone(),
+            hours: terms.hours,
+            pay: terms.currency.asset(),
+        };
+        let held = self.hold_kept(terms.hours, now);
+        let was_held = !held.is_empty();
+        let is_taken = are_as_quoted && self.inventory.take(&quoted).is_ok();
+        let order = self.asked_at(booking.project, &record, terms.duration_bp);
+        let placed = if is_taken { None } else { Some(self.inventory.place(&order)) };
+        self.release_kept(held);
+        let Some(placed) = placed else { return Ok((quoted, terms)) };
+        let seats = placed.map_err(|refusal| match was_held {
+            true => self.reserved_or_none(&booking),
+            false => Refusal::NoOffer(refusal),
+        });
+        let seats = seats?.seats;
         let promised = terms.hourly();
         self.is_bid_enough(&record, &seats)?;
         terms.node_hours = self.node_hours(&seats, &record, terms.duration_bp);

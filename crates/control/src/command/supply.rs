@@ -211,13 +211,13 @@ impl Control {
         };
         self.inventory.put(listed);
         self.inventory.set_open(id, open);
-        self.queue.stir();
+        self.queue.renew();
     }
 
     pub(crate) fn show_open(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get(&id) {
             self.inventory.set_open(id, worker.is_open());
-            self.queue.stir();
+            self.queue.renew();
             self.changed(Subject::Worker(id));
         }
     }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use stakes::votes::VoteRules;
 use stakes::{ReliabilityRules, SafetyRules, SlashRules, StakeRules};
 
+use super::QueueRules;
 use crate::onboarding::OnboardingRules;
 
 /// The parameters: one set, changed by patches, each with the hour from which it holds.
@@ -66,6 +67,8 @@ pub struct Parameters {
     pub votes: VoteRules,
     /// What reward programs go by.
     pub seasons: SeasonRules,
+    /// How orders that wait for machines take turns.
+    pub queue: QueueRules,
     /// What records of time-lock are judged by, and what follows from them.
     pub time_lock: LockRules,
 }
@@ -99,6 +102,7 @@ impl Default for Parameters {
             slashing: SlashRules::default(),
             votes: VoteRules::default(),
             seasons: SeasonRules::default(),
+            queue: QueueRules::default(),
             time_lock: LockRules::default(),
         }
     }
@@ -139,6 +143,7 @@ impl Parameters {
         named("safety", self.safety.check())?;
         named("slashing", self.slashing.check())?;
         named("votes", self.votes.check())?;
+        named("queue", self.queue.check())?;
         named("time_lock", self.time_lock.check())?;
         named("seasons", self.seasons.check())
     }

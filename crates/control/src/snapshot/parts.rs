@@ -7,8 +7,8 @@ use ledger::Book;
 use market::{HourMeter, Terms, Worked};
 use serde::{Deserialize, Serialize};
 use units::{
-    AccountId, CommandId, Credits, InviteId, JobId, KeyId, Name, ProjectId, RentalId, Timestamp,
-    TransferId, WorkerId,
+    AccountId, CommandId, Credits, InviteId, JobId, KeyId, Name, OrderId, ProjectId, RentalId,
+    Timestamp, TransferId, WorkerId,
 };
 
 use super::NotAState;
@@ -18,8 +18,8 @@ use crate::onboarding::Trial;
 use crate::parameters::Versions;
 use crate::record::{Digest, OrderRecord, Role};
 use crate::state::{
-    Checked, Control, Economy, Head, Invite, Job, Key, NetworkPolicy, Node, NodeLock, NodeStage,
-    Person, Project, Queue, Rental, Reply, Service, Settled, Told, Worker,
+    Checked, Control, Economy, Head, Invite, Job, KeptRoom, Key, NetworkPolicy, Node, NodeLock,
+    NodeStage, Person, Project, Queue, Rental, Reply, Service, Settled, Told, Worker,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -38,6 +38,7 @@ pub(super) struct Parts {
     trials: Vec<Trial>,
     jobs: Vec<Job>,
     queue: Queue,
+    kept_room: Option<(OrderId, Timestamp, Vec<SeatPart>)>,
     book: (Vec<AccountPart>, Vec<HoldPart>, Vec<ToldPart>),
     versions: Versions,
     economy: Economy,
@@ -125,6 +126,9 @@ impl Parts {
             trials: state.trials.values().cloned().collect(),
             jobs: state.jobs.values().cloned().collect(),
             queue: state.queue.clone(),
+            kept_room: state.queue.kept().map(|kept| {
+                (kept.order, kept.from, kept.seats.iter().map(SeatPart::from).collect())
+            }),
             book: (
                 book.accounts.into_iter().map(AccountPart::from).collect(),
                 book.holds.into_iter().map(HoldPart::from).collect(),
@@ -173,7 +177,12 @@ impl Parts {
         self.refundable.into_iter().for_each(|rental| state.refundable.keep(rental.into()));
         state.derive()?;
         // After what puts machines on offer: that is no news to those who wait.
-        state.queue = self.queue.derived().map_err(NotAState::Queue)?;
+        let kept = self.kept_room.map(|(order, from, seats)| KeptRoom {
+            order,
+            from,
+            seats: seats.into_iter().map(Into::into).collect(),
+        });
+        state.queue = self.queue.derived(kept).map_err(NotAState::Queue)?;
         state.economy.audit().map_err(NotAState::Economy)?;
         state.economy.audit_purses(&state.book).map_err(NotAState::Economy)?;
         Ok(state)

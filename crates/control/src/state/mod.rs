@@ -41,7 +41,7 @@ pub use network::{NetworkPolicy, Service};
 pub(crate) use network::{is_standing, standing};
 pub use nouns::{Invite, Key, Node, NodeStage, Person, Project, Rental, Settled, Worker};
 pub use proving::{Charged, FailedProof, Likeness, MeasuredAs};
-pub(crate) use queue::Queue;
+pub(crate) use queue::{KeptRoom, Queue};
 pub use queue::{Obstacle, QueuedOrder, QueuedStage};
 pub(crate) use refundable::Refundable;
 pub use standing::{Checks, Listing, Nomination, Priced, Proved, Round};
@@ -449,6 +449,11 @@ impl Control {
     /// What was made by a command that was told before, if it was.
     pub fn told_before(&self, id: CommandId) -> Option<Reply> {
         self.told.reply(id)
+    }
+
+    /// What a project can spend of an asset.
+    pub(crate) fn available_to(&self, project: ProjectId, asset: Asset) -> Money {
+        self.available(Holder::Project(project), asset)
     }
 
     pub(crate) fn known_worker(&self, id: WorkerId) -> Result<&Worker, Refusal> {

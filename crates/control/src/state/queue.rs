@@ -6,10 +6,13 @@
 //! - Who waits is bounded, in all and by project.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
 
-use scheduler::{Explanation, Refusal};
+use scheduler::queue::{Amounts, Why};
+use scheduler::{Explanation, Seat};
 use serde::{Deserialize, Serialize};
-use units::{Asset, Name, OrderId, ProjectId, RentalId, Timestamp};
+use units::{Asset, Money, Name, OrderId, ProjectId, RentalId, Timestamp};
 
 use crate::command::Booking;
 use crate::limits::{
@@ -17,6 +20,7 @@ use crate::limits::{
     ORDERS_WAITING_OF_PROJECT_MAX,
 };
 use crate::record::OrderRecord;
+use crate::refusal::Refusal;
 use crate::state::Control;
 
 /// An order that waits, or did until not long ago.
@@ -44,6 +48,21 @@ pub struct QueuedOrder {
     pub stage: QueuedStage,
     /// Whether spot rentals were told to go for it: that happens once.
     pub has_reclaimed: bool,
+    /// Its place in the line when it was tried last, from 1; none while it is passed over.
+    pub place: Option<u32>,
+    /// When it starts at the earliest, as far as that was known when it was tried last.
+    pub earliest: Option<Timestamp>,
+}
+
+/// Room that is kept for the first order that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptRoom {
+    /// For which.
+    pub(crate) order: OrderId,
+    /// When it starts, if what runs ends by then.
+    pub(crate) from: Timestamp,
+    /// Where; nowhere in particular if that lies too far ahead.
+    pub(crate) seats: Vec<Seat>,
 }
 
 /// Where an order stands.
@@ -78,13 +97,66 @@ pub enum QueuedStage {
 pub enum Obstacle {
     /// It was not tried yet.
     Untried,
-    /// Not enough machines fit. Which, and what would help, the matcher says for the moment it is asked.
-    Machines,
-    /// Machines are there, and something else is in the way.
+    /// It is the first in line, and what gets free is kept for it.
+    First,
+    /// The same, and spot rentals were told to make room for it.
+    Reclaiming {
+        /// How many.
+        rentals: usize,
+    },
+    /// There is no room for it beside what is kept for another.
+    Behind {
+        /// For which.
+        first: OrderId,
+    },
+    /// It would find no room if everything ended of which an end is known.
+    NoRoom,
+    /// So many were tried before it that it was not.
+    Many,
+    /// Machines are there, and the money is not: it is passed over.
+    Money {
+        /// What was there.
+        available: Money,
+        /// What it takes.
+        wanted: Money,
+    },
+    /// Machines are there, and something else is in the way: it is passed over.
     Refused {
         /// In words for the renter.
         why: String,
     },
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untried => f.write_str("it is being looked at"),
+            Self::First => write!(f, "{}", Why::<OrderId>::First),
+            Self::Reclaiming { rentals } => {
+                write!(f, "{}", Why::<OrderId>::Reclaiming { rentals: *rentals })
+            }
+            Self::Behind { first } => write!(f, "{}", Why::Behind { first: *first }),
+            Self::NoRoom => write!(f, "{}", Why::<OrderId>::NoSuchRoom),
+            Self::Many => write!(f, "{}", Why::<OrderId>::NotLookedAt),
+            Self::Money { available, wanted } => {
+                let refusal = Refusal::Insufficient { available: *available, wanted: *wanted };
+                write!(f, "passed over: {refusal}")
+            }
+            Self::Refused { why } => write!(f, "passed over: {why}"),
+        }
+    }
+}
+
+impl From<Why<OrderId>> for Obstacle {
+    fn from(why: Why<OrderId>) -> Self {
+        match why {
+            Why::First => Self::First,
+            Why::Reclaiming { rentals } => Self::Reclaiming { rentals },
+            Why::Behind { first } => Self::Behind { first },
+            Why::NoSuchRoom => Self::NoRoom,
+            Why::NotLookedAt => Self::Many,
+        }
+    }
 }
 
 impl QueuedOrder {
@@ -141,10 +213,18 @@ pub(crate) struct Queue {
     orders: BTreeMap<OrderId, QueuedOrder>,
     /// Whether anything that could serve an order has changed since they were tried.
     stirred: bool,
+    /// Whether that may be more than seats that got free: machines that came, prices that moved.
+    renewed: bool,
     /// When they were tried last.
     tried_at: Timestamp,
-    /// The arrival after which the next are tried, where not all were tried at once.
-    turn: u64,
+    /// When all of them were, whatever stood in their way before.
+    all_tried_at: Timestamp,
+    /// All that machines on offer have, as it was then.
+    #[serde(with = "amounts")]
+    pub(crate) whole: Amounts,
+    /// Room that is kept for the first that does not fit. A snapshot has it beside: seats are written there.
+    #[serde(skip)]
+    kept: Option<KeptRoom>,
     /// Those that wait, as they came. Follows from the orders.
     #[serde(skip)]
     line: BTreeMap<u64, OrderId>,
@@ -178,9 +258,15 @@ impl Queue {
         self.of_project.get(&project).copied().unwrap_or_default()
     }
 
-    /// Something that could serve an order has changed.
+    /// Seats or money that could serve an order got free.
     pub(crate) fn stir(&mut self) {
         self.stirred |= !self.line.is_empty();
+    }
+
+    /// Machines came or changed, or prices moved.
+    pub(crate) fn renew(&mut self) {
+        self.stir();
+        self.renewed |= !self.line.is_empty();
     }
 
     /// When the clock next has something to do here.
@@ -195,21 +281,32 @@ impl Queue {
         (!self.line.is_empty()).then(|| self.tried_at.after(pause))
     }
 
-    /// They are being tried; what changes from now on is seen the next time.
-    pub(crate) fn begin_to_try(&mut self, now: Timestamp) {
+    /// They are being tried; what changes from now on is seen the next time. Returns whether all are to be tried.
+    pub(crate) fn begin_to_try(&mut self, now: Timestamp, all_at_least_every: Duration) -> bool {
+        let is_due = now >= self.all_tried_at.after(all_at_least_every);
+        let is_whole = self.renewed || is_due;
+        if is_whole {
+            self.all_tried_at = now;
+        }
         self.stirred = false;
+        self.renewed = false;
         self.tried_at = now;
+        is_whole
     }
 
-    /// The arrival after which the next are tried.
-    pub(crate) const fn turn(&self) -> u64 {
-        self.turn
+    pub(crate) const fn kept(&self) -> Option<&KeptRoom> {
+        self.kept.as_ref()
     }
 
-    /// Not all were tried: those that came after this one are next.
-    pub(crate) fn go_on_after(&mut self, arrival: Option<u64>) {
-        self.turn = arrival.unwrap_or_default();
-        self.stirred |= arrival.is_some();
+    pub(crate) fn keep(&mut self, kept: Option<KeptRoom>) {
+        self.kept = kept;
+    }
+
+    /// Where an order stands in the line, and when it starts at the earliest.
+    pub(crate) fn told(&mut self, id: OrderId, place: Option<u32>, earliest: Option<Timestamp>) {
+        if let Some(order) = self.orders.get_mut(&id) {
+            (order.place, order.earliest) = (place, earliest);
+        }
     }
 
     /// An order begins to wait.
@@ -225,6 +322,12 @@ impl Queue {
         self.unindex(&order);
         let is_other = order.stage != stage;
         order.stage = stage;
+        if !order.waits() {
+            (order.place, order.earliest) = (None, None);
+            if self.kept.as_ref().is_some_and(|kept| kept.order == id) {
+                self.kept = None;
+            }
+        }
         self.index(&order);
         self.orders.insert(id, order);
         is_other
@@ -274,7 +377,7 @@ impl Queue {
     ///
     /// # Errors
     /// What does not add up.
-    pub(crate) fn derived(mut self) -> Result<Self, &'static str> {
+    pub(crate) fn derived(mut self, kept: Option<KeptRoom>) -> Result<Self, &'static str> {
         for order in std::mem::take(&mut self.orders).into_values() {
             if order.waits() && self.line.contains_key(&order.arrival) {
                 return Err("two orders came at once");
@@ -289,29 +392,48 @@ impl Queue {
         if self.line.len() > ORDERS_WAITING_MAX || of_project > ORDERS_WAITING_OF_PROJECT_MAX {
             return Err("more orders wait than may");
         }
+        let waits = |kept: &KeptRoom| self.orders.get(&kept.order).is_some_and(QueuedOrder::waits);
+        if !kept.as_ref().is_none_or(waits) {
+            return Err("room is kept for an order that does not wait");
+        }
+        self.kept = kept;
         Ok(self)
     }
 }
 
 /// What is told to those who wait. Nothing here changes anything.
 impl Control {
-    /// How many orders are before this one, and it, while it waits.
+    /// Its place in the line, from 1, while it waits and is not passed over.
     pub fn place_in_queue(&self, id: OrderId) -> Option<u32> {
-        let place = self.queue.waiting().position(|order| order.id == id)?;
-        u32::try_from(place + 1).ok()
+        self.queue.order(id)?.place
     }
 
     /// When it starts at the earliest, where that is known.
-    pub fn earliest_start(&self, _id: OrderId) -> Option<Timestamp> {
-        None
+    pub fn earliest_start(&self, id: OrderId) -> Option<Timestamp> {
+        self.queue.order(id)?.earliest
     }
 
     /// What the matcher says of it at this moment, while machines are what it lacks.
     pub fn why_it_waits(&self, id: OrderId) -> Option<Box<Explanation>> {
         let queued = self.queue.order(id).filter(|order| order.waits())?;
+        use scheduler::Refusal::{NoCapacity, NothingAsked, TooManyNodes};
         match self.inventory.place(&self.asked_for(&queued.booking())) {
-            Err(Refusal::NoCapacity(explanation)) => Some(explanation),
-            Ok(_) | Err(Refusal::NothingAsked | Refusal::TooManyNodes { .. }) => None,
+            Err(NoCapacity(explanation)) => Some(explanation),
+            Ok(_) | Err(NothingAsked | TooManyNodes { .. }) => None,
         }
+    }
+}
+
+/// Amounts as they are written down.
+mod amounts {
+    use scheduler::queue::{Amounts, KINDS};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(amounts: &Amounts, out: S) -> Result<S::Ok, S::Error> {
+        amounts.0.serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Amounts, D::Error> {
+        <[u64; KINDS]>::deserialize(input).map(Amounts)
     }
 }

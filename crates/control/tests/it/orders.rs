@@ -38,8 +38,8 @@ impl Town {
 
     fn why(&self, of: &str) -> String {
         match &self.control.queued(waiting(of)).unwrap().stage {
-            control::QueuedStage::Waiting { obstacle: Obstacle::Refused { why } } => why.clone(),
-            control::QueuedStage::Waiting { obstacle } => format!("{obstacle:?}"),
+            control::QueuedStage::Waiting { obstacle: Obstacle::First } => "First".to_owned(),
+            control::QueuedStage::Waiting { obstacle } => obstacle.to_string(),
             ended => ended.text().to_owned(),
         }
     }
@@ -60,7 +60,7 @@ fn an_order_is_rented_when_a_machine_gets_free() {
     let mut town = Town::with(&[1]);
     town.running("ann", "a", 1);
     town.wait("bob", "b", 1, 60);
-    assert_eq!((town.order("b"), town.why("b").as_str()), ("waiting", "Machines"));
+    assert_eq!((town.order("b"), town.why("b").as_str()), ("waiting", "First"));
     assert_eq!(town.purse("bob"), "100.000000", "who waits has nothing set aside");
     town.end("ann", "a").unwrap();
     town.says("m0", "");
@@ -170,12 +170,15 @@ fn what_was_served_is_not_left_but_ended() {
 
 #[test]
 fn who_came_first_is_served_first() {
-    let mut town = Town::new();
+    let mut town = Town::with(&[1]);
+    town.running("ann", "z", 1);
     town.wait("bob", "b", 1, 60);
     town.wait("ann", "a", 1, 60);
     let place = |town: &Town, of| town.control.place_in_queue(waiting(of));
     assert_eq!((place(&town, "b"), place(&town, "a")), (Some(1), Some(2)));
-    town.join("m0", 1).unwrap();
+    assert_eq!(town.why("a"), format!("there is no room beside what is kept for {}", waiting("b")));
+    town.end("ann", "z").unwrap();
+    town.says("m0", "");
     town.seconds(2);
     assert_eq!((town.order("b"), town.order("a")), ("served", "waiting"));
     assert_eq!((place(&town, "b"), place(&town, "a")), (None, Some(1)));
@@ -247,6 +250,116 @@ fn spot_rentals_are_told_to_go_for_an_order_that_waits_once() {
     town.minutes(10);
     town.says("m0", "");
     town.seconds(2);
+    assert_eq!(town.order("b"), "served");
+}
+
+/// Two machines of which one is taken, and a gang of two that waits for both.
+fn with_a_gang() -> Town {
+    let mut town = Town::with(&[1, 1]);
+    town.running("ann", "z", 1);
+    town.wait("bob", "b", 2, 600);
+    assert_eq!(
+        (town.why("b").as_str(), town.control.place_in_queue(waiting("b"))),
+        ("First", Some(1))
+    );
+    town
+}
+
+#[test]
+fn what_is_kept_for_a_gang_nobody_else_quotes_or_rents() {
+    let mut town = with_a_gang();
+    let whose = |town: &Town| (town.free("m0"), town.free("m1"));
+    assert_eq!(whose(&town).0 + whose(&town).1, 1, "one machine is free");
+    assert_eq!(town.quote("ann", "a", 1), Err(Refusal::Reserved));
+    assert!(matches!(town.quote("ann", "a", 2), Err(Refusal::NoOffer(_))));
+    town.join("m2", 1).unwrap();
+    town.seconds(1);
+    assert_eq!(town.order("b"), "served", "the third machine completes the gang");
+    assert!(matches!(town.quote("ann", "a", 1), Err(Refusal::NoOffer(_))));
+}
+
+#[test]
+fn a_quote_from_before_does_not_take_what_is_kept() {
+    let mut town = Town::with(&[1, 1]);
+    town.running("ann", "z", 1);
+    town.quote("ann", "a", 1).unwrap();
+    town.wait("bob", "b", 2, 600);
+    assert_eq!(town.rent("ann", "a", false), Err(Refusal::Reserved));
+    town.leave("bob", "b").unwrap();
+    town.rent("ann", "a", false).unwrap();
+}
+
+#[test]
+fn who_is_gone_before_a_gang_starts_may_have_what_is_kept_for_it() {
+    let mut town = Town::with(&[1, 1]);
+    let (rental, project) = (crate::town::rental("z"), project("ann"));
+    town.ok("ann", Command::Quote { rental, project, order: order(1, 1), hours: 5, pay: None });
+    town.rent("ann", "z", false).unwrap();
+    let machine = town.machine_of("z", 0);
+    town.says(&machine, "z0 ready");
+    town.wait("bob", "b", 2, 600);
+    town.take("ann", "a", 1);
+    town.seconds(2);
+    assert_eq!((town.order("b"), town.stage("a").as_str()), ("waiting", "deploying"));
+    let earliest = town.control.earliest_start(waiting("b")).unwrap();
+    let until = town.control.rental(rental).unwrap().stage.expires_at().unwrap();
+    assert_eq!(earliest, until.after(market::CLEARING_MAX));
+}
+
+#[test]
+fn room_is_kept_for_nobody_who_cannot_pay() {
+    let mut town = Town::with(&[1, 1]);
+    town.running("ann", "z", 1);
+    town.prices("60", "0.01");
+    town.wait("bob", "b", 2, 600);
+    town.seconds(2);
+    assert!(town.why("b").contains("passed over: the balance is too small"), "{}", town.why("b"));
+    town.take("ann", "a", 1);
+    town.top_up("bob", "20");
+    town.seconds(2);
+    assert_eq!(town.why("b"), "First");
+}
+
+#[test]
+fn a_project_of_twice_the_weight_has_twice_as_much() {
+    let mut town = Town::with(&[1, 1, 1]);
+    let (tom, owner) = (crate::town::account("tom"), name("tom"));
+    town.ok("operator", Command::OpenAccount { account: tom, name: owner.clone(), email: None });
+    town.ok("tom", Command::OpenProject { project: project("tom"), owner: tom, name: owner });
+    town.top_up("tom", "100");
+    for (machine, rental) in ["x", "y", "z"].iter().enumerate() {
+        town.running("tom", rental, 1);
+        assert_eq!(town.free(&format!("m{machine}")), 0);
+    }
+    let weights = format!(r#"{{"queue":{{"weights":{{"{}":2}}}}}}"#, project("bob"));
+    town.patch(&weights);
+    for of in ["a", "c", "e"] {
+        town.wait("ann", of, 1, 600);
+    }
+    for of in ["b", "d", "f"] {
+        town.wait("bob", of, 1, 600);
+    }
+    for (machine, rental) in ["x", "y", "z"].iter().enumerate() {
+        town.end("tom", rental).unwrap();
+        town.says(&format!("m{machine}"), "");
+    }
+    town.seconds(2);
+    let served = |of: [&str; 3]| of.iter().filter(|of| town.order(of) == "served").count();
+    assert_eq!((served(["a", "c", "e"]), served(["b", "d", "f"])), (1, 2));
+}
+
+#[test]
+fn nobody_is_served_while_the_brake_stops_new_rentals() {
+    let mut town = Town::new();
+    town.wait("bob", "b", 1, 600);
+    let what = [stakes::votes::Switch::NewRentals].into();
+    let (reason, by) = ("a look".to_owned(), crate::town::account("bob"));
+    let brake = control::BrakeRecord { what, reason, by, hours: 1 };
+    town.ok("operator", Command::PullBrake { brake });
+    town.join("m0", 1).unwrap();
+    town.minutes(59);
+    assert_eq!(town.order("b"), "waiting");
+    town.minutes(7);
     assert_eq!(town.order("b"), "served");
 }
 

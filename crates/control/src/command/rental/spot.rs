@@ -1,5 +1,7 @@
 //! Spot rentals: cheaper, and told to go when somebody pays more for their machines.
 
+use std::collections::BTreeMap;
+
 use market::{Event, SpotRental, Stage};
 use scheduler::Seat;
 use units::{Credits, HOUR, ProjectId, RentalId, Timestamp};
@@ -72,16 +74,14 @@ impl Control {
 
     /// Wants machines of spot rentals back for an order on demand that found none: as few as serve it, lowest bid
     /// first. Each project can do so once an hour, so that nobody drives others out for nothing.
-    /// Returns whether any has to go.
     pub(crate) fn reclaim_spots(
         &mut self,
         project: ProjectId,
         (order, cards): (&OrderRecord, u32),
         now: Timestamp,
-    ) -> bool {
-        let before = self.economy.market.reclaims.get(&project);
-        if order.spot.is_some() || before.is_some_and(|at| now < at.after(HOUR)) {
-            return false;
+    ) {
+        if order.spot.is_some() || !self.may_reclaim_now(project, now) {
+            return;
         }
         let would_serve = |rental: &&Rental| {
             is_settled_in(rental) && rental.order.spot.is_some() && rental.project != project
@@ -94,14 +94,36 @@ impl Control {
             .collect();
         let going = market::reclaim(&spots, cards);
         if going.is_empty() {
-            return false;
+            return;
         }
+        self.warn_spots(project, going, now);
+    }
+
+    /// Whether a project may have spot rentals told to go: once an hour.
+    pub(crate) fn may_reclaim_now(&self, project: ProjectId, now: Timestamp) -> bool {
+        let before = self.economy.market.reclaims.get(&project);
+        before.is_none_or(|at| now >= at.after(HOUR))
+    }
+
+    /// Tells spot rentals to go for a project.
+    pub(crate) fn warn_spots(&mut self, project: ProjectId, going: Vec<RentalId>, now: Timestamp) {
         self.economy.market.reclaims.retain(|_, at| now < at.after(HOUR));
         self.economy.market.reclaims.insert(project, now);
         for id in going {
             self.warn_spot(id, "its machines are wanted for a rental on demand", now);
         }
-        true
+    }
+
+    /// The spot rentals that may be told to go, each with its rank: lowest bid first, newest first among equals.
+    pub(crate) fn spots_by_rank(&self) -> BTreeMap<RentalId, u64> {
+        let settled = self.rentals.values().filter(|rental| is_settled_in(rental));
+        let spot = |rental: &Rental| {
+            let Stage::Running { since, .. } = rental.stage else { return None };
+            Some((rental.order.spot?, std::cmp::Reverse(since), rental.id))
+        };
+        let mut spots: Vec<_> = settled.filter_map(spot).collect();
+        spots.sort_unstable();
+        (0..).zip(spots).map(|(rank, (_, _, id))| (id, rank)).collect()
     }
 
     /// A spot rental as far as it holds cards that an order could use.

@@ -89,8 +89,8 @@ pub struct NodeNetwork {
     pub policy: Option<SealedPaper>,
     /// What it may do at relays.
     pub pass: SealedPaper,
-    /// Memberships of all members, its own included: who is not among them is no member any more. With `since`, of those
-    /// alone that are others.
+    /// Memberships of all members, its own included: who is not among them is no member any more. With `since`, of
+    /// those alone that are others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<SealedPaper>,
     /// Records of relays, best first.

@@ -64,7 +64,7 @@ const BRAINS_AND_WIRE: &[&str] = &[
     "wire",
     "worker",
 ];
-/// The server works out what a policy means for each node.
+/// The server works out what a policy means for each node, and dials relays.
 const CONTROL_PLANE: &[&str] = &[
     "attest",
     "control",
@@ -76,7 +76,10 @@ const CONTROL_PLANE: &[&str] = &[
     "rewards",
     "scheduler",
     "stakes",
+    "trunk",
+    "tunnel",
     "units",
+    "vigil",
     "wire",
     "worker",
 ];

@@ -16,7 +16,7 @@ use super::problem::Refused;
 use super::worker_networks::{network_key, unsigned};
 use crate::app::Shared;
 use crate::clock::now;
-use crate::meshes::{NoPlace, NotListed, RELAY_TELLS_SECS, Teller, backing};
+use crate::meshes::{NoPlace, NotListed, RELAY_TELLS_SECS, Teller, Unreachable, backing};
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(tell)).routes(routes!(list))
@@ -83,10 +83,22 @@ impl From<NotListed> for Refused {
     }
 }
 
+impl From<Unreachable> for Refused {
+    fn from(why: Unreachable) -> Self {
+        let (ip, port) = (why.at.ip(), why.at.port());
+        let hint = format!(
+            "let TCP to port {port} of {ip} through to the relay, at its firewall, its provider's and its router, and \
+             UDP to the same port; or name another address with `--advertise`"
+        );
+        Self::field("tcp", why.to_string()).hint(hint)
+    }
+}
+
 /// Say where a relay is
 ///
 /// For who has a machine at whose stake nothing is missing, and which backs no other relay; the operator needs none.
-/// Takes a key with the scope `relay` or `write`. Said again every `again_secs`; who does not is gone from the list
+/// Takes a key with the scope `relay` or `write`. The server dials it, and lists those of its addresses at which its
+/// key answers; where none does, it is refused. Said again every `again_secs`; who does not is gone from the list
 /// after a minute, and whose stake is taken away within seconds. Members hear of either within a minute.
 #[utoipa::path(put, path = "/v1/network/relays/me", tag = "network", request_body = RelayRequest,
     security(("key" = [])), responses(
@@ -103,6 +115,8 @@ async fn tell(
         return Err(unsigned());
     }
     let teller = offers.teller(&app, told.worker).await?;
+    app.meshes.relays.may_tell(teller, &told)?;
+    let told = app.meshes.knocks.found(told, now()).await?;
     let record = app.meshes.relays.tell(teller, told, &app.signature.signing_key(), now())?;
     let network_key = network_key(&app);
     Ok(axum::Json(RelayRegistered { record, network_key, again_secs: RELAY_TELLS_SECS }))

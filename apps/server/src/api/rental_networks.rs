@@ -84,9 +84,9 @@ fn may_visit(app: &Shared, caller: &Caller, project: ProjectId) -> Result<(), Re
 ///
 /// For owners and members of the rental's project. With `x25519`, the client becomes a member of the rental's private
 /// network. Answered at once for who knows no revision; for others when there is another, or when papers are to be
-/// renewed; 204 after `wait_secs` if there is nothing new. A member that names the epoch of its revision, too, may be told
-/// of those members alone that are others since; 204 at once if it only tells. A client that does not ask for an hour has
-/// left.
+/// renewed; 204 after `wait_secs` if there is nothing new. A member that names the epoch of its revision, too, may be
+/// told of those members alone that are others since; 204 at once if it only tells. A client that does not ask for an
+/// hour has left.
 #[utoipa::path(post, path = "/v1/rentals/{id}/network", tag = "rentals", params(("id" = String, Path)),
     request_body = ClientNetworkRequest, security(("key" = [])), responses(
         (status = 200, body = ClientNetwork),

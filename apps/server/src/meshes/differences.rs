@@ -10,8 +10,8 @@ use super::worked::Listed;
 use super::*;
 
 const OF: NetworkOf = NetworkOf::Rental(RentalId::from_bits(7));
-const STORIES: u64 = 12;
-const TURNS: u32 = 250;
+const STORIES: u64 = 5;
+const TURNS: u32 = 160;
 const NODES: u32 = 12;
 
 struct Dice(u64);
@@ -221,7 +221,7 @@ fn who_follows_differences_has_what_who_asks_for_all_has() {
         });
         told = [told[0] + world.told[0], told[1] + world.told[1]];
     }
-    assert!(told[0] > 500 && told[1] > 500, "both are told: {told:?}");
+    assert!(told[0] > 100 && told[1] > 100, "both are told: {told:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One private network as its members have told of it, held against what the brain wants of it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use wire::paper::{
 };
 use wire::{ServedAt, ServiceSeen, Time, WAYS_MAX, Way};
 
+use super::gone::Gone;
 use super::worked::Worked;
 use super::{NetworkOf, NotHeard};
 use crate::clock::random;
@@ -32,8 +33,6 @@ const _: () = assert!(
     "each has an address of its own"
 );
 
-/// Who went is remembered of so many, some kilobytes for each network: who has missed more is told the whole list.
-const GONE_MAX: usize = 1_024;
 /// Numbers in JSON have 53 bits.
 const EPOCH_SPARE_BITS: u32 = 64 - 53;
 
@@ -130,31 +129,6 @@ impl Member {
     }
 }
 
-/// Who went lately, and of which revision lists may have named them last.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Gone {
-    /// From which revision on it is known who went.
-    pub(crate) from: u64,
-    lately: VecDeque<(u64, NodeKey)>,
-}
-
-impl Gone {
-    fn goes(&mut self, key: NodeKey, revision: u64) {
-        self.lately.push_back((revision, key));
-        if self.lately.len() > GONE_MAX
-            && let Some((revision, _)) = self.lately.pop_front()
-        {
-            self.from = revision.saturating_add(1);
-        }
-    }
-
-    /// Those that a list of this revision may name.
-    pub(crate) fn since(&self, revision: u64) -> impl Iterator<Item = NodeKey> {
-        let named = self.lately.iter().filter(move |(last, _)| *last >= revision);
-        named.map(|(_, key)| *key)
-    }
-}
-
 /// One private network.
 #[derive(Debug)]
 pub(crate) struct Mesh {
@@ -197,7 +171,7 @@ impl Mesh {
             revision: watch::channel(first).0,
             is_owed: false,
             members: BTreeMap::new(),
-            gone: Gone { from: first, lately: VecDeque::new() },
+            gone: Gone::beginning_with(first),
             worked: Arc::default(),
             turn: Arc::new(Semaphore::new(1)),
         }

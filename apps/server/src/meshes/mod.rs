@@ -18,7 +18,9 @@
 mod addresses;
 #[cfg(test)]
 mod differences;
+mod gone;
 mod issue;
+mod knocks;
 mod member;
 mod policy;
 mod relays;
@@ -45,6 +47,7 @@ use wire::paper::{NodeKey, PaperRefused, operator_mesh};
 
 pub(crate) use addresses::NoPlace;
 pub(crate) use issue::{Asked, Issued, IssuedMember, Visitor, issue, visit};
+pub(crate) use knocks::{Knocks, Unreachable};
 pub(crate) use member::{Called, Place, Said, Whose};
 pub(crate) use policy::{USUAL, check};
 pub(crate) use relays::{NotListed, RELAY_TELLS_SECS, Relays, Teller, backing};
@@ -130,6 +133,7 @@ pub(crate) struct Meshes {
     /// Places for those who make papers.
     issuing: Arc<Semaphore>,
     pub(crate) relays: Relays,
+    pub(crate) knocks: Knocks,
 }
 
 /// What the brain wants of a network. The operator's is there whatever anybody wants.
@@ -170,6 +174,7 @@ impl Meshes {
             serial: AtomicU64::new(0),
             issuing: Arc::new(Semaphore::new(ISSUED_AT_ONCE_MAX)),
             relays: Relays::new(private_relays),
+            knocks: Knocks::default(),
         }
     }
 

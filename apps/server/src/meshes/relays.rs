@@ -157,6 +157,12 @@ impl Relays {
         call(&mut self.table.lock().expect("nobody panics with the list in hand"))
     }
 
+    /// Refuses a relay that would not be taken into the list, wherever it is found.
+    pub(crate) fn may_tell(&self, by: Teller, told: &RelayRequest) -> Result<(), NotListed> {
+        addresses::check(told, !by.is_named(), self.are_private)?;
+        self.with(|table| table.has_room(told, by))
+    }
+
     /// A relay tells where it is: what the network says of it from now on.
     pub(crate) fn tell(
         &self,

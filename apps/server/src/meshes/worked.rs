@@ -3,7 +3,7 @@
 //!
 //! # Invariants
 //! - Who has all members as of a revision, and does as it is told of the difference, has all as of the newer one.
-//! - What is kept for that is bounded: a serial with each member, and the last [`GONE_MAX`] who went. Who has a
+//! - What is kept for that is bounded: a serial with each member, and the last who went. Who has a
 //!   revision before that is told the whole list.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,8 @@ use control::NetworkPolicy;
 use mesh::policy::Compiled;
 use wire::paper::{NodeKey, SealedPaper};
 
-use super::member::{Gone, Mesh};
+use super::gone::Gone;
+use super::member::Mesh;
 use super::policy;
 
 /// Differences that are kept as they are sent: those who ask at one moment know the same few revisions.
@@ -126,7 +127,7 @@ impl Worked {
 
     /// Whether it is known what is other than at this revision.
     fn follows(&self, since: u64) -> bool {
-        (self.gone.from..=self.revision).contains(&since)
+        (self.gone.complete_from..=self.revision).contains(&since)
     }
 
     fn whole(&self) -> Listed {

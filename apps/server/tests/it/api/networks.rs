@@ -1,10 +1,14 @@
 //! Private networks of rentals over HTTP: who gets papers, what they say, and who is told when somebody leaves.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
 use mesh::{PrivateKey, PublicKey};
 use serde_json::{Value, json};
+use tokio_rustls::TlsAcceptor;
 use units::{RentalId, Timestamp};
 use wire::paper::{
     Membership, MeshKey, NodeKey, Paper, Pass, PolicyPaper, RelayRecord, SealedPaper,
@@ -315,15 +319,38 @@ impl Keys {
         })
     }
 
+    /// Of a relay, which answers for as long as the test runs.
     fn relay(&self, by: &str) -> Value {
+        let at = answering(&self.key());
         json!({
             "key": self.node(),
             "statement": sign_statement(&self.key(), &relay_statement(by)),
-            "tcp": ["127.0.0.1:4443"],
+            "tcp": [at],
             "domain": "r1.example",
             "load": { "lines": 0, "streams": 0, "bytes_per_second": 0 },
         })
     }
+}
+
+/// Where this relay's key answers, from the first time that this is asked on.
+fn answering(key: &SigningKey) -> SocketAddr {
+    static KNOWN: Mutex<BTreeMap<[u8; 32], SocketAddr>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap();
+    *known.entry(key.to_bytes()).or_insert_with(|| {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let at = listener.local_addr().unwrap();
+        let tls = TlsAcceptor::from(trunk::relay_tls(key).unwrap());
+        let answers = async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((connection, _)) = listener.accept().await {
+                let _gone = tls.accept(connection).await;
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        std::thread::spawn(move || runtime.block_on(answers));
+        at
+    })
 }
 
 /// A town with machines that can give networks, and a rental that runs on all of them.
@@ -902,10 +929,10 @@ fn services_are_published_by_their_node_and_seen_by_the_renter() {
             });
         })
         .expect(200);
-    let id = &cluster.rental["rnt_".len()..];
+    let (id, port) = (&cluster.rental["rnt_".len()..], answering(&relay.key()).port());
     let jupyter = of("jupyter");
     assert_eq!(jupyter["name"], format!("jupyter-{id}"));
-    assert_eq!(jupyter["hosts"], json!([format!("https://jupyter-{id}.r1.example:4443")]));
+    assert_eq!(jupyter["hosts"], json!([format!("https://jupyter-{id}.r1.example:{port}")]));
     assert_eq!(of("raw")["ports"], json!(["127.0.0.1:20001"]));
     let ssh = of("ssh-1");
     assert_eq!((&ssh["state"], &ssh["why"]), (&json!("refused"), &json!("the relay is full")));
@@ -988,6 +1015,10 @@ fn relays_are_listed_by_whoever_may() {
     let mut nowhere = relay.relay(operator);
     nowhere["tcp"] = json!([]);
     tell(&town.operator, &nowhere).expect_problem(422, "invalid");
+    nowhere["tcp"] = json!([answering(&Keys::new(51).key())]);
+    let problem = tell(&town.operator, &nowhere).expect_problem(422, "invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("another key"), "{problem}");
+    assert!(problem["hint"].as_str().unwrap().contains("let TCP to port"), "{problem}");
     let told = tell(&town.operator, &relay.relay(operator)).expect(200).json();
     let record: RelayRecord = paper(&told, &told["record"]);
     assert_eq!((record.relay, record.owner), (relay.node(), None));
@@ -1021,7 +1052,7 @@ impl Caller for AnyKey {
 
 #[test]
 fn a_supplier_has_a_relay_on_the_stake_of_a_machine() {
-    let town = Town::new();
+    let town = Town::with(|config| config.private_relays = true);
     town.genesis();
     town.give_coins(&town.supplier.person.account, "1000 IO");
     let machine = town.machine(1, &a_machine(4));
@@ -1036,7 +1067,6 @@ fn a_supplier_has_a_relay_on_the_stake_of_a_machine() {
     let its = |number: u8, worker: Option<&str>| {
         let mut told = Keys::new(number).relay(&account);
         told.as_object_mut().unwrap().remove("domain");
-        told["tcp"] = json!(["8.9.10.11:443"]);
         told["worker"] = json!(worker);
         town.send(Ask::put("/v1/network/relays/me").json(&told).by(&key))
     };

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use ::mesh::PublicKey;
-use ::mesh::mapping::{Gateway, Mapper, SERVER_PORT};
+use ::mesh::mapping::{Gateway, Mapper, SERVER_PORT, upnp};
 use ::mesh::names::{Answer, MeshName, Names};
 use ::mesh::policy::{Member, Policy, Tables};
 use units::Timestamp;
@@ -80,4 +80,19 @@ pub fn questions(bytes: &[u8]) {
     mapper.on_message(SocketAddrV4::new(router, SERVER_PORT), bytes, NOW);
     mapper.on_message(SocketAddrV4::new(own, SERVER_PORT), bytes, NOW);
     while mapper.next_effect().is_some() {}
+    routers(bytes, router);
+}
+
+/// What a router says by `UPnP`, as each of its answers.
+fn routers(bytes: &[u8], router: Ipv4Addr) {
+    let described = "HTTP/1.1 200 OK\r\nLocation: http://192.0.2.1:5000/a.xml\r\n\r\n";
+    let known = upnp::location(described.as_bytes(), router).expect("it is the router's");
+    for place in [upnp::location(bytes, router), Some(known)].into_iter().flatten() {
+        assert_eq!(*place.at.ip(), router, "nobody else is asked");
+        if let Some(control) = upnp::control(bytes, &place) {
+            assert_eq!(*control.at().ip(), router, "nobody else is asked");
+            assert!(control.outside().len() < 2_048, "a question is short");
+        }
+    }
+    let _ = (upnp::outside(bytes), upnp::came_of(bytes));
 }

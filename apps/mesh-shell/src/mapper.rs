@@ -1,5 +1,7 @@
 //! The thread that has routers lead a port to this node, where that is wanted: [`crate::Config::maps_ports`].
 
+mod upnp;
+
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,6 +12,7 @@ use anyhow::Context as _;
 use mesh::mapping::{Effect, Gateway, Mapper, SERVER_PORT};
 use units::Timestamp;
 
+use self::upnp::Upnp;
 use crate::clock::Clock;
 
 /// How often the system is asked for its router.
@@ -37,6 +40,12 @@ impl Mapped {
 #[derive(Debug)]
 pub(crate) struct PortMapper {
     mapper: Mapper,
+    /// Where neither of the other two is spoken.
+    upnp: Upnp,
+    gateway: Option<Gateway>,
+    port: u16,
+    /// What the better protocols have, and what is told.
+    mapped_by_other: Option<SocketAddr>,
     mapped: Mapped,
     /// Our own device, which leads to no router.
     device: String,
@@ -55,8 +64,20 @@ impl PortMapper {
     ) -> anyhow::Result<Self> {
         let mut number = [0; 12];
         getrandom::fill(&mut number).context("draw entropy")?;
-        let mapper = Mapper::new(port, number);
-        Ok(Self { mapper, mapped, device, socket: None, look_at: clock.now(), clock, stop })
+        let (mapper, now) = (Mapper::new(port, number), clock.now());
+        Ok(Self {
+            mapper,
+            upnp: Upnp::new(now),
+            gateway: None,
+            port,
+            mapped_by_other: None,
+            mapped,
+            device,
+            socket: None,
+            look_at: now,
+            clock,
+            stop,
+        })
     }
 
     /// Until stopped; then gives back what it got.
@@ -68,9 +89,12 @@ impl PortMapper {
             self.act();
             self.hear(&mut answer);
             self.act();
+            self.ask_by_upnp();
         }
         self.mapper.release();
         self.act();
+        self.upnp.release();
+        self.tell();
     }
 
     fn look_for_router(&mut self) {
@@ -85,12 +109,38 @@ impl PortMapper {
         // What was mapped is given back over the socket that it was asked for by.
         self.mapper.on_gateway(gateway, now);
         self.act();
+        if gateway != self.gateway {
+            self.gateway = gateway;
+            self.upnp.begin(now);
+            self.tell();
+        }
         self.socket = met.map(|(_, socket)| socket);
+    }
+
+    /// Asks the router by `UPnP`, if nothing better did; gives back what that has, if something did.
+    fn ask_by_upnp(&mut self) {
+        let Some(gateway) = self.gateway else { return };
+        let now = self.clock.now();
+        if self.mapper.has_mapped() {
+            if self.upnp.mapped().is_some() {
+                self.upnp.begin(now);
+            }
+            return;
+        }
+        self.upnp.on_wake(gateway, self.port, now);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.mapped.set(self.mapped_by_other.or(self.upnp.mapped()));
     }
 
     fn hear(&mut self, answer: &mut [u8]) {
         let now = self.clock.now();
-        let until = self.mapper.wake_at().map_or(self.look_at, |at| at.min(self.look_at));
+        let asks_otherwise = self.gateway.is_some() && !self.mapper.has_mapped();
+        let otherwise = asks_otherwise.then(|| self.upnp.wake_at());
+        let wakes = [self.mapper.wake_at(), otherwise].into_iter().flatten();
+        let until = wakes.fold(self.look_at, Timestamp::min);
         let span = until.since(now).clamp(Duration::from_millis(1), PATIENCE);
         let Some(socket) = &self.socket else { return std::thread::park_timeout(span) };
         // Whatever is wrong with the socket, the next look makes another.
@@ -110,7 +160,10 @@ impl PortMapper {
     fn act(&mut self) {
         while let Some(effect) = self.mapper.next_effect() {
             match (effect, &self.socket) {
-                (Effect::Mapped(at), _) => self.mapped.set(at),
+                (Effect::Mapped(at), _) => {
+                    self.mapped_by_other = at;
+                    self.tell();
+                }
                 // Lost as on any way; it is asked again.
                 (Effect::Send { message, .. }, Some(socket)) => {
                     let _lost = socket.send(&message);

@@ -10,9 +10,9 @@
 //! - A router that answers nothing costs a dozen short datagrams in ten minutes.
 //! - What was mapped is given back when the node ends or the gateway changes.
 //!
-//! # Absent
-//! `UPnP`: HTTP and XML from whoever answers a multicast.
+//! What `UPnP` says is read and written in [`upnp`]; asking by it takes connections, and is the shell's.
 
+pub mod upnp;
 mod wire;
 
 use std::collections::VecDeque;
@@ -109,6 +109,11 @@ impl Mapper {
             }
             Some(Heard::Mapped(_)) | None => {}
         }
+    }
+
+    /// Whether a router leads a port to us: where none does, another protocol may do.
+    pub const fn has_mapped(&self) -> bool {
+        self.mapped.is_some()
     }
 
     /// When [`Mapper::on_wake`] next has something to do.

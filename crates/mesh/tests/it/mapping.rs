@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use mesh::mapping::{Effect, Gateway, LIFETIME_SECONDS, Mapper, SERVER_PORT};
+use mesh::mapping::{Effect, Gateway, LIFETIME_SECONDS, Mapper, SERVER_PORT, upnp};
 use proptest::prelude::*;
 use units::Timestamp;
 
@@ -134,6 +134,53 @@ fn a_silent_router_is_left_alone_for_ten_minutes() {
     }
     assert_eq!(asked.len(), 3 * 6, "{asked:?}");
     assert!(asked[5] <= 8 && asked[6] >= 600, "{asked:?}");
+}
+
+const FOUND: &str = "HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\nLOCATION: http://192.168.1.1:5000/rootDesc.xml\r\n\r\n";
+const DESCRIBED: &str = "HTTP/1.1 200 OK\r\n\r\n<?xml version=\"1.0\"?><root><device><serviceList>\
+    <service><serviceType>urn:schemas-upnp-org:service:Layer3Forwarding:1</serviceType>\
+    <controlURL>/l3f</controlURL></service>\
+    <service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType>\
+    <serviceId>urn:upnp-org:serviceId:WANIPConn1</serviceId><controlURL>/ctl/IPConn</controlURL></service>\
+    </serviceList></device></root>";
+
+#[test]
+fn a_router_of_upnp_is_found_and_asked() {
+    let place = upnp::location(FOUND.as_bytes(), ROUTER).unwrap();
+    assert_eq!(place.at, SocketAddrV4::new(ROUTER, 5000));
+    assert!(upnp::get(&place).starts_with(b"GET /rootDesc.xml HTTP/1.0\r\n"));
+    let control = upnp::control(DESCRIBED.as_bytes(), &place).unwrap();
+    let question =
+        String::from_utf8(control.map(4_000, SocketAddrV4::new(OWN, PORT), 7_200)).unwrap();
+    assert!(question.starts_with("POST /ctl/IPConn HTTP/1.0\r\n"), "{question}");
+    let (head, body) = question.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+    assert!(body.contains("<NewInternalClient>192.168.1.7</NewInternalClient>"), "{body}");
+    let answer =
+        "HTTP/1.1 200 OK\r\n\r\n<a><NewExternalIPAddress>203.0.113.9</NewExternalIPAddress></a>";
+    assert_eq!(upnp::outside(answer.as_bytes()), Some(OUTSIDE));
+    assert_eq!(upnp::came_of(answer.as_bytes()), Some(upnp::Answer::Done));
+    let refused = "HTTP/1.1 500 Internal Server Error\r\n\r\n<errorCode>718</errorCode>";
+    let conflict = upnp::Answer::Refused(upnp::CONFLICT);
+    assert_eq!(upnp::came_of(refused.as_bytes()), Some(conflict));
+    assert_eq!(upnp::outside(refused.as_bytes()), None);
+}
+
+#[test]
+fn no_answer_of_upnp_leads_anywhere_but_to_the_router() {
+    for other in ["192.168.1.2", "127.0.0.1", "router.example", "192.168.1.1@192.168.1.2", "[::1]"]
+    {
+        let found = FOUND.replace("192.168.1.1", other);
+        assert_eq!(upnp::location(found.as_bytes(), ROUTER), None, "{other}");
+        let place = upnp::location(FOUND.as_bytes(), ROUTER).unwrap();
+        let described = DESCRIBED.replace("/ctl/IPConn", &format!("http://{other}:80/ctl"));
+        assert_eq!(upnp::control(described.as_bytes(), &place), None, "{other}");
+    }
+    let place = upnp::location(FOUND.as_bytes(), ROUTER).unwrap();
+    for path in ["/a b", "/a\r\nHost: x", "", &"/a".repeat(300)] {
+        let described = DESCRIBED.replace("/ctl/IPConn", path);
+        assert_eq!(upnp::control(described.as_bytes(), &place), None, "{path:?}");
+    }
 }
 
 proptest! {

@@ -19,8 +19,10 @@ use crate::window::means;
 
 /// Rounds of new patterns: some dozen are needed.
 const ROUNDS_MAX: usize = 200;
-/// Prices are in millionths of a thousandth of a card.
-const SCALE: f64 = 1e6;
+/// Prices are proven in millionths of a thousandth of a card.
+const SCALE: i32 = 1_000_000;
+/// No price of the solver's is believed beyond that, in thousandths of a card: cards are worth a thousand.
+const PRICE_MAX: f64 = 1e9;
 /// A pattern that is worth less than so much more than its card, in thousandths of a card, is as good as known.
 const NEAR: f64 = 1e-6;
 
@@ -203,7 +205,7 @@ impl Relaxation {
     /// What these prices prove, whatever they are: everything there is at its price, and of each order what it is worth
     /// above all that it would pay where it pays least.
     fn proven(&self, prices: &Prices<f64>) -> u64 {
-        let mut prices = prices.map(|price| (price.clamp(0.0, 1e9) * SCALE).round() as i128);
+        let mut prices = prices.map(|price| scaled(*price));
         for pool in 0..self.pools {
             let (worth, _) = best_pattern(&prices.share[pool]);
             prices.card[pool] = prices.card[pool].max(worth);
@@ -220,7 +222,7 @@ impl Relaxation {
                     Some(share) => *share,
                     None => prices.card[shape.pool] * i128::from(kind.need.cards()),
                 };
-                i128::from(kind.need.demand_milli()) * SCALE as i128
+                i128::from(kind.need.demand_milli()) * i128::from(SCALE)
                     - i128::from(kind.need.cpu_milli) * prices.cpu[place]
                     - i128::from(kind.need.memory_mib) * prices.memory[place]
                     - cards
@@ -228,8 +230,13 @@ impl Relaxation {
             i128::from(kind.orders) * keeps.max().unwrap_or_default().max(0)
         });
         let sum: i128 = of_hosts.chain(of_cards).chain(of_orders).sum();
-        u64::try_from(sum / SCALE as i128).expect("hosts have less than that")
+        u64::try_from(sum / i128::from(SCALE)).expect("hosts have less than that")
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it is far below the largest number")]
+fn scaled(price: f64) -> i128 {
+    (price.clamp(0.0, PRICE_MAX) * f64::from(SCALE)).round() as i128
 }
 
 fn solved(outcome: SolveOutcome) -> Result<Solution> {

@@ -7,17 +7,12 @@ use super::futures::Futures;
 use super::gradient::candidates;
 use super::host::{Host, Need, WHOLE_MILLI};
 use super::kind::index;
+use super::lessons::Lessons;
 use super::memo::{Memo, Print};
 use super::policy::{GANGS_MAX, Policy, Rating, Ratings};
 use super::prices::Prices;
 use super::recent::Recent;
 
-/// Orders after which something can be said of those to come. It is said early: what is put anywhere while nothing is
-/// known stays in the way, and a first lesson at 50 orders loses a quarter of a percent of all cards, at 200 a whole
-/// one.
-const FIRST_LESSON: u64 = 5;
-/// Orders between two lessons at most; while few have come, a lesson is when there are half as many again.
-const LESSON_EVERY: u64 = 2_000;
 /// Orders between two looks at what is left of the hosts, at least.
 const PRICES_EVERY: u64 = 100;
 /// Hosts that one order more between two looks goes with: prices of many hosts move slowly, and each kind of orders has
@@ -34,8 +29,7 @@ const IDLE_CPU: u32 = 390;
 #[derive(Clone, Debug)]
 pub struct Foresight {
     recent: Recent,
-    came: u64,
-    lesson_at: u64,
+    lessons: Lessons,
     futures: Option<Futures>,
     losses: Memo,
     prices: Prices,
@@ -66,8 +60,7 @@ impl Foresight {
     pub fn new() -> Self {
         Self {
             recent: Recent::default(),
-            came: 0,
-            lesson_at: FIRST_LESSON,
+            lessons: Lessons::default(),
             futures: None,
             losses: Memo::new(),
             prices: Prices::none(),
@@ -79,8 +72,7 @@ impl Foresight {
         self.futures = Some(Futures::like(&self.recent));
         self.losses.forget();
         self.facts.fill(None);
-        self.prices = Prices::of(&self.recent, hosts);
-        self.lesson_at = self.came + (self.came / 2).min(LESSON_EVERY);
+        self.prices = Prices::of(self.recent.for_cards(), hosts);
     }
 
     /// What is known of a host as it stands.
@@ -109,7 +101,7 @@ impl Foresight {
 
     /// What is lost of the host of that print, in millionths of a card. Before the first lesson nothing is.
     fn loss(&mut self, print: Print, host: impl FnOnce() -> Host) -> u32 {
-        let Some(futures) = &mut self.futures else { return 0 };
+        let Some(futures) = &self.futures else { return 0 };
         self.losses.get(print, || futures.loss(&host()))
     }
 
@@ -139,12 +131,12 @@ impl Policy for Foresight {
 
     fn on_order(&mut self, need: &Need, hosts: &[Host]) -> Ratings {
         self.recent.add(*need);
-        self.came += 1;
-        if self.came == self.lesson_at {
+        if self.lessons.is_due() {
             self.learn(hosts);
             return Ratings::Aged;
         }
-        if self.came.is_multiple_of(PRICES_EVERY.max(hosts.len() as u64 / HOSTS_PER_ORDER)) {
+        if self.lessons.came.is_multiple_of(PRICES_EVERY.max(hosts.len() as u64 / HOSTS_PER_ORDER))
+        {
             self.prices.follow();
             return Ratings::Repriced;
         }
@@ -163,7 +155,7 @@ impl Policy for Foresight {
         let (loss, card) = self.best_card(host, need, &facts);
         let cpu_milli = host.cpu_milli - need.cpu_milli;
         let idle_milli = facts.idle_milli - need.demand_milli();
-        let idle = idle_milli * IDLE_CARD + cpu_milli * IDLE_CPU / 1_000;
+        let idle = idle(idle_milli, cpu_milli);
         let mut gangs = [0; GANGS_MAX];
         if facts.room != gangs {
             let touched = if need.is_share() {
@@ -186,7 +178,13 @@ impl Policy for Foresight {
     }
 }
 
+/// What it costs that so much of a host is idle, in millionths of a card.
+pub(crate) fn idle(cards_milli: u32, cpu_milli: u32) -> u32 {
+    let cpu = u64::from(cpu_milli) * u64::from(IDLE_CPU) / 1_000;
+    cards_milli * IDLE_CARD + u32::try_from(cpu).expect("a part of what fits")
+}
+
 /// Millionths of the cards of one host.
-fn signed(millionths: u32) -> i32 {
+pub(crate) fn signed(millionths: u32) -> i32 {
     i32::try_from(millionths).expect("a host has few cards")
 }

@@ -6,7 +6,7 @@
 //! All futures are played at once, a lane each, so that each step is a few vector instructions for each card.
 
 use super::dice::Dice;
-use super::host::{CARDS_PER_HOST_MAX, Host, Model, Need, WHOLE_MILLI};
+use super::host::{CARDS_PER_HOST_MAX, Host, MODELS_MAX, Model, Models, Need, WHOLE_MILLI};
 use super::recent::Recent;
 
 /// Futures that are looked at. Twice as many cost twice the time and give away no more.
@@ -32,14 +32,14 @@ const _: () = assert!(FUTURES.is_multiple_of(LANES), "no lane is empty");
 const _: () = assert!(ORDERS.is_multiple_of(AT_ONCE), "nothing comes alone");
 
 /// What might come.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Futures {
     /// One after the other, [`ORDERS`] each.
     orders: Vec<Need>,
-    /// What of it hosts of a model could take: many models could take the same.
+    /// What hosts could take of it: the first is for hosts of a model that no order names.
     scripts: Vec<Script>,
-    /// Which of them is a model's.
-    of_models: Vec<Option<usize>>,
+    /// Models that orders name, each with its script.
+    of_models: Vec<(Model, usize)>,
     /// By how many bits processors and memory are cut so that no future asks for more than a lane holds.
     cut: (u32, u32),
 }
@@ -100,12 +100,38 @@ impl Futures {
             together
                 .sort_by_key(|order| std::cmp::Reverse((order.demand_milli(), order.cpu_milli)));
         }
+        Self::of(orders)
+    }
+
+    /// These futures, one after the other.
+    pub(crate) fn of(orders: Vec<Need>) -> Self {
         let cut = (cut(&orders, |order| order.cpu_milli), cut(&orders, |order| order.memory_mib));
-        Self { orders, cut, ..Self::default() }
+        let named = orders.iter().map(Need::models).filter(|models| *models != Models::ANY);
+        let named = named.fold(Models::NONE, Models::or);
+        let mut futures =
+            Self { scripts: vec![script(&orders, cut, None)], orders, cut, of_models: Vec::new() };
+        for model in (0..MODELS_MAX).filter_map(Model::of).filter(|model| named.contains(*model)) {
+            let script = script(&futures.orders, cut, Some(model));
+            let known = futures.scripts.iter().position(|known| *known == script);
+            let place = known.unwrap_or_else(|| {
+                futures.scripts.push(script);
+                futures.scripts.len() - 1
+            });
+            futures.of_models.push((model, place));
+        }
+        futures
+    }
+
+    /// How many orders a set of futures is made of.
+    pub(crate) const LENGTH: usize = FUTURES * ORDERS;
+
+    /// The orders they are made of.
+    pub(crate) fn orders(&self) -> &[Need] {
+        &self.orders
     }
 
     /// What the host will have idle when the futures are over, on average, in millionths of a card.
-    pub(crate) fn loss(&mut self, host: &Host) -> u32 {
+    pub(crate) fn loss(&self, host: &Host) -> u32 {
         if self.orders.is_empty() {
             return host.cards.sum_milli() * LOSS_UNIT;
         }
@@ -130,22 +156,9 @@ impl Futures {
         idle * LOSS_UNIT / FUTURES_EACH
     }
 
-    fn script(&mut self, model: Model) -> usize {
-        let place = model.index();
-        if self.of_models.len() <= place {
-            self.of_models.resize(place + 1, None);
-        }
-        if let Some(script) = self.of_models[place] {
-            return script;
-        }
-        let steps = script(&self.orders, self.cut, model);
-        let known = self.scripts.iter().position(|known| *known == steps);
-        let script = known.unwrap_or_else(|| {
-            self.scripts.push(steps);
-            self.scripts.len() - 1
-        });
-        self.of_models[place] = Some(script);
-        script
+    fn script(&self, model: Model) -> usize {
+        let named = self.of_models.iter().find(|(named, _)| *named == model);
+        named.map_or(0, |(_, script)| *script)
     }
 }
 
@@ -158,14 +171,18 @@ fn cut(orders: &[Need], part: impl Fn(&Need) -> u32) -> u32 {
     (0..u32::BITS).find(|cut| most >> cut <= room).unwrap_or(u32::BITS - 1)
 }
 
-fn script(orders: &[Need], cut: (u32, u32), model: Model) -> Script {
+fn script(orders: &[Need], cut: (u32, u32), model: Option<Model>) -> Script {
     orders.chunks_exact(LANES * ORDERS).map(|some| steps(some, cut, model)).collect()
 }
 
-fn steps(orders: &[Need], cut: (u32, u32), model: Model) -> Vec<Step> {
+fn steps(orders: &[Need], cut: (u32, u32), model: Option<Model>) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for (lane, future) in orders.chunks_exact(ORDERS).enumerate() {
-        let fitting = future.iter().filter(|order| order.models().contains(model));
+        let accepts = |order: &&Need| match model {
+            Some(model) => order.models().contains(model),
+            None => order.models() == Models::ANY,
+        };
+        let fitting = future.iter().filter(accepts);
         for (place, order) in fitting.enumerate() {
             if steps.len() == place {
                 steps.push(Step::NOTHING);

@@ -46,6 +46,11 @@ impl Models {
         Self(self.0 | (1 << model.0))
     }
 
+    /// These and those.
+    pub(crate) fn or(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
     /// Whether that model is among them.
     #[inline]
     pub fn contains(self, model: Model) -> bool {
@@ -59,7 +64,10 @@ impl Models {
 }
 
 /// What one order takes of one host. Two orders that need the same are rated once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(try_from = "WrittenNeed", into = "WrittenNeed")]
 pub struct Need {
     /// Processors, in thousandths of one.
     pub cpu_milli: u32,
@@ -68,6 +76,38 @@ pub struct Need {
     cards: u8,
     card_milli: u16,
     models: Models,
+}
+
+/// A need as it is written.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenNeed {
+    cpu_milli: u32,
+    memory_mib: u32,
+    cards: u8,
+    card_milli: u16,
+    models: u64,
+}
+
+impl From<Need> for WrittenNeed {
+    fn from(need: Need) -> Self {
+        let Need { cpu_milli, memory_mib, cards, card_milli, models } = need;
+        Self { cpu_milli, memory_mib, cards, card_milli, models: models.0 }
+    }
+}
+
+impl TryFrom<WrittenNeed> for Need {
+    type Error = NotANeed;
+
+    fn try_from(written: WrittenNeed) -> Result<Self, NotANeed> {
+        let (milli, models) = (u32::from(written.card_milli), Models(written.models));
+        let need = Self::of_processors(written.cpu_milli, written.memory_mib);
+        match written.cards {
+            0 => Ok(need),
+            1 if written.card_milli < WHOLE_MILLI => need.with_share(milli, models),
+            cards => need.with_cards(u32::from(cards), models),
+        }
+    }
 }
 
 /// Why a need is none.

@@ -16,7 +16,9 @@ mod futures;
 mod gradient;
 mod host;
 mod kind;
+mod lessons;
 mod memo;
+mod outlook;
 mod packer;
 mod policy;
 mod prices;
@@ -30,5 +32,6 @@ pub use host::{
     CARDS_PER_HOST_MAX, Cards, Host, MODELS_MAX, Model, Models, Need, NotANeed, Spot, WHOLE_MILLI,
 };
 pub use kind::Score;
+pub use outlook::{NotAnOutlook, ORDERS_MAX, Outlook};
 pub use packer::Packer;
 pub use policy::{Policy, Rating, Ratings};

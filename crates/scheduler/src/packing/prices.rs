@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use super::host::{Host, MODELS_MAX, Models, Need};
 use super::policy::GANGS_MAX;
-use super::recent::Recent;
 
 /// A price of one: what is lost is lost to somebody who would have had it.
 const ONE: u64 = 1_000;
@@ -32,7 +31,7 @@ struct Gang {
 }
 
 /// Prices, and what they follow from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Prices {
     gangs: Vec<Gang>,
     /// What part of all cards is asked for by those who insist on some models, in thousandths.
@@ -40,6 +39,12 @@ pub(crate) struct Prices {
     of_models: [i64; MODELS_MAX as usize],
     /// What is free of each model, in thousandths of a card.
     free: [u64; MODELS_MAX as usize],
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        Self::none()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,11 +75,11 @@ impl Prices {
     }
 
     /// Prices for hosts like these while orders are like the recent ones.
-    pub(crate) fn of(recent: &Recent, hosts: &[Host]) -> Self {
+    pub(crate) fn of<'a>(recent: impl Iterator<Item = (&'a Need, u32)>, hosts: &[Host]) -> Self {
         let mut by_size: BTreeMap<u8, Asked> = BTreeMap::new();
         let mut by_models: BTreeMap<Models, Asked> = BTreeMap::new();
         let mut all = Asked::default();
-        for (order, count) in recent.for_cards() {
+        for (order, count) in recent {
             let count = u64::from(count);
             all.add(order, count);
             if order.cards() > 1 {
@@ -100,6 +105,16 @@ impl Prices {
         let mut prices = Self { gangs: sizes.iter().map(gang).collect(), wanted, ..Self::none() };
         hosts.iter().for_each(|host| prices.count(host, u64::wrapping_add));
         prices.follow();
+        prices
+    }
+
+    /// Prices of gangs for whoever does not know all hosts: as if as much were asked for as is left. Three times that
+    /// gives away half a point less of all cards.
+    pub(crate) fn supposing<'a>(orders: impl Iterator<Item = (&'a Need, u32)>) -> Self {
+        let mut prices = Self::of(orders, &[]);
+        for gang in &mut prices.gangs {
+            gang.price = gang.share / GANG_PART;
+        }
         prices
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::host::Need;
 
 /// Orders that are remembered. The older ones say nothing of what will come.
-const RECENT_MAX: usize = 4_000;
+pub(crate) const RECENT_MAX: usize = 4_000;
 
 /// The last orders, counted by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,11 @@ impl Recent {
         }
         self.orders.push_back(order);
         *self.counts.entry(order).or_default() += 1;
+    }
+
+    /// All of them, the oldest first.
+    pub(crate) fn orders(&self) -> impl Iterator<Item = &Need> {
+        self.orders.iter()
     }
 
     /// Each kind for some cards, and how often it came, the smaller needs first.

@@ -1,7 +1,7 @@
 //! The configuration file: WireGuard's, with a few words of our own.
 //!
-//! Our own words: `Shards`, `Offloads = off`, `Fast = on`, `Resolver`, `MapPorts = on`, `Awake = off` and `Faster` in `[Interface]`,
-//! `Suite = fast` and `Padding = 1` in `[Peer]`.
+//! Our own words: `Shards`, `Offloads = off`, `Fast = on`, `Resolver`, `MapPorts = on`, `Awake = off` and `Faster` in
+//! `[Interface]`, `Suite = fast` and `Padding = 1` in `[Peer]`.
 
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -232,6 +232,14 @@ mod tests {
         assert_eq!(first.keepalive_every, Some(Duration::from_secs(25)));
         assert_eq!(first.endpoint, Some("[::1]:7".parse().expect("an address")));
         assert_eq!((second.endpoint, second.suite), (None, Suite::Standard));
+    }
+
+    #[test]
+    fn threads_stay_awake_unless_they_are_told_not_to() {
+        for (word, stays_awake) in [("", true), ("Awake = on", true), ("Awake = off", false)] {
+            let text = format!("[Interface]\nPrivateKey = {KEY}\n{word}");
+            assert_eq!(Config::parse("mesh0", &text).expect("it reads").stays_awake, stays_awake);
+        }
     }
 
     #[test]

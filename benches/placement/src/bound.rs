@@ -1,11 +1,11 @@
 //! How much of all cards any placement of given orders could give away at most, whoever decides, whatever is known.
 //!
-//! A relaxation: hosts of one shape are one pool of processors and memory, cards that accept the same orders one pool of
-//! cards, and an order may be placed in part. Shares must fit cards whole: a card is filled by a pattern of shares.
+//! A relaxation: hosts of one shape are one pool of processors and memory, cards that accept the same orders one pool
+//! of cards, and an order may be placed in part. Shares must fit cards whole: a card is filled by a pattern of shares.
 //!
 //! # Invariants
-//! - The bound holds whatever the solver says. It gives prices; what these prove is added up here, in whole numbers, and
-//!   prices that are wrong prove less, never too much.
+//! - The bound holds whatever the solver says. It gives prices; what these prove is added up here, in whole numbers,
+//!   and prices that are wrong prove less, never too much.
 
 use std::collections::BTreeMap;
 
@@ -64,8 +64,8 @@ pub fn bound_milli(hosts: &[Host], orders: &[Need]) -> Result<u64> {
     Ok(relaxation.proven(&prices))
 }
 
-/// The bound, in percent of all cards, of all orders that had come when they had asked for each level. A level nobody asked
-/// for has none.
+/// The bound, in percent of all cards, of all orders that had come when they had asked for each level. A level nobody
+/// asked for has none.
 pub fn bounds(story: &Story, levels: &[u32]) -> Result<Vec<Option<f64>>> {
     let capacity: u64 = story.hosts.iter().map(|host| u64::from(host.cards.sum_milli())).sum();
     let bound = |level: &u32| -> Result<Option<f64>> {
@@ -87,8 +87,8 @@ pub fn mean(trace: &Trace, seeds: &[u64], levels: &[u32]) -> Result<Vec<Option<f
 }
 
 impl Story {
-    /// How many orders have come when the last has come at which what was asked for rounds to that level; none if it never
-    /// does.
+    /// How many orders have come when the last has come at which what was asked for rounds to that level; none if it
+    /// never does.
     fn came_at(&self, level: u32) -> usize {
         let capacity: u64 = self.hosts.iter().map(|host| u64::from(host.cards.sum_milli())).sum();
         let mut asked = 0;
@@ -130,8 +130,8 @@ struct Relaxation {
 }
 
 impl Relaxation {
-    /// Prices of the best bound of this kind, as far as the solver finds them: the relaxation's dual, to which patterns are
-    /// added while one is worth more than its card.
+    /// Prices of the best bound of this kind, as far as the solver finds them: the relaxation's dual, to which patterns
+    /// are added while one is worth more than its card.
     fn prices(&self) -> Result<Prices<f64>> {
         let mut problem = Problem::new(OptimizationDirection::Minimize);
         let variables = self.variables(&mut problem);

@@ -1,4 +1,5 @@
-//! Gangs that should be near each other: which of them find room, how near their hosts are, and how full the cluster gets.
+//! Gangs that should be near each other: which of them find room, how near their hosts are, and how full the cluster
+//! gets.
 //!
 //! No public trace has gangs over hosts, sites, or distances. This one is derived by a stated rule: see [`Ground`] and
 //! [`Gang`]. Only whole cards take part.
@@ -96,8 +97,8 @@ pub struct Gang {
     pub hosts: usize,
 }
 
-/// The story's tasks of whole cards; tasks of several cards are gathered as they come and make a gang of 2, 4, 8, 2, … hosts,
-/// each as the first of them. What is left over in the end is dropped.
+/// The story's tasks of whole cards; tasks of several cards are gathered as they come and make a gang of 2, 4, 8, 2, …
+/// hosts, each as the first of them. What is left over in the end is dropped.
 pub fn gangs(story: &Story) -> Vec<Gang> {
     let mut sizes = GANG_HOSTS.into_iter().cycle();
     let mut gathered: Option<(Gang, usize)> = None;

@@ -2,7 +2,8 @@
 //!
 //! `--nodes FILE --pods FILE [--seeds 42..51] [--arrivals 100,110,120,130] [--policy NAME] [--bound] [--window 1,2,5]`
 //!
-//! `--timed --nodes FILE --pods FILE [--seeds 42..44] [--speed 10] [--loads 80,95,110] [--patience MINUTES]`: in the trace's own time.
+//! `--timed --nodes FILE --pods FILE [--seeds 42..44] [--speed 10] [--loads 80,95,110]
+//! [--patience MINUTES]`: in the trace's own time.
 //!
 //! `--gangs --nodes FILE --pods FILE [--seeds 42,43,44] [--levels 60,80,100,120]`: gangs near each other.
 

@@ -47,8 +47,8 @@ pub struct Timed {
 }
 
 impl Timed {
-    /// Reads files in the openb format with `creation_time`, `scheduled_time` and `deletion_time`, in seconds. Tasks that
-    /// were never scheduled are left out: nobody knows how long they would have run.
+    /// Reads files in the openb format with `creation_time`, `scheduled_time` and `deletion_time`, in seconds. Tasks
+    /// that were never scheduled are left out: nobody knows how long they would have run.
     pub fn read(nodes: &Path, tasks: &Path) -> Result<Self> {
         let text = |path: &Path| {
             std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
@@ -106,8 +106,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Arrivals come `speed` times as fast, and hosts, drawn with the seed, are so many that tasks ask for `load` percent of
-    /// their cards on average while it is measured.
+    /// Arrivals come `speed` times as fast, and hosts, drawn with the seed, are so many that tasks ask for `load`
+    /// percent of their cards on average while it is measured.
     pub fn of(timed: &Timed, seed: u64, speed: u64, load: u64) -> Self {
         let mut tasks = timed.tasks.clone();
         tasks.iter_mut().for_each(|task| task.comes /= speed.max(1));

@@ -16,8 +16,8 @@ const WAITS_MAX: usize = 4;
 /// What part of all cards was given away while tasks had asked for each level, in percent.
 ///
 /// Each time the largest of `window` waiting orders is placed, and none waits for more than [`WAITS_MAX`] windows of
-/// further orders. The figure is the mean over all tasks at which what was asked for rounds to the level; what waits is not
-/// given away. A level nobody asked for has none.
+/// further orders. The figure is the mean over all tasks at which what was asked for rounds to the level; what waits is
+/// not given away. A level nobody asked for has none.
 pub fn replay_windows<P: Policy>(
     story: &Story,
     policy: P,

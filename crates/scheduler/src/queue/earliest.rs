@@ -86,8 +86,8 @@ fn needed<'a, R: Room>(
     Some(enough)
 }
 
-/// Which of the spot rentals among those that ended by `at` have to be told to: the others end by themselves until then,
-/// or can stay beside the seats. Who is wanted back last is the first that may stay.
+/// Which of the spot rentals among those that ended by `at` have to be told to: the others end by themselves until
+/// then, or can stay beside the seats. Who is wanted back last is the first that may stay.
 fn reclaimed<R: Room>(
     room: &mut R,
     seats: &R::Seats,

@@ -22,8 +22,8 @@ pub(crate) struct Told<'a> {
     pub(crate) places: &'a [usize],
 }
 
-/// Ends that could be of use to an order: of what runs, of what starts in this pass, and of spot rentals that are told to
-/// go.
+/// Ends that could be of use to an order: of what runs, of what starts in this pass, and of spot rentals that are told
+/// to go.
 pub(crate) struct Ends<'a, R: Room> {
     ask: &'a R::Ask,
     running: &'a [Running<R::Seats>],

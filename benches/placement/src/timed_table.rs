@@ -10,7 +10,8 @@ use scheduler::queue::Rules;
 
 use crate::timed::{Discipline, Figures, Outcome, Scene, Timed, replay};
 
-const USAGE: &str = "--timed --nodes FILE --pods FILE [--seeds 42,43,44] [--speed 10] [--loads 80,95,110] [--patience MINUTES]";
+const USAGE: &str = "--timed --nodes FILE --pods FILE [--seeds 42,43,44] [--speed 10] [--loads 80,95,110] \
+     [--patience MINUTES]";
 
 /// Who takes part: who goes first, and where to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Team {
     Fifo,
     /// With backfill, best fit.
     Easy,
+    /// With backfill, our policy.
+    EasyForesight,
     /// Our queue, best fit.
     FairBestFit,
     /// Our queue and our policy.
@@ -27,13 +30,15 @@ pub enum Team {
 
 impl Team {
     /// All of them, the simplest first.
-    pub const ALL: [Self; 4] = [Self::Fifo, Self::Easy, Self::FairBestFit, Self::FairForesight];
+    pub const ALL: [Self; 5] =
+        [Self::Fifo, Self::Easy, Self::EasyForesight, Self::FairBestFit, Self::FairForesight];
 
     /// Its queue and its policy in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fifo => "fifo,best-fit",
             Self::Easy => "easy-backfill,best-fit",
+            Self::EasyForesight => "easy-backfill,foresight",
             Self::FairBestFit => "queue,best-fit",
             Self::FairForesight => "queue,foresight",
         }
@@ -44,6 +49,7 @@ impl Team {
         match self {
             Self::Fifo => replay(scene, Discipline::Fifo, rules, BestFit),
             Self::Easy => replay(scene, Discipline::Easy, rules, BestFit),
+            Self::EasyForesight => replay(scene, Discipline::Easy, rules, Foresight::new()),
             Self::FairBestFit => replay(scene, Discipline::Fair, rules, BestFit),
             Self::FairForesight => replay(scene, Discipline::Fair, rules, Foresight::new()),
         }

@@ -30,8 +30,9 @@ pub const CROWDED_AFTER: Duration = Duration::from_micros(400);
 const REST_MIN: u32 = 16;
 /// up to this: a thread that carries a thousand packets a second tries again every four seconds.
 const REST_MAX: u32 = 4_096;
-/// So many vigils that paid undo one that was interrupted.
-const RESTED_BY: u32 = 8;
+/// So many vigils that paid halve the next rest. An interruption takes milliseconds: where it comes more often than that, it
+/// is what one question in a hundred waits for, and sleeping is better.
+const RESTED_BY: u32 = 256;
 
 /// When to stay awake, and for how long, by what came of it before. One for each thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +179,7 @@ mod tests {
         }
         assert_eq!(rests[..4], [0, 16, 32, 64]);
         assert_eq!(rests[11], 4_096);
-        awake(&mut vigil, [50; 4_096 + 200]);
+        awake(&mut vigil, [50; 4_096 + 8 * 256 + 10]);
         let waited = CROWDED_AFTER;
         vigil.learn(Pause { watched: waited, waited, is_seen: false });
         awake(&mut vigil, [50; 16 + 1]);

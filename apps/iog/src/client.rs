@@ -266,6 +266,7 @@ fn refused(answer: Response<Body>) -> Failure {
         hint: None,
         fields: Vec::new(),
         relaxations: Vec::new(),
+        no_offer: None,
         request_id,
     });
     Failure::Answered(Box::new(problem))

@@ -7,7 +7,8 @@ use wire::{FieldProblem, Problem};
 
 use crate::exit::Exit;
 use crate::screen::{Ink, Screen};
-use crate::show::tame;
+use crate::show::{count, tame};
+use crate::verb::choices;
 
 /// Why a verb was not done.
 #[derive(Debug)]
@@ -102,7 +103,9 @@ impl Failure {
             lines.extend(problem.fields.iter().filter(|wrong| !said(wrong)).map(|wrong| {
                 format!("  {}: {}", screen.paint(Ink::Strong, &wrong.field), wrong.why)
             }));
-            if !problem.relaxations.is_empty() {
+            if let Some(told) = &problem.no_offer {
+                lines.push(choices::no_offer(told, screen));
+            } else if !problem.relaxations.is_empty() {
                 lines.push("These could be served:".to_owned());
                 lines.extend(problem.relaxations.iter().map(|order| format!("  - {order}")));
             }
@@ -121,6 +124,11 @@ impl Failure {
         match self {
             Self::Usage { what, .. } | Self::Ended { what, .. } | Self::Refused { what, .. } => {
                 what.clone()
+            }
+            Self::Answered(problem) if problem.no_offer.is_some() => {
+                let possible = problem.no_offer.as_ref().map_or(0, |told| told.nodes_possible);
+                let nodes = count(u64::from(possible), "node");
+                format!("no machines for this order: {nodes} possible now ({})", problem.code)
             }
             Self::Answered(problem) => {
                 let said = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
@@ -215,6 +223,7 @@ mod tests {
             hint: None,
             fields: Vec::new(),
             relaxations: Vec::new(),
+            no_offer: None,
             request_id: "req_1".to_owned(),
         }
     }

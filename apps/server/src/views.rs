@@ -4,6 +4,7 @@ mod attestation;
 mod blocks;
 mod canaries;
 mod change;
+mod choices;
 mod coin;
 mod facets;
 mod grants;
@@ -29,6 +30,7 @@ pub(crate) use blocks::{
 };
 pub(crate) use canaries::{canary, fingerprint};
 pub(crate) use change::{Change, OPERATOR, TOLD_BY_SIDE, change, without_view};
+pub(crate) use choices::{alternative, no_offer};
 pub(crate) use coin::{coin_rate, conversion, purse, purse_of, rate, supply};
 pub(crate) use facets::facets;
 pub(crate) use grants::grant;

@@ -36,6 +36,7 @@ mod snapshot;
 mod state;
 mod wanted;
 
+pub use command::AlternativeOrder;
 pub use effect::{Closed, Effect, Locked, Movement, Sealed, Subject};
 pub use limits::{
     COMMANDS_REMEMBERED_FOR, COMMANDS_REMEMBERED_MAX, ENDED_KEPT_FOR, ENTRYPOINT_BYTES_MAX,

@@ -16,6 +16,7 @@
 mod block;
 mod census;
 mod column;
+mod curve;
 mod explain;
 mod facets;
 mod gpu_set;
@@ -37,6 +38,7 @@ mod rtt;
 mod survey;
 mod tally;
 
+pub use curve::Alternative;
 pub use explain::{Change, Excluded, Explanation, NearestOffer, Relaxation};
 pub use facets::{Band, Count, Facets};
 pub use gpu_set::GpuSet;

@@ -16,6 +16,8 @@ pub const DISK_MIB_PER_MACHINE_MAX: u64 = u32::MAX as u64;
 pub const ANCHORS_MAX: usize = 8;
 /// The longest round trip between two machines of one site, in microseconds: what makes it a site.
 pub const SITE_RTT_MICROS: u32 = 2_000;
+/// Round trips that are tried for an order that finds no room nearer, and told apart on its curve, in microseconds.
+pub const NEAR_RTTS_MICROS: [u32; 4] = [1_000, 5_000, 20_000, 80_000];
 /// Offers one page of a search holds: what a person scrolls through.
 pub const OFFERS_PER_PAGE_MAX: usize = 1_000;
 /// Relaxations one explanation names: more would not be read.

@@ -56,8 +56,8 @@ pub use grants::{GrantRequest, GrantView};
 pub use job::{FileView, JobRequest, JobView};
 pub use lock::{DeviceProofOfTimeLock, LockInLog, LockKept, LockView, NodeLockView, RefundView};
 pub use market::{
-    Apart, Choice, ExtensionPrice, Facets, Near, OfferView, Offers, Order, Price, PriceBand,
-    QuoteRequest,
+    Alternative, Alternatives, Apart, Choice, Exclusion, ExtensionPrice, Facets, Near, NoOffer,
+    OfferView, Offers, Order, OrderChange, Price, PriceBand, QuoteRequest, Remedy,
 };
 pub use mesh::{
     ClientNetwork, ClientNetworkRequest, MemberKind, MemberOfMesh, MeshView, NetworkPolicyRequest,

@@ -197,6 +197,140 @@ pub struct QuoteRequest {
     pub pay: Option<Asset>,
 }
 
+/// Another order for the same cards, and what an hour of it costs now. Nothing is kept: to have it, ask for a quote of
+/// its order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Alternative {
+    /// The order.
+    pub order: Order,
+    /// All nodes, for one hour of such a booking, without fees.
+    pub hourly: Credits,
+    /// The longest that a round trip between two nodes can be, in microseconds; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_micros: Option<u32>,
+    /// Whether all nodes are in one country, as far as machines say where they are.
+    pub in_one_country: bool,
+    /// How many machines it is on.
+    pub machines: u32,
+    /// How many suppliers these have.
+    pub suppliers: u32,
+    /// In how many sites these are; each whose site is not known counts as one.
+    pub sites: u32,
+}
+
+/// What the same cards cost nearer together or farther apart, on fewer machines or on more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Alternatives {
+    /// Cheapest first; what costs more without being nearer is left out.
+    pub items: Vec<Alternative>,
+}
+
+/// Why no machines were found, in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NoOffer {
+    /// Machines on the network.
+    pub machines: u64,
+    /// Machines that fit at least one node.
+    pub fitting: u64,
+    /// How many nodes could be placed: fewer than were asked for.
+    pub nodes_possible: u32,
+    /// How many machines each thing that was asked for rules out, most first. One that several things rule out counts
+    /// in each.
+    pub excluded: Vec<Exclusion>,
+    /// Single changes to the order that would give more nodes, best first.
+    pub ways: Vec<Remedy>,
+}
+
+/// How many machines one thing that was asked for rules out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Exclusion {
+    /// What was asked for, in words.
+    pub by: String,
+    /// How many machines.
+    pub machines: u64,
+}
+
+/// A change to an order, and what it would give.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Remedy {
+    /// What to change.
+    pub change: OrderChange,
+    /// How many of the nodes that gives.
+    pub nodes: u32,
+    /// What an hour of them costs by the list, where that was looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hourly: Option<Credits>,
+}
+
+/// A change to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum OrderChange {
+    /// Nodes share machines: `pack`.
+    ShareMachines,
+    /// Nodes may have more in common.
+    LessApart {
+        /// The new `apart`.
+        apart: Apart,
+    },
+    /// Nodes may be farther from each other.
+    Farther {
+        /// The new `near`.
+        near: Near,
+        /// The new `rtt_max_micros`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rtt_max_micros: Option<u32>,
+    },
+    /// Other projects may be on the machines: without `alone`.
+    Beside,
+    /// Fewer vCPUs for each node.
+    FewerVcpus {
+        /// How many.
+        vcpus: u32,
+    },
+    /// Less memory for each node.
+    LessMemory {
+        /// How much, in mebibytes.
+        memory_mib: u64,
+    },
+    /// Less disk for each node.
+    LessDisk {
+        /// How much, in mebibytes.
+        disk_mib: u64,
+    },
+    /// A higher price.
+    PayMore {
+        /// The new `node_hour_max`.
+        node_hour_max: Credits,
+    },
+    /// Slower connections.
+    SlowerTier {
+        /// The new `tier_min`.
+        tier_min: Tier,
+    },
+    /// Without one of the certifications.
+    WithoutCertification {
+        /// Which.
+        certification: Certification,
+    },
+    /// In any country.
+    AnyCountry,
+    /// Of any supplier.
+    AnySupplier,
+    /// With any model of card.
+    AnyGpuModel,
+    /// Fewer cards for each node.
+    FewerGpus {
+        /// How many.
+        gpus: u32,
+    },
+    /// Fewer nodes.
+    FewerNodes {
+        /// How many.
+        nodes: u32,
+    },
+}
+
 /// What a booking costs, step by step. Prices and fees are reckoned in US dollars; what moves is `held`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Price {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::market::NoOffer;
+
 /// A refused or failed request: `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -25,6 +27,9 @@ pub struct Problem {
     /// Smaller or cheaper orders that could be served, best first; with the code `no-offer`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relaxations: Vec<String>,
+    /// What rules machines out, and what would help, in numbers; with the code `no-offer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_offer: Option<Box<NoOffer>>,
     /// Names this answer in the server's log.
     pub request_id: String,
 }

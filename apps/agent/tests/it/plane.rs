@@ -282,6 +282,7 @@ fn problem(status: u16, code: &str, hint: Option<&str>) -> Answer {
         hint: hint.map(str::to_owned),
         fields: Vec::new(),
         relaxations: Vec::new(),
+        no_offer: None,
         request_id: "r".to_owned(),
     };
     json(status, &problem)

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod calc;
+pub(crate) mod choices;
 pub(crate) mod coin;
 pub(crate) mod completions;
 pub(crate) mod costake;

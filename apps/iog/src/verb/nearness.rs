@@ -13,6 +13,17 @@ pub(crate) enum Nearness {
 }
 
 impl Nearness {
+    /// Wherever they are.
+    pub(crate) const ANYWHERE: Self = Self::Place(Near::Anywhere);
+
+    /// What an order says.
+    pub(crate) const fn of(near: Near, rtt_max_micros: Option<u32>) -> Self {
+        match rtt_max_micros {
+            Some(micros) => Self::RttMicros(micros),
+            None => Self::Place(near),
+        }
+    }
+
     /// As an order says it: `near`, and the longest round trip in microseconds.
     pub(crate) const fn told(self) -> (Near, Option<u32>) {
         match self {
@@ -64,6 +75,16 @@ pub(crate) fn apart(text: &str) -> Result<Apart, String> {
         "sites" => Ok(Apart::Sites),
         "countries" => Ok(Apart::Countries),
         _ => Err("`suppliers`, `sites` or `countries`".to_owned()),
+    }
+}
+
+/// The word for it, if there is anything to say.
+pub(crate) const fn apart_word(of: Apart) -> Option<&'static str> {
+    match of {
+        Apart::Nothing => None,
+        Apart::Suppliers => Some("suppliers"),
+        Apart::Sites => Some("sites"),
+        Apart::Countries => Some("countries"),
     }
 }
 

@@ -6,7 +6,7 @@ use units::{
     AccountId, Asset, Certification, Country, Credits, GpuModel, ProjectId, RentalId, Resources,
     Tier,
 };
-use wire::{Apart, Near, Order, Price, PriceStepView, QuoteRequest, RentalView};
+use wire::{Alternatives, Apart, Near, Order, Price, PriceStepView, QuoteRequest, RentalView};
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -15,6 +15,7 @@ use crate::session::Session;
 use crate::show::{clock, count, mib, money, percent, usd};
 use crate::size::Mebibytes;
 use crate::table::Table;
+use crate::verb::choices;
 use crate::verb::nearness::{Nearness, apart};
 
 /// What is asked for.
@@ -83,9 +84,12 @@ pub(crate) struct OrderArgs {
 impl OrderArgs {
     /// Asks for the price of it.
     pub(crate) fn quote(&self, client: &Client, project: ProjectId) -> Result<RentalView, Failure> {
+        client.post("/v1/quotes", &self.request(project))
+    }
+
+    fn request(&self, project: ProjectId) -> QuoteRequest {
         let (order, hours, pay) = (self.order(), self.hours, Some(self.pay));
-        let request = QuoteRequest { project, order, hours, pay };
-        client.post("/v1/quotes", &request)
+        QuoteRequest { project, order, hours, pay }
     }
 
     /// As the server takes it.
@@ -124,16 +128,28 @@ Examples:
   iog quote --nodes 2 --gpus 8 --gpu-model 'NVIDIA H100 80GB HBM3' --tier-min high --hours 24
   iog quote --nodes 8 --gpus 1 --near 5ms
   iog quote --nodes 3 --apart suppliers --alone
+  iog quote --nodes 8 --gpus 1 --alternatives
   iog quote --nodes 3 --pay IO
   iog quote --nodes 3 --json | jq -r .quote")]
 pub(crate) struct Args {
     #[command(flatten)]
     order: OrderArgs,
+    /// What the same GPUs cost nearer together or farther apart, on fewer machines or on more. Nothing is kept.
+    #[arg(long)]
+    alternatives: bool,
 }
 
 impl Args {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let client = session.client()?;
+        if self.alternatives {
+            let request = self.order.request(session.project(&client)?);
+            let found: Alternatives = client.post("/v1/quotes/alternatives", &request)?;
+            let asked = &request.order;
+            return session.list(&found.items, "Nothing can be had.", |items| {
+                choices::alternatives(asked, items, session.screen)
+            });
+        }
         let quote = self.order.quote(&client, session.project(&client)?)?;
         session.show(&quote, |quote| text(quote, session.screen))?;
         if !session.json {

@@ -11,10 +11,10 @@ use units::{
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wire::{Near, Offers, Order, Problem, QuoteRequest, RentalView};
+use wire::{Alternatives, Near, Offers, Order, Problem, QuoteRequest, RentalView};
 
 use super::door::Caller;
-use super::extract::{Path, Query, Told, items};
+use super::extract::{Json, Path, Query, Told, items};
 use super::problem::Refused;
 use super::rentals::{found, view};
 use crate::app::Shared;
@@ -26,7 +26,11 @@ use crate::writer::{Failure, own};
 const DEALINGS_MAX: usize = 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(offers)).routes(routes!(quote)).routes(routes!(quoted))
+    OpenApiRouter::new()
+        .routes(routes!(offers))
+        .routes(routes!(quote))
+        .routes(routes!(quoted))
+        .routes(routes!(alternatives))
 }
 
 /// What a node should have, and which machines will do.
@@ -199,6 +203,31 @@ async fn quote(
         return Err(Refusal::IdReused.into());
     };
     Ok((StatusCode::CREATED, axum::Json(found(&app, &caller, id, "quote").await?)))
+}
+
+/// The same cards nearer together or farther apart, on fewer machines or on more
+///
+/// Cheapest first. Nothing is kept: to have one, ask for a quote of its order.
+#[utoipa::path(post, path = "/v1/quotes/alternatives", tag = "market", request_body = QuoteRequest,
+    security(("key" = [])), responses(
+        (status = 200, body = Alternatives),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn alternatives(
+    caller: Caller,
+    State(app): State<Shared>,
+    Json(request): Json<QuoteRequest>,
+) -> Result<axum::Json<Alternatives>, Refused> {
+    caller.may_see(&app, request.project)?;
+    let QuoteRequest { project, order, hours, pay: _ } = request;
+    knows(&app, &caller, project, &order).await?;
+    let order = views::order_record(order);
+    let look = move |state: &control::Control| {
+        let found = state.alternatives(project, order, hours)?;
+        Ok::<_, Refusal>(found.iter().map(views::alternative).collect())
+    };
+    let items = app.writer.look(look).await?.map_err(Refused::from)?;
+    Ok(axum::Json(Alternatives { items }))
 }
 
 /// One quote

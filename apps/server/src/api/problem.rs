@@ -4,10 +4,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use control::{Needs, Noun, Refusal};
 use units::Asset;
-use wire::{FieldProblem, Problem};
+use wire::{FieldProblem, NoOffer, Problem};
 
 use crate::files::FileFailure;
 use crate::journal::JournalError;
+use crate::views;
 use crate::writer::Failure;
 
 tokio::task_local! {
@@ -27,6 +28,7 @@ pub(crate) struct Refused {
     pub(crate) hint: Option<String>,
     pub(crate) fields: Vec<FieldProblem>,
     pub(crate) relaxations: Vec<String>,
+    pub(crate) no_offer: Option<Box<NoOffer>>,
     pub(crate) retry_secs: Option<u64>,
 }
 
@@ -39,6 +41,7 @@ impl Refused {
             hint: None,
             fields: Vec::new(),
             relaxations: Vec::new(),
+            no_offer: None,
             retry_secs: None,
         }
     }
@@ -214,6 +217,7 @@ impl IntoResponse for Refused {
             hint: self.hint,
             fields: self.fields,
             relaxations: self.relaxations,
+            no_offer: self.no_offer,
             request_id: REQUEST_ID.try_with(Clone::clone).unwrap_or_default(),
         };
         let body = serde_json::to_vec(&problem).expect("a problem is plain data");
@@ -258,6 +262,7 @@ impl From<Refusal> for Refused {
         }
         if let Refusal::NoOffer(scheduler::Refusal::NoCapacity(explanation)) = &refusal {
             refused.relaxations = explanation.relaxations.iter().map(ToString::to_string).collect();
+            refused.no_offer = Some(Box::new(views::no_offer(explanation)));
         }
         refused
     }

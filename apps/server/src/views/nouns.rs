@@ -17,6 +17,7 @@ use wire::{
     ReceiptLine, ReceiptView, RentalView, Role, Scope, Time, WorkedView, WorkerView,
 };
 
+use super::choices;
 use super::onboarding::{machine, word_of};
 
 pub(crate) fn account(state: &Control, id: AccountId, person: &Person) -> AccountView {
@@ -213,12 +214,7 @@ pub(crate) fn order_record(order: Order) -> OrderRecord {
 
 pub(super) fn order(record: &OrderRecord) -> Order {
     let filters = record.filters.clone();
-    let (near, rtt_max_micros) = match record.near {
-        scheduler::Near::Within(rtt) => (Near::Anywhere, Some(rtt)),
-        scheduler::Near::Anywhere => (Near::Anywhere, None),
-        scheduler::Near::Country => (Near::Country, None),
-        scheduler::Near::Site => (Near::Site, None),
-    };
+    let (near, rtt_max_micros) = choices::near(record.near);
     Order {
         nodes: record.nodes,
         each: record.each,
@@ -232,12 +228,7 @@ pub(super) fn order(record: &OrderRecord) -> Order {
         spot: record.spot,
         near,
         rtt_max_micros,
-        apart: match record.apart {
-            scheduler::Apart::Nothing => Apart::Nothing,
-            scheduler::Apart::Suppliers => Apart::Suppliers,
-            scheduler::Apart::Sites => Apart::Sites,
-            scheduler::Apart::Countries => Apart::Countries,
-        },
+        apart: choices::apart(record.apart),
         away_from: record.away_from.clone(),
         alone: record.alone,
     }

@@ -33,6 +33,7 @@ mod vote;
 use units::{AccountId, ProjectId};
 
 pub(crate) use attest::Standing as AttestationsStanding;
+pub use rental::AlternativeOrder;
 pub(crate) use rental::Booking;
 
 use crate::record::{Actor, Role};

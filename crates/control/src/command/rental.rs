@@ -1,10 +1,12 @@
 //! Rentals: quoted, taken, paid, ended, settled.
 
+mod alternatives;
 mod canaries;
 mod nodes;
 mod settle;
 mod spot;
 
+pub use alternatives::AlternativeOrder;
 pub(crate) use nodes::{Sight, Stop, node_at, node_mut};
 
 use ledger::Holder;
@@ -283,7 +285,7 @@ impl Control {
     }
 
     /// What a longer booking saves. A spot rental saves otherwise: it may end any time.
-    fn duration_bp(&self, order: &OrderRecord, hours: u32) -> u16 {
+    pub(super) fn duration_bp(&self, order: &OrderRecord, hours: u32) -> u16 {
         let unit = match order.spot {
             Some(_) => DurationType::Hourly,
             None => DurationType::of_hours(hours),

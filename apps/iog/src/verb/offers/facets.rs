@@ -35,8 +35,8 @@ pub(crate) fn text(facets: &Facets, screen: Screen) -> String {
     }
     text.push_str(&table.text(screen));
     text.push_str(
-        "\nEach count is as if nothing else were chosen there. Narrow it with --gpu-model,\n\
-         --country, --tier-min, --certification, --gpus or --max-price.\n",
+        "\nEach group is counted as if its own filter were not there: --gpu-model, --country,\n\
+         --tier-min, --certification, --gpus, --max-price.\n",
     );
     text
 }
@@ -110,6 +110,21 @@ mod tests {
                 gpus: 64,
             }],
         };
-        assert_snapshot!(text(&facets, Screen::PLAIN), @"");
+        assert_snapshot!(text(&facets, Screen::PLAIN), @r"
+        12 machines could serve this, of 3 suppliers; 64 GPUs are free there.
+
+        BY               VALUE                  MACHINES  GPUS FREE
+        GPU model        NVIDIA H100 80GB HBM3         8         64
+                         no GPU                        4          0
+        country          DE                           11         60
+                         not known                     1          4
+        tier             ultra-high                   12         64
+        GPUs free        0 on a machine                4          0
+                         8 on a machine                8         64
+        USD a vCPU-hour  0.007 to 0.01                12         64
+
+        Each group is counted as if its own filter were not there: --gpu-model, --country,
+        --tier-min, --certification, --gpus, --max-price.
+        ");
     }
 }

@@ -95,6 +95,8 @@ fn rentals() {
     let quote = quote["quote"].as_str().unwrap();
     story.say(renter, "POST", "/v1/quotes", &town.order(3));
     story.say(&town.viewer, "POST", "/v1/quotes", &town.order(1));
+    story.say(&town.viewer, "POST", "/v1/quotes/alternatives", &town.order(1));
+    story.say(renter, "POST", "/v1/quotes/alternatives", &town.order(3));
     for placed in [
         json!({ "near": "country", "rtt_max_micros": 5_000 }),
         json!({ "away_from": ["rnt_00000000000000000000000007"] }),

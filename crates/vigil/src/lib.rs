@@ -30,8 +30,8 @@ pub const CROWDED_AFTER: Duration = Duration::from_micros(400);
 const REST_MIN: u32 = 16;
 /// up to this: a thread that carries a thousand packets a second tries again every four seconds.
 const REST_MAX: u32 = 4_096;
-/// So many vigils that paid halve the next rest. An interruption takes milliseconds: where it comes more often than that, it
-/// is what one question in a hundred waits for, and sleeping is better.
+/// So many vigils that paid halve the next rest. An interruption takes milliseconds: where it comes more often than
+/// that, it is what one question in a hundred waits for, and sleeping is better.
 const RESTED_BY: u32 = 256;
 
 /// When to stay awake, and for how long, by what came of it before. One for each thread.

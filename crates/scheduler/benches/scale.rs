@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use scheduler::{Filters, Inventory, Machine, Order, Prices, Refusal, Spread};
-use units::{AccountId, Certification, Country, Credits, GpuModel, Resources, Tier, WorkerId};
+use scheduler::{Apart, Filters, Inventory, Machine, Near, Order, Prices, Refusal, Rtts, Spread};
+use units::{
+    AccountId, Certification, Country, Credits, GpuModel, Resources, Site, Tier, WorkerId,
+};
 
 /// Model, GPUs per host, price of a GPU hour in cents, and how many of a hundred machines are such.
 const KINDS: &[(&str, &[u32], u64, u32)] = &[
@@ -32,6 +34,11 @@ const COUNTRIES: &[&str] = &[
 ];
 const ASKED: usize = 20_000;
 const ROUNDS: usize = 5;
+const GANGS_ASKED: usize = 200;
+const GANGS_EXPLAINED: usize = 10;
+/// Hosts of eight GPUs are in sites of so many, all others in sites of four.
+const HOSTS_PER_SITE: u64 = 16;
+const ANCHORS: u16 = 48;
 
 /// A small generator, so that every run asks the same.
 struct Dice(u64);
@@ -92,6 +99,9 @@ fn measure(size: u64) {
     changes(dice, &mut inventory, size);
     for (name, make) in MIXES {
         asked(name, dice, &inventory, *make);
+    }
+    for (name, make) in GANGS {
+        gang(name, dice, &inventory, *make);
     }
     searched(dice, &inventory);
     counted(dice, &inventory);
@@ -172,6 +182,53 @@ const MIXES: &[(&str, Make)] = &[
     ("without GPUs", without_gpus),
     ("64 nodes", many),
 ];
+
+/// Sixty-four GPUs that must be near each other, or apart.
+const GANGS: &[(&str, Make)] = &[
+    ("8x8 in a site", |dice| together(dice, (8, 8), Near::Site)),
+    ("64x1 packed in a site", |dice| together(dice, (64, 1), Near::Site)),
+    ("8x8 of any model in a site", |dice| {
+        let mut order = together(dice, (8, 8), Near::Site);
+        order.filters.gpu_model = None;
+        order
+    }),
+    ("8x8 within 5 ms", |dice| together(dice, (8, 8), Near::Within(5_000))),
+    ("64x1 packed within 20 ms", |dice| together(dice, (64, 1), Near::Within(20_000))),
+    ("8x8 in a country", |dice| together(dice, (8, 8), Near::Country)),
+    ("64x1 packed in a country", |dice| together(dice, (64, 1), Near::Country)),
+    ("8x8, suppliers apart", |dice| Order {
+        apart: Apart::Suppliers,
+        ..together(dice, (8, 8), Near::Anywhere)
+    }),
+    ("16x8 in a site, sites are of 16", |dice| together(dice, (16, 8), Near::Site)),
+];
+
+fn together(dice: &mut Dice, (nodes, gpus): (u32, u32), near: Near) -> Order {
+    let models = ["NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-80GB", "NVIDIA H200"];
+    let mut order = simple(dice);
+    order.filters.gpu_model = Some(dice.pick(&models).parse().expect("a model"));
+    order.each =
+        Resources { gpus, vcpus: gpus * 4, memory_mib: u64::from(gpus) * 8_000, disk_mib: 20_000 };
+    if dice.one_in(3) {
+        order.filters.tier_min = *dice.pick(&[Tier::Low, Tier::Medium]);
+    }
+    (order.nodes, order.near, order.spread) = (nodes, near, Spread::Pack);
+    order
+}
+
+/// The same as [`asked`] for fewer orders, each of which costs more; and what an order costs at every nearness.
+fn gang(name: &str, dice: &mut Dice, inventory: &Inventory, make: Make) {
+    let orders: Vec<_> = (0..GANGS_ASKED).map(|_| make(dice)).collect();
+    let all: Vec<&Order> = orders.iter().collect();
+    let (refused, placed): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|order| inventory.find(order).is_none());
+    told(&format!("{name}: placed"), least(&placed, |order| drop(inventory.place(order))));
+    told(&format!("{name}: not found"), least(&refused, |order| drop(inventory.find(order))));
+    let few = GANGS_EXPLAINED.min(refused.len());
+    told(&format!("{name}: explained"), least(&refused[..few], |it| drop(inventory.place(it))));
+    let few = GANGS_EXPLAINED.min(placed.len());
+    told(&format!("{name}: curve"), least(&placed[..few], |it| drop(inventory.curve(it))));
+}
 
 fn asked(name: &str, dice: &mut Dice, inventory: &Inventory, make: Make) {
     let orders: Vec<_> = (0..ASKED / 10).map(|_| make(dice)).collect();
@@ -272,6 +329,7 @@ fn machine(dice: &mut Dice, number: u64) -> Machine {
     let vcpus = if gpus == 0 { 4 << dice.roll(6) } else { gpus * (6 + dice.small(3) * 5) };
     let cents = cents * (90 + dice.roll(21)) * 100;
     let rare = dice.one_in(20_000);
+    let place = place(model, gpus, number);
     Machine {
         id: id(number),
         supplier: AccountId::from_bits(u128::from(dice.roll(1 + dice.0 % 20_000))),
@@ -283,16 +341,51 @@ fn machine(dice: &mut Dice, number: u64) -> Machine {
         },
         gpu_model: (gpus > 0).then(|| model.parse().expect("a model")),
         vram_mib: 24_000,
-        country: Some(if rare { "IS" } else { dice.pick(COUNTRIES) }.parse().expect("a country")),
+        country: Some(if rare { "IS" } else { place.1 }.parse().expect("a country")),
         tier: *dice.pick(Tier::ALL),
         certifications: Certification::ALL.iter().copied().filter(|_| dice.one_in(8)).collect(),
-        site: None,
-        rtts: scheduler::Rtts::default(),
+        site: Some(place.0),
+        rtts: place.2,
         prices: Prices {
             gpu_hour: Credits::from_units(cents),
             vcpu_hour: Credits::from_units(8_000 + dice.roll(400) * 10),
         },
     }
+}
+
+/// The site of a machine, its country, and its round trips: hosts of one kind with neighboring numbers are in one
+/// site, the sites of a country have three anchors near, and five more of the world's are far.
+fn place(model: &str, gpus: u32, number: u64) -> (Site, &'static str, Rtts) {
+    let kind = KINDS.iter().position(|kind| kind.0 == model).expect("a kind");
+    let share = u64::from(KINDS[kind].3);
+    let length = if gpus == 8 { HOSTS_PER_SITE } else { 4 };
+    let of_sizes = u64::try_from(KINDS[kind].1.len()).expect("few");
+    let window = number * share / 100 / (length * of_sizes);
+    let kind = u64::try_from(kind).expect("few");
+    let site = (window << 8 | kind << 4 | u64::from(gpus)) + 1;
+    let dice = &mut Dice(site);
+    for _ in 0..3 {
+        dice.roll(2);
+    }
+    let country = usize::try_from(dice.roll(18)).expect("few");
+    let mut rtts = Vec::new();
+    let at = u16::try_from(country).expect("few");
+    for anchor in [at, at + 18, at + 36].into_iter().filter(|anchor| *anchor < ANCHORS) {
+        rtts.push((anchor, 400 + dice.small(12_000)));
+    }
+    while rtts.len() < 8 {
+        let anchor = u16::try_from(dice.roll(u64::from(ANCHORS))).expect("few");
+        if rtts.iter().all(|(known, _)| *known != anchor) {
+            rtts.push((anchor, 20_000 + dice.small(100_000)));
+        }
+    }
+    let jitter = Dice(number).small(200);
+    let site = Site::from_bits(site);
+    (
+        site,
+        COUNTRIES[country],
+        Rtts::new(rtts.into_iter().map(|(to, micros)| (to, micros + jitter))),
+    )
 }
 
 fn simple(dice: &mut Dice) -> Order {

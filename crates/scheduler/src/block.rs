@@ -1,10 +1,10 @@
 //! Up to 64 machines in order of price, compared with an order all at once.
 
-use std::collections::BTreeSet;
-
 use units::{Resources, WorkerId};
 
+use crate::bond::Bond;
 use crate::column::{Column, first_places, places};
+pub(crate) use crate::sieve::{Sieve, Wanted};
 use crate::tally::Cell;
 
 /// Machines in one block.
@@ -24,6 +24,7 @@ pub(crate) struct Entry {
     pub(crate) tier: u64,
     /// One bit for each certification.
     pub(crate) certifications: u64,
+    pub(crate) bond: Bond,
     /// What is free; its GPUs are the lane's.
     pub(crate) free: Resources,
 }
@@ -35,21 +36,21 @@ pub(crate) struct Entry {
 pub(crate) struct Summary {
     /// How many machines there are, exactly.
     pub(crate) len: usize,
-    kinds: Kinds,
+    pub(crate) kinds: Kinds,
     /// One bit for all countries with the same remainder by 128.
-    countries: u128,
+    pub(crate) countries: u128,
     /// One bit for all suppliers with the same remainder by 64.
-    suppliers: u64,
-    vcpus: Span,
-    memory_mib: Span,
-    disk_mib: Span,
+    pub(crate) suppliers: u64,
+    pub(crate) vcpus: Span,
+    pub(crate) memory_mib: Span,
+    pub(crate) disk_mib: Span,
 }
 
 /// Tiers with certifications: one bit for each pair, so that a rare pair of common things is known to be rare.
 /// Certifications beyond the first few share one bit of the pair.
 pub(crate) type Kinds = u128;
 
-fn kind(tier: u64, certifications: u64) -> Kinds {
+pub(crate) fn kind(tier: u64, certifications: u64) -> Kinds {
     let own = certifications & ((1 << OWN_BITS) - 1);
     let others = u64::from(certifications >> OWN_BITS != 0) << OWN_BITS;
     1 << (tier << (OWN_BITS + 1) | others | own)
@@ -77,13 +78,13 @@ impl Span {
 
     /// Whether something in it is at least `value`.
     #[inline]
-    fn reaches(self, value: u64) -> bool {
+    pub(crate) fn reaches(self, value: u64) -> bool {
         u64::from(self.max) >= value
     }
 
     /// Whether all in it is at least `value`.
     #[inline]
-    fn clears(self, value: u64) -> bool {
+    pub(crate) fn clears(self, value: u64) -> bool {
         u64::from(self.min) >= value
     }
 }
@@ -147,114 +148,6 @@ pub(crate) enum Amount {
     Disk,
 }
 
-/// What a machine must have, in the numbers that blocks store.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sieve {
-    pub(crate) unit_max: u64,
-    pub(crate) vcpus: u64,
-    pub(crate) memory_mib: u64,
-    pub(crate) disk_mib: u64,
-    pub(crate) tier: u64,
-    pub(crate) certifications: u64,
-    /// Pairs of which some machine may pass.
-    pub(crate) kinds: Kinds,
-    /// Pairs of which every machine passes.
-    pub(crate) kinds_whole: Kinds,
-    pub(crate) countries: Option<Wanted>,
-    pub(crate) suppliers: Option<Wanted>,
-}
-
-/// Numbers of which a machine must have one.
-#[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    numbers: BTreeSet<u64>,
-    /// One bit for all with the same remainder by 128.
-    by_remainder: u128,
-}
-
-impl Wanted {
-    pub(crate) fn new(numbers: BTreeSet<u64>) -> Self {
-        let by_remainder = numbers.iter().fold(0, |bits, number| bits | 1 << (number % 128));
-        Self { numbers, by_remainder }
-    }
-
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.numbers.iter().copied()
-    }
-
-    pub(crate) fn has(&self, number: u64) -> bool {
-        self.numbers.contains(&number)
-    }
-
-    /// The same by 64.
-    fn by_half_remainder(&self) -> u64 {
-        let [low, high] =
-            [self.by_remainder, self.by_remainder >> 64].map(|half| half & u128::from(u64::MAX));
-        u64::try_from(low | high).expect("half as many bits")
-    }
-
-    /// The places of `among` that have one of the numbers; it reads either each number or each place.
-    fn mask<const BITS: usize>(&self, column: &Column<BITS>, among: u64) -> u64 {
-        let places_count = usize::try_from(among.count_ones()).expect("at most 64");
-        if self.numbers.len() <= places_count {
-            self.numbers.iter().fold(0, |mask, number| mask | column.equal_to(*number)) & among
-        } else {
-            let has = |place: &usize| self.numbers.contains(&column.get(*place));
-            places(among).filter(has).fold(0, |mask, place| mask | 1 << place)
-        }
-    }
-}
-
-impl Sieve {
-    /// Lets machines pass that are connected at least this fast and have at least these certifications.
-    pub(crate) fn want_kinds(&mut self, tier: u64, certifications: u64) {
-        let tiers = tier..1 << TIER_BITS;
-        let all = tiers.flat_map(|tier| (0..1 << CERTIFICATION_BITS).map(move |has| (tier, has)));
-        let passes = |(_, has): &(u64, u64)| certifications & !has == 0;
-        let (passing, others): (Vec<_>, Vec<_>) = all.partition(passes);
-        let join = |kinds, (tier, has): (u64, u64)| kinds | kind(tier, has);
-        self.kinds = passing.into_iter().fold(0, join);
-        self.kinds_whole = self.kinds & !others.into_iter().fold(0, join);
-        (self.tier, self.certifications) = (tier, certifications);
-    }
-
-    /// Asks for at least `least` of an amount.
-    pub(crate) fn want(&mut self, amount: Amount, least: u64) {
-        match amount {
-            Amount::Vcpus => self.vcpus = least,
-            Amount::Memory => self.memory_mib = least,
-            Amount::Disk => self.disk_mib = least,
-        }
-    }
-
-    /// Whether some machine may have enough vCPUs, memory and disk.
-    #[inline]
-    pub(crate) fn may_suffice(&self, summary: &Summary) -> bool {
-        summary.vcpus.reaches(self.vcpus)
-            && summary.memory_mib.reaches(self.memory_mib)
-            && summary.disk_mib.reaches(self.disk_mib)
-    }
-
-    /// Whether every machine has.
-    #[inline]
-    pub(crate) fn all_suffice(&self, summary: &Summary) -> bool {
-        summary.vcpus.clears(self.vcpus)
-            && summary.memory_mib.clears(self.memory_mib)
-            && summary.disk_mib.clears(self.disk_mib)
-    }
-
-    /// Whether some machine may pass, its price aside.
-    #[inline]
-    pub(crate) fn may_pass(&self, summary: &Summary) -> bool {
-        let country = |wanted: &Wanted| wanted.by_remainder & summary.countries != 0;
-        let supplier = |wanted: &Wanted| wanted.by_half_remainder() & summary.suppliers != 0;
-        self.kinds & summary.kinds != 0
-            && self.may_suffice(summary)
-            && self.countries.as_ref().is_none_or(country)
-            && self.suppliers.as_ref().is_none_or(supplier)
-    }
-}
-
 /// Bits kept for certifications.
 pub(crate) const CERTIFICATION_BITS: usize = 5;
 /// Of them, those that have a bit of their own in a pair of [`Kinds`].
@@ -279,6 +172,7 @@ pub(crate) struct Block {
     memory_mib: Column<32>,
     disk_mib: Column<32>,
     suppliers: [u32; BLOCK_LENGTH],
+    bonds: [Bond; BLOCK_LENGTH],
     cells: [Cell; BLOCK_LENGTH],
     units: [u64; BLOCK_LENGTH],
     workers: [WorkerId; BLOCK_LENGTH],
@@ -296,6 +190,7 @@ impl Block {
             memory_mib: Column::new(),
             disk_mib: Column::new(),
             suppliers: [0; BLOCK_LENGTH],
+            bonds: [Bond::default(); BLOCK_LENGTH],
             cells: [Cell::default(); BLOCK_LENGTH],
             units: [0; BLOCK_LENGTH],
             workers: [WorkerId::from_bits(0); BLOCK_LENGTH],
@@ -351,6 +246,7 @@ impl Block {
             country: self.country.get(place),
             tier: self.tier.get(place),
             certifications: self.certifications.get(place),
+            bond: self.bonds[place],
             free: Resources { gpus, vcpus, memory_mib, disk_mib },
         }
     }
@@ -360,9 +256,11 @@ impl Block {
         self.units.copy_within(place..self.len, place + 1);
         self.workers.copy_within(place..self.len, place + 1);
         self.suppliers.copy_within(place..self.len, place + 1);
+        self.bonds.copy_within(place..self.len, place + 1);
         self.cells.copy_within(place..self.len, place + 1);
         (self.units[place], self.workers[place]) = (entry.unit, entry.worker);
         self.suppliers[place] = supplier_number(entry);
+        self.bonds[place] = entry.bond;
         self.cells[place] = Cell::of(entry);
         self.len += 1;
         self.country.insert(place, entry.country);
@@ -378,6 +276,7 @@ impl Block {
         self.units.copy_within(place + 1..self.len, place);
         self.workers.copy_within(place + 1..self.len, place);
         self.suppliers.copy_within(place + 1..self.len, place);
+        self.bonds.copy_within(place + 1..self.len, place);
         self.cells.copy_within(place + 1..self.len, place);
         self.len -= 1;
         self.country.remove(place);
@@ -413,6 +312,7 @@ impl Block {
         upper.units[..upper.len].copy_from_slice(&self.units[half..self.len]);
         upper.workers[..upper.len].copy_from_slice(&self.workers[half..self.len]);
         upper.suppliers[..upper.len].copy_from_slice(&self.suppliers[half..self.len]);
+        upper.bonds[..upper.len].copy_from_slice(&self.bonds[half..self.len]);
         upper.cells[..upper.len].copy_from_slice(&self.cells[half..self.len]);
         self.len = half;
         upper
@@ -443,7 +343,7 @@ impl Block {
         if let (Some(wanted), true) = (&sieve.suppliers, mask != 0) {
             mask = self.of_suppliers(wanted, mask);
         }
-        mask
+        sieve.ties.of(&self.bonds, mask)
     }
 
     /// The machines of `mask` that have enough vCPUs, memory and disk.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::block::{Entry, Wanted};
+use crate::bond::{NOBODY, Ties};
 use crate::machine::Stand;
 use crate::ranks::Ranks;
 
@@ -18,6 +19,10 @@ pub(crate) struct Census {
     /// By the set of a machine's certifications.
     certifications: BTreeMap<u64, u64>,
     gpus: BTreeMap<u64, u64>,
+    /// By the number of the only tenant on them.
+    tenants: BTreeMap<u64, u64>,
+    /// By the number of the tenant that has them alone, zero for nobody.
+    alone: BTreeMap<u64, u64>,
     vcpus: Ranks<u32>,
     memory_mib: Ranks<u32>,
     disk_mib: Ranks<u32>,
@@ -31,8 +36,8 @@ type Counts = BTreeMap<u64, u64>;
 
 /// What is counted of one machine.
 struct Facts {
-    /// Its model, supplier, country, tier, certifications and free GPUs.
-    counted: [u64; 6],
+    /// Its model, supplier, country, tier, certifications, free GPUs, tenant, and tenant if that is alone.
+    counted: [u64; 8],
     /// Its free vCPUs, memory and disk.
     amounts: [u32; 3],
     per_gpu: Option<u64>,
@@ -42,6 +47,7 @@ struct Facts {
 impl Facts {
     fn of(stand: &Stand, entry: &Entry) -> Self {
         let (prices, has_gpus) = (&stand.machine.prices, stand.machine.total.gpus > 0);
+        let tenant = u64::from(entry.bond.tenant);
         let number = |of: u64| u32::try_from(of).expect("limits keep amounts in 32 bits");
         Self {
             counted: [
@@ -51,6 +57,8 @@ impl Facts {
                 entry.tier,
                 entry.certifications,
                 u64::from(entry.free.gpus),
+                tenant,
+                if entry.bond.alone { tenant } else { u64::from(NOBODY) },
             ],
             amounts: [entry.free.vcpus, number(entry.free.memory_mib), number(entry.free.disk_mib)],
             per_gpu: has_gpus.then(|| prices.gpu_hour.units()),
@@ -96,6 +104,8 @@ impl Census {
             &mut self.tiers,
             &mut self.certifications,
             &mut self.gpus,
+            &mut self.tenants,
+            &mut self.alone,
         ];
         for (place, counts) in counts.into_iter().enumerate() {
             let [from, to] = [from, to].map(|facts| facts.map(|facts| facts.counted[place]));
@@ -144,6 +154,19 @@ impl Census {
         self.certifications.iter().filter(|(has, _)| lacks(has)).map(|(_, count)| count).sum()
     }
 
+    /// How many have somebody on them whom the order does not bear, or who does not bear it.
+    pub(crate) fn of_other_tenants(&self, ties: &Ties) -> u64 {
+        let counts = if ties.alone { &self.tenants } else { &self.alone };
+        let mine = ties.tenant.filter(|tenant| *tenant != NOBODY).map(u64::from);
+        let of = |number: u64| counts.get(&number).copied().unwrap_or(0);
+        self.open - of(u64::from(NOBODY)) - mine.map_or(0, of)
+    }
+
+    /// The numbers of the countries that open machines are in, each with how many.
+    pub(crate) fn countries(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.countries.iter().map(|(number, count)| (*number, *count))
+    }
+
     pub(crate) fn fewer_gpus(&self, gpus: u32) -> u64 {
         self.gpus.range(..u64::from(gpus)).map(|(_, count)| count).sum()
     }
@@ -169,6 +192,18 @@ impl Census {
     /// How many suppliers have open machines.
     pub(crate) fn suppliers_len(&self) -> u64 {
         u64::try_from(self.suppliers.len()).expect("a count of suppliers fits 64 bits")
+    }
+
+    /// The price with so many below it, per GPU or else per vCPU.
+    pub(crate) fn price(&self, per_gpu: bool, rank: u64) -> Option<u64> {
+        if per_gpu { &self.per_gpu } else { &self.per_vcpu }.nth(rank)
+    }
+
+    /// The ranks of the prices above `above` and up to `to`: the first, and the first after them.
+    pub(crate) fn prices_between(&self, per_gpu: bool, above: u64, to: u64) -> (u64, u64) {
+        let prices = if per_gpu { &self.per_gpu } else { &self.per_vcpu };
+        let through = |unit: u64| unit.checked_add(1).map_or(prices.len(), |it| prices.below(it));
+        (through(above), through(to))
     }
 
     /// How many open machines these suppliers have.

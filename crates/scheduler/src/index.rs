@@ -3,24 +3,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use units::{AccountId, Certification, Country, GpuModel, Tier, WorkerId};
+use units::{AccountId, Certification, Country, GpuModel, ProjectId, Site, Tier, WorkerId};
 
 use crate::block::{Entry, Sieve, Wanted};
+use crate::bond::{Bond, NOBODY, SEVERAL, Ties, reach};
 use crate::census::Census;
+use crate::guests::Guests;
 use crate::lane::Repriced;
 use crate::lanes::{LaneKey, Lanes, places_of, repriced};
 use crate::limits::SUPPLIERS_MACHINES_MAX;
 use crate::machine::{Held, Machine, Prices, Stand};
 use crate::matcher::Need;
-use crate::order::Filters;
+use crate::order::{Filters, Order};
 use crate::ranks::Ranks;
+use crate::sites::{self, Sites};
 
-/// The numbers under which blocks know what a machine says in words. They never change.
+/// The numbers under which blocks know what a machine says in words, and who is on it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks {
     pub(crate) model: u32,
     pub(crate) supplier: u32,
     country: u32,
+    site: u32,
+    /// The only tenant on it, nobody, or several.
+    tenant: u32,
 }
 
 /// Numbers for things as they are first seen, from one.
@@ -60,15 +66,21 @@ impl<T: Ord + Clone> Numbers<T> {
 /// A supplier's number and the four quarters of a machine's, highest first: 20 bytes, where two fields take 32.
 type Supplied = [u32; 5];
 
-/// Open machines that are to have other prices, in the lanes they are in.
+/// Open machines that are to have other prices, in the lanes they are in, and whose these are.
 #[derive(Debug, Default)]
-pub(crate) struct Reprice(BTreeMap<LaneKey, Vec<Repriced>>);
+pub(crate) struct Reprice {
+    lanes: BTreeMap<(u32, LaneKey), Vec<Repriced>>,
+    sites: Vec<sites::Repriced>,
+}
 
 impl Reprice {
     /// An open machine is to have these prices; it has others yet.
     pub(crate) fn add(&mut self, stand: &Stand, to: &Prices) {
         for (key, change) in repriced(stand, &entry(stand), to) {
-            self.0.entry(key).or_default().push(change);
+            self.lanes.entry((whose(stand), key)).or_default().push(change);
+        }
+        if let Some(key) = sites::key(stand) {
+            self.sites.push((key, stand.machine.id, *to));
         }
     }
 }
@@ -79,24 +91,61 @@ pub(crate) struct Index {
     models: Numbers<GpuModel>,
     suppliers: Numbers<AccountId>,
     countries: Numbers<Country>,
+    known_sites: Numbers<Site>,
+    tenants: Numbers<Option<ProjectId>>,
+    /// Machines that anybody may come to.
     pub(crate) lanes: Lanes,
+    /// Machines that a tenant has alone, by the tenant's number: nobody else sees them.
+    private: BTreeMap<u32, Lanes>,
+    pub(crate) sites: Sites,
     pub(crate) census: Census,
     by_supplier: Ranks<Supplied>,
 }
 
 impl Index {
-    pub(crate) fn marks(&mut self, machine: &Machine) -> Marks {
+    pub(crate) fn marks(&mut self, machine: &Machine, guests: &Guests) -> Marks {
         Marks {
             model: machine.gpu_model.as_ref().map_or(0, |model| self.models.number(model)),
             supplier: self.suppliers.number(&machine.supplier),
             country: machine.country.as_ref().map_or(0, |country| self.countries.number(country)),
+            site: machine.site.as_ref().map_or(0, |site| self.known_sites.number(site)),
+            tenant: self.tenant_of(guests),
         }
+    }
+
+    fn tenant_of(&mut self, guests: &Guests) -> u32 {
+        match guests.only() {
+            Some(tenant) => self.tenants.number(&tenant),
+            None if guests.is_empty() => NOBODY,
+            None => SEVERAL,
+        }
+    }
+
+    /// The lanes in which a machine belongs.
+    fn lanes_of_stand(&mut self, stand: &Stand) -> &mut Lanes {
+        match whose(stand) {
+            NOBODY => &mut self.lanes,
+            tenant => self.private.entry(tenant).or_default(),
+        }
+    }
+
+    fn take_from_lanes(&mut self, stand: &Stand, entry: &Entry) {
+        self.lanes_of_stand(stand).remove(stand, entry);
+        if self.private.get(&whose(stand)).is_some_and(Lanes::is_empty) {
+            self.private.remove(&whose(stand));
+        }
+    }
+
+    /// The lanes of machines that a tenant has alone, if it has some.
+    pub(crate) fn private(&self, ties: &Ties) -> Option<&Lanes> {
+        self.private.get(&ties.tenant?)
     }
 
     /// Puts in a machine that opens.
     pub(crate) fn insert(&mut self, stand: &Stand) {
         let entry = entry(stand);
-        self.lanes.insert(stand, &entry);
+        self.lanes_of_stand(stand).insert(stand, &entry);
+        self.sites.put(stand, &entry);
         self.census.insert(stand, &entry);
         self.by_supplier.insert(supplied(stand));
     }
@@ -104,7 +153,8 @@ impl Index {
     /// Takes an open machine out. The stand is as it was when it was put in.
     pub(crate) fn remove(&mut self, stand: &Stand) {
         let entry = entry(stand);
-        self.lanes.remove(stand, &entry);
+        self.take_from_lanes(stand, &entry);
+        self.sites.take(stand);
         self.census.remove(stand, &entry);
         self.by_supplier.remove(supplied(stand));
     }
@@ -112,7 +162,9 @@ impl Index {
     /// An open machine changes from what it was when it was put in.
     pub(crate) fn change(&mut self, from: &Stand, to: &Stand) {
         let entries = (entry(from), entry(to));
-        self.lanes.change(&places_of(from, &entries.0), &places_of(to, &entries.1));
+        let places = (places_of(from, &entries.0), places_of(to, &entries.1));
+        self.lanes_of_stand(to).change(&places.0, &places.1);
+        self.sites.change(from, (to, &entries.1));
         self.census.change((from, &entries.0), (to, &entries.1));
         if from.marks.supplier != to.marks.supplier {
             self.by_supplier.remove(supplied(from));
@@ -123,21 +175,34 @@ impl Index {
     /// Gives open machines other prices, at a cost far below that of changing each.
     pub(crate) fn reprice(&mut self, changes: Reprice) {
         for per_vcpu in [false, true] {
-            let of_kind = changes.0.iter().filter(|(key, _)| key.per_vcpu == per_vcpu);
+            let of_kind = changes.lanes.iter().filter(|((_, key), _)| key.per_vcpu == per_vcpu);
             let prices = of_kind.flat_map(|(_, changes)| changes);
             let prices = prices.map(|change| (change.from, change.to)).collect();
             self.census.reprice(!per_vcpu, prices);
         }
-        self.lanes.reprice(changes.0);
+        self.sites.reprice(changes.sites);
+        for ((whose, key), changes) in changes.lanes {
+            let lanes = match whose {
+                NOBODY => &mut self.lanes,
+                tenant => self.private.entry(tenant).or_default(),
+            };
+            lanes.reprice(key, changes);
+        }
     }
 
-    /// What is taken of an open machine changes.
+    /// What is taken of a machine changes; an open one is found elsewhere then.
     pub(crate) fn hold(&mut self, stand: &mut Stand, held: Held) {
+        let tenant = self.tenant_of(&held.guests);
+        if !stand.open {
+            (stand.held, stand.marks.tenant) = (held, tenant);
+            return;
+        }
         let from = entry(stand);
-        self.lanes.remove(stand, &from);
-        stand.held = held;
+        self.take_from_lanes(stand, &from);
+        (stand.held, stand.marks.tenant) = (held, tenant);
         let to = entry(stand);
-        self.lanes.insert(stand, &to);
+        self.lanes_of_stand(stand).insert(stand, &to);
+        self.sites.put(stand, &to);
         self.census.change((stand, &from), (stand, &to));
     }
 
@@ -194,6 +259,12 @@ impl Index {
             .map(|model| self.models.0.get(model).copied().unwrap_or(u32::MAX))
     }
 
+    /// What an order asks of who is on a machine.
+    pub(crate) fn ties(&self, order: &Order) -> Ties {
+        let tenant = self.tenants.0.get(&order.tenant).copied();
+        Ties { tenant, alone: order.alone, reach_max: None }
+    }
+
     pub(crate) fn sieve(&self, filters: &Filters, need: &Need) -> Sieve {
         let mut sieve = Sieve {
             unit_max: need.unit_max,
@@ -231,7 +302,12 @@ pub(crate) fn certification_bits(certifications: &BTreeSet<Certification>) -> u6
     certifications.iter().map(bit).sum()
 }
 
-fn entry(stand: &Stand) -> Entry {
+/// The number of the tenant that has a machine alone, or else nobody's.
+fn whose(stand: &Stand) -> u32 {
+    if stand.held.guests.has_alone() { stand.marks.tenant } else { NOBODY }
+}
+
+pub(crate) fn entry(stand: &Stand) -> Entry {
     Entry {
         unit: 0,
         worker: stand.machine.id,
@@ -239,6 +315,12 @@ fn entry(stand: &Stand) -> Entry {
         country: u64::from(stand.marks.country),
         tier: tier_number(stand.machine.tier),
         certifications: certification_bits(&stand.machine.certifications),
+        bond: Bond {
+            tenant: stand.marks.tenant,
+            site: stand.marks.site,
+            reach: reach(stand.machine.rtts.nearest()),
+            alone: stand.held.guests.has_alone(),
+        },
         free: stand.free(),
     }
 }

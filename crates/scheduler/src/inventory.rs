@@ -6,13 +6,16 @@ use std::fmt;
 use units::{Credits, Resources, WorkerId};
 
 use crate::facets::{self, Facets};
+use crate::filling::{Candidate, Filling};
 use crate::index::{Index, Reprice};
 use crate::lanes::Lanes;
 use crate::limits::OFFERS_PER_PAGE_MAX;
 use crate::machine::{Held, Machine, Prices, Stand};
 use crate::matcher::{Cursor, Fit, Need, Offer, Placement, Seat};
 use crate::matches::{Matches, Ranking};
-use crate::order::{Filters, Order, Refusal, Spread};
+use crate::near::Nearby;
+use crate::order::{Filters, Near, Order, Refusal, Spread};
+use crate::outlook::{Foreseen, MarketOutlook};
 use crate::question::Question;
 use crate::survey::Survey;
 
@@ -21,18 +24,19 @@ const REPRICED_ONE_IN: usize = 8;
 
 /// The machines of the network, and what is taken of each.
 ///
-/// Two are equal when their machines are, however they came to be.
+/// Two are equal when their machines are, however they came to be, and what they learnt from orders.
 #[derive(Clone, Default)]
 pub struct Inventory {
     stands: BTreeMap<WorkerId, Stand>,
     open: usize,
     /// Holds every open machine as it is, and no other.
     index: Index,
+    outlook: MarketOutlook,
 }
 
 impl PartialEq for Inventory {
     fn eq(&self, other: &Self) -> bool {
-        self.stands == other.stands
+        self.stands == other.stands && self.outlook == other.outlook
     }
 }
 
@@ -73,11 +77,11 @@ impl Inventory {
     /// A machine that is new and closed, or changed facts of one that is known: what is taken of it, and
     /// whether it is open, stay.
     pub fn put(&mut self, machine: Machine) {
-        let marks = self.index.marks(&machine);
         let (open, held) = match self.stands.get(&machine.id) {
             Some(known) => (known.open, known.held.clone()),
             None => (false, Held::default()),
         };
+        let marks = self.index.marks(&machine, &held.guests);
         let stand = Stand { machine, open, held, marks };
         if open {
             self.index.change(&self.stands[&stand.machine.id], &stand);
@@ -143,10 +147,10 @@ impl Inventory {
     /// Where an order goes, all of it, best machine first by [`Fit`]; or why it goes nowhere. Changes nothing.
     pub fn place(&self, order: &Order) -> Result<Placement, Refusal> {
         order.checked()?;
-        let few = self.few(&order.filters);
-        let question = Question::new(&self.index, order, few.as_ref());
+        let few = self.few(order);
+        let question = Question::new(self, order, few.as_ref());
         self.matched(&question).map_err(|fits| {
-            let survey = Survey::new(self, &question, few.as_ref(), &fits);
+            let survey = Survey::new(&question, &fits);
             Refusal::NoCapacity(Box::new(survey.explanation()))
         })
     }
@@ -155,8 +159,24 @@ impl Inventory {
     /// as a queue of waiting orders does.
     pub fn find(&self, order: &Order) -> Option<Placement> {
         order.checked().ok()?;
-        let few = self.few(&order.filters);
-        self.matched(&Question::new(&self.index, order, few.as_ref())).ok()
+        let few = self.few(order);
+        self.matched(&Question::new(self, order, few.as_ref())).ok()
+    }
+
+    /// Learns from an order that came, whether it was served or not: of machines of one price, those are given first
+    /// by which the orders to come lose least if they are as the last ones were.
+    pub fn learn(&mut self, order: &Order) {
+        self.outlook.learn(order);
+    }
+
+    /// What was learnt from orders.
+    pub fn outlook(&self) -> &MarketOutlook {
+        &self.outlook
+    }
+
+    /// What was learnt from orders is this.
+    pub fn set_outlook(&mut self, outlook: MarketOutlook) {
+        self.outlook = outlook;
     }
 
     /// Takes seats, all or none.
@@ -182,7 +202,7 @@ impl Inventory {
         let gpus = stand.held.gpus.without(seat.gpus);
         let mut guests = stand.held.guests.clone();
         assert!(guests.leave(seat.tenant, seat.alone), "whose a seat is had joined its machine");
-        hold(&mut self.index, stand, Held { gpus, resources, guests });
+        self.index.hold(stand, Held { gpus, resources, guests });
     }
 
     /// A page of the machines that could serve one node, cheapest first, starting after `after`; at most
@@ -195,17 +215,18 @@ impl Inventory {
         limit: usize,
     ) -> Vec<Offer> {
         let order = Order { nodes: 1, each: *each, filters: filters.clone(), ..Order::default() };
-        let few = self.few(filters);
-        let question = Question::new(&self.index, &order, few.as_ref());
-        Matches::new(question.lanes(), &question.sieve, Ranking::Price, after)
+        let few = self.few(&order);
+        let question = Question::new(self, &order, few.as_ref());
+        Matches::new(&question, Ranking::Price, after)
             .take(limit.min(OFFERS_PER_PAGE_MAX))
-            .map(|fit| self.offer(&question.need, &fit))
+            .map(|found| self.offer(&question.need, &found.fit))
             .collect()
     }
 
     /// What there is to choose from: the machines that could serve one node, counted by what they have.
     pub fn facets(&self, filters: &Filters, each: &Resources) -> Facets {
-        facets::facets(&self.index, self.few(filters).as_ref(), filters, *each)
+        let order = Order { filters: filters.clone(), ..Order::default() };
+        facets::facets(&self.index, self.few(&order).as_ref(), filters, *each)
     }
 
     /// What nobody has taken of a machine, open or closed.
@@ -238,24 +259,35 @@ impl Inventory {
         self.open
     }
 
-    /// The machines of the suppliers an order names, where they are few enough to be looked at by themselves.
-    fn few(&self, filters: &Filters) -> Option<Lanes> {
-        let workers = self.index.few_of(&filters.suppliers)?;
-        Some(Index::lanes_of(workers.map(|worker| self.stand(worker))))
+    /// The machines of the suppliers an order names that it may see, where they are few enough to be looked at by
+    /// themselves.
+    fn few(&self, order: &Order) -> Option<Lanes> {
+        let workers = self.index.few_of(&order.filters.suppliers)?;
+        let sees = |stand: &&Stand| {
+            let guests = &stand.held.guests;
+            !guests.has_alone() || guests.only() == Some(order.tenant)
+        };
+        Some(Index::lanes_of(workers.map(|worker| self.stand(worker)).filter(sees)))
     }
 
-    /// Where an order goes, or every machine that fits when they are too few.
+    /// Where an order goes, or every machine that fits when they are too few; none where more than their number
+    /// decides.
     fn matched(&self, question: &Question) -> Result<Placement, Vec<Fit>> {
-        let nodes = usize::try_from(question.order.nodes).expect("a small number");
-        let (mut seats, mut fits) = (Vec::new(), Vec::new());
-        for fit in Matches::new(question.lanes(), &question.sieve, Ranking::Fit, None) {
-            self.seat(&mut seats, question.order, &question.need, &fit);
-            if seats.len() == nodes {
-                return Ok(Placement { seats });
-            }
-            fits.push(fit);
+        let (order, need) = (question.order, &question.need);
+        if order.minds_others() && order.near != Near::Anywhere {
+            let whole = Nearby::new(question).whole().ok_or_else(Vec::new)?;
+            return Ok(self.seated(question, &whole.picks));
         }
-        Err(fits)
+        let mut filling = Filling::new(order.nodes);
+        let matches = Matches::new(question, Ranking::Fit, None);
+        let model_of = |fit: &Fit| self.stand(fit.worker).machine.gpu_model.as_ref();
+        for (fit, entry) in Foreseen::new(matches, (&self.outlook, order), model_of) {
+            filling.add(&Candidate::new(order, fit, &entry), need);
+            if filling.is_whole() {
+                return Ok(self.seated(question, &filling.picks));
+            }
+        }
+        Err(filling.picks.into_iter().map(|(fit, _)| fit).collect())
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -266,24 +298,30 @@ impl Inventory {
         self.stands.get(&worker).expect("the index holds known machines only")
     }
 
-    /// As many seats on the machine as fit it and are still wanted.
-    fn seat(&self, seats: &mut Vec<Seat>, order: &Order, need: &Need, fit: &Fit) {
-        let stand = self.stand(fit.worker);
-        let node_hour = need.node_hour(fit.price.units());
-        let left = order.nodes - u32::try_from(seats.len()).expect("at most the nodes asked for");
-        let mut cards = stand.free_gpus();
-        for _ in 0..order.spread.room(&stand.free(), &order.each).min(left) {
-            let gpus = cards.lowest(order.each.gpus).expect("there is room for the node");
-            cards = cards.without(gpus);
-            seats.push(Seat {
-                worker: fit.worker,
-                gpus,
-                resources: order.each,
-                node_hour,
-                tenant: order.tenant,
-                alone: order.alone,
-            });
+    /// An open machine.
+    pub(crate) fn open_stand(&self, worker: WorkerId) -> Option<&Stand> {
+        self.stands.get(&worker).filter(|stand| stand.open)
+    }
+
+    /// The seats of so many nodes on each machine.
+    fn seated(&self, question: &Question, picks: &[(Fit, u32)]) -> Placement {
+        let (order, mut seats) = (question.order, Vec::new());
+        for (fit, nodes) in picks {
+            let mut cards = self.stand(fit.worker).free_gpus();
+            for _ in 0..*nodes {
+                let gpus = cards.lowest(order.each.gpus).expect("there is room for the node");
+                cards = cards.without(gpus);
+                seats.push(Seat {
+                    worker: fit.worker,
+                    gpus,
+                    resources: order.each,
+                    node_hour: question.need.node_hour(fit.price.units()),
+                    tenant: order.tenant,
+                    alone: order.alone,
+                });
+            }
         }
+        Placement { seats }
     }
 
     fn offer(&self, need: &Need, fit: &Fit) -> Offer {
@@ -316,16 +354,7 @@ impl Inventory {
         let gpus = stand.held.gpus.with(seat.gpus);
         let mut guests = stand.held.guests.clone();
         guests.join(seat.tenant, seat.alone);
-        hold(&mut self.index, stand, Held { gpus, resources, guests });
+        self.index.hold(stand, Held { gpus, resources, guests });
         Ok(())
-    }
-}
-
-/// Changes what is taken of a machine, and its place in the index with it.
-fn hold(index: &mut Index, stand: &mut Stand, held: Held) {
-    if stand.open {
-        index.hold(stand, held);
-    } else {
-        stand.held = held;
     }
 }

@@ -255,6 +255,7 @@ mod tests {
             country: 1,
             tier: 2,
             certifications: 3,
+            bond: crate::bond::Bond::default(),
             free: Resources { gpus: 0, vcpus, memory_mib: 64, disk_mib: unit },
         }
     }

@@ -75,11 +75,13 @@ impl Lanes {
         }
     }
 
-    /// Gives machines other prices, all those of a lane at once.
-    pub(crate) fn reprice(&mut self, changes: BTreeMap<LaneKey, Vec<Repriced>>) {
-        for (key, changes) in changes {
-            self.0.get_mut(&key).expect("an open machine is in its lanes").reprice(changes);
-        }
+    /// Gives machines of a lane other prices.
+    pub(crate) fn reprice(&mut self, key: LaneKey, changes: Vec<Repriced>) {
+        self.0.get_mut(&key).expect("an open machine is in its lanes").reprice(changes);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn remove_from(&mut self, key: LaneKey, machine: (u64, WorkerId)) {

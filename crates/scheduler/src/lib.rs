@@ -7,6 +7,7 @@
 //! - A GPU is in at most one seat, and what is taken of a machine is never offered again.
 //! - A placement is whole or refused, and asking changes nothing.
 //! - The same machines, in whatever order they were told, give the same answer to the same order.
+//! - Nodes that must be near, apart or alone are, now and while they stand; asking for less of it never gives fewer.
 //! - A refusal counts, for each filter, the machines that it alone rules out; each relaxation gives the nodes it says.
 //!
 //! Deliberately absent: time, who pays, and what a machine is used for.
@@ -14,27 +15,34 @@
 #![deny(clippy::float_arithmetic)]
 
 mod block;
+mod bond;
 mod census;
 mod column;
 mod curve;
 mod explain;
 mod facets;
+mod filling;
 mod gpu_set;
 mod guests;
 mod index;
 mod inventory;
 mod lane;
 mod lanes;
+mod less;
 pub mod limits;
 mod machine;
 mod matcher;
 mod matches;
+mod near;
 mod order;
+mod outlook;
 pub mod packing;
 pub mod queue;
 mod question;
 mod ranks;
 mod rtt;
+mod sieve;
+mod sites;
 mod survey;
 mod tally;
 
@@ -47,4 +55,5 @@ pub use inventory::{Inventory, Taken};
 pub use machine::{Held, Machine, Prices};
 pub use matcher::{Cursor, Fit, Offer, Placement, Seat};
 pub use order::{Apart, Filters, Near, Order, Refusal, Spread};
+pub use outlook::MarketOutlook;
 pub use rtt::Rtts;

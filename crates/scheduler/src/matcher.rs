@@ -13,6 +13,9 @@ pub struct Fit {
     pub strands_gpus: bool,
     /// What each GPU costs, or each vCPU where no GPU is asked for: nodes are alike, so it ranks their hours.
     pub price: Credits,
+    /// What the network loses by it as far as recent orders tell, in millionths of a GPU: see
+    /// [`MarketOutlook`](crate::MarketOutlook). Machines of one price are told apart by it.
+    pub loss: i32,
     /// GPUs that are free there: a tight fit keeps large machines whole.
     pub free_gpus: u32,
     /// Decides ties, so that the same question always has the same answer.

@@ -1,15 +1,16 @@
 //! Machines that serve an order, best first, from lanes that are each in order of price.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use units::{Credits, WorkerId};
 
-use crate::block::Sieve;
+use crate::block::{Block, Entry, Sieve};
 use crate::column::first_places;
 use crate::lane::Lane;
 use crate::lanes::LaneKey;
 use crate::matcher::{Cursor, Fit};
+use crate::question::Question;
 
 /// Blocks of one lane that are looked at before the others get their turn: few enough to waste little on a lane
 /// that is too dear, many enough that taking turns costs little.
@@ -34,6 +35,22 @@ struct Step {
     left: Option<u64>,
 }
 
+/// A machine that serves an order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Match<'a> {
+    pub(crate) fit: Fit,
+    key: LaneKey,
+    block: &'a Block,
+    place: usize,
+}
+
+impl Match<'_> {
+    /// The machine as its lane stores it.
+    pub(crate) fn entry(&self) -> Entry {
+        self.block.entry(self.place, self.key.free_gpus)
+    }
+}
+
 /// An iterator over the matches of an order, best first.
 ///
 /// Each lane is walked block by block; a heap keeps the walks in order of the best they may still find, so a
@@ -42,20 +59,26 @@ struct Step {
 pub(crate) struct Matches<'a> {
     lanes: Vec<(LaneKey, &'a Lane)>,
     sieve: &'a Sieve,
+    avoid: &'a BTreeSet<WorkerId>,
     ranking: Ranking,
     after: Option<(u64, WorkerId)>,
     steps: BinaryHeap<Reverse<Step>>,
 }
 
 impl<'a> Matches<'a> {
-    pub(crate) fn new(
+    pub(crate) fn new(question: &'a Question, ranking: Ranking, after: Option<Cursor>) -> Self {
+        Self::among(question.lanes(), &question.sieve, &question.order.avoid, (ranking, after))
+    }
+
+    /// The matches of these lanes.
+    pub(crate) fn among(
         lanes: Vec<(LaneKey, &'a Lane)>,
         sieve: &'a Sieve,
-        ranking: Ranking,
-        after: Option<Cursor>,
+        avoid: &'a BTreeSet<WorkerId>,
+        (ranking, after): (Ranking, Option<Cursor>),
     ) -> Self {
         let after = after.map(|after| (after.price.units(), after.worker));
-        let mut matches = Self { lanes, sieve, ranking, after, steps: BinaryHeap::new() };
+        let mut matches = Self { lanes, sieve, avoid, ranking, after, steps: BinaryHeap::new() };
         let firsts: Vec<_> =
             (0..matches.lanes.len()).filter_map(|at| matches.first_step(at)).collect();
         matches.steps = firsts.into();
@@ -88,9 +111,9 @@ impl<'a> Matches<'a> {
         match self.ranking {
             Ranking::Fit => {
                 let strands_gpus = key.per_vcpu && key.has_gpus;
-                Fit { strands_gpus, price, free_gpus: key.free_gpus, worker }
+                Fit { strands_gpus, price, loss: 0, free_gpus: key.free_gpus, worker }
             }
-            Ranking::Price => Fit { strands_gpus: false, price, free_gpus: 0, worker },
+            Ranking::Price => Fit { strands_gpus: false, price, loss: 0, free_gpus: 0, worker },
         }
     }
 
@@ -116,10 +139,10 @@ impl<'a> Matches<'a> {
     }
 }
 
-impl Iterator for Matches<'_> {
-    type Item = Fit;
+impl<'a> Iterator for Matches<'a> {
+    type Item = Match<'a>;
 
-    fn next(&mut self) -> Option<Fit> {
+    fn next(&mut self) -> Option<Match<'a>> {
         loop {
             let Reverse(step) = self.steps.pop()?;
             let Some(left) = step.left else {
@@ -132,7 +155,11 @@ impl Iterator for Matches<'_> {
                 _ => Some(self.at_next_match(step, rest)),
             };
             self.steps.extend(next.map(Reverse));
-            return Some(step.rank);
+            if self.avoid.is_empty() || !self.avoid.contains(&step.rank.worker) {
+                let (key, lane) = self.lanes[step.lane];
+                let place = usize::try_from(left.trailing_zeros()).expect("at most 64");
+                return Some(Match { fit: step.rank, key, block: lane.block(step.block), place });
+            }
         }
     }
 }

@@ -110,6 +110,17 @@ impl<T: Copy + Ord> Ranks<T> {
         all.skip_while(move |number| *number < first).take_while(move |number| *number <= last)
     }
 
+    /// The number with `rank` others before it.
+    pub(crate) fn nth(&self, mut rank: u64) -> Option<T> {
+        for (run, len) in self.runs.iter().zip(&self.lens) {
+            match rank.checked_sub(u64::from(*len)) {
+                Some(rest) => rank = rest,
+                None => return run.get(usize::try_from(rank).ok()?).copied(),
+            }
+        }
+        None
+    }
+
     /// How many are less than `number`.
     pub(crate) fn below(&self, number: T) -> u64 {
         let through = self.firsts.partition_point(|first| *first < number);

@@ -3,86 +3,51 @@
 //! Each change is asked of the lanes by itself, so an answer never differs from what the changed order would get.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use units::{Credits, Resources, Tier};
 
 use crate::block::{Amount, Sieve};
 use crate::column::places;
-use crate::explain::{Change, Excluded, Explanation, Relaxation};
+use crate::explain::{Change, Excluded, Explanation, NearestOffer, Relaxation};
+use crate::filling::{Room, common};
 use crate::inventory::Inventory;
 use crate::lane::Lane;
-use crate::lanes::{LaneKey, Lanes};
-use crate::limits::RELAXATIONS_MAX;
+use crate::lanes::LaneKey;
+use crate::less::{Less, Levels, Thing, note_levels};
+use crate::limits::{NEAR_RTTS_MICROS, NEAREST_MAX, RELAXATIONS_MAX};
 use crate::matcher::Fit;
 use crate::matches::{Matches, Ranking};
-use crate::order::{Order, Spread};
+use crate::near::{Count, Nearby};
+use crate::order::{Apart, Near, Order, Spread};
 use crate::question::Question;
-
-/// How many nodes become possible at which level of one quantity, as far as an order cares.
-///
-/// Invariant: without its lowest level it holds fewer nodes than are wanted, so its size is bounded.
-#[derive(Debug, Default)]
-pub(crate) struct Levels {
-    at: BTreeMap<u64, u32>,
-    nodes: u32,
-}
-
-impl Levels {
-    /// Whether nodes at this level or below would change nothing.
-    fn is_beyond(&self, level: u64, wanted: u32) -> bool {
-        self.nodes >= wanted && self.at.first_key_value().is_some_and(|(low, _)| level <= *low)
-    }
-
-    /// The lowest level at which more nodes would change something.
-    pub(crate) fn lowest_useful(&self, wanted: u32) -> u64 {
-        match self.at.first_key_value() {
-            Some((low, _)) if self.nodes >= wanted => low.saturating_add(1),
-            Some(_) | None => 0,
-        }
-    }
-
-    fn add(&mut self, level: u64, nodes: u32, wanted: u32) {
-        *self.at.entry(level).or_default() += nodes;
-        self.nodes += nodes;
-        while let Some(lowest) = self.at.first_entry()
-            && self.nodes - lowest.get() >= wanted
-        {
-            self.nodes -= lowest.remove();
-        }
-    }
-
-    /// The highest level that gives all wanted, else the most there are; and how many that is.
-    fn best(&self, wanted: u32) -> Option<(u64, u32)> {
-        self.at.first_key_value().map(|(level, _)| (*level, self.nodes.min(wanted)))
-    }
-}
 
 /// A refused order, and all that fits it.
 #[derive(Debug)]
 pub(crate) struct Survey<'a> {
     inventory: &'a Inventory,
     question: &'a Question<'a>,
-    /// The machines of the suppliers it names, if they are few.
-    few: Option<&'a Lanes>,
-    /// The machines that fit: their prices, and what is free on them.
+    /// The machines that fit: their prices, and what is free on them. None where more than their number decides.
     fits: Vec<(u64, Resources)>,
+    /// How many machines fit.
+    fitting: u64,
     /// Nodes there is room for on them: fewer than wanted.
-    possible: u32,
+    pub(crate) possible: u32,
 }
 
 impl<'a> Survey<'a> {
     /// `fits` are all machines that fit, and have room for fewer nodes than wanted.
-    pub(crate) fn new(
-        inventory: &'a Inventory,
-        question: &'a Question<'a>,
-        few: Option<&'a Lanes>,
-        fits: &[Fit],
-    ) -> Self {
+    pub(crate) fn new(question: &'a Question<'a>, fits: &[Fit]) -> Self {
+        let inventory = question.inventory;
         let met = |fit: &Fit| (fit.price.units(), inventory.stand(fit.worker).free());
-        let fits = fits.iter().map(met).collect();
-        let mut survey = Self { inventory, question, few, fits, possible: 0 };
-        survey.possible = survey.room(question.order.spread);
+        let mut survey = Self { inventory, question, fits: Vec::new(), fitting: 0, possible: 0 };
+        if question.order.minds_others() {
+            survey.fitting = question.machines_up_to(u64::MAX);
+            survey.possible = question.possible();
+        } else {
+            survey.fits = fits.iter().map(met).collect();
+            survey.fitting = as_count(fits.len());
+            survey.possible = survey.room(question.order.spread);
+        }
         survey
     }
 
@@ -96,19 +61,36 @@ impl<'a> Survey<'a> {
         }
         relaxations.sort_by_key(|found| (Reverse(found.nodes), found.change));
         relaxations.truncate(RELAXATIONS_MAX);
+        let nearest = relaxations.iter().take(NEAREST_MAX);
+        let nearest = nearest.filter_map(|found| self.offer(found)).collect();
         Explanation {
             machines: as_count(self.inventory.len()),
             excluded: self.excluded(),
-            fitting: as_count(self.fits.len()),
+            fitting: self.fitting,
             nodes_possible: self.possible,
             relaxations,
-            nearest: Vec::new(),
+            nearest,
         }
+    }
+
+    /// What a relaxed order gets.
+    fn offer(&self, found: &Relaxation) -> Option<NearestOffer> {
+        let relaxed = Order { nodes: found.nodes, ..found.change.apply(self.question.order) };
+        let seats = self.inventory.find(&relaxed)?.seats;
+        let hour: u128 = seats.iter().map(|seat| u128::from(seat.node_hour.units())).sum();
+        Some(NearestOffer {
+            misses: found.change,
+            nodes: found.nodes,
+            hour: Credits::from_units(u64::try_from(hour).unwrap_or(u64::MAX)),
+            worker: seats.first()?.worker,
+        })
     }
 
     fn excluded(&self) -> Excluded {
         let (question, index) = (self.question, self.inventory.index());
         let (census, each) = (&index.census, &question.order.each);
+        let avoided = question.order.avoid.iter();
+        let avoided = avoided.filter(|worker| self.inventory.open_stand(**worker).is_some());
         // The question's own sieve may leave the suppliers out.
         let sieve = index.sieve(&question.order.filters, &question.need);
         Excluded {
@@ -123,11 +105,34 @@ impl<'a> Survey<'a> {
             vcpus: census.fewer_vcpus(each.vcpus),
             memory: census.less_memory(each.memory_mib),
             disk: census.less_disk(each.disk_mib),
-            avoided: 0,
-            tenants: 0,
-            near: 0,
-            apart: 0,
+            avoided: as_count(avoided.count()),
+            tenants: census.of_other_tenants(&question.sieve.ties),
+            near: self.outside_the_best_place(),
+            apart: self.too_much_in_common(),
         }
+    }
+
+    /// Of the machines that fit, those outside the place that has most of them.
+    fn outside_the_best_place(&self) -> u64 {
+        let order = self.question.order;
+        if !order.minds_others() || order.near == Near::Anywhere {
+            return 0;
+        }
+        self.fitting - Nearby::new(self.question).most(Count::Machines, self.fitting)
+    }
+
+    /// Of the machines that fit, those that have in common with another what no two nodes may have.
+    fn too_much_in_common(&self) -> u64 {
+        let apart = self.question.order.apart_of_many();
+        if apart == Apart::Nothing {
+            return 0;
+        }
+        let mut room = Room::default();
+        self.question.each_passing(|key, block, place| {
+            room.add(1, common(apart, &block.entry(place, key.free_gpus)));
+            true
+        });
+        self.fitting - room.nodes()
     }
 
     /// Nodes the machines that fit have room for, at most those wanted.
@@ -138,16 +143,86 @@ impl<'a> Survey<'a> {
     }
 
     fn relaxations(&self) -> Vec<Relaxation> {
-        let shared = Relaxation { change: Change::ShareMachines, nodes: self.room(Spread::Pack) };
-        let mut found = vec![shared];
+        let order = self.question.order;
+        let minds_others = order.minds_others();
+        let shared = Change::ShareMachines;
+        let mut found = vec![match minds_others {
+            true => self.asked(shared),
+            false => Relaxation { change: shared, nodes: self.room(Spread::Pack) },
+        }];
         found.extend(self.without_one_filter().map(|change| self.asked(change)));
+        found.extend(order.alone.then(|| self.asked(Change::Beside)));
         found.extend(self.slower_tier());
-        found.extend(self.pay_more());
-        found.extend(Less::all(self.question.order).iter().filter_map(|less| {
-            let (to, nodes) = self.levels(less).best(self.question.order.nodes)?;
-            Some(Relaxation { change: less.change(to), nodes })
-        }));
+        let less = Less::all(order);
+        if minds_others {
+            found.extend(self.first_as_good(&farther(order.near)));
+            found.extend(self.first_as_good(&less_apart(order.apart)));
+            found.extend(self.pay_more_together());
+            found.extend(less.iter().filter_map(|less| self.less_together(less)));
+        } else {
+            found.extend(self.pay_more());
+            found.extend(less.iter().filter_map(|less| {
+                let (to, nodes) = self.levels(less).best(order.nodes)?;
+                Some(Relaxation { change: less.change(to), nodes })
+            }));
+        }
         found
+    }
+
+    /// Of changes of which the last gives most, the first that gives as many.
+    fn first_as_good(&self, changes: &[Change]) -> Option<Relaxation> {
+        let (last, others) = changes.split_last()?;
+        let last = self.asked(*last);
+        if last.nodes <= self.possible {
+            return None;
+        }
+        let first = others.iter().map(|change| self.asked(*change));
+        Some(first.into_iter().find(|found| found.nodes == last.nodes).unwrap_or(last))
+    }
+
+    /// The least that must be left out of one quantity for as many nodes as any less of it gives.
+    fn less_together(&self, less: &Less) -> Option<Relaxation> {
+        let gives = |to: u64| self.asked(less.change(to));
+        let mut best = gives(less.least);
+        if best.nodes <= self.possible {
+            return None;
+        }
+        let (mut enough, mut too_much) = (less.least, less.wanted);
+        while too_much - enough > 1 {
+            let middle = enough + (too_much - enough) / 2;
+            let found = gives(middle);
+            if found.nodes == best.nodes {
+                (enough, best) = (middle, found);
+            } else {
+                too_much = middle;
+            }
+        }
+        Some(best)
+    }
+
+    /// The lowest price that gives as many nodes as any price.
+    fn pay_more_together(&self) -> Option<Relaxation> {
+        let Question { order, need, .. } = self.question;
+        let max = order.filters.node_hour_max?;
+        let census = &self.inventory.index().census;
+        let gives = |rank: u64| {
+            let unit = census.price(need.per_gpu(), rank)?;
+            let to = Credits::from_units(unit.checked_mul(need.priced_count())?);
+            let more = to.checked_sub(max).unwrap_or(Credits::ZERO);
+            Some(self.asked(Change::PayMore { more, to }))
+        };
+        let (first, after) =
+            census.prices_between(need.per_gpu(), need.unit_max, need.unit_writable);
+        let mut best = gives(after.checked_sub(1)?).filter(|best| best.nodes > self.possible)?;
+        let (mut too_few, mut enough) = (first, after - 1);
+        while too_few < enough {
+            let middle = too_few + (enough - too_few) / 2;
+            match gives(middle).filter(|found| found.nodes == best.nodes) {
+                Some(found) => (enough, best) = (middle, found),
+                None => too_few = middle + 1,
+            }
+        }
+        Some(best)
     }
 
     /// The filters that can be left out altogether.
@@ -169,8 +244,8 @@ impl<'a> Survey<'a> {
     /// How many nodes a change gives.
     fn asked(&self, change: Change) -> Relaxation {
         let order = change.apply(self.question.order);
-        let few = if order.filters.suppliers.is_empty() { None } else { self.few };
-        let nodes = Question::new(self.inventory.index(), &order, few).nodes();
+        let few = if order.filters.suppliers.is_empty() { None } else { self.question.few };
+        let nodes = Question::new(self.inventory, &order, few).possible();
         Relaxation { change, nodes }
     }
 
@@ -192,14 +267,13 @@ impl<'a> Survey<'a> {
         let Question { order, need, .. } = self.question;
         let max = order.filters.node_hour_max?;
         let sieve = Sieve { unit_max: need.unit_writable, ..self.question.sieve.clone() };
-        let lanes = self.question.among.with(self.question.model, need, &sieve);
+        let lanes = self.question.lanes_for(need, &sieve);
         let (mut nodes, mut unit) = (0_u32, need.unit_max);
-        for fit in Matches::new(lanes, &sieve, Ranking::Price, None) {
+        for found in Matches::among(lanes, &sieve, &order.avoid, (Ranking::Price, None)) {
+            let fit = found.fit;
             nodes = nodes.saturating_add(match order.spread {
                 Spread::Distinct => 1,
-                Spread::Pack => {
-                    order.spread.room(&self.inventory.stand(fit.worker).free(), &order.each)
-                }
+                Spread::Pack => order.spread.room(&found.entry().free, &order.each),
             });
             unit = unit.max(fit.price.units());
             if nodes >= order.nodes {
@@ -223,7 +297,7 @@ impl<'a> Survey<'a> {
         if less.thing == Thing::Gpus {
             need.each.gpus = 1;
         }
-        let mut lanes = self.question.among.with(self.question.model, &need, &sieve);
+        let mut lanes = self.question.lanes_for(&need, &sieve);
         lanes.sort_by_key(|(key, lane)| Reverse(less.most_in(key, lane)));
         for (key, lane) in lanes {
             if less.most_in(&key, lane) < levels.lowest_useful(self.question.order.nodes) {
@@ -252,6 +326,9 @@ impl<'a> Survey<'a> {
                 let helped = lane.passing(at, sieve) & !self.fitting(less, (key, lane), at);
                 for place in places(helped) {
                     let entry = lane.block(at).entry(place, key.free_gpus);
+                    if self.question.order.avoid.contains(&entry.worker) {
+                        continue;
+                    }
                     self.note(levels, less, entry.unit, &entry.free);
                 }
             }
@@ -295,96 +372,17 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// Something of which less may be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Thing {
-    Gpus,
-    Of(Amount),
+/// How nodes may be farther from each other, nearest first; anywhere is last, and gives most.
+fn farther(near: Near) -> Vec<Change> {
+    let nearer = [Near::Site].into_iter().chain(NEAR_RTTS_MICROS.iter().copied().map(Near::Within));
+    let all = nearer.chain([Near::Country, Near::Anywhere]);
+    all.filter(|to| *to > near).map(|to| Change::Farther { to }).collect()
 }
 
-/// Asking for less of one thing.
-#[derive(Clone, Copy, Debug)]
-struct Less {
-    thing: Thing,
-    wanted: u64,
-    /// The least that is worth asking for.
-    least: u64,
-    /// What the nodes pay for: fewer of it cost less, too.
-    priced: bool,
-    /// What a node needs besides.
-    rest: Resources,
-}
-
-impl Less {
-    /// Everything of which an order may ask for less.
-    fn all(order: &Order) -> Vec<Self> {
-        let each = order.each;
-        let per_gpu = each.gpus > 0;
-        let less = |thing, wanted, least, priced, rest| Self { thing, wanted, least, priced, rest };
-        let of = |amount, wanted, least, rest| less(Thing::Of(amount), wanted, least, false, rest);
-        let all = [
-            less(Thing::Gpus, u64::from(each.gpus), 1, true, Resources { gpus: 0, ..each }),
-            less(
-                Thing::Of(Amount::Vcpus),
-                u64::from(each.vcpus),
-                1,
-                !per_gpu,
-                Resources { vcpus: 0, ..each },
-            ),
-            of(Amount::Memory, each.memory_mib, 1, Resources { memory_mib: 0, ..each }),
-            of(Amount::Disk, each.disk_mib, 0, Resources { disk_mib: 0, ..each }),
-        ];
-        all.into_iter().filter(|less| less.wanted > less.least).collect()
-    }
-
-    fn change(&self, to: u64) -> Change {
-        let fewer = self.wanted - to;
-        let small = |of: u64| u32::try_from(of).expect("at most what was asked");
-        match self.thing {
-            Thing::Gpus => Change::FewerGpus { fewer: small(fewer), to: small(to) },
-            Thing::Of(Amount::Vcpus) => Change::FewerVcpus { fewer: small(fewer), to: small(to) },
-            Thing::Of(Amount::Memory) => Change::LessMemory { fewer_mib: fewer, to_mib: to },
-            Thing::Of(Amount::Disk) => Change::LessDisk { fewer_mib: fewer, to_mib: to },
-        }
-    }
-
-    /// The most a machine of a lane has of it.
-    fn most_in(&self, key: &LaneKey, lane: &Lane) -> u64 {
-        match self.thing {
-            Thing::Gpus => u64::from(key.free_gpus),
-            Thing::Of(amount) => u64::from(lane.summary_of_all().span(amount).max),
-        }
-    }
-
-    /// Whether a block may hold a machine that has too little of it, or could cost less.
-    fn may_help(&self, lane: &Lane, at: usize) -> bool {
-        match self.thing {
-            Thing::Gpus => true,
-            Thing::Of(amount) => {
-                self.priced || u64::from(lane.summary(at).span(amount).min) < self.wanted
-            }
-        }
-    }
-}
-
-/// Adds, for each node that `rest` leaves room for, the most of one quantity it could get.
-///
-/// `of` is how much is free of it, the most that counts and the least that is worth asking for.
-fn note_levels(
-    levels: &mut Levels,
-    order: &Order,
-    free: &Resources,
-    rest: &Resources,
-    (has, most, least): (u64, u64, u64),
-) {
-    let wanted = order.nodes;
-    for nodes in 1..=order.spread.room(free, rest).min(wanted) {
-        let level = (has / u64::from(nodes)).min(most);
-        if level < least || levels.is_beyond(level, wanted) {
-            return;
-        }
-        levels.add(level, 1, wanted);
-    }
+/// How nodes may have more in common, least first; all is last, and gives most.
+fn less_apart(apart: Apart) -> Vec<Change> {
+    let all = [Apart::Sites, Apart::Suppliers, Apart::Nothing];
+    all.into_iter().filter(|to| *to < apart).map(|to| Change::LessApart { to }).collect()
 }
 
 fn as_count(machines: usize) -> u64 {

@@ -44,7 +44,7 @@ impl World<'_> {
             Without::Price => filters.node_hour_max = None,
         }
         let asked = scheduler::Order { each: self.each, filters, ..order("") };
-        let serves = |machine: &&Machine| oracle::serves(machine, self.free(machine), &asked);
+        let serves = |machine: &&Machine| oracle::serves(self.inventory, machine, &asked);
         self.open.iter().filter(serves).collect()
     }
 
@@ -59,7 +59,7 @@ impl World<'_> {
         let serves = |machine: &&Machine| {
             let free = Resources { gpus: self.each.gpus, ..self.free(machine) };
             let priced = self.each.gpus == 0 || self.free(machine).gpus > 0;
-            priced && oracle::serves(machine, free, &asked)
+            priced && oracle::serves_with(self.inventory, machine, free, &asked)
         };
         self.open.iter().filter(serves).collect()
     }

@@ -17,4 +17,6 @@ mod queued_market;
 #[cfg(test)]
 mod stories;
 #[cfg(test)]
+mod together;
+#[cfg(test)]
 mod world;

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use scheduler::limits::RELAXATIONS_MAX;
+use scheduler::limits::{NEAR_RTTS_MICROS, NEAREST_MAX, RELAXATIONS_MAX};
 use scheduler::{
-    Change, Filters, GpuSet, Inventory, Machine, Order, Prices, Refusal, Rtts, Seat, Spread,
+    Alternative, Apart, Change, Filters, GpuSet, Inventory, Machine, Near, Order, Prices, Refusal,
+    Rtts, Seat, Spread,
 };
-use units::{AccountId, Certification, Country, Credits, GpuModel, Resources, Tier};
+use units::{
+    AccountId, Certification, Country, Credits, GpuModel, ProjectId, Resources, Site, Tier,
+};
 
 use crate::oracle;
 use crate::world::{opened, worker};
@@ -41,29 +44,53 @@ fn credits() -> impl Strategy<Value = Credits> {
     prop_oneof![9 => 0_u64..=4, 1 => Just(u64::MAX / 3)].prop_map(Credits::from_units)
 }
 
+/// A site or none, and how far some anchors are: few of each, so that many have them in common.
+fn whereabouts() -> impl Strategy<Value = (Option<Site>, Rtts)> {
+    let micros = prop::sample::select(vec![300_u32, 900, 2_000, 9_000]);
+    let rtts = vec((0_u16..3, micros), 0..3).prop_map(Rtts::new);
+    (option::weighted(0.7, (0_u64..3).prop_map(Site::from_bits)), rtts)
+}
+
+fn nears() -> impl Strategy<Value = Near> {
+    let micros = prop::sample::select(vec![1_000_u32, 2_500, 4_000, 18_000]);
+    let within = micros.prop_map(Near::Within);
+    prop_oneof![3 => Just(Near::Anywhere), 1 => Just(Near::Site), 1 => Just(Near::Country), 1 => within]
+}
+
+fn aparts() -> impl Strategy<Value = Apart> {
+    let all = vec![Apart::Suppliers, Apart::Sites, Apart::Countries];
+    prop_oneof![2 => Just(Apart::Nothing), 1 => prop::sample::select(all)]
+}
+
+fn tenants() -> impl Strategy<Value = Option<ProjectId>> {
+    option::weighted(0.8, (0_u128..3).prop_map(ProjectId::from_bits))
+}
+
 type Facts = (Resources, Option<GpuModel>, Option<Country>, Tier);
 type Rest = (BTreeSet<Certification>, (Credits, Credits), u128);
 
 pub(crate) fn machines(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Machine>> {
     let facts = (resources(0), option::weighted(0.9, models()), option::of(countries()), tiers());
     let rest = (certifications(), (credits(), credits()), 0_u128..3);
-    let make = |(place, (facts, rest)): (u128, (Facts, Rest))| {
-        let ((total, gpu_model, country, tier), (certifications, prices, supplier)) = (facts, rest);
-        Machine {
-            id: worker(place),
-            supplier: AccountId::from_bits(supplier),
-            total,
-            gpu_model,
-            vram_mib: 1,
-            country,
-            site: None,
-            rtts: Rtts::default(),
-            tier,
-            certifications,
-            prices: Prices { gpu_hour: prices.0, vcpu_hour: prices.1 },
-        }
-    };
-    vec((facts, rest), count).prop_map(move |all| (0..).zip(all).map(make).collect())
+    let make =
+        |(place, (facts, rest, (site, rtts))): (u128, (Facts, Rest, (Option<Site>, Rtts)))| {
+            let ((total, gpu_model, country, tier), (certifications, prices, supplier)) =
+                (facts, rest);
+            Machine {
+                id: worker(place),
+                supplier: AccountId::from_bits(supplier),
+                total,
+                gpu_model,
+                vram_mib: 1,
+                country,
+                site,
+                rtts,
+                tier,
+                certifications,
+                prices: Prices { gpu_hour: prices.0, vcpu_hour: prices.1 },
+            }
+        };
+    vec((facts, rest, whereabouts()), count).prop_map(move |all| (0..).zip(all).map(make).collect())
 }
 
 pub(crate) fn filters() -> impl Strategy<Value = Filters> {
@@ -87,12 +114,19 @@ pub(crate) fn filters() -> impl Strategy<Value = Filters> {
 
 pub(crate) fn orders() -> impl Strategy<Value = Order> {
     let spread = prop::sample::select(vec![Spread::Distinct, Spread::Pack]);
-    (1_u32..=5, resources(1), filters(), spread).prop_map(|(nodes, each, filters, spread)| Order {
+    let avoid = prop_oneof![3 => Just(BTreeSet::new()), 1 => btree_set((0_u128..10).prop_map(worker), 0..3)];
+    let others = (nears(), aparts(), avoid, tenants(), prop::bool::weighted(0.25));
+    let all = (1_u32..=5, resources(1), filters(), spread, others);
+    all.prop_map(|(nodes, each, filters, spread, (near, apart, avoid, tenant, alone))| Order {
         nodes,
         each,
         filters,
         spread,
-        ..Order::default()
+        near,
+        apart,
+        avoid,
+        tenant,
+        alone: alone && tenant.is_some(),
     })
 }
 
@@ -147,10 +181,18 @@ fn smaller(change: Change, order: &Order) -> Vec<Order> {
             let faster = Tier::ALL.iter().filter(|tier| **tier > to);
             faster.map(|to| with(Change::SlowerTier { to: *to })).collect()
         }
+        Change::Farther { to } => {
+            let nearer = NEAR_RTTS_MICROS.iter().copied().map(Near::Within).chain([Near::Country]);
+            let nearer = nearer.filter(|near| order.near < *near && *near < to);
+            nearer.map(|to| with(Change::Farther { to })).collect()
+        }
+        Change::LessApart { to } => {
+            let more = [Apart::Sites, Apart::Suppliers].into_iter();
+            let more = more.filter(|apart| to < *apart && *apart < order.apart);
+            more.map(|to| with(Change::LessApart { to })).collect()
+        }
         Change::PayMore { .. }
         | Change::ShareMachines
-        | Change::LessApart { .. }
-        | Change::Farther { .. }
         | Change::Beside
         | Change::WithoutCertification { .. }
         | Change::AnyCountry
@@ -165,6 +207,9 @@ fn loosest(order: &Order) -> Vec<Order> {
     let (each, mut all) = (order.each, Vec::new());
     let mut with = |change: Change| all.push(change.apply(order));
     with(Change::ShareMachines);
+    with(Change::LessApart { to: Apart::Nothing });
+    with(Change::Farther { to: Near::Anywhere });
+    with(Change::Beside);
     with(Change::AnyCountry);
     with(Change::AnySupplier);
     with(Change::AnyGpuModel);
@@ -198,7 +243,7 @@ proptest! {
         match inventory.place(&order) {
             Ok(placement) => {
                 let found: Vec<_> = placement.seats.iter().map(|seat| seat.worker.bits()).collect();
-                prop_assert_eq!(found, expected);
+                prop_assert_eq!(Some(found), expected);
             }
             Err(Refusal::NoCapacity(told)) => {
                 let possible = oracle::nodes_possible(&inventory, &open, &order);
@@ -207,6 +252,10 @@ proptest! {
                 prop_assert_eq!((told.nodes_possible, told.fitting), (possible, fitting));
                 prop_assert_eq!(told.excluded.rows().map(|(_, count)| count), excluded);
                 prop_assert!(excluded.iter().sum::<u64>() + fitting >= told.machines);
+                for (offer, found) in told.nearest.iter().zip(&told.relaxations) {
+                    prop_assert_eq!((offer.misses, offer.nodes), (found.change, found.nodes));
+                }
+                prop_assert_eq!(told.nearest.len(), told.relaxations.len().min(NEAREST_MAX));
             }
             Err(other) => prop_assert!(false, "{other}"),
         }
@@ -263,7 +312,17 @@ proptest! {
             let of_it = held.iter().filter(|seat| seat.worker == machine.id);
             let sum = of_it.fold(Resources::default(), |sum, seat| sum.checked_add(&seat.resources).unwrap());
             prop_assert_eq!(machine.total.checked_sub(&sum), inventory.free(machine.id));
-            prop_assert_eq!(inventory.taken(machine.id).unwrap().resources, sum);
+            let taken = inventory.taken(machine.id).unwrap();
+            prop_assert_eq!(taken.resources, sum);
+            let seats: Vec<_> = held.iter().filter(|seat| seat.worker == machine.id).collect();
+            for tenant in (0..4).map(ProjectId::from_bits).map(Some).chain([None]) {
+                for alone in [false, true] {
+                    let bears = |seat: &&&Seat| seat.tenant == tenant || !(alone || seat.alone);
+                    prop_assert_eq!(taken.guests.admit(tenant, alone), seats.iter().all(|seat| bears(&seat)));
+                }
+            }
+            let tenants: BTreeSet<_> = seats.iter().map(|seat| seat.tenant).collect();
+            prop_assert!(tenants.len() <= 1 || seats.iter().all(|seat| !seat.alone));
         }
         for seat in held.iter().rev() {
             if !seat.gpus.is_empty() {
@@ -370,6 +429,38 @@ proptest! {
     }
 
     #[test]
+    fn every_alternative_can_be_placed_and_none_is_dearer_and_no_nearer_than_another(
+        machines in machines(0..10),
+        served in vec(orders(), 0..3),
+        order in orders(),
+    ) {
+        let (inventory, open) = network(&machines, &served, &BTreeSet::new());
+        let curve = inventory.curve(&order);
+        prop_assert_eq!(curve.iter().any(|it| it.order == order), inventory.find(&order).is_some());
+        let far = |it: &Alternative| (it.hour, it.span_micros.unwrap_or(u32::MAX));
+        for it in &curve {
+            prop_assert_eq!(inventory.find(&it.order), Some(it.placement.clone()));
+            let gpus = |order: &Order| order.nodes * order.each.gpus;
+            prop_assert_eq!(gpus(&it.order), gpus(&order));
+            let hour: u64 = it.placement.seats.iter().map(|seat| seat.node_hour.units()).sum();
+            prop_assert_eq!(it.hour.units(), hour);
+            let of = |seat: &Seat| open.iter().find(|machine| machine.id == seat.worker).unwrap();
+            let seats = &it.placement.seats;
+            let suppliers: BTreeSet<_> = seats.iter().map(|seat| of(seat).supplier).collect();
+            prop_assert_eq!(suppliers.len(), usize::try_from(it.suppliers).unwrap());
+            let pairs = seats.iter().flat_map(|one| seats.iter().map(move |other| (one, other)));
+            for (one, other) in pairs {
+                let rtt = of(one).rtt_upper(of(other));
+                prop_assert!(it.span_micros.is_none_or(|span| rtt.is_some_and(|rtt| rtt <= span)));
+            }
+            let better = |other: &Alternative| {
+                far(other).0 <= far(it).0 && far(other).1 <= far(it).1 && far(other) != far(it)
+            };
+            prop_assert!(it.order == order || !curve.iter().any(better));
+        }
+    }
+
+    #[test]
     fn a_search_finds_what_the_oracle_finds_page_by_page(
         machines in machines(0..12),
         served in vec(orders(), 0..4),
@@ -377,7 +468,8 @@ proptest! {
         page in 1_usize..5,
     ) {
         let (inventory, open) = network(&machines, &served, &BTreeSet::new());
-        let serves = |machine: &&Machine| oracle::serves(machine, inventory.free(machine.id).unwrap(), &order);
+        let order = Order { nodes: 1, each: order.each, filters: order.filters, ..Order::default() };
+        let serves = |machine: &&Machine| oracle::serves(&inventory, machine, &order);
         let price = |machine: &Machine| match order.each.gpus {
             0 => machine.prices.vcpu_hour,
             _ => machine.prices.gpu_hour,
@@ -424,11 +516,11 @@ proptest! {
         for order in &orders {
             let expected = oracle::places(&inventory, &machines, order);
             let Ok(placement) = inventory.place(order) else {
-                prop_assert!(expected.len() < usize::try_from(order.nodes).unwrap());
+                prop_assert_eq!(expected, None);
                 continue;
             };
             let found: Vec<_> = placement.seats.iter().map(|seat| seat.worker.bits()).collect();
-            prop_assert_eq!(found, expected);
+            prop_assert_eq!(Some(found), expected);
             inventory.take(&placement.seats).unwrap();
         }
         let leaves = |machine: &&Machine| machine.id.bits() % 4 < leavers;
@@ -442,7 +534,7 @@ proptest! {
             match inventory.place(&wanted) {
                 Ok(placement) => {
                     let found: Vec<_> = placement.seats.iter().map(|seat| seat.worker.bits()).collect();
-                    prop_assert_eq!(found, expected);
+                    prop_assert_eq!(Some(found), expected);
                 }
                 Err(Refusal::NoCapacity(told)) => {
                     let rows = told.excluded.rows().map(|(_, count)| count);

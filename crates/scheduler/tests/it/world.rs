@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use scheduler::{Filters, Inventory, Machine, Order, Placement, Prices, Rtts, Spread};
-use units::{AccountId, Credits, Resources, Site, WorkerId};
+use scheduler::{Apart, Filters, Inventory, Machine, Near, Order, Placement, Prices, Rtts, Spread};
+use units::{AccountId, Credits, ProjectId, Resources, Site, WorkerId};
 
 /// The machine with this number.
 pub(crate) fn worker(number: u128) -> WorkerId {
@@ -24,7 +24,9 @@ pub(crate) fn machine(text: &str) -> Machine {
         vram_mib: 80_000,
         country: words.of("in"),
         site: words.of("site").map(Site::from_bits),
-        rtts: Rtts::default(),
+        rtts: Rtts::new(
+            words.all::<Rtt>("rtt").into_iter().map(|Rtt(anchor, micros)| (anchor, micros)),
+        ),
         tier: words.of("tier").unwrap_or(units::Tier::None),
         certifications: words.all("has"),
         prices: Prices {
@@ -49,7 +51,17 @@ pub(crate) fn order(text: &str) -> Order {
             node_hour_max: words.of("max"),
         },
         spread: if words.0.contains_key("pack") { Spread::Pack } else { Spread::Distinct },
-        ..Order::default()
+        near: words.of("near").map_or(Near::Anywhere, |Nearness(near)| near),
+        apart: match words.0.get("apart").copied() {
+            Some("suppliers") => Apart::Suppliers,
+            Some("sites") => Apart::Sites,
+            Some("countries") => Apart::Countries,
+            Some(other) => panic!("apart={other} is not understood"),
+            None => Apart::Nothing,
+        },
+        avoid: words.all::<u128>("avoid").into_iter().map(worker).collect(),
+        tenant: words.of("tenant").map(ProjectId::from_bits),
+        alone: words.0.contains_key("alone"),
     }
 }
 
@@ -71,6 +83,34 @@ pub(crate) fn told(placement: &Placement) -> String {
         format!("{}[{}]", seat.worker.bits(), cards.join(","))
     };
     placement.seats.iter().map(seat).collect::<Vec<_>>().join(" ")
+}
+
+/// `1:300`: an anchor, and the round trip to it in microseconds.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rtt(u16, u32);
+
+impl FromStr for Rtt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (anchor, micros) = text.split_once(':').ok_or("no colon")?;
+        Ok(Self(anchor.parse().map_err(|_| "no anchor")?, micros.parse().map_err(|_| "no time")?))
+    }
+}
+
+/// `site`, `country`, or microseconds.
+struct Nearness(Near);
+
+impl FromStr for Nearness {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, std::num::ParseIntError> {
+        Ok(Self(match text {
+            "site" => Near::Site,
+            "country" => Near::Country,
+            micros => Near::Within(micros.parse()?),
+        }))
+    }
 }
 
 struct Words<'a>(BTreeMap<&'a str, &'a str>);

@@ -9,6 +9,7 @@ mod contest;
 pub mod gangs;
 pub mod gangs_table;
 pub mod hall;
+pub mod market;
 mod replay;
 pub mod timed;
 pub mod timed_table;

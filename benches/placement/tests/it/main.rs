@@ -5,6 +5,8 @@ mod bound;
 #[cfg(test)]
 mod gangs;
 #[cfg(test)]
+mod market;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod published;

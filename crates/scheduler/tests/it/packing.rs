@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use scheduler::packing::{
-    BestFit, Chance, DotProduct, Foresight, Gradient, Host, Model, Models, Need, NotANeed, Packer,
-    Policy, Rating, Ratings, Spot,
+    BestFit, Chance, DotProduct, Foresight, Gradient, Host, Model, Models, Need, NotANeed, Outlook,
+    Packer, Policy, Rating, Ratings, Spot,
 };
 
 #[test]
@@ -52,7 +52,63 @@ fn gangs_find_whole_hosts_between_single_cards() {
     assert_eq!(refused, Vec::<&Need>::new());
 }
 
+#[test]
+fn an_outlook_keeps_whole_hosts_whole_and_fills_cards() {
+    let mut outlook = Outlook::default();
+    let (empty, mut begun) = (host(96_000, 8, 0), host(96_000, 8, 0));
+    let spot = begun.spot(&whole(1, Models::ANY), 0);
+    begun.take(&whole(1, Models::ANY), spot);
+    assert_eq!(outlook.loss(&empty, &whole(1, Models::ANY)), 0, "nothing was learnt");
+    (0..60).for_each(|place| outlook.learn(whole(if place % 6 == 0 { 8 } else { 1 }, Models::ANY)));
+    let loss = |host: &Host| outlook.loss(host, &whole(1, Models::ANY));
+    assert!(loss(&begun) < loss(&empty), "{} and {}", loss(&begun), loss(&empty));
+}
+
+#[test]
+fn an_outlook_that_makes_no_sense_is_not_read() {
+    let check = |text: &str, expected: &str| {
+        let read = serde_json::from_str::<Outlook>(text).expect_err("it is none");
+        assert!(read.to_string().starts_with(expected), "{read}");
+    };
+    let none = r#""kinds":[],"recent":[],"futures":[]"#;
+    check(
+        &format!(r#"{{"came":7,"next_lesson":7,{none}}}"#),
+        "after 7 orders the next lesson cannot be at 7",
+    );
+    check(
+        r#"{"came":1,"next_lesson":5,"kinds":[],"recent":[3],"futures":[]}"#,
+        "there is no kind 3",
+    );
+    check(
+        r#"{"came":1,"next_lesson":5,"kinds":[],"recent":[],"futures":[0]}"#,
+        "1 orders are no futures",
+    );
+    let kind = r#"{"cpu_milli":0,"memory_mib":0,"cards":17,"card_milli":1000,"models":1}"#;
+    check(
+        &format!(r#"{{"came":1,"next_lesson":5,"kinds":[{kind}],"recent":[],"futures":[]}}"#),
+        "17 cards of one host are more than 16",
+    );
+}
+
 proptest! {
+    #[test]
+    fn an_outlook_that_is_read_back_goes_on_as_it_was(world in worlds()) {
+        let World { hosts, orders } = world;
+        let mut outlook = Outlook::default();
+        for (place, order) in orders.iter().enumerate() {
+            outlook.learn(*order);
+            if place % 7 == 0 {
+                let written = serde_json::to_string(&outlook).unwrap();
+                let read: Outlook = serde_json::from_str(&written).unwrap();
+                prop_assert_eq!(&read, &outlook);
+                for host in &hosts {
+                    prop_assert_eq!(read.loss(host, order), outlook.loss(host, order));
+                }
+                outlook = read;
+            }
+        }
+    }
+
     #[test]
     fn an_order_is_refused_only_where_it_fits_nowhere(world in worlds()) {
         let World { hosts, orders } = world;

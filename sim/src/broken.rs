@@ -31,6 +31,8 @@ pub enum Invariant {
     Prices,
     /// A spot rental is told to go for a reason, and has all of its notice.
     Notice,
+    /// An order that waits becomes one rental, lapses in time or is left, and whoever is first is served first.
+    Orders,
     /// The log of proofs hashes to what was sealed, and who is paid has proved their work.
     Proofs,
     /// Nobody is ready before all is done, no newcomer serves a renter, and no trial comes near any money.
@@ -88,6 +90,9 @@ impl fmt::Display for Invariant {
             Self::Brake => "the brake stops what it names until its time is over",
             Self::Seasons => "a reward program pays its prizes, by points that were earned",
             Self::Prices => "prices move within their bounds, and what is quoted is the price",
+            Self::Orders => {
+                "an order that waits becomes one rental, lapses in time or is left, the first first"
+            }
             Self::Notice => "a spot rental that is told to go has all of its notice",
             Self::Proofs => {
                 "the log hashes to what was sealed, and who is paid has proved their work"

@@ -160,7 +160,7 @@ fn words_of(tale: &Tale) -> String {
     let Tale { worked, unproved, silent, charged, relisted, .. } = tale;
     let Tale { proved, disproved, withdrawn, records, refunds, caught, .. } = tale;
     let Tale { trials, graduated, changed, meshes, opened, reopened, closed, .. } = tale;
-    let Tale { policies, kept_out, .. } = tale;
+    let Tale { policies, kept_out, served, lapsed, .. } = tale;
     format!(
         "{failed} rentals failed as they may, {told_to_go} spot rentals were told to go and {reclaimed} went; \
          {executed} proposals carried out, {in_vain} in vain, {vetoed} vetoed; {brakes} brakes stopped {stopped} \
@@ -169,7 +169,8 @@ fn words_of(tale: &Tale) -> String {
          not for silence, {charged} charged, {relisted} of what is listed as less; {withdrawn} versions taken back; \
          {records} records of time-lock, {refunds} refunds and {caught} slashes by them; {trials} trials, {graduated} \
          newcomers became ready and {changed} after a change of theirs; {meshes} private networks, {opened} services \
-         opened, {reopened} of them anew, {closed} closed, {policies} policies, {kept_out} without a say"
+         opened, {reopened} of them anew, {closed} closed, {policies} policies, {kept_out} without a say; {served} orders that \
+         waited were served, {lapsed} lapsed"
     )
 }
 

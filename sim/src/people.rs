@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use control::{Actor, Body, Command, Digest, Refusal, Reply};
 use units::{
-    AccountId, CommandId, GrantId, JobId, OfferId, ProjectId, ProposalId, RentalId, SeasonId,
-    SlashId,
+    AccountId, CommandId, GrantId, JobId, OfferId, OrderId, ProjectId, ProposalId, RentalId,
+    SeasonId, SlashId,
 };
 
 use crate::broken::{Invariant, Step, must};
@@ -22,6 +22,7 @@ pub(crate) struct Renter {
     pub(crate) quotes: Vec<RentalId>,
     pub(crate) rentals: Vec<RentalId>,
     pub(crate) jobs: Vec<JobId>,
+    pub(crate) orders: Vec<OrderId>,
 }
 
 /// What an answer means to the one who asked.
@@ -30,6 +31,7 @@ pub(crate) enum Purpose {
     Quote(usize),
     Rent(usize),
     Job(usize),
+    Wait(usize),
     Join(usize),
     Retire(usize),
     /// What it makes is something that others act on.
@@ -159,6 +161,11 @@ impl World {
             (Purpose::Rent(renter), Reply::Rental(rental)) => {
                 self.people.renters[renter].rentals.push(rental);
             }
+            (Purpose::Wait(renter), Reply::Order(order)) => {
+                let known = &mut self.people.renters[renter];
+                known.orders.push(order);
+                known.rentals.push(RentalId::from_bits(order.bits()));
+            }
             (Purpose::Job(renter), Reply::Job(job)) => self.people.renters[renter].jobs.push(job),
             (Purpose::Join(machine), _) => {
                 self.machines[machine].joined = true;
@@ -174,7 +181,8 @@ impl World {
             (Purpose::Known, Reply::Grant(grant)) => self.people.grants.push(grant),
             (Purpose::Known, Reply::Proposal(id)) => self.people.proposals.push(id),
             (Purpose::Known, Reply::Season(season)) => self.people.seasons.push(season),
-            (Purpose::Quote(_) | Purpose::Rent(_) | Purpose::Job(_) | Purpose::Known, _)
+            (Purpose::Quote(_) | Purpose::Rent(_) | Purpose::Job(_) | Purpose::Wait(_), _)
+            | (Purpose::Known, _)
             | (Purpose::Theft | Purpose::Other, _) => {}
         }
     }

@@ -87,6 +87,8 @@ pub(crate) struct Novelties {
     pub(crate) newcomers: bool,
     /// Whether machines can give nodes a network of their own, and renters do something about it.
     pub(crate) networks: bool,
+    /// Whether some wait in line for machines.
+    pub(crate) waits: bool,
     /// How many hours pass in silence after everything is over, each time before people come for what is theirs.
     pub(crate) silences: Vec<u64>,
 }
@@ -107,6 +109,7 @@ impl Novelties {
         let locks = dice.chance(450);
         let toil = proofs && dice.chance(600);
         let networks = dice.chance(500);
+        let waits = dice.chance(500);
         Self {
             spot,
             rush,
@@ -120,6 +123,7 @@ impl Novelties {
             second_thoughts,
             newcomers,
             networks,
+            waits,
             silences,
         }
     }

@@ -69,6 +69,10 @@ pub struct Tale {
     pub refunds: u64,
     /// Records that opened a slash.
     pub caught: u64,
+    /// Orders that waited and were served.
+    pub served: u64,
+    /// Orders that waited in vain.
+    pub lapsed: u64,
 }
 
 impl Add for Tale {
@@ -108,6 +112,8 @@ impl Add for Tale {
             records: self.records + other.records,
             refunds: self.refunds + other.refunds,
             caught: self.caught + other.caught,
+            served: self.served + other.served,
+            lapsed: self.lapsed + other.lapsed,
         }
     }
 }

@@ -212,8 +212,9 @@ impl World {
                 by,
                 Command::OpenProject { project, owner: account, name: name("lab") },
             )?;
-            let (quotes, rentals, jobs) = (Vec::new(), Vec::new(), Vec::new());
-            self.people.renters.push(Renter { account, project, quotes, rentals, jobs });
+            let (quotes, rentals) = (Vec::new(), Vec::new());
+            let (jobs, orders) = (Vec::new(), Vec::new());
+            self.people.renters.push(Renter { account, project, quotes, rentals, jobs, orders });
             self.top_up(index);
             let first = self.dice.seconds(20, 60);
             self.agenda.at(self.now.after(first), Due::Habit(index));

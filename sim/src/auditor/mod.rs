@@ -23,6 +23,7 @@ mod nodes;
 mod notice;
 mod prices;
 mod proving;
+mod queue;
 mod rentals;
 mod rules;
 mod seasons;
@@ -50,6 +51,7 @@ use crate::auditor::motions::Motions;
 use crate::auditor::networks::Networks;
 use crate::auditor::newcomers::Newcomers;
 use crate::auditor::prices::Prices;
+use crate::auditor::queue::Orders;
 use crate::auditor::rentals::View;
 use crate::auditor::rules::Rules;
 use crate::auditor::seasons::Programs;
@@ -79,6 +81,7 @@ struct Belief {
     brakes: Brakes,
     programs: Programs,
     prices: Prices,
+    orders: Orders,
     verdicts: Verdicts,
     attestations: Attestations,
     locks: Locks,
@@ -326,7 +329,9 @@ impl Auditor {
     /// Rentals that are not over, as far as the auditor believes.
     pub(crate) fn open(&self) -> Vec<String> {
         let open = self.belief.rentals.iter().filter(|(_, view)| !view.is_over());
-        open.map(|(id, view)| format!("{id} is {}", view.stage_text())).collect()
+        let rentals = open.map(|(id, view)| format!("{id} is {}", view.stage_text()));
+        let orders = self.belief.orders.waiting().map(|id| format!("{id} waits"));
+        rentals.chain(orders).collect()
     }
 }
 
@@ -356,11 +361,13 @@ impl Belief {
         changed |= sealed;
         changed |= self.see_blocks(control, body)?;
         changed |= self.see_stakes(control, body)?;
+        self.see_orders(control, body)?;
         let mut known = 0;
         for rental in control.rentals() {
             changed |= self.see_rental(control, rental, body)?;
             known += 1;
         }
+        self.served_are_rented(control)?;
         self.see_networks(control, body)?;
         changed |= self.see_burns(control, body)?;
         if known != self.rentals.len() {

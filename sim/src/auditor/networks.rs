@@ -105,6 +105,16 @@ impl Belief {
             Command::BeginTrial { trial, workers } => (*trial, workers.clone()),
             _ => return Ok(()),
         };
+        self.network_is_taken(control, id, &machines)
+    }
+
+    /// Whether it has a network is settled for good by these machines.
+    pub(super) fn network_is_taken(
+        &mut self,
+        control: &Control,
+        id: RentalId,
+        machines: &[WorkerId],
+    ) -> Step {
         let has_mesh = machines.iter().all(|worker| self.networks.able.contains(worker));
         let taken = Taken { has_mesh, opened: BTreeMap::new() };
         let again = self.networks.taken.insert(id, taken);

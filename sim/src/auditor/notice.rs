@@ -24,6 +24,8 @@ impl Belief {
         let bid = rental.order.spot.unwrap_or(Credits::ZERO);
         let for_others = matches!(&body.command, Command::TurnedAway { project, .. }
             if *project != rental.project);
+        let for_others =
+            for_others || self.orders.reclaims_for().is_some_and(|it| it != rental.project);
         let outbid = matches!(body.command, Command::Wake {}) && self.costs_more(rental, bid);
         let told = before.is_none() && runs && rental.order.spot.is_some();
         must(told && whole && (for_others || outbid), Invariant::Notice, || {

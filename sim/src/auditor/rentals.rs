@@ -62,7 +62,7 @@ impl View {
         &self.nodes
     }
 
-    fn new(rental: &Rental) -> Self {
+    pub(super) fn new(rental: &Rental) -> Self {
         let nodes = rental.nodes.iter().map(NodeView::new).collect();
         Self {
             stage: rental.stage,
@@ -172,16 +172,20 @@ impl Belief {
     ) -> Result<bool, Broken> {
         let id = rental.id;
         let Some(before) = self.rentals.get(&id).map(|view| view.stage) else {
-            let quoted = matches!(body.command, Command::Quote { rental, .. } if rental == id)
-                && matches!(rental.stage, Stage::Quoted { .. });
+            let Command::Quote { rental: asked, hours, pay, .. } = body.command else {
+                return self.see_served(control, rental).map(|()| true);
+            };
+            let quoted = asked == id && matches!(rental.stage, Stage::Quoted { .. });
             must(quoted, Invariant::Authority, || format!("{id} was never quoted"))?;
-            self.quoted(control, rental, body)?;
+            let pay = pay.unwrap_or(units::Asset::Usd);
+            self.on_terms_of_now(control, rental, (hours, pay))?;
             self.rentals.insert(id, View::new(rental));
             self.touched.insert(id);
             return Ok(true);
         };
         if matches!(body.command, Command::Rent { rental: rented, .. } if rented == id) {
             self.promise(control, rental)?;
+            self.takes_nothing_kept(rental)?;
         }
         if let Command::Extend { rental: extended, hours } = body.command
             && extended == id
@@ -381,10 +385,13 @@ impl Belief {
     }
 
     /// The terms are those of the moment: the fees of the parameters in effect, and the rate.
-    fn quoted(&self, control: &Control, rental: &Rental, body: &Body) -> Step {
-        let Command::Quote { hours, pay, .. } = body.command else { return Ok(()) };
+    pub(super) fn on_terms_of_now(
+        &self,
+        control: &Control,
+        rental: &Rental,
+        (hours, pay): (u32, units::Asset),
+    ) -> Step {
         let terms = &rental.terms;
-        let pay = pay.unwrap_or(units::Asset::Usd);
         let fees = self.rules.fees_of(control.version().number, pay);
         let says = [
             u64::from(terms.renter_fee_bp),
@@ -429,7 +436,7 @@ impl Belief {
     }
 
     /// What was just rented is what was asked for, and costs no more than was promised.
-    fn promise(&mut self, control: &Control, rental: &Rental) -> Step {
+    pub(super) fn promise(&mut self, control: &Control, rental: &Rental) -> Step {
         let Some(view) = self.rentals.get_mut(&rental.id) else { return Ok(()) };
         let (asked, filters) = (&rental.order, &rental.order.filters);
         let fits = |(node, hour): (&Node, &units::Credits)| {

@@ -31,10 +31,12 @@ fn eighteen_stories_are_clean_and_eventful() {
     let rare = [tale.failed, tale.executed, tale.vetoed, tale.brakes, tale.stopped, tale.seasons];
     let market = [tale.price_steps, tale.cards, tale.told_to_go, tale.proved, tale.disproved];
     let proofs = [tale.worked, tale.unproved, tale.charged, tale.relisted];
+    let orders = [tale.served, tale.lapsed];
     let newcomers = [tale.trials, tale.graduated, tale.changed];
     let networks =
         [tale.meshes, tale.opened, tale.reopened, tale.closed, tale.policies, tale.kept_out];
-    let all = rare.into_iter().chain(market).chain(proofs).chain(newcomers).chain(networks);
+    let all =
+        rare.into_iter().chain(market).chain(proofs).chain(newcomers).chain(networks).chain(orders);
     assert!(all.into_iter().all(|count| count > 0), "{tale:?}");
 }
 

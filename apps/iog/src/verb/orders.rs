@@ -155,8 +155,22 @@ pub(crate) enum Followed {
 
 /// Follows an order until it is served; a failure says that it will not be. Ctrl-C leaves it waiting.
 pub(crate) fn follow(client: &Client, screen: Screen, id: OrderId) -> Result<Followed, Failure> {
-    let enough = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGINT, Arc::clone(&enough)).context("listen for Ctrl-C")?;
+    let (enough, is_over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    // Once nothing is followed any more, Ctrl-C ends the program as it always does.
+    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&is_over))
+        .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&enough)))
+        .context("listen for Ctrl-C")?;
+    let followed = follow_until(client, screen, id, &enough);
+    is_over.store(true, Ordering::Relaxed);
+    followed
+}
+
+fn follow_until(
+    client: &Client,
+    screen: Screen,
+    id: OrderId,
+    enough: &AtomicBool,
+) -> Result<Followed, Failure> {
     let mut display = Display::new(screen);
     loop {
         let order: OrderView = client.get(&format!("/v1/orders/{id}"))?;

@@ -227,9 +227,11 @@ impl Control {
         self.only_in_project(by, project, Standing::Member)?;
         self.market_begins(now);
         let Some(model) = order.filters.gpu_model.clone() else { return Ok(Reply::Done) };
-        if self.inventory.place(&self.asked(project, order)).is_ok() {
+        let wanted = self.asked(project, order);
+        if self.inventory.place(&wanted).is_ok() {
             return Ok(Reply::Done);
         }
+        self.inventory.learn(&wanted);
         let renter = self.payer(project);
         self.reclaim_for(project, order, now);
         let card_minutes = u64::from(order.nodes) * u64::from(order.each.gpus) * HOUR_MINUTES;

@@ -8,6 +8,7 @@ mod pass;
 use market::Terms;
 use scheduler::queue::{Market, Room};
 use scheduler::{Placement, Seat};
+use stakes::votes::Switch;
 use units::{Name, OrderId, Timestamp};
 
 use super::Standing;
@@ -110,9 +111,17 @@ impl Control {
                 false => self.queue.forget(id),
             }
         }
-        if self.queue.try_at().is_some_and(|at| at <= now) {
+        if self.orders_due().is_some_and(|at| at <= now) {
             self.try_orders(now);
         }
+    }
+
+    /// When orders are tried next: while new rentals are stopped not before the brake is off.
+    pub(crate) fn orders_due(&self) -> Option<Timestamp> {
+        let due = self.queue.try_at()?;
+        let brake = self.economy.votes.brake_on(self.head().at);
+        let brake = brake.filter(|brake| brake.what.contains(&Switch::NewRentals));
+        Some(brake.map_or(due, |brake| due.max(brake.until)))
     }
 
     /// Rents these seats for an order, or says what is in the way.

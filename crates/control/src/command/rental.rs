@@ -53,6 +53,8 @@ impl Control {
             return Err(Refusal::Exists(Noun::Quote));
         }
         let (placement, terms) = self.offered_to_others(&booking, now)?;
+        let asked = self.asked_for(&booking);
+        self.inventory.learn(&asked);
         let nodes = self.nodes(placement, &terms.worked);
         let times = (now, now.after(QUOTE_VALID));
         let rental = Rental::quoted((id, project), (booking.order, terms), nodes, times);

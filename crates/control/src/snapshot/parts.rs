@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use ledger::Book;
 use market::{HourMeter, Terms, Worked};
+use scheduler::MarketOutlook;
 use serde::{Deserialize, Serialize};
 use units::{
     AccountId, CommandId, Credits, InviteId, JobId, KeyId, Name, OrderId, ProjectId, RentalId,
@@ -42,6 +43,8 @@ pub(super) struct Parts {
     book: (Vec<AccountPart>, Vec<HoldPart>, Vec<ToldPart>),
     versions: Versions,
     economy: Economy,
+    #[serde(default)]
+    outlook: MarketOutlook,
 }
 
 /// A project: its name, its members, what it was granted, the policy of its private networks.
@@ -136,6 +139,7 @@ impl Parts {
             ),
             versions: state.versions.clone(),
             economy: state.economy.clone(),
+            outlook: state.inventory.outlook().clone(),
         }
     }
 
@@ -175,6 +179,7 @@ impl Parts {
             ..Control::default()
         };
         self.refundable.into_iter().for_each(|rental| state.refundable.keep(rental.into()));
+        state.inventory.set_outlook(self.outlook);
         state.derive()?;
         // After what puts machines on offer: that is no news to those who wait.
         let kept = self.kept_room.map(|(order, from, seats)| KeptRoom {

@@ -213,7 +213,7 @@ impl Control {
         let hourly = [self.block_due(), self.prices_due(), self.burn_due()];
         let holders = [self.stakes_due(), self.votes_due(), self.seasons_due()];
         let others = [rental, version, self.attestations_due(), self.onboarding_due()];
-        let others = others.into_iter().chain([self.queue.wake_at()]);
+        let others = others.into_iter().chain([self.queue.ends_at(), self.orders_due()]);
         others.into_iter().chain(hourly).chain(holders).flatten().min()
     }
 

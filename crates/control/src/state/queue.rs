@@ -269,10 +269,9 @@ impl Queue {
         self.renewed |= !self.line.is_empty();
     }
 
-    /// When the clock next has something to do here.
-    pub(crate) fn wake_at(&self) -> Option<Timestamp> {
-        let due = self.due.first().map(|(at, _)| *at);
-        [due, self.try_at()].into_iter().flatten().min()
+    /// When an order's time is over next, or one is forgotten.
+    pub(crate) fn ends_at(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
     }
 
     /// When orders are tried next.
@@ -411,6 +410,11 @@ impl Control {
     /// When it starts at the earliest, where that is known.
     pub fn earliest_start(&self, id: OrderId) -> Option<Timestamp> {
         self.queue.order(id)?.earliest
+    }
+
+    /// For which order room is kept, from when on, and which.
+    pub fn room_kept(&self) -> Option<(OrderId, Timestamp, &[Seat])> {
+        self.queue.kept().map(|kept| (kept.order, kept.from, kept.seats.as_slice()))
     }
 
     /// What the matcher says of it at this moment, while machines are what it lacks.

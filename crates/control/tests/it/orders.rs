@@ -359,7 +359,7 @@ fn nobody_is_served_while_the_brake_stops_new_rentals() {
     town.join("m0", 1).unwrap();
     town.minutes(59);
     assert_eq!(town.order("b"), "waiting");
-    town.minutes(7);
+    town.minutes(1);
     assert_eq!(town.order("b"), "served");
 }
 

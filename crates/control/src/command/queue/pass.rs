@@ -6,7 +6,6 @@ use std::time::Duration;
 use market::{CLEARING_MAX, DEPLOYING_MAX, PAYMENT_MAX, Stage};
 use scheduler::Seat;
 use scheduler::queue::{Amounts, Kept, Market, Pass, Plan, Rules, Running, Verdict, Waiting, plan};
-use stakes::votes::Switch;
 use units::{HOUR, MINUTE, OrderId, ProjectId, RentalId, Timestamp};
 
 use crate::limits::ORDERS_TRIED_AT_LEAST_EVERY;
@@ -29,9 +28,6 @@ impl Control {
         let is_whole = self.queue.begin_to_try(now, ORDERS_TRIED_AT_LEAST_EVERY);
         if is_whole {
             self.queue.whole = self.all_there_is();
-        }
-        if self.is_braked(Switch::NewRentals, now) {
-            return;
         }
         let waiting = self.to_be_tried(is_whole);
         let has = self.what_they_have(&waiting);

@@ -140,7 +140,7 @@ impl Tender {
         }
         // The key that signs papers signs certificates, too.
         let network = papers.network;
-        let room = NodeRoom { switch: self.switch.clone(), mesh: self.house.mesh };
+        let room = NodeRoom { switch: self.switch.clone(), house: self.house.clone() };
         let rental = self.house.id.rental;
         match SshServer::new(&self.house.keys.node, network, rental, Arc::new(room)) {
             Ok(server) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,8 +16,10 @@ use wire::paper::{MESH_V4_RESOLVER_AT, Membership, NodeKey, mesh_v4, mesh_v4_blo
 use wire::{WAYS_MAX, Way, WayKind};
 
 use super::desk::{Desk, Said};
+use super::device;
 use super::network::Asker;
-use super::{device, resolve, text};
+use super::resolve::{self, Resolves};
+use super::text::{self, Names};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -72,6 +75,18 @@ impl Known {
     }
 }
 
+/// What a membership begins with.
+#[derive(Debug)]
+pub(super) struct Enter {
+    /// What the device is to be called.
+    pub(super) interface: String,
+    /// What the network is called, where it has a name.
+    pub(super) called: Option<Name>,
+    /// What ssh includes to know the nodes.
+    pub(super) ssh: Option<PathBuf>,
+    pub(super) clock: Clock,
+}
+
 /// This machine, as a member.
 pub(super) struct Member<'a> {
     session: &'a Session,
@@ -79,6 +94,7 @@ pub(super) struct Member<'a> {
     presence: Presence,
     tunnels: Tunnels,
     interface: String,
+    names: Names,
     papers: Arc<Papers>,
     /// What was told of ways, so that only news is told.
     ways: BTreeMap<NodeKey, Known>,
@@ -91,20 +107,23 @@ impl<'a> Member<'a> {
         session: &'a Session,
         asker: &Asker,
         desk: &'a Desk,
-        (interface, called, clock): (String, Option<Name>, Clock),
+        enter: Enter,
     ) -> Result<Self, Failure> {
+        let Enter { interface, called, ssh, clock } = enter;
         let papers = desk.papers(None, Duration::ZERO);
         let papers = papers.ok_or_else(|| Failure::ended("it is over already", "try again"))?;
         let mesh = papers.membership.mesh;
         device::is_free(mesh_v4_block(mesh))?;
         let mut presence = Presence::new(asker.bearer(mesh), asker.keys.packets.clone())?;
-        if let Some(called) = called {
+        if let Some(called) = &called {
             presence.call(called.text());
         }
+        let names = Names { called, ssh };
         let ear = Arc::new(Ear(presence.carrier()));
         let tunnels = Tunnels::start_before(asker.keys.node.clone(), ear)?;
         let ways = BTreeMap::new();
-        let mut member = Self { session, desk, presence, tunnels, interface, papers, ways, clock };
+        let mut member =
+            Self { session, desk, presence, tunnels, interface, names, papers, ways, clock };
         member.go_by();
         member.start(clock.now())?;
         Ok(member)
@@ -134,12 +153,13 @@ impl<'a> Member<'a> {
         let started = self.presence.start(&self.papers, device, now);
         started.map_err(|fault| fault.context("enter the private network"))?;
         let resolver = mesh_v4(self.papers.membership.mesh, MESH_V4_RESOLVER_AT);
-        let asks = resolver.is_some_and(|resolver| resolve::set(&self.interface, resolver));
-        self.say(resolver, asks)
+        let me = (format!("{}.mesh", self.papers.membership.name), self.papers.membership.v4);
+        let set = |resolver| resolve::set(&self.interface, resolver, (&me.0, me.1));
+        self.say(resolver.map(|resolver| (resolver, set(resolver))))
     }
 
-    fn say(&self, resolver: Option<Ipv4Addr>, asks: bool) -> Result<(), Failure> {
-        let entered = text::Entered::of(&self.papers, &self.interface, resolver, asks);
+    fn say(&self, resolver: Option<(Ipv4Addr, Resolves)>) -> Result<(), Failure> {
+        let entered = text::Entered::of(&self.papers, &self.interface, &self.names, resolver);
         let screen = self.session.screen;
         self.session.show(&entered, |entered| entered.text(screen))?;
         if !self.session.json {
@@ -157,12 +177,22 @@ impl<'a> Member<'a> {
         let place = |member: &Membership| (member.v4, member.v6);
         let has_moved = place(&before.membership) != place(&self.papers.membership);
         self.go_by();
-        if has_moved {
+        if has_moved || self.presence.engine().is_none() {
             // A server that began anew may have put this machine elsewhere: the device goes by that.
             self.presence.stop();
             self.start(self.clock.now())?;
         }
         Ok(())
+    }
+
+    /// What made this machine a member has ended: it is none until it hears something new. It may have slept for days.
+    fn pause(&mut self) {
+        if self.presence.engine().is_some() {
+            self.presence.stop();
+            let told = "This machine's papers have ended: it is out of the private network until it gets new ones.\n\
+                        If that takes long: does the server answer, and is the clock right?";
+            self.session.screen.note(told);
+        }
     }
 
     fn tend(&mut self) -> Result<(), Failure> {
@@ -172,8 +202,8 @@ impl<'a> Member<'a> {
             return Err(Failure::ended(what, "did somebody remove the device? Start it again"));
         }
         if !self.papers.hold(now) {
-            let what = "this machine's papers have ended, and nothing new was told";
-            return Err(Failure::ended(what, "does the server answer? Is the clock right?"));
+            self.pause();
+            return Ok(());
         }
         self.presence.on_wake(now);
         let lines = self.tunnels.lines();

@@ -20,12 +20,13 @@ mod keys;
 mod member;
 mod network;
 mod resolve;
+mod ssh;
 mod text;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,8 +38,9 @@ use wire::paper::NodeKey;
 
 use self::desk::{Desk, Said};
 use self::hold::Hold;
-use self::member::Member;
-use self::network::Asker;
+use self::member::{Enter, Member};
+use self::network::{Asker, Came};
+use self::ssh::Ssh;
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -80,24 +82,27 @@ pub(crate) fn join(session: &Session, client: &Client, wish: Wish) -> Result<(),
     let _hold = Hold::take(folder, &network.label(), &network.words())?;
     let keys = Keys::of(&user_key(folder)?, &network.label());
     let pin = Pin::of(client.server(), folder)?;
+    let ssh = ssh_of(session, folder, (&network, called.as_ref()));
     let (client, signer) = (client.clone(), Mutex::default());
-    let asker = Arc::new(Asker { client, network, mesh, keys, pin, signer });
+    let asker = Arc::new(Asker { client, network, mesh, keys, pin, signer, ssh });
     let wanted = listen()?;
     let clock = Clock::set();
     let came = asker.ask(Said::default(), (None, Duration::ZERO), (None, clock))?;
     let came = came.context("hear from the server what this machine is")?;
     let desk = Arc::new(Desk::default());
     let renew = came.renew;
+    let ssh = tell_ssh(session.screen, &asker, &came);
     desk.set_papers(came);
-    let stayed =
-        Member::enter(session, &asker, &desk, (interface, called, clock)).and_then(|member| {
-            let (to, by, screen) = (desk.clone(), asker.clone(), session.screen);
-            spawn("net-ask", move || ask((&to, &by), screen, renew, clock))?;
-            let (to, by) = (desk.clone(), asker.clone());
-            spawn("net-tell", move || tell(&to, &by))?;
-            member.stay(&wanted)
-        });
+    let enter = Enter { interface, called, ssh, clock };
+    let stayed = Member::enter(session, &asker, &desk, enter).and_then(|member| {
+        let (to, by, screen) = (desk.clone(), asker.clone(), session.screen);
+        spawn("net-ask", move || ask((&to, &by), screen, renew, clock))?;
+        let (to, by) = (desk.clone(), asker.clone());
+        spawn("net-tell", move || tell(&to, &by))?;
+        member.stay(&wanted)
+    });
     desk.end(None);
+    asker.ssh.iter().for_each(Ssh::end);
     leave(asker);
     stayed.and_then(|()| desk.failure().map_or(Ok(()), Err))
 }
@@ -107,6 +112,28 @@ pub(crate) fn join(session: &Session, client: &Client, wish: Wish) -> Result<(),
 pub(crate) fn known(folder: &Path, network: &str) -> Option<NodeKey> {
     let user = existing_user_key(folder)?;
     Some(Keys::of(&user, network).public())
+}
+
+/// The ssh of this machine, for a rental's network; without it everything else goes on.
+fn ssh_of(
+    session: &Session,
+    folder: &Path,
+    (network, called): (&Network, Option<&Name>),
+) -> Option<Ssh> {
+    let Network::Rental(rental) = network else { return None };
+    let ssh = Ssh::of(folder, *rental, called.cloned());
+    ssh.inspect_err(|failure| note_ssh(session.screen, failure)).ok()
+}
+
+fn tell_ssh(screen: Screen, asker: &Asker, came: &Came) -> Option<PathBuf> {
+    let told = asker.tell_ssh(came).inspect_err(|failure| note_ssh(screen, failure));
+    told.ok().flatten().map(Path::to_owned)
+}
+
+fn note_ssh(screen: Screen, failure: &Failure) {
+    let why = failure.text(Screen::PLAIN);
+    let why = why.lines().next().unwrap_or_default();
+    screen.note(&format!("ssh is not told of the nodes: {why}"));
 }
 
 /// Ends the program that keeps this machine in a network, and says whether there was one.
@@ -133,8 +160,9 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure
 }
 
 /// Asks for papers until it is over.
-fn ask((desk, asker): (&Desk, &Asker), screen: Screen, mut renew: Duration, clock: Clock) {
-    let (mut renewed, mut is_answered) = (Instant::now(), true);
+fn ask((desk, asker): (&Desk, &Asker), screen: Screen, renew: Duration, clock: Clock) {
+    // By a clock that goes on while this machine sleeps.
+    let (mut renew_at, mut is_answered) = (clock.now().after(renew), true);
     let mut note = |answers: bool, told: &str| {
         if std::mem::replace(&mut is_answered, answers) != answers {
             screen.note(told);
@@ -143,19 +171,24 @@ fn ask((desk, asker): (&Desk, &Asker), screen: Screen, mut renew: Duration, cloc
     while !desk.rest(Duration::ZERO) {
         let asked = Instant::now();
         // What is renewed too late is worth nothing.
-        let known = desk.revision().filter(|_| renewed.elapsed() < renew);
+        let known = desk.revision().filter(|_| clock.now() < renew_at);
         let held = desk.held();
         match asker.ask(desk.said(), (known, WAIT), (held.as_deref(), clock)) {
             Ok(came) => {
                 note(true, "The server answers again.");
                 if let Some(came) = came {
-                    (renewed, renew) = (Instant::now(), came.renew);
+                    renew_at = clock.now().after(came.renew);
+                    tell_ssh(screen, asker, &came);
                     desk.set_papers(came);
                 }
                 desk.rest(EVERY_MIN.saturating_sub(asked.elapsed()));
             }
             Err(failure) if is_final(&failure) => desk.end(Some(failure)),
             Err(failure) => {
+                if matches!(failure, Failure::Ended { .. }) {
+                    // What does not do is asked for anew, and all of it.
+                    renew_at = clock.now();
+                }
                 let what = failure.text(Screen::PLAIN);
                 let what = what.lines().next().unwrap_or_default();
                 note(

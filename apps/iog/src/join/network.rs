@@ -1,6 +1,7 @@
 //! Which private network a machine joins, and how it asks for its papers there.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use wire::{ClientNetwork, ClientNetworkRequest, NetworkKey, OperatorNetworkReque
 
 use super::desk::Said;
 use super::keys::Keys;
+use super::ssh::Ssh;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::visit::Pin;
@@ -86,6 +88,8 @@ pub(super) struct Asker {
     pub(super) pin: Pin,
     /// By which key the network says that it signs, where it is not held to one.
     pub(super) signer: Mutex<Option<NodeKey>>,
+    /// The ssh of this machine, where it is to reach members.
+    pub(super) ssh: Option<Ssh>,
 }
 
 /// What is asked.
@@ -106,6 +110,8 @@ pub(super) struct Came {
     pub(super) membership: SealedPaper,
     pub(super) revision: u64,
     pub(super) renew: Duration,
+    /// For the ssh of this machine.
+    pub(super) ssh_certificate: Option<String>,
 }
 
 impl Asker {
@@ -166,7 +172,8 @@ impl Asker {
                 let statement = client_statement(*rental, Some(&x25519));
                 let proof = prove(&statement);
                 let statement = sign_statement(&self.keys.node, &statement);
-                let (x25519, ssh_key) = (Some(x25519), None);
+                let ssh_key = self.ssh.as_ref().map(|ssh| ssh.public.clone());
+                let x25519 = Some(x25519);
                 self.client.post_for_news(
                     &path,
                     &ClientNetworkRequest {
@@ -220,9 +227,11 @@ impl Asker {
         held: Option<&Papers>,
         now: Timestamp,
     ) -> Result<Came, Failure> {
-        let unfit = |why: String| Failure::refused(why, "is the clock of this machine right?");
+        // No last word: this machine may have slept, and its clock, or the server, may be about to be set right.
+        let unfit = |why: String| Failure::ended(why, "is the clock of this machine right?");
         let network = self.pin.check(told.network_key)?;
         let (revision, renew) = (told.revision, Duration::from_secs(told.renew_secs));
+        let ssh_certificate = told.ssh_certificate;
         let ClientNetwork { pass, membership, policy, members, relays, network_key, .. } = told;
         let ClientNetwork { epoch, since, gone, .. } = told;
         let listed = Listed { revision, epoch, since, gone };
@@ -230,7 +239,8 @@ impl Asker {
             return Err(unfit("the server made this machine no member".to_owned()));
         };
         let Some(mesh) = self.network.mesh(self.mesh, &network) else {
-            return Err(unfit("the rental has no private network".to_owned()));
+            let hint = "`iog forward` and `iog ssh` lead to what runs there";
+            return Err(Failure::refused("the rental has no private network", hint));
         };
         let bearer = self.bearer(mesh);
         let told = Told { listed, membership, policy, pass, members, relays, network_key };
@@ -241,7 +251,17 @@ impl Asker {
         });
         let papers =
             papers.map_err(|why| unfit(format!("what the server gave does not do: {why}")))?;
-        Ok(Came { papers, membership: told.membership, revision, renew })
+        Ok(Came { papers, membership: told.membership, revision, renew, ssh_certificate })
+    }
+
+    /// Lets the ssh of this machine know who is there. Returns what it includes, if it can.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub(super) fn tell_ssh(&self, came: &Came) -> Result<Option<&Path>, Failure> {
+        let Some(ssh) = &self.ssh else { return Ok(None) };
+        ssh.keep(&came.papers, came.ssh_certificate.as_deref())?;
+        Ok(Some(ssh.config()))
     }
 
     /// For whom papers are.

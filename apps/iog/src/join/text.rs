@@ -1,15 +1,31 @@
 //! What a member says to who started it.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 
 use agent::presence::Papers;
 use serde::Serialize;
+use units::Name;
 use wire::Way;
 use wire::paper::Membership;
 
+use super::resolve::Resolves;
 use crate::screen::{Ink, Screen};
 use crate::table::Table;
 use crate::verb::net::status::leads;
+use crate::visit::openssh::quoted;
+
+/// What a rental's first node is called.
+const HEAD: &str = "head";
+
+/// What members are known by here.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// What the network is called, where it has a name.
+    pub(super) called: Option<Name>,
+    /// What ssh includes to know them.
+    pub(super) ssh: Option<PathBuf>,
+}
 
 /// A private network that was entered.
 #[derive(Debug, Serialize)]
@@ -19,8 +35,16 @@ pub(super) struct Entered {
     me: Named,
     /// Where programs ask for names of members.
     resolver: Option<Ipv4Addr>,
-    /// Whether the system's resolver asks there.
+    /// Whether programs find names there.
     resolves: bool,
+    /// Whether programs ask the system's resolver, which would know.
+    #[serde(skip)]
+    is_asked: bool,
+    /// What ssh includes to know the nodes.
+    ssh_config: Option<PathBuf>,
+    /// What ssh would call the head.
+    #[serde(skip)]
+    ssh_host: String,
     members: Vec<Named>,
 }
 
@@ -42,16 +66,19 @@ impl Entered {
     pub(super) fn of(
         papers: &Papers,
         interface: &str,
-        resolver: Option<Ipv4Addr>,
-        resolves: bool,
+        Names { called, ssh }: &Names,
+        resolver: Option<(Ipv4Addr, Resolves)>,
     ) -> Self {
         let me = papers.membership.node;
         let others = papers.members.iter().filter(|member| member.node != me);
         Self {
             interface: interface.to_owned(),
             me: Named::of(&papers.membership),
-            resolver,
-            resolves,
+            resolver: resolver.map(|(at, _)| at),
+            resolves: matches!(resolver, Some((_, Resolves::Yes))),
+            is_asked: !matches!(resolver, Some((_, Resolves::NotAsked))),
+            ssh_config: ssh.clone(),
+            ssh_host: called.as_ref().map_or_else(|| HEAD.to_owned(), |it| format!("{HEAD}.{it}")),
             members: others.map(Named::of).collect(),
         }
     }
@@ -77,10 +104,25 @@ impl Entered {
         text
     }
 
+    fn note_of_ssh(&self, config: &Path) -> String {
+        let all = quoted(&config.with_file_name("*.config"));
+        let host = &self.ssh_host;
+        format!(
+            "`ssh {host}.mesh` is a shell there once `~/.ssh/config` begins with this line:\n  Include {all}"
+        )
+    }
+
     /// What is good to know besides.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = vec![String::new()];
         match (self.resolver, self.resolves) {
+            (Some(_), false) if !self.is_asked => {
+                notes.push(
+                    "systemd-resolved knows members by these names, and programs of this machine do not ask it:\n\
+                     /etc/resolv.conf leads elsewhere (`resolvectl status` shows where)."
+                        .to_owned(),
+                );
+            }
             (Some(_), true) => {
                 notes.push("Programs of this machine find members by these names.".to_owned());
             }
@@ -92,6 +134,7 @@ impl Entered {
             }
             (None, _) => {}
         }
+        notes.extend(self.ssh_config.as_deref().map(|config| self.note_of_ssh(config)));
         notes.push("Ctrl-C ends it.".to_owned());
         notes
     }
@@ -150,6 +193,9 @@ mod tests {
             me: Named::of(&member("client-1", 2064)),
             resolver: Some(Ipv4Addr::new(100, 64, 0, 1)),
             resolves,
+            is_asked: true,
+            ssh_config: Some("/home/ada/.config/iog/ssh/networks/rnt_1.config".into()),
+            ssh_host: "head.training".to_owned(),
             members: members.iter().map(Named::of).collect(),
         };
         let some = entered(&[member("head", 16), member("node-1", 17)], false);

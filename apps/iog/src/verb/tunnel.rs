@@ -295,7 +295,15 @@ fn state(service: &ServiceView) -> String {
 }
 
 /// Where visitors come; what is not for everybody has no port of its own.
+/// How it is visited. Each node's own SSH needs a certificate, which `iog ssh` gets; what leads there is its matter.
 fn places(service: &ServiceView) -> String {
+    if service.standing && service.proto == ServiceProto::Ssh {
+        return if service.node == 0 {
+            "iog ssh".to_owned()
+        } else {
+            format!("iog ssh … {}", service.node)
+        };
+    }
     let ports = service.ports.iter().map(ToString::to_string);
     let places: Vec<String> = service.hosts.iter().cloned().chain(ports).collect();
     if places.is_empty() { "iog forward".to_owned() } else { places.join(" ") }

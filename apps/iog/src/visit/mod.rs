@@ -13,6 +13,7 @@
 mod door;
 mod key;
 mod lines;
+pub(crate) mod openssh;
 mod papers;
 mod pin;
 

@@ -17,6 +17,7 @@ mod program;
 mod proof;
 mod relays;
 mod script;
+mod steady;
 mod story;
 mod time_lock;
 mod town;

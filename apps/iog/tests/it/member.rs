@@ -195,11 +195,63 @@ fn heavy_programs_of_a_member_reach_nodes_by_address_and_name_and_no_further_tha
     }
     let page = format!("curl -sSf -m 30 -o /dev/null http://head.mesh:{DASHBOARD}/");
     stage.until("a page by its name", |_| asking(&resolver, &folder, &page).then_some(()));
+    let ssh = OpenSsh::including(&stage, &text(&told["ssh_config"]));
+    ssh_reaches_nodes_as_any_machine(&mut stage, &ssh);
     the_way_is_shown(&mut stage);
     nobody_else_is_the_same_member(&stage);
-    the_policy_holds(&mut stage, &v4);
-    ends_leave_nothing(&mut stage);
+    the_policy_holds(&mut stage, &v4, &ssh);
+    ends_leave_nothing(&mut stage, &ssh);
     the_operators_network_takes_a_machine(&mut stage);
+}
+
+/// Stock OpenSSH of this machine, with no configuration but what this one includes.
+struct OpenSsh {
+    config: PathBuf,
+    /// What is included.
+    given: PathBuf,
+}
+
+impl OpenSsh {
+    fn including(stage: &Stage, given: &str) -> Self {
+        let (config, given) = (stage.path("ssh.config"), PathBuf::from(given));
+        let all = given.with_file_name("*.config");
+        fs::write(&config, format!("Include {}\n", all.display())).unwrap();
+        Self { config, given }
+    }
+
+    fn command(&self, program: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.arg("-F").arg(&self.config).args(["-o", "BatchMode=yes"]);
+        command.args(["-o", "ConnectTimeout=30"]).args(words);
+        command
+    }
+
+    /// What a program says once it comes in: nodes may only just have come up.
+    fn says(&self, stage: &mut Stage, (program, words): (&str, &[&str]), input: &str) -> String {
+        let file = stage.path("ssh.in");
+        fs::write(&file, input).unwrap();
+        stage.until(&format!("{program} {words:?} succeeds"), |_| {
+            let mut command = self.command(program, words);
+            let output = command.stdin(File::open(&file).unwrap()).output().unwrap();
+            eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+            output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+        })
+    }
+}
+
+/// The nodes' own addresses and names, port 22: no name server knows them here, and no relay is in between.
+fn ssh_reaches_nodes_as_any_machine(stage: &mut Stage, ssh: &OpenSsh) {
+    let mut ssh_says = |words: &[&str], input| ssh.says(stage, ("ssh", words), input);
+    assert_eq!(ssh_says(&["root@head.mine.mesh", "cat"], "come in"), "come in");
+    let leap = ["-J", "head.mine.mesh", "node-1.mesh", "echo from node to node"];
+    assert_eq!(ssh_says(&leap, ""), "from node to node\n");
+    let greeting = "python -c 'import socket; print(socket.create_connection((\"node-1.mesh\", 22), 60).recv(8))'";
+    assert_eq!(ssh_says(&["head.mesh", greeting], ""), "b'SSH-2.0-'\n");
+    let folder = ssh_says(&["head.mesh", "mktemp -d"], "");
+    let (here, there, back) = (ssh.given.display(), folder.trim(), stage.path("back"));
+    let batch = format!("put {here} {there}/it\nget {there}/it {}\n", back.display());
+    ssh.says(stage, ("sftp", &["-b", "-", "head.mine.mesh"]), &batch);
+    assert_eq!(fs::read(back).unwrap(), fs::read(&ssh.given).unwrap());
 }
 
 fn the_way_is_shown(stage: &mut Stage) {
@@ -220,7 +272,7 @@ fn nobody_else_is_the_same_member(stage: &Stage) {
     assert!(told.contains("this machine is in it already"), "{told}");
 }
 
-fn the_policy_holds(stage: &mut Stage, head: &str) {
+fn the_policy_holds(stage: &mut Stage, head: &str, ssh: &OpenSsh) {
     fs::write(stage.path("narrow.hujson"), NARROW).unwrap();
     stage.iog(&["net", "policy", "set", "narrow.hujson"]);
     // One in vain may only be late.
@@ -228,14 +280,17 @@ fn the_policy_holds(stage: &mut Stage, head: &str) {
     stage.until("the head is pinged in vain", |_| (!is_done(&pings)).then_some(()));
     let page = format!("curl -sSf -m 30 -o /dev/null http://{head}:{DASHBOARD}/");
     stage.until("what is allowed passes", |_| is_done(&page).then_some(()));
+    let mut visit = ssh.command("ssh", &["head.mesh", "true"]);
+    assert_eq!(visit.status().unwrap().code(), Some(255), "the port of SSH is not allowed");
     stage.iog(&["net", "policy", "reset"]);
     let ping = format!("ping -c 1 -W 5 {head}");
     stage.until("the head answers again", |_| is_done(&ping).then_some(()));
 }
 
-fn ends_leave_nothing(stage: &mut Stage) {
+fn ends_leave_nothing(stage: &mut Stage, ssh: &OpenSsh) {
     stage.iog(&["net", "down", "mine"]);
     assert_eq!(stage.ended(), Some(0), "{}", stage.logs());
+    assert!(!ssh.given.exists(), "what ssh included is left");
     stage.until("it is no member", |stage| {
         let members = stage.json(&["net", "status", "mine"])["members"].clone();
         let is_client = |member: &Value| member["kind"] == "client";

@@ -4,7 +4,7 @@
 //!
 //! Where this system gives nodes no network of their own, nothing is looked at. As root, all of it is in a network that
 //! lets UDP go nowhere but to relays: else the nodes would meet without any, and no relay's death would matter. As an
-//! ordinary user they do, and the last relay's death must not matter.
+//! ordinary user they do, and the last relay's death must not matter; what it is like as root, `steady` looks at.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::town::{Town, free_port, runtimes};
 
 /// What sees all nodes of its cluster, and has each of them work.
-const JOB: &str = r#"python -c '
+pub(crate) const JOB: &str = r#"python -c '
 import ray
 ray.init(logging_level="ERROR")
 nodes = sorted(node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"])
@@ -54,14 +54,14 @@ print("total", total)
 '"#;
 
 /// A network with relays and two machines.
-struct People {
-    operator: String,
-    supplier: String,
-    renter: String,
-    project: String,
+pub(crate) struct People {
+    pub(crate) operator: String,
+    pub(crate) supplier: String,
+    pub(crate) renter: String,
+    pub(crate) project: String,
 }
 
-fn gather(town: &Town) -> People {
+pub(crate) fn gather(town: &Town) -> People {
     let operator = fs::read_to_string(town.path("server/operator.key")).unwrap().trim().to_owned();
     let mut patch: Value = serde_json::from_str(control::DESK_PATCH).unwrap();
     patch["fees"] = json!({ "nonrefundable_minutes": 1 });
@@ -75,13 +75,13 @@ fn gather(town: &Town) -> People {
 }
 
 /// A relay that runs.
-struct Relay {
-    name: String,
+pub(crate) struct Relay {
+    pub(crate) name: String,
     key: String,
     packets: Vec<u16>,
 }
 
-fn start_relay(town: &mut Town, operator: &str, name: &str) -> Relay {
+pub(crate) fn start_relay(town: &mut Town, operator: &str, name: &str) -> Relay {
     let (data, at, url) = (town.text(name), format!("127.0.0.1:{}", free_port()), town.url.clone());
     let ready = town.text(&format!("{name}-ready"));
     let about = ["relay", "--server", &url, "--data", &data, "--domain", "relay.test"];
@@ -129,7 +129,7 @@ fn start_machine(town: &mut Town, part: usize) {
     town.start(&format!("w{part}"), &[&run[..], &about].concat());
 }
 
-fn start_machines(town: &mut Town, supplier: &str) {
+pub(crate) fn start_machines(town: &mut Town, supplier: &str) {
     for part in 1..=2 {
         let invite = town.ask("POST", "/v1/invites", supplier, Some(json!({ "valid_hours": 1 })));
         let token = invite["token"].as_str().unwrap();
@@ -147,7 +147,7 @@ fn start_machines(town: &mut Town, supplier: &str) {
 }
 
 /// Rents a cluster over both machines, and waits until it runs. Returns it if it has a network of its own.
-fn rent(town: &Town, renter: &str, project: &str) -> Option<String> {
+pub(crate) fn rent(town: &Town, renter: &str, project: &str) -> Option<String> {
     let order = json!({
         "nodes": 2,
         "each": { "gpus": 0, "vcpus": 2, "memory_mib": 3000, "disk_mib": 1000 },
@@ -166,10 +166,10 @@ fn rent(town: &Town, renter: &str, project: &str) -> Option<String> {
 }
 
 /// A rental, and whose it is.
-struct Rented<'a> {
-    town: &'a mut Town,
-    rental: String,
-    key: String,
+pub(crate) struct Rented<'a> {
+    pub(crate) town: &'a mut Town,
+    pub(crate) rental: String,
+    pub(crate) key: String,
 }
 
 impl Rented<'_> {
@@ -198,7 +198,7 @@ impl Rented<'_> {
         log
     }
 
-    fn run(&self, job: &str) -> String {
+    pub(crate) fn run(&self, job: &str) -> String {
         self.finish(&self.submit(job))
     }
 
@@ -215,7 +215,7 @@ impl Rented<'_> {
     }
 
     /// Waits until the nodes talk in such a way. Returns the relay between them, if there is one.
-    fn talks(&self, kind: &str) -> Option<String> {
+    pub(crate) fn talks(&self, kind: &str) -> Option<String> {
         self.town.until(&format!("the nodes' way is {kind}"), |town| {
             let path = format!("/v1/rentals/{}/network", self.rental);
             let view = town.ask("GET", &path, &self.key, None);
@@ -253,7 +253,7 @@ impl Rented<'_> {
         (1..=2).find_map(keys).unwrap()
     }
 
-    fn ends_without_a_trace(self) {
+    pub(crate) fn ends_without_a_trace(self) {
         let Self { town, rental, key } = self;
         town.ask("POST", &format!("/v1/rentals/{rental}/end"), &key, None);
         town.until("nothing of the nodes' networks is left", |town| {
@@ -274,12 +274,12 @@ impl Rented<'_> {
 }
 
 /// The words of the line of a log that begins with this one.
-fn words<'a>(log: &'a str, first: &str) -> Vec<&'a str> {
+pub(crate) fn words<'a>(log: &'a str, first: &str) -> Vec<&'a str> {
     let line = log.lines().find_map(|line| line.strip_prefix(first)).unwrap_or_default();
     line.split_whitespace().collect()
 }
 
-fn are_in_mesh(addresses: &[&str]) -> bool {
+pub(crate) fn are_in_mesh(addresses: &[&str]) -> bool {
     addresses.len() == 2 && addresses.iter().all(|address| address.starts_with("100."))
 }
 

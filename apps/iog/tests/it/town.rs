@@ -138,6 +138,15 @@ impl Town {
         issued["secret"].as_str().unwrap().to_owned()
     }
 
+    /// A control plane that was killed begins anew where it was.
+    pub(crate) fn start_server_again(&mut self) {
+        let at = self.url.trim_start_matches("http://").to_owned();
+        let (data, ready) = (self.text("server"), self.text("ready-again"));
+        let _ = fs::remove_file(&ready);
+        self.start("server", &["server", "--data", &data, "--listen", &at, "--ready-file", &ready]);
+        self.until("the control plane is up again", |_| fs::read_to_string(&ready).ok());
+    }
+
     /// Ends a process at once, as a crash does.
     pub(crate) fn kill(&mut self, name: &str) {
         let at = self.roles.iter().position(|(known, _)| known == name).unwrap();
@@ -195,7 +204,13 @@ pub(crate) fn runtimes() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("runtimes")
 }
 
-/// A network that this thread and whatever it starts are in: nothing but a loopback, and rules of its own.
+/// The device in a network of its own, and the address there that others find the machine at: one of loopback is none.
+const DEVICE: &str = "lo";
+const ADDRESS: &str = "10.77.0.1";
+/// Where it is after it has moved.
+pub(crate) const OTHER_ADDRESS: &str = "10.77.1.1";
+
+/// A network that this thread and whatever it starts are in: a loopback, an address, and rules of its own.
 pub(crate) struct OwnNetwork;
 
 impl OwnNetwork {
@@ -213,13 +228,24 @@ impl OwnNetwork {
             assert!(Instant::now() < until, "in vain: a network of its own");
             thread::park_timeout(Duration::from_millis(10));
         }
-        let network = fs::File::open(there).unwrap();
-        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+        let there = fs::File::open(there).unwrap();
+        move_into_link_name_space(there.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
         drop(holder.stdin.take());
         holder.wait().unwrap();
-        let lo = Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap();
-        assert!(lo.success());
-        Some(Self)
+        let network = Self;
+        network.ip("link set lo up");
+        network.ip(&format!("address add {ADDRESS}/24 dev {DEVICE}"));
+        Some(network)
+    }
+
+    fn ip(&self, words: &str) {
+        assert!(Command::new("ip").args(words.split(' ')).status().unwrap().success(), "{words}");
+    }
+
+    /// Has another address from here on, as a machine that was carried to another place.
+    pub(crate) fn move_away(&self) {
+        self.ip(&format!("address add {OTHER_ADDRESS}/24 dev {DEVICE}"));
+        self.ip(&format!("address delete {ADDRESS}/24 dev {DEVICE}"));
     }
 
     /// Lets UDP go to these ports and from them, and nowhere else: nobody meets anybody but there.

@@ -39,12 +39,17 @@ fn table(relays: &[RelayView], list: &RelaysView, screen: Screen) -> String {
             at.unwrap_or_default(),
             domain.unwrap_or_default(),
             relay.score.to_string(),
-            relay.rtt_ms.map(|rtt| format!("{rtt} ms")).unwrap_or_default(),
+            relay.rtt_ms.map(round_trip).unwrap_or_default(),
             relay.lines.to_string(),
             state.to_owned(),
         ]);
     }
     table.text(screen)
+}
+
+/// Whole milliseconds, as they are told.
+fn round_trip(rtt_ms: u32) -> String {
+    if rtt_ms == 0 { "< 1 ms".to_owned() } else { format!("{rtt_ms} ms") }
 }
 
 /// The beginning of a key: enough to tell a network's relays apart.

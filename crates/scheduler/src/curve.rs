@@ -67,29 +67,21 @@ fn span(machines: &[&Machine], near: Near) -> Option<u32> {
 }
 
 impl Inventory {
-    /// The order at every nearness that it can be had at, as it is and in other shapes of the same GPUs (half as many
-    /// nodes twice as large, and so on, down to one GPU a node), nearest first. The order itself is always among them
-    /// when it can be placed; of the others those are left out that cost more than another one and are no nearer.
+    /// The order at every nearness that it can be had at, and as near as it asks in other shapes of the same GPUs (half
+    /// as many nodes twice as large, and so on, down to one GPU a node), nearest first. The order itself is always among
+    /// them when it can be placed; of the others those are left out that cost more than another one and are no nearer.
     pub fn curve(&self, order: &Order) -> Vec<Alternative> {
         let mut found: Vec<Alternative> = Vec::new();
-        for shaped in shapes(order) {
-            let mut before: Option<Placement> = None;
-            // From the widest: where that is placed nowhere, nothing nearer is.
-            for near in nears(order.near).into_iter().rev() {
-                let asked = Order { near, ..shaped.clone() };
-                let Some(alternative) = Alternative::new(self, asked) else {
-                    if near == Near::Anywhere {
-                        break;
-                    }
-                    continue;
-                };
-                let is_itself = alternative.order == *order;
-                if is_itself || before.as_ref() != Some(&alternative.placement) {
-                    before = Some(alternative.placement.clone());
-                    found.push(alternative);
-                }
+        // From the widest: where that is placed nowhere, nothing nearer is.
+        for near in nears(order.near).into_iter().rev() {
+            let alternative = Alternative::new(self, Order { near, ..order.clone() });
+            if alternative.is_none() && near == Near::Anywhere {
+                break;
             }
+            found.extend(alternative);
         }
+        let shapes = shapes(order).into_iter();
+        found.extend(shapes.filter_map(|shaped| Alternative::new(self, shaped)));
         let kept = |it: &Alternative| {
             it.order == *order || !found.iter().any(|other| it.is_dominated_by(other))
         };
@@ -115,9 +107,9 @@ fn nears(asked: Near) -> BTreeSet<Near> {
     within.chain([asked, Near::Site, Near::Country, Near::Anywhere]).collect()
 }
 
-/// The order, and in every other shape that has as many GPUs, from the largest nodes down to one GPU a node.
+/// The order in every other shape that has as many GPUs, from the largest nodes down to one GPU a node.
 fn shapes(order: &Order) -> Vec<Order> {
-    let mut all = vec![order.clone()];
+    let mut all = Vec::new();
     let mut larger = order.clone();
     while let Some(next) = reshaped(&larger, true) {
         all.push(next.clone());

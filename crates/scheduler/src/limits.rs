@@ -25,7 +25,7 @@ pub const NEAR_RTTS_MICROS: [u32; 4] = [1_000, 5_000, 20_000, 80_000];
 pub const SITES_COMPARED_MAX: usize = 8_192;
 /// Machines that are looked at, once a gang has found room round one anchor, for another anchor round which it costs
 /// less: each is a step in order of price, so beyond it what could be saved is small.
-pub const MATCHES_COMPARED_MAX: usize = 4_096;
+pub const MATCHES_COMPARED_MAX: usize = 2_048;
 /// Room for so many more nodes in a place counts as any more: a gang there breaks nothing up that others would miss.
 pub const LEFT_COUNTED_MAX: u32 = 256;
 /// Offers one page of a search holds: what a person scrolls through.

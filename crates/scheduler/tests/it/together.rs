@@ -140,7 +140,6 @@ fn a_curve_goes_from_near_and_dear_to_far_and_cheap() {
         [
             (1, 16, "48.000000".to_owned(), Some(0)),
             (2, 8, "32.000000".to_owned(), Some(600)),
-            (4, 4, "28.800000".to_owned(), Some(8_400)),
             (2, 8, "24.000000".to_owned(), Some(9_300)),
             (2, 8, "16.800000".to_owned(), None),
         ]

@@ -68,8 +68,7 @@ fn flags(asked: &Order, to: &Order) -> String {
 
 /// What rules machines out, and what would help.
 pub(crate) fn no_offer(of: &NoOffer, screen: Screen) -> String {
-    let mut text =
-        format!("\nOf {}, so many do not do because of\n", count(of.machines, "machine"));
+    let mut text = format!("Ruled out, of {}:\n", count(of.machines, "machine"));
     let machines = of.excluded.iter().map(|row| row.machines.to_string().len()).max().unwrap_or(0);
     for row in &of.excluded {
         text.push_str(&format!("  {:>machines$}  {}\n", row.machines, row.by));
@@ -78,7 +77,7 @@ pub(crate) fn no_offer(of: &NoOffer, screen: Screen) -> String {
         text.push_str("No single change to the order would help.");
         return text;
     }
-    text.push_str("\nOne of these changes would do\n");
+    text.push_str("What one change would give:\n");
     let flags: Vec<String> = of.ways.iter().map(|way| change(&way.change)).collect();
     let width = flags.iter().map(|flags| flags.chars().count()).max().unwrap_or(0);
     for (way, flags) in of.ways.iter().zip(flags) {
@@ -166,7 +165,18 @@ mod tests {
         };
         let text = alternatives(&order(8, 1), &[cheap, near, one], Screen::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() <= 80));
-        assert_snapshot!(text, @"");
+        assert_snapshot!(text, @r"
+        NO  NODES  GPUS EACH  USD/HOUR  ROUND TRIP      SUPPLIERS  SITES
+         1      8          1      7.20  not known               6      8
+         2      8          1      8.40  at most 4.1 ms          2      2
+         3      1          8     17.60  one machine             1      1
+
+        A round trip is the longest there can be between two nodes. Cheapest first;
+        what costs more without being nearer is left out. To have one, ask with:
+           1  --nodes 8 --gpus 1
+           2  --nodes 8 --gpus 1 --near 5ms
+           3  --nodes 1 --gpus 8 --vcpus 32
+        ");
     }
 
     #[test]
@@ -189,6 +199,15 @@ mod tests {
                 way(OrderChange::FewerNodes { nodes: 5 }, 5),
             ],
         };
-        assert_snapshot!(no_offer(&told, Screen::PLAIN), @"");
+        assert_snapshot!(no_offer(&told, Screen::PLAIN), @r"
+        Ruled out, of 120 machines:
+          112  GPU model
+            3  nearness
+        What one change would give:
+          --near country  8 nodes, 12.40 USD an hour
+          without --near  8 nodes
+          --nodes 5       5 nodes
+        Or wait for machines: iog rent … --wait 6h
+        ");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use control::{Actor, Command, Digest, FiltersRecord, MachineRecord, OrderRecord, Purse};
 use units::{
-    AccountId, Asset, Credits, GpuModel, InviteId, JobId, Name, OrderId, RentalId, Resources, Tier,
+    AccountId, Asset, Credits, GpuModel, InviteId, JobId, Name, RentalId, Resources, Tier,
     Timestamp, WorkerId,
 };
 
@@ -61,53 +61,14 @@ impl World {
         }
     }
 
-    /// Waits for machines, or waits no longer; now and then takes somebody else's place away, or tries to.
-    fn wait_in_line(&mut self, renter: usize) {
-        let other = (renter + 1) % self.people.renters.len();
-        let leaves = match self.dice.between(0, 9) {
-            0..=6 => None,
-            7..=8 => Some((renter, Purpose::Other)),
-            _ => Some((other, Purpose::Theft)),
-        };
-        let account = self.people.renters[renter].account;
-        if let Some((whose, purpose)) = leaves {
-            let orders = &self.people.renters[whose].orders;
-            let Some(waiting) = self.dice.pick(orders).copied() else { return };
-            return self.ask(Actor::Account(account), Command::Leave { waiting }, purpose);
-        }
-        let Command::Quote { project, order, hours, pay, .. } = self.some_quote(renter) else {
-            return;
-        };
-        let minutes = self.dice.between(1, 20);
-        let command = Command::Wait {
-            waiting: OrderId::from_bits(self.fresh_bits()),
-            project,
-            order,
-            hours,
-            pay,
-            name: name("waited"),
-            until_millis: self.now.millis() + minutes * 60_000,
-        };
-        self.ask(Actor::Account(account), command, Purpose::Wait(renter));
-    }
-
-    /// Nobody waits any longer.
-    fn leave_all(&mut self) {
-        let renters = self.people.renters.iter();
-        let waiting = renters.flat_map(|it| it.orders.iter().map(|order| (it.account, *order)));
-        let waiting: Vec<(AccountId, OrderId)> = waiting.collect();
-        for (account, waiting) in waiting {
-            self.ask(Actor::Account(account), Command::Leave { waiting }, Purpose::Other);
-        }
-    }
-
     fn quote(&mut self, renter: usize) {
         let command = self.some_quote(renter);
         let account = self.people.renters[renter].account;
         self.ask(Actor::Account(account), command, Purpose::Quote(renter));
     }
 
-    fn some_quote(&mut self, renter: usize) -> Command {
+    /// What a renter might ask a price for.
+    pub(crate) fn some_quote(&mut self, renter: usize) -> Command {
         let project = self.people.renters[renter].project;
         let mut order = order(&mut self.dice, &self.people.suppliers);
         if self.plan.novelties.spot && order.each.gpus > 0 {

@@ -26,6 +26,7 @@ mod economy;
 mod habits;
 mod letter;
 mod limits;
+mod line;
 mod locks;
 mod machine;
 mod networks;

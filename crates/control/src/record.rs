@@ -7,6 +7,7 @@ mod attest;
 mod lock;
 mod network;
 mod onboard;
+mod order;
 mod parameters;
 mod proof;
 mod queue;
@@ -16,13 +17,12 @@ mod votes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use scheduler::{Apart, Near};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use units::{
-    AccountId, Asset, BlobId, Certification, Coins, CommandId, Country, Credits, GpuModel, GrantId,
-    Hour, InviteId, JobId, KeyId, Money, Month, Name, OfferId, OrderId, ProjectId, ProposalId,
-    RentalId, Resources, SeasonId, SlashId, Tier, Timestamp, WorkerId,
+    AccountId, Asset, BlobId, Coins, CommandId, Credits, GrantId, Hour, InviteId, JobId, KeyId,
+    Money, Month, Name, OfferId, OrderId, ProjectId, ProposalId, RentalId, SeasonId, SlashId,
+    Timestamp, WorkerId,
 };
 
 pub use attest::{AttestationRecord, Attested, CardRecord, GuestRecord};
@@ -32,6 +32,7 @@ pub use onboard::{
     BlockKind, Blocked, ConnectionRecord, HostRecord, MachineRecord, NotARelease, Release,
     TrialSaid,
 };
+pub use order::{FiltersRecord, OrderRecord};
 pub use parameters::Parameters;
 pub use proof::{FingerprintRecord, ProofSaid, SealedRecord, VerdictRecord};
 pub use queue::QueueRules;
@@ -415,58 +416,6 @@ pub enum Scope {
     Operator,
     /// Keep a relay in the list, and nothing else.
     Relay,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// What a renter asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OrderRecord {
-    /// How many nodes.
-    pub nodes: u32,
-    /// What each needs.
-    pub each: Resources,
-    /// Which machines will do.
-    pub filters: FiltersRecord,
-    /// Whether nodes may share a machine.
-    pub pack: bool,
-    /// As a spot rental: the most that its renter pays for a card's hour. It is cheaper, and its machines may be wanted
-    /// back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spot: Option<Credits>,
-    /// How near each other all nodes are.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub near: Near,
-    /// What no two nodes have in common.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub apart: Apart,
-    /// On no machine that these rentals of the project have or had.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub away_from: BTreeSet<RentalId>,
-    /// Whether no other project may be on its machines, before the rental ends.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub alone: bool,
-}
-
-/// Which machines will do. Empty means any.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FiltersRecord {
-    /// Only this model of card.
-    pub gpu_model: Option<GpuModel>,
-    /// Only machines of these suppliers.
-    pub suppliers: BTreeSet<AccountId>,
-    /// Only machines in these countries.
-    pub countries: BTreeSet<Country>,
-    /// Only machines connected at least so fast.
-    pub tier_min: Option<Tier>,
-    /// Only machines with all of these.
-    pub certifications: BTreeSet<Certification>,
-    /// Only nodes that cost at most so much an hour.
-    pub node_hour_max: Option<Credits>,
 }
 
 /// What a machine says of one node.

@@ -178,7 +178,7 @@ impl Control {
         let held = self.hold_kept(booking.hours, now);
         let offered = self.offered(booking, now);
         let was_held = !held.is_empty();
-        self.release_kept(held);
+        self.release_kept(&held);
         match offered {
             Err(Refusal::NoOffer(_)) if was_held => Err(self.reserved_or_none(booking)),
             offered => offered,
@@ -196,7 +196,7 @@ impl Control {
         Market(&mut self.inventory).hold(&seats)
     }
 
-    pub(super) fn release_kept(&mut self, held: Vec<Seat>) {
+    pub(super) fn release_kept(&mut self, held: &[Seat]) {
         held.iter().for_each(|seat| self.inventory.give_back(seat));
     }
 

@@ -201,7 +201,7 @@ impl Control {
         let is_taken = are_as_quoted && self.inventory.take(&quoted).is_ok();
         let order = self.asked_at(booking.project, &record, terms.duration_bp);
         let placed = if is_taken { None } else { Some(self.inventory.place(&order)) };
-        self.release_kept(held);
+        self.release_kept(&held);
         let Some(placed) = placed else { return Ok((quoted, terms)) };
         let seats = placed.map_err(|refusal| match was_held {
             true => self.reserved_or_none(&booking),

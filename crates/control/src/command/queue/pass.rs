@@ -15,7 +15,7 @@ use crate::state::{Control, KeptRoom, Obstacle, QueuedOrder, QueuedStage, Rental
 const ENDS_MAX: usize = scheduler::queue::limits::ENDS_LOOKED_AT_MAX;
 
 /// What runs: its rental, and what a pass is told of it.
-type Runs = Vec<(RentalId, Running<Vec<Seat>>)>;
+type Runs = (RentalId, Running<Vec<Seat>>);
 
 /// How long a rental of so many hours has its machines at most.
 pub(super) fn lasts(hours: u32) -> Duration {
@@ -44,8 +44,7 @@ impl Control {
     /// they can have come.
     fn to_be_tried(&self, is_whole: bool) -> Vec<Waiting<OrderId, scheduler::Order>> {
         let rules = &self.parameters().queue;
-        let is_tried = |order: &&QueuedOrder| match &order.stage {
-            _ if is_whole => true,
+        let may_have_changed = |order: &QueuedOrder| match &order.stage {
             QueuedStage::Waiting { obstacle } => match obstacle {
                 Obstacle::Money { wanted, .. } => {
                     self.available_to(order.project, wanted.asset).units >= wanted.units
@@ -71,6 +70,7 @@ impl Control {
             since: order.since,
             deadline: order.until,
         };
+        let is_tried = |order: &&QueuedOrder| is_whole || may_have_changed(order);
         self.queue.waiting().filter(is_tried).map(as_waiting).collect()
     }
 
@@ -96,7 +96,7 @@ impl Control {
     }
 
     /// What runs and ends soonest, and every spot rental that may be told to go.
-    fn running(&self, now: Timestamp) -> Runs {
+    fn running(&self, now: Timestamp) -> Vec<Runs> {
         let holds = self.rentals.values().filter(|rental| rental.stage.holds_seats());
         let mut ends: Vec<(Timestamp, RentalId)> =
             holds.map(|rental| (ends_at(rental).max(now), rental.id)).collect();
@@ -115,7 +115,7 @@ impl Control {
         &mut self,
         waiting: &[Waiting<OrderId, scheduler::Order>],
         has: &BTreeMap<ProjectId, Amounts>,
-        runs: &Runs,
+        runs: &[Runs],
         now: Timestamp,
     ) -> Plan<OrderId, Vec<Seat>> {
         let parameters = self.shared_parameters();
@@ -133,7 +133,7 @@ impl Control {
 
     /// Whether spot rentals may be told to go as a plan wants: once for each order, once an hour for each project, and
     /// never one's own.
-    fn may_reclaim(&self, kept: &Kept<OrderId, Vec<Seat>>, runs: &Runs, now: Timestamp) -> bool {
+    fn may_reclaim(&self, kept: &Kept<OrderId, Vec<Seat>>, runs: &[Runs], now: Timestamp) -> bool {
         if kept.reclaim.is_empty() {
             return true;
         }
@@ -148,7 +148,7 @@ impl Control {
             && kept.seats.as_ref().is_some_and(|seats| self.could_pay(order, seats, now).is_ok())
     }
 
-    fn carry_out(&mut self, plan: Plan<OrderId, Vec<Seat>>, runs: &Runs, now: Timestamp) {
+    fn carry_out(&mut self, plan: Plan<OrderId, Vec<Seat>>, runs: &[Runs], now: Timestamp) {
         let Plan { decisions, kept } = plan;
         let mut place = 0;
         for decision in decisions {
@@ -192,7 +192,7 @@ impl Control {
     }
 
     /// Room is kept for the first order that does not fit, if it could pay for it.
-    fn keep_room(&mut self, kept: Kept<OrderId, Vec<Seat>>, runs: &Runs, now: Timestamp) {
+    fn keep_room(&mut self, kept: Kept<OrderId, Vec<Seat>>, runs: &[Runs], now: Timestamp) {
         let Kept { id, from, seats, reclaim } = kept;
         let Some(queued) = self.queue.order(id).cloned() else { return };
         if let Some(Err(obstacle)) =

@@ -73,7 +73,8 @@ fn a_relay_is_in_the_list_until_it_goes_away() {
     let desk = Desk::new("relays");
     assert!(list(&desk).is_empty());
     let key = operator(&desk);
-    let flags = ["--listen", "127.0.0.1:0", "--advertise", "192.0.2.7:4443"];
+    let at = format!("127.0.0.1:{}", free_port());
+    let flags = ["--listen", &at, "--advertise", &at];
     let relay = relay(&desk, &key, &flags).spawn().unwrap();
     let listed = within(LOOKS, "it is in the list", || list(&desk).pop());
     let ready = std::fs::read_to_string(desk.home.0.join("relay-ready")).unwrap();
@@ -282,7 +283,8 @@ fn a_supplier_has_a_relay_on_the_stake_of_a_machine_and_its_log_agrees_with_the_
 fn a_relay_is_gone_with_the_stake_of_its_machine() {
     let (desk, machine, key) = supplier();
     desk.says(&["stake", "add", &machine, "200"]);
-    let at = ["--listen", "127.0.0.1:0", "--advertise", "127.0.0.1:4443", "--machine", &machine];
+    let at = format!("127.0.0.1:{}", free_port());
+    let at = ["--listen", &at, "--advertise", &at, "--machine", &machine];
     let running = relay(&desk, &key, &at).spawn().unwrap();
     within(LOOKS, "it is in the list", || list(&desk).pop());
     desk.says(&["stake", "unstake", &machine]);

@@ -40,7 +40,9 @@ impl Town {
         match &self.control.queued(waiting(of)).unwrap().stage {
             control::QueuedStage::Waiting { obstacle: Obstacle::First } => "First".to_owned(),
             control::QueuedStage::Waiting { obstacle } => obstacle.to_string(),
-            ended => ended.text().to_owned(),
+            ended @ (control::QueuedStage::Served { .. }
+            | control::QueuedStage::Lapsed { .. }
+            | control::QueuedStage::Left { .. }) => ended.text().to_owned(),
         }
     }
 

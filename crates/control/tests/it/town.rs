@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use control::{
-    Actor, Body, Command, ConnectionRecord, Control, Digest, Effect, Entry, FiltersRecord, JobSaid,
-    MachineRecord, NodeSaid, OrderRecord, PhaseSaid, Refusal, Reply, SlashRecord,
+    Actor, Body, Command, ConnectionRecord, Control, Digest, Effect, Entry, JobSaid, MachineRecord,
+    NodeSaid, OrderRecord, PhaseSaid, Refusal, Reply, SlashRecord,
 };
 use ledger::{AccountKey, Holder};
 use stakes::{Evidence, EvidenceKind, Offence};

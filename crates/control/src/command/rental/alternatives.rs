@@ -52,8 +52,9 @@ impl Control {
             let order = reshaped(&booking.order, &found);
             let seats = &found.placement.seats;
             self.is_bid_enough(&order, seats).ok()?;
-            let hours = self.node_hours(seats, &order, duration_bp).into_iter();
-            let hourly = hours.fold(Some(Credits::ZERO), |sum, hour| sum?.checked_add(hour))?;
+            let mut hours = self.node_hours(seats, &order, duration_bp).into_iter();
+            let hourly =
+                hours.try_fold(Credits::ZERO, |sum: Credits, hour| sum.checked_add(hour))?;
             Some(self.alternative(order, hourly, found))
         });
         let mut priced: Vec<_> = priced.collect();

@@ -169,8 +169,8 @@ fn words_of(tale: &Tale) -> String {
          not for silence, {charged} charged, {relisted} of what is listed as less; {withdrawn} versions taken back; \
          {records} records of time-lock, {refunds} refunds and {caught} slashes by them; {trials} trials, {graduated} \
          newcomers became ready and {changed} after a change of theirs; {meshes} private networks, {opened} services \
-         opened, {reopened} of them anew, {closed} closed, {policies} policies, {kept_out} without a say; {served} orders that \
-         waited were served, {lapsed} lapsed"
+         opened, {reopened} of them anew, {closed} closed, {policies} policies, {kept_out} without a say; {served} \
+         orders that waited were served, {lapsed} lapsed"
     )
 }
 

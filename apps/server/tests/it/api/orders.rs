@@ -67,3 +67,17 @@ fn what_no_wait_would_help_is_refused() {
     let stranger = town.post(&town.stranger, "/v1/orders", &town.order_that_waits(1));
     stranger.expect_problem(404, "not-found");
 }
+
+#[test]
+fn an_order_that_is_told_twice_waits_once() {
+    let town = Town::new();
+    let ask = Ask::post("/v1/orders").json(&town.order_that_waits(1_000)).by(&town.renter);
+    let told = || town.send(ask.clone().once("twice")).expect(201).json()["id"].clone();
+    assert_eq!(told(), told());
+    let other = Ask::post("/v1/orders").json(&town.order_that_waits(999)).by(&town.renter);
+    town.send(other.once("twice")).expect_problem(422, "id-reused");
+    let list = format!("/v1/orders?project={}", town.renter.project);
+    let list = town.get(&town.renter, &list).expect(200).json();
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    assert_eq!(list["items"][0]["state"], json!("waiting"));
+}

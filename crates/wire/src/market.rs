@@ -51,8 +51,10 @@ pub struct Offers {
     pub facets: Option<Facets>,
 }
 
-/// The machines that could serve a node, counted by each thing that can be asked for, as if nothing were asked of it:
-/// a count says what choosing that value instead would give. What nobody has is left out.
+/// The machines that could serve a node, counted by each thing that can be asked for.
+///
+/// Each is counted as if nothing were asked of it: a count says what choosing that value instead would give. What
+/// nobody has is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Facets {
     /// Machines that could serve a node, all that is asked considered.
@@ -197,8 +199,9 @@ pub struct QuoteRequest {
     pub pay: Option<Asset>,
 }
 
-/// Another order for the same cards, and what an hour of it costs now. Nothing is kept: to have it, ask for a quote of
-/// its order.
+/// Another order for the same cards, and what an hour of it costs now.
+///
+/// Nothing is kept: to have it, ask for a quote of its order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Alternative {
     /// The order.

@@ -68,7 +68,10 @@ fn flags(asked: &Order, to: &Order) -> String {
 
 /// What rules machines out, and what would help.
 pub(crate) fn no_offer(of: &NoOffer, screen: Screen) -> String {
-    let mut text = format!("Ruled out, of {}:\n", count(of.machines, "machine"));
+    let mut text = match of.excluded.is_empty() {
+        true => String::new(),
+        false => format!("Ruled out, of {}:\n", count(of.machines, "machine")),
+    };
     let machines = of.excluded.iter().map(|row| row.machines.to_string().len()).max().unwrap_or(0);
     for row in &of.excluded {
         text.push_str(&format!("  {:>machines$}  {}\n", row.machines, row.by));

@@ -141,7 +141,7 @@ fn grant(control: Control, wanted: u16, own: SocketAddrV4, until: Instant) -> Re
         };
         let came = match map(LIFETIME_SECONDS)? {
             Answer::Refused(upnp::ONLY_PERMANENT) => map(0)?,
-            came => came,
+            came @ (Answer::Done | Answer::Refused(_)) => came,
         };
         match came {
             Answer::Done => {

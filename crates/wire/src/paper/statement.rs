@@ -54,8 +54,9 @@ pub fn x25519_of(network: &NodeKey) -> Option<MeshKey> {
     Some(MeshKey(key.to_montgomery().to_bytes()))
 }
 
-/// That who has signed a statement with `key` has the private half of the key for packets that it names. `agreed` is
-/// what X25519 makes of that half and [`x25519_of`] the network's key, or of the other two halves.
+/// That who has signed a statement with `key` has the private half of the key for packets that it names.
+///
+/// `agreed` is what X25519 makes of that half and [`x25519_of`] the network's key, or of the other two halves.
 pub fn prove_x25519(agreed: &[u8; 32], key: &NodeKey, statement: &str) -> String {
     proof(agreed, key, statement).to_hex().to_string()
 }

@@ -132,8 +132,9 @@ fn is_self(caller: &Caller, supplier: AccountId) -> bool {
     caller.is_operator() || caller.account == supplier
 }
 
-/// Refuses an order that says one thing twice, or names suppliers whom its project does not know: a quote tells which machines it is for, so
-/// that naming accounts one by one would tell whose every machine is.
+/// Refuses an order that says one thing twice, or names suppliers whom its project does not know.
+///
+/// A quote tells which machines it is for, so that naming accounts one by one would tell whose every machine is.
 pub(super) async fn knows(
     app: &Shared,
     caller: &Caller,

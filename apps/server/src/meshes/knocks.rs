@@ -180,7 +180,7 @@ mod tests {
     }
 
     /// Where nothing listens, for as long as the listener's port is held.
-    async fn nowhere() -> SocketAddr {
+    fn nowhere() -> SocketAddr {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
         let at = socket.local_addr().unwrap();
@@ -192,7 +192,7 @@ mod tests {
     async fn a_relay_is_listed_where_its_key_answers() {
         let (knocks, ((here, _), (other, _))) =
             (Knocks::default(), (relay(1).await, relay(2).await));
-        let closed = nowhere().await;
+        let closed = nowhere();
         let found = knocks.found(told(1, &[closed, here, other]), NOW).await.unwrap();
         assert_eq!((found.tcp, found.udp.len()), (vec![here], 3), "packets go by address");
         let why = knocks.found(told(3, &[closed]), NOW).await.unwrap_err();

@@ -84,10 +84,10 @@ impl Front {
 }
 
 fn words(fault: &io::Error) -> String {
-    match fault.kind() {
-        ErrorKind::AddrInUse => format!("a program of the node listens at port {PORT} already"),
-        _ => fault.to_string(),
+    if fault.kind() == ErrorKind::AddrInUse {
+        return format!("a program of the node listens at port {PORT} already");
     }
+    fault.to_string()
 }
 
 /// Serves whoever comes, until what it returns is dropped.

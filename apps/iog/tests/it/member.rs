@@ -232,8 +232,9 @@ impl OpenSsh {
         fs::write(&file, input).unwrap();
         stage.until(&format!("{program} {words:?} succeeds"), |_| {
             let mut command = self.command(program, words);
-            let output = command.stdin(File::open(&file).unwrap()).output().unwrap();
-            eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+            // What it complains of is told with the test.
+            command.stdin(File::open(&file).unwrap()).stderr(Stdio::inherit());
+            let output = command.output().unwrap();
             output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
         })
     }

@@ -75,6 +75,11 @@ impl Cost {
         Self { strands: 0, hour: u128::from(unit).saturating_mul(all) }
     }
 
+    /// What nodes cost that pay so much for one GPU of each, all together.
+    pub(crate) fn of_units(units: u128, need: &Need) -> Self {
+        Self { strands: 0, hour: units.saturating_mul(u128::from(need.priced_count())) }
+    }
+
     fn and(self, other: Self) -> Self {
         let hour = self.hour.saturating_add(other.hour);
         Self { strands: self.strands + other.strands, hour }

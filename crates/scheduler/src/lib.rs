@@ -10,7 +10,7 @@
 //! - Nodes that must be near, apart or alone are, now and while they stand; asking for less of it never gives fewer.
 //! - A refusal counts, for each filter, the machines that it alone rules out; each relaxation gives the nodes it says.
 //!
-//! Deliberately absent: time, who pays, and what a machine is used for.
+//! Deliberately absent: clocks (what [`queue`] knows of time it is told), who pays, and what a machine is used for.
 
 #![deny(clippy::float_arithmetic)]
 

@@ -20,12 +20,13 @@ pub const SITE_RTT_MICROS: u32 = 2_000;
 pub const NEAR_RTTS_MICROS: [u32; 4] = [1_000, 5_000, 20_000, 80_000];
 /// Sites in which a gang is tried before the cheapest found so far is taken: many thousand may cost the same.
 ///
-/// They are tried in order of what they could cost at least, so beyond it a cheaper one is left out only where the
-/// cheapest machines of very many sites serve no node.
-pub const SITES_COMPARED_MAX: usize = 8_192;
+/// They are tried in order of what the nodes could cost at least, so beyond it a cheaper one is left out only where in
+/// very many sites the cheapest machines serve no node though they have the GPUs, the tier and the certifications; and a
+/// tighter one of those that cost the same only where they are as many.
+pub const SITES_COMPARED_MAX: usize = 2_048;
 /// Machines that are looked at, once a gang has found room round one anchor, for another anchor round which it costs
 /// less: each is a step in order of price, so beyond it what could be saved is small.
-pub const MATCHES_COMPARED_MAX: usize = 2_048;
+pub const MATCHES_COMPARED_MAX: usize = 512;
 /// Room for so many more nodes in a place counts as any more: a gang there breaks nothing up that others would miss.
 pub const LEFT_COUNTED_MAX: u32 = 256;
 /// Offers one page of a search holds: what a person scrolls through.

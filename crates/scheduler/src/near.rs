@@ -16,7 +16,7 @@ use crate::limits::{LEFT_COUNTED_MAX, MATCHES_COMPARED_MAX, SITE_RTT_MICROS, SIT
 use crate::matches::{Matches, Ranking};
 use crate::order::{Near, Order};
 use crate::question::Question;
-use crate::sites::Group;
+use crate::sites::{Group, Wants};
 
 /// What is counted of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,39 +143,67 @@ impl<'q, 'a> Nearby<'q, 'a> {
         }
     }
 
-    fn in_sites(&self, best: &mut Option<Whole>) {
+    /// What nodes cost at least in a site, and for how many it has room at most, as far as it is counted.
+    fn bound(&self, groups: &[(Site, &Group)], distinct: bool, room_max: u64) -> (Cost, u64) {
         let (order, need) = (self.order(), &self.question.need);
-        let per_gpu = need.per_gpu();
-        let groups = self.question.index().sites.groups(self.question.model);
-        let room_most = |groups: &[(Site, &Group)]| {
-            let of = |group: &Group| group.room_most(order.each.gpus, order.nodes_on_one() == 1);
-            groups.iter().map(|(_, group)| of(group)).fold(0, u64::saturating_add)
+        if !need.per_gpu() {
+            let least = groups.iter().map(|(_, group)| group.least(false)).min();
+            let of = |group: &Group| group.room_most(order.each.gpus, distinct);
+            let room = groups.iter().map(|(_, group)| of(group)).fold(0, u64::saturating_add);
+            return (Cost::least(order.nodes, least.unwrap_or(u64::MAX), need), room.min(room_max));
+        }
+        let wants = Wants {
+            nodes: u64::from(order.nodes),
+            gpus: u64::from(order.each.gpus),
+            is_distinct: distinct,
+            unit_max: self.sieve.unit_max,
+            tier: self.sieve.tier,
+            certifications: self.sieve.certifications,
+            room_max,
         };
-        let least = |groups: &[(Site, &Group)]| {
-            groups.iter().map(|(_, group)| group.least(per_gpu)).min().unwrap_or(u64::MAX)
+        let (units, room) = wants.of_site(groups);
+        (Cost::of_units(units, need), room)
+    }
+
+    fn groups(&self) -> Vec<(Site, &'a Group)> {
+        self.question.index().sites.groups(self.question.model, self.order().each.gpus)
+    }
+
+    fn in_sites(&self, best: &mut Option<Whole>) {
+        let (order, groups) = (self.order(), self.groups());
+        let (nodes, distinct) = (u64::from(order.nodes), order.nodes_on_one() == 1);
+        let room_most = |site: &[(Site, &Group)]| {
+            let of = |group: &Group| group.room_most(order.each.gpus, distinct);
+            site.iter().map(|(_, group)| of(group)).fold(0, u64::saturating_add)
         };
         let of_sites = groups.chunk_by(|one, next| one.0 == next.0);
         let mut sites: Vec<_> = of_sites
-            .filter(|site| room_most(site) >= u64::from(order.nodes))
-            .map(|site| (least(site), site[0].0, site))
-            .filter(|(least, ..)| *least <= self.sieve.unit_max)
+            .filter(|site| room_most(site) >= nodes)
+            .map(|site| (self.bound(site, distinct, self.counted_max()), site))
+            .filter(|((_, room), _)| *room >= nodes)
             .collect();
-        sites.sort_unstable_by_key(|(least, site, _)| (*least, *site));
-        let mut candidates = Vec::new();
-        for (at, (least, site, groups)) in sites.into_iter().enumerate() {
-            let cost_least = Cost::least(order.nodes, least, need);
-            let is_over = |best: &Whole| at >= SITES_COMPARED_MAX || best.rank.cost < cost_least;
+        sites.sort_unstable_by_key(|(bound, site)| (*bound, site[0].0));
+        let (mut candidates, mut compared) = (Vec::new(), 0_usize);
+        for ((cost_least, _), groups) in sites {
+            let place = Place::Site(groups[0].0);
+            let is_over =
+                |best: &Whole| compared >= SITES_COMPARED_MAX || best.rank.cost < cost_least;
             if best.as_ref().is_some_and(is_over) {
                 return;
             }
-            self.fitting(groups, per_gpu, &mut candidates);
+            let rank_least = Rank { cost: cost_least, left: 0, place };
+            if best.as_ref().is_some_and(|best| best.rank <= rank_least) {
+                continue;
+            }
+            compared += 1;
+            self.fitting(groups, self.question.need.per_gpu(), &mut candidates);
             let room: u64 = candidates.iter().map(|it| u64::from(it.room)).sum();
-            if room < u64::from(order.nodes) {
+            if room < nodes {
                 continue;
             }
             candidates.sort_unstable_by_key(|it| it.fit);
             if let Some(filling) = self.filled(candidates.iter().copied(), best.as_ref()) {
-                let rank = self.rank(filling.cost(), room, Place::Site(site));
+                let rank = self.rank(filling.cost(), room, place);
                 Whole::or_better(best, Whole { rank, picks: filling.picks });
             }
         }
@@ -203,8 +231,7 @@ impl<'q, 'a> Nearby<'q, 'a> {
     }
 
     fn most_in_sites(&self, count: Count, most: u64, best: &mut u64) {
-        let (order, per_gpu) = (self.order(), self.question.need.per_gpu());
-        let groups = self.question.index().sites.groups(self.question.model);
+        let (order, groups) = (self.order(), self.groups());
         let distinct = count == Count::Machines || order.nodes_on_one() == 1;
         let mut candidates = Vec::new();
         for site in groups.chunk_by(|one, next| one.0 == next.0) {
@@ -213,10 +240,10 @@ impl<'q, 'a> Nearby<'q, 'a> {
                 Count::Machines => group.len(),
             };
             let room = site.iter().map(|(_, group)| room_most(group)).fold(0, u64::saturating_add);
-            if room <= *best {
+            if room <= *best || self.bound(site, distinct, *best + 1).1 <= *best {
                 continue;
             }
-            self.fitting(site, per_gpu, &mut candidates);
+            self.fitting(site, self.question.need.per_gpu(), &mut candidates);
             *best = (*best).max(counted(&candidates, count));
             if *best >= most {
                 return;

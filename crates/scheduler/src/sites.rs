@@ -1,12 +1,13 @@
 //! The open machines of each site, side by side, so that a gang is put into one site without a walk over all others.
 //!
-//! A site has a group for each model of GPU, and each group a summary by which most are passed over.
+//! A site has a group for each model of GPU, and each group a summary by which most are passed over, and its prices in
+//! order, which say what nodes in it cost at least.
 
 use std::collections::BTreeMap;
 
 use units::{Resources, Site, WorkerId};
 
-use crate::block::Entry;
+use crate::block::{CERTIFICATION_BITS, Entry, TIER_BITS};
 use crate::bond::Bond;
 use crate::machine::{Prices, Stand};
 
@@ -60,6 +61,15 @@ impl Member {
         u32::from(self.gpus)
     }
 
+    fn ask(&self) -> Option<Ask> {
+        self.has_gpus.then(|| Ask::new(self))
+    }
+
+    /// Whether a summary that is right with this machine may promise too much once it is that one.
+    fn promises_more_than(&self, to: &Self) -> bool {
+        self.gpus > to.gpus || self.gpu_hour < to.gpu_hour || self.vcpu_hour < to.vcpu_hour
+    }
+
     /// The machine as lanes store it, by its price per GPU or else per vCPU.
     pub(crate) fn entry(&self, per_gpu: bool) -> Entry {
         Entry {
@@ -80,24 +90,111 @@ impl Member {
     }
 }
 
+/// What a machine with GPUs asks for one of them, and the little of it that most orders turn on, in one word: the price
+/// first, so that they are in order of it. No price that could be paid is beyond its bits; a higher one counts as the
+/// highest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Ask(u64);
+
+const GPUS_BITS: usize = 7;
+const PRICE_SHIFT: usize = GPUS_BITS + TIER_BITS + CERTIFICATION_BITS;
+const _: () = assert!(crate::limits::GPUS_PER_MACHINE_MAX < 1 << GPUS_BITS, "all GPUs fit");
+
+impl Ask {
+    fn new(of: &Member) -> Self {
+        let price = of.gpu_hour.min(u64::MAX >> PRICE_SHIFT);
+        let kind = u64::from(of.tier) << CERTIFICATION_BITS | u64::from(of.certifications);
+        let gpus = u64::from(of.gpus) << (TIER_BITS + CERTIFICATION_BITS);
+        Self(price << PRICE_SHIFT | gpus | kind)
+    }
+
+    const fn price(self) -> u64 {
+        self.0 >> PRICE_SHIFT
+    }
+
+    const fn bits(self, shift: usize, bits: usize) -> u64 {
+        self.0 >> shift & ((1 << bits) - 1)
+    }
+
+    /// More nodes the machine has no room for.
+    fn room_most(self, wants: &Wants) -> u64 {
+        let gpus = self.bits(TIER_BITS + CERTIFICATION_BITS, GPUS_BITS);
+        let passes = gpus >= wants.gpus
+            && self.bits(CERTIFICATION_BITS, TIER_BITS) >= wants.tier
+            && wants.certifications & !self.bits(0, CERTIFICATION_BITS) == 0;
+        match (passes, wants.is_distinct) {
+            (false, _) => 0,
+            (true, true) => 1,
+            (true, false) => gpus / wants.gpus,
+        }
+    }
+}
+
+/// What nodes with GPUs ask of a site, as far as asks tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wants {
+    pub(crate) nodes: u64,
+    /// Of each node, at least one.
+    pub(crate) gpus: u64,
+    /// No more than one node on a machine.
+    pub(crate) is_distinct: bool,
+    pub(crate) unit_max: u64,
+    pub(crate) tier: u64,
+    pub(crate) certifications: u64,
+    /// More room than that is not counted.
+    pub(crate) room_max: u64,
+}
+
+impl Wants {
+    /// What the nodes pay for a GPU of each at least, all together, and for how many nodes there is room at most.
+    fn of(&self, asks: impl Iterator<Item = Ask>) -> (u128, u64) {
+        let (mut units, mut room) = (0_u128, 0_u64);
+        for ask in asks.take_while(|ask| ask.price() <= self.unit_max) {
+            let on_it = ask.room_most(self);
+            let paid = on_it.min(self.nodes.saturating_sub(room));
+            units += u128::from(paid) * u128::from(ask.price());
+            room += on_it;
+            if room >= self.room_max {
+                break;
+            }
+        }
+        (units, room.min(self.room_max))
+    }
+
+    /// The same of a site, all of whose groups these are.
+    pub(crate) fn of_site(&self, groups: &[(Site, &Group)]) -> (u128, u64) {
+        if let [(_, group)] = groups {
+            return self.of(group.asks.iter().copied());
+        }
+        let mut asks: Vec<Ask> =
+            groups.iter().flat_map(|(_, group)| &group.asks).copied().collect();
+        asks.sort_unstable();
+        self.of(asks.into_iter())
+    }
+}
+
 /// The machines of one site that have the same model of GPU, or none.
 ///
-/// Invariant: in order of their ids. The summary promises at least what they have.
+/// Invariants: in order of their ids. The summary promises at least what they have. Those with GPUs have an ask each.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     members: Vec<Member>,
+    /// In order.
+    asks: Vec<Ask>,
     /// No machine costs less, per GPU and per vCPU.
     least: [u64; 2],
     /// No machine has more free.
     gpus_most: u8,
     /// GPUs that are free, exactly.
     gpus: u64,
+    /// Changes by which the summary may promise too much.
     stale: usize,
 }
 
 impl Default for Group {
     fn default() -> Self {
-        Self { members: Vec::new(), least: [u64::MAX; 2], gpus_most: 0, gpus: 0, stale: 0 }
+        let (members, asks) = (Vec::new(), Vec::new());
+        Self { members, asks, least: [u64::MAX; 2], gpus_most: 0, gpus: 0, stale: 0 }
     }
 }
 
@@ -115,7 +212,12 @@ impl Group {
         self.least[usize::from(!per_gpu)]
     }
 
-    /// More nodes it has no room for, each with so many GPUs; `alone` on their machines or not.
+    /// Whether a machine may have so many GPUs free.
+    pub(crate) fn reaches(&self, gpus: u32) -> bool {
+        u32::from(self.gpus_most) >= gpus
+    }
+
+    /// More nodes it has no room for, each with so many GPUs; `distinct` when each is on its own machine.
     pub(crate) fn room_most(&self, gpus: u32, distinct: bool) -> u64 {
         let machines = self.len();
         if u32::from(self.gpus_most) < gpus {
@@ -136,11 +238,13 @@ impl Group {
     fn put(&mut self, member: Member) {
         self.gpus += u64::from(member.gpus);
         self.widen(member.gpus, [member.gpu_hour, member.vcpu_hour]);
+        self.insert_ask(member.ask());
         match self.place(member.worker) {
             Ok(place) => {
-                self.gpus -= u64::from(self.members[place].gpus);
-                self.members[place] = member;
-                self.stale += 1;
+                let before = std::mem::replace(&mut self.members[place], member);
+                self.gpus -= u64::from(before.gpus);
+                self.stale += usize::from(before.promises_more_than(&self.members[place]));
+                self.remove_ask(before.ask());
             }
             Err(place) => {
                 self.members.reserve_exact(1);
@@ -155,7 +259,20 @@ impl Group {
         let member = self.members.remove(place);
         self.gpus -= u64::from(member.gpus);
         self.stale += 1;
+        self.remove_ask(member.ask());
         self.freshen();
+    }
+
+    fn insert_ask(&mut self, ask: Option<Ask>) {
+        let Some(ask) = ask else { return };
+        self.asks.reserve_exact(1);
+        self.asks.insert(self.asks.partition_point(|it| *it < ask), ask);
+    }
+
+    fn remove_ask(&mut self, ask: Option<Ask>) {
+        let Some(ask) = ask else { return };
+        self.asks
+            .remove(self.asks.binary_search(&ask).expect("each machine with GPUs has its ask"));
     }
 
     fn widen(&mut self, gpus: u8, prices: [u64; 2]) {
@@ -166,7 +283,8 @@ impl Group {
     }
 
     fn freshen(&mut self) {
-        if self.members.len() > EXACT_LENGTH_MAX && self.stale < self.members.len() / STALE_ONE_IN {
+        let is_short = self.members.len() <= EXACT_LENGTH_MAX;
+        if self.stale == 0 || (!is_short && self.stale < self.members.len() / STALE_ONE_IN) {
             return;
         }
         (self.least, self.gpus_most, self.stale) = ([u64::MAX; 2], 0, 0);
@@ -219,26 +337,26 @@ impl Sites {
                 let member = &mut group.members[place];
                 (member.gpu_hour, member.vcpu_hour) = (to.gpu_hour.units(), to.vcpu_hour.units());
             }
+            group.asks.clear();
+            group.asks.extend(group.members.iter().filter_map(Member::ask));
+            group.asks.sort_unstable();
             group.stale = group.members.len();
             group.freshen();
         }
     }
 
-    /// The groups of a model, or of each site one after the other when any will do.
-    pub(crate) fn groups(&self, model: Option<u32>) -> Vec<(Site, &Group)> {
-        match model {
-            Some(model) => {
-                let [low, high] = [0, u64::MAX].map(|bits| (model, Site::from_bits(bits)));
-                self.0.range(low..=high).map(|((_, site), group)| (*site, group)).collect()
-            }
-            None => {
-                let mut all: Vec<_> =
-                    self.0.iter().map(|((_, site), group)| (*site, group)).collect();
-                // Runs that are in order already, one for each model.
-                all.sort_by_key(|(site, _)| *site);
-                all
-            }
+    /// The groups of a model, or of each site one after the other when any will do, of which a machine may have so many
+    /// GPUs free.
+    pub(crate) fn groups(&self, model: Option<u32>, gpus: u32) -> Vec<(Site, &Group)> {
+        let (first, last) = model.map_or((0, u32::MAX), |model| (model, model));
+        let (low, high) = ((first, Site::from_bits(0)), (last, Site::from_bits(u64::MAX)));
+        let reaching = self.0.range(low..=high).filter(|(_, group)| group.reaches(gpus));
+        let mut all: Vec<_> = reaching.map(|((_, site), group)| (*site, group)).collect();
+        if model.is_none() {
+            // Runs that are in order already, one for each model.
+            all.sort_by_key(|(site, _)| *site);
         }
+        all
     }
 }
 

@@ -68,28 +68,27 @@ fn tenants() -> impl Strategy<Value = Option<ProjectId>> {
 
 type Facts = (Resources, Option<GpuModel>, Option<Country>, Tier);
 type Rest = (BTreeSet<Certification>, (Credits, Credits), u128);
+type Described = (Facts, Rest, (Option<Site>, Rtts));
 
 pub(crate) fn machines(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Machine>> {
     let facts = (resources(0), option::weighted(0.9, models()), option::of(countries()), tiers());
     let rest = (certifications(), (credits(), credits()), 0_u128..3);
-    let make =
-        |(place, (facts, rest, (site, rtts))): (u128, (Facts, Rest, (Option<Site>, Rtts)))| {
-            let ((total, gpu_model, country, tier), (certifications, prices, supplier)) =
-                (facts, rest);
-            Machine {
-                id: worker(place),
-                supplier: AccountId::from_bits(supplier),
-                total,
-                gpu_model,
-                vram_mib: 1,
-                country,
-                site,
-                rtts,
-                tier,
-                certifications,
-                prices: Prices { gpu_hour: prices.0, vcpu_hour: prices.1 },
-            }
-        };
+    let make = |(place, (facts, rest, (site, rtts))): (u128, Described)| {
+        let ((total, gpu_model, country, tier), (certifications, prices, supplier)) = (facts, rest);
+        Machine {
+            id: worker(place),
+            supplier: AccountId::from_bits(supplier),
+            total,
+            gpu_model,
+            vram_mib: 1,
+            country,
+            site,
+            rtts,
+            tier,
+            certifications,
+            prices: Prices { gpu_hour: prices.0, vcpu_hour: prices.1 },
+        }
+    };
     vec((facts, rest, whereabouts()), count).prop_map(move |all| (0..).zip(all).map(make).collect())
 }
 
@@ -442,7 +441,8 @@ proptest! {
             prop_assert_eq!(inventory.find(&it.order), Some(it.placement.clone()));
             let gpus = |order: &Order| order.nodes * order.each.gpus;
             prop_assert_eq!(gpus(&it.order), gpus(&order));
-            let hour: u64 = it.placement.seats.iter().map(|seat| seat.node_hour.units()).sum();
+            let hours = it.placement.seats.iter().map(|seat| u128::from(seat.node_hour.units()));
+            let hour = u64::try_from(hours.sum::<u128>()).unwrap_or(u64::MAX);
             prop_assert_eq!(it.hour.units(), hour);
             let of = |seat: &Seat| open.iter().find(|machine| machine.id == seat.worker).unwrap();
             let seats = &it.placement.seats;

@@ -1,5 +1,6 @@
 //! How nodes stand to each other and to those of others, as tables.
 
+use scheduler::limits::{MATCHES_COMPARED_MAX, SITES_COMPARED_MAX};
 use scheduler::{Inventory, Taken};
 use units::Resources;
 
@@ -49,6 +50,43 @@ fn a_round_trip_is_kept_round_one_anchor_or_in_one_site() {
     check("nodes=3 gpus=8 near=800", "1 2 3");
     check("nodes=3 gpus=8 near=799", "no offer");
     check("nodes=2 gpus=8 near=2000", "4 5");
+}
+
+/// In each of these sites the cheapest machine has no vCPUs to spare, so that it promises two nodes for less than they
+/// cost; the last site is the cheapest.
+#[test]
+fn beyond_the_sites_that_are_compared_a_gang_is_whole_though_not_the_cheapest() {
+    let of_site = |site: usize| {
+        let number = site * 3;
+        [
+            format!("{number} gpus=1 usd=1.00 vcpus=1 site={site}"),
+            format!("{} gpus=1 usd=3.00 vcpus=8 site={site}", number + 1),
+            format!("{} gpus=1 usd=3.00 vcpus=8 site={site}", number + 2),
+        ]
+    };
+    let dear = (1..=SITES_COMPARED_MAX).flat_map(of_site);
+    let cheap = [1_000_001, 1_000_002]
+        .map(|number| format!("{number} gpus=1 usd=2.40 vcpus=8 site=1000000"));
+    let mut inventory = opened(dear.chain(cheap).map(|text| machine(&text)));
+    let wanted = order("nodes=2 gpus=1 vcpus=8 near=site");
+    assert_eq!(told(&inventory.place(&wanted).unwrap()), "4[0] 5[0]");
+    // One site fewer, and all are compared.
+    [4, 5].into_iter().for_each(|number| inventory.set_open(worker(number), false));
+    assert_eq!(told(&inventory.place(&wanted).unwrap()), "1000001[0] 1000002[0]");
+}
+
+/// The gang round the second anchor costs less, and its dearer machine comes after those that are compared.
+#[test]
+fn beyond_the_machines_that_are_compared_a_gang_is_whole_though_not_the_cheapest() {
+    let early = ["1 gpus=1 usd=2.00 rtt=1:300", "2 gpus=1 usd=3.00 rtt=1:300"];
+    let late = ["3 gpus=1 usd=1.00 rtt=2:300", "4 gpus=1 usd=3.50 rtt=2:300"];
+    let between = (10..10 + MATCHES_COMPARED_MAX)
+        .map(|number| machine(&format!("{number} gpus=1 usd=3.20 rtt=1:300")));
+    let mut inventory = opened(early.into_iter().chain(late).map(machine).chain(between));
+    let wanted = order("nodes=2 gpus=1 near=600");
+    assert_eq!(told(&inventory.place(&wanted).unwrap()), "1[0] 2[0]");
+    inventory.set_open(worker(10), false);
+    assert_eq!(told(&inventory.place(&wanted).unwrap()), "3[0] 4[0]");
 }
 
 #[test]

@@ -47,6 +47,8 @@ fn of_people() -> Vec<(&'static str, Value)> {
     let order = json!({
         "nodes": 3, "each": each, "gpu_model": "NVIDIA GeForce RTX 4090", "suppliers": [account],
         "countries": ["DE", "SE"], "tier_min": "low", "node_hour_max": "1.5", "pack": true,
+        "near": "site", "rtt_max_micros": 5_000, "apart": "suppliers",
+        "away_from": [RentalId::from_bits(8)], "alone": true,
     });
     vec![
         ("account", json!({ "name": "sam", "email": "sam@example.org" })),
@@ -141,7 +143,7 @@ fn of_machines() -> Vec<(&'static str, Value)> {
 /// What nodes, clients and relays of private networks say, and what is wanted of the networks.
 fn of_networks() -> Vec<(&'static str, Value)> {
     let (key, other, signature) = ("1b".repeat(32), "2c".repeat(32), "5a".repeat(64));
-    let x25519 = wire::paper::MeshKey([0x2c; 32]);
+    let (x25519, proof) = (wire::paper::MeshKey([0x2c; 32]), "6b".repeat(32));
     let way = json!({
         "peer": other, "kind": "relayed", "address": "[2001:db8::1]:443", "relay": key, "rtt_micros": 1_250,
         "loss_bp": 30, "why": "behind a symmetric NAT",
@@ -155,7 +157,8 @@ fn of_networks() -> Vec<(&'static str, Value)> {
             "client-network",
             json!({
                 "key": key, "statement": signature, "x25519": x25519, "suites": ["wireguard"], "relays": [other],
-                "ssh_key": "ssh-ed25519 AAAA sam", "ways": [way], "known": 7, "wait_secs": 30,
+                "ssh_key": "ssh-ed25519 AAAA sam", "ways": [way], "known": 7, "epoch": 9, "wait_secs": 30,
+                "proof": proof,
             }),
         ),
         ("network-policy", json!({ "policy": "{ /* nothing passes */ \"grants\": [] }" })),
@@ -163,7 +166,7 @@ fn of_networks() -> Vec<(&'static str, Value)> {
             "node-network",
             json!({
                 "key": key, "x25519": x25519, "statement": signature, "suites": ["aes256gcm", "wireguard"],
-                "relays": [other], "services": services, "ways": [way],
+                "relays": [other], "services": services, "ways": [way], "proof": proof, "tells_only": true,
                 "seen": [{ "key": other, "rtt_ms": 12, "loss_bp": 4, "failed_dials": 1 }], "known": 7, "wait_secs": 30,
             }),
         ),
@@ -171,7 +174,7 @@ fn of_networks() -> Vec<(&'static str, Value)> {
             "operator-network",
             json!({
                 "key": key, "statement": signature, "x25519": x25519, "name": "gate", "tags": ["prod"],
-                "suites": ["wireguard"], "relays": [other], "ways": [way], "known": 7, "wait_secs": 30,
+                "suites": ["wireguard"], "relays": [other], "ways": [way], "known": 7, "wait_secs": 30, "proof": proof,
             }),
         ),
         (

@@ -21,8 +21,8 @@ pub const NEAR_RTTS_MICROS: [u32; 4] = [1_000, 5_000, 20_000, 80_000];
 /// Sites in which a gang is tried before the cheapest found so far is taken: many thousand may cost the same.
 ///
 /// They are tried in order of what the nodes could cost at least, so beyond it a cheaper one is left out only where in
-/// very many sites the cheapest machines serve no node though they have the GPUs, the tier and the certifications; and a
-/// tighter one of those that cost the same only where they are as many.
+/// very many sites the cheapest machines serve no node though they have the GPUs, the tier and the certifications; and
+/// a tighter one of those that cost the same only where they are as many.
 pub const SITES_COMPARED_MAX: usize = 2_048;
 /// Machines that are looked at, once a gang has found room round one anchor, for another anchor round which it costs
 /// less: each is a step in order of price, so beyond it what could be saved is small.

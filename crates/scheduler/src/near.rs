@@ -5,7 +5,8 @@
 //! least, so the cost is the least there is; see [`SITES_COMPARED_MAX`] and [`MATCHES_COMPARED_MAX`] for the two
 //! places where very many are not all compared.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use units::Site;
 
@@ -169,22 +170,47 @@ impl<'q, 'a> Nearby<'q, 'a> {
         self.question.index().sites.groups(self.question.model, self.order().each.gpus)
     }
 
-    fn in_sites(&self, best: &mut Option<Whole>) {
-        let (order, groups) = (self.order(), self.groups());
+    /// The sites that may have room for all nodes, with what these cost there at least: those first where it is least, and
+    /// then those with the least room. Asks are read only where the summary says that no other may cost less.
+    fn by_cost_least<'g>(
+        &self,
+        groups: &'g [(Site, &'g Group)],
+    ) -> impl Iterator<Item = (Cost, &'g [(Site, &'g Group)])> {
+        let (order, need) = (self.order(), &self.question.need);
         let (nodes, distinct) = (u64::from(order.nodes), order.nodes_on_one() == 1);
         let room_most = |site: &[(Site, &Group)]| {
             let of = |group: &Group| group.room_most(order.each.gpus, distinct);
             site.iter().map(|(_, group)| of(group)).fold(0, u64::saturating_add)
         };
+        let least = |site: &[(Site, &Group)]| {
+            let unit = site.iter().map(|(_, group)| group.least(need.per_gpu())).min();
+            Cost::least(order.nodes, unit.unwrap_or(u64::MAX), need)
+        };
         let of_sites = groups.chunk_by(|one, next| one.0 == next.0);
-        let mut sites: Vec<_> = of_sites
-            .filter(|site| room_most(site) >= nodes)
-            .map(|site| (self.bound(site, distinct, self.counted_max()), site))
-            .filter(|((_, room), _)| *room >= nodes)
-            .collect();
-        sites.sort_unstable_by_key(|(bound, site)| (*bound, site[0].0));
+        let roomy = of_sites.filter(|site| room_most(site) >= nodes);
+        let mut sites: Vec<_> = roomy.map(|site| (least(site), site)).collect();
+        sites.sort_unstable_by_key(|(least, _)| *least);
+        let (mut at, mut bounds) = (0, BinaryHeap::new());
+        std::iter::from_fn(move || {
+            while let Some((least, site)) = sites.get(at) {
+                if bounds.peek().is_some_and(|Reverse((first, ..))| first < least) {
+                    break;
+                }
+                let (cost, room) = self.bound(site, distinct, self.counted_max());
+                if room >= nodes {
+                    bounds.push(Reverse((cost, room, site[0].0, at)));
+                }
+                at += 1;
+            }
+            let Reverse((cost, _, _, at)) = bounds.pop()?;
+            Some((cost, sites[at].1))
+        })
+    }
+
+    fn in_sites(&self, best: &mut Option<Whole>) {
+        let (nodes, groups) = (u64::from(self.order().nodes), self.groups());
         let (mut candidates, mut compared) = (Vec::new(), 0_usize);
-        for ((cost_least, _), groups) in sites {
+        for (cost_least, groups) in self.by_cost_least(&groups) {
             let place = Place::Site(groups[0].0);
             let is_over =
                 |best: &Whole| compared >= SITES_COMPARED_MAX || best.rank.cost < cost_least;

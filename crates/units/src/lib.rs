@@ -22,8 +22,9 @@ pub use hardware::{
     Resources, Tier, UnknownWord,
 };
 pub use id::{
-    AccountId, BlobId, CommandId, GrantId, InviteId, JobId, KeyId, MeshId, NotAnId, OfferId, OrderId,
-    ProjectId, ProposalId, QuoteId, RentalId, ReportId, SeasonId, SlashId, TransferId, WorkerId,
+    AccountId, BlobId, CommandId, GrantId, InviteId, JobId, KeyId, MeshId, NotAnId, OfferId,
+    OrderId, ProjectId, ProposalId, QuoteId, RentalId, ReportId, SeasonId, SlashId, TransferId,
+    WorkerId,
 };
 pub use money::{
     Amount, Asset, Coins, Credits, Denomination, Io, Money, NotAnAmount, NotMoney, Usd, Usdc,

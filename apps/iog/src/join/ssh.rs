@@ -1,6 +1,6 @@
-//! What the ssh of this machine needs to reach the nodes of a private network by their names: configuration, their keys,
-//! and a certificate. It lies in this user's own folder, for `Include` in `~/.ssh/config`, and is kept good while this
-//! machine is a member.
+//! What the ssh of this machine needs to reach the nodes of a private network by their names: configuration, their
+//! keys, and a certificate. It lies in this user's own folder, for `Include` in `~/.ssh/config`, and is kept good while
+//! this machine is a member.
 //!
 //! # Invariants
 //! - Names and keys are those of memberships, which the network signed: ssh neither asks a name server nor the user.

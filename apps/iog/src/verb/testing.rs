@@ -41,11 +41,7 @@ pub(crate) fn quoted() -> RentalView {
         ending: None,
         reason: None,
         wanted_back: None,
-        order: Order {
-            nodes: 3,
-            each: node(0, "waiting").resources,
-            ..Order::default()
-        },
+        order: Order { nodes: 3, each: node(0, "waiting").resources, ..Order::default() },
         price: Price {
             hourly: usd("0.03"),
             duration: "hourly".to_owned(),

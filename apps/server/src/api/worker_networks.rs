@@ -14,9 +14,7 @@ use serde::Serialize;
 use units::RentalId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wire::paper::{
-    MeshKey, NodeKey, PaperRefused, is_signed, is_x25519_proven, node_statement,
-};
+use wire::paper::{MeshKey, NodeKey, PaperRefused, is_signed, is_x25519_proven, node_statement};
 use wire::{NodeNetwork, NodeNetworkRequest, Problem, RELAYS_SEEN_MAX};
 
 use super::door::Machine;

@@ -8,7 +8,9 @@ use control::{Control, Subject};
 use serde::{Deserialize, Serialize};
 use units::{GrantId, JobId, OfferId, OrderId, ProposalId, RentalId, SlashId, WorkerId};
 
-use super::{NETWORK, coin, grants, history, json, nouns, parameters, queue, slashing, staking, votes};
+use super::{
+    NETWORK, coin, grants, history, json, nouns, parameters, queue, slashing, staking, votes,
+};
 use crate::journal::Row;
 
 /// To whom what only the operator sees whole is told.

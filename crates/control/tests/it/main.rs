@@ -19,13 +19,13 @@ mod machines;
 mod money;
 mod network;
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod prices;
 #[cfg(test)]
 mod proofs;
-#[cfg(test)]
-mod orders;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

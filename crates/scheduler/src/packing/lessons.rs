@@ -4,8 +4,8 @@
 /// known stays in the way, and a first lesson at 50 orders loses a quarter of a percent of all cards, at 200 a whole
 /// one.
 const FIRST_LESSON: u64 = 5;
-/// Orders between two lessons at most: half of those that are remembered. Until then, a lesson is when there are half as
-/// many again.
+/// Orders between two lessons at most: half of those that are remembered. Until then, a lesson is when there are half
+/// as many again.
 const LESSON_EVERY: u64 = 2_000;
 
 /// How many orders came, and at which the next lesson is.

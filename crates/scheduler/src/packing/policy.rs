@@ -32,8 +32,8 @@ pub enum Ratings {
 
 /// Who says which of the hosts that an order fits on it goes to.
 pub trait Policy {
-    /// How many of the hosts that changed are rated anew before an order of a kind is placed. The others are compared by
-    /// what they were when they were rated last; the one that is taken never is.
+    /// How many of the hosts that changed are rated anew before an order of a kind is placed. The others are compared
+    /// by what they were when they were rated last; the one that is taken never is.
     const RATED_AT_ONCE: usize;
 
     /// An order came, and is about to be placed. What is to be learnt from orders is learnt here.
@@ -45,7 +45,7 @@ pub trait Policy {
     /// What it costs to put the order there, where it fits.
     fn rate(&mut self, host: &Host, need: &Need) -> Rating;
 
-    /// What it costs beside that while [`Ratings`] stand. Asked of all hosts whenever they are repriced, so it must be a
-    /// few instructions.
+    /// What it costs beside that while [`Ratings`] stand. Asked of all hosts whenever they are repriced, so it must be
+    /// a few instructions.
     fn surcharge(&self, host: &Host, need: &Need, rating: &Rating) -> i64;
 }

@@ -70,7 +70,7 @@ impl Front {
         let (rental, node) = (self.node.rental, self.node.node);
         match why {
             Some(why) => {
-                tracing::warn!(%rental, node, why, "SSH of a node is at its tunnels, and not at all of its own addresses");
+                tracing::warn!(%rental, node, why, "SSH of a node is not at all of its own addresses");
             }
             None => tracing::info!(%rental, node, "SSH of a node is at all of its own addresses"),
         }

@@ -1,5 +1,5 @@
-//! SSH into a node: a server in the agent, behind the node's tunnels and at the node's own addresses, whose visitors land
-//! in the node's sandbox.
+//! SSH into a node: a server in the agent, behind the node's tunnels and at the node's own addresses, whose visitors
+//! land in the node's sandbox.
 //!
 //! The host key is the node's own key, so whoever knows the node knows the host. Visitors show certificates of OpenSSH
 //! that the network signed, and nothing else: there are no passwords, and no keys to copy about.

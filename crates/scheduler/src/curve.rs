@@ -67,9 +67,10 @@ fn span(machines: &[&Machine], near: Near) -> Option<u32> {
 }
 
 impl Inventory {
-    /// The order at every nearness that it can be had at, and as near as it asks in other shapes of the same GPUs (half
-    /// as many nodes twice as large, and so on, down to one GPU a node), nearest first. The order itself is always
-    /// among them when it can be placed; of the others those are left out that cost more than another and are no nearer.
+    /// The order at every nearness that it can be had at, and as near as it asks in other shapes of the same GPUs
+    /// (half as many nodes twice as large, and so on, down to one GPU a node), nearest first. The order itself is
+    /// always among them when it can be placed; of the others those are left out that cost more than another and are
+    /// no nearer.
     pub fn curve(&self, order: &Order) -> Vec<Alternative> {
         let mut found: Vec<Alternative> = Vec::new();
         // From the widest: where that is placed nowhere, nothing nearer is.

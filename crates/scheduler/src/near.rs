@@ -170,8 +170,8 @@ impl<'q, 'a> Nearby<'q, 'a> {
         self.question.index().sites.groups(self.question.model, self.order().each.gpus)
     }
 
-    /// The sites that may have room for all nodes, with what these cost there at least: those first where it is least, and
-    /// then those with the least room. Asks are read only where the summary says that no other may cost less.
+    /// The sites that may have room for all nodes, with what these cost there at least: those first where it is least,
+    /// and then those with the least room. Asks are read only where the summary says that no other may cost less.
     fn by_cost_least<'g>(
         &self,
         groups: &'g [(Site, &'g Group)],
@@ -190,7 +190,7 @@ impl<'q, 'a> Nearby<'q, 'a> {
         let roomy = of_sites.filter(|site| room_most(site) >= nodes);
         let mut sites: Vec<_> = roomy.map(|site| (least(site), site)).collect();
         sites.sort_unstable_by_key(|(least, _)| *least);
-        let (mut at, mut bounds) = (0, BinaryHeap::new());
+        let (mut at, mut bounds) = (0, BinaryHeap::<Reverse<(Cost, u64, Site, usize)>>::new());
         std::iter::from_fn(move || {
             while let Some((least, site)) = sites.get(at) {
                 if bounds.peek().is_some_and(|Reverse((first, ..))| first < least) {

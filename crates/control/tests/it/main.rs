@@ -23,6 +23,8 @@ mod orders;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 mod prices;
 #[cfg(test)]
 mod proofs;

@@ -26,6 +26,20 @@ impl fmt::Display for Minutes {
     }
 }
 
+impl Minutes {
+    /// As long as an order may wait at most: 30 days.
+    const WAIT_MAX: u32 = 30 * 24 * 60;
+
+    /// A span that an order may wait.
+    pub(crate) fn of_wait(text: &str) -> Result<Self, String> {
+        let span: Self = text.parse().map_err(|why: NotASpan| why.to_string())?;
+        match span.0 <= Self::WAIT_MAX {
+            true => Ok(span),
+            false => Err(format!("an order waits at most {}", Self(Self::WAIT_MAX))),
+        }
+    }
+}
+
 impl FromStr for Minutes {
     type Err = NotASpan;
 
@@ -54,5 +68,7 @@ mod tests {
         for text in ["", "6", "h", "0h", "1.5h", "-1h", "+1h", "6 h", "4294967295d", "6w"] {
             assert!(text.parse::<Minutes>().is_err(), "{text}");
         }
+        assert_eq!(Minutes::of_wait("30d"), Ok(Minutes(43_200)));
+        assert_eq!(Minutes::of_wait("31d"), Err("an order waits at most 30d".to_owned()));
     }
 }

@@ -29,8 +29,9 @@ pub(crate) fn alternatives(asked: &Order, of: &[Alternative], screen: Screen) ->
     );
     text.push_str("what costs more without being nearer is left out. To have one, ask with:\n");
     for (number, alternative) in (1_u32..).zip(of) {
-        let flags = flags(asked, &alternative.order);
-        text.push_str(&format!("{number:>4}  {}\n", screen.paint(Ink::Strong, &flags)));
+        let flags = screen.paint(Ink::Strong, &flags(asked, &alternative.order));
+        let own = if alternative.order == *asked { "  (as you asked)" } else { "" };
+        text.push_str(&format!("{number:>4}  {flags}{own}\n"));
     }
     text
 }
@@ -66,6 +67,9 @@ fn flags(asked: &Order, to: &Order) -> String {
     flags.join(" ")
 }
 
+/// What helps where nothing else does.
+const WAIT: &str = "Or wait for machines: iog rent … --wait 6h";
+
 /// What rules machines out, and what would help.
 pub(crate) fn no_offer(of: &NoOffer, screen: Screen) -> String {
     let mut text = match of.excluded.is_empty() {
@@ -77,7 +81,8 @@ pub(crate) fn no_offer(of: &NoOffer, screen: Screen) -> String {
         text.push_str(&format!("  {:>machines$}  {}\n", row.machines, row.by));
     }
     if of.ways.is_empty() {
-        text.push_str("No single change to the order would help.");
+        text.push_str("No single change to the order would help.\n");
+        text.push_str(WAIT);
         return text;
     }
     text.push_str("What one change would give:\n");
@@ -89,7 +94,7 @@ pub(crate) fn no_offer(of: &NoOffer, screen: Screen) -> String {
         let nodes = count(u64::from(way.nodes), "node");
         text.push_str(&format!("  {flags}  {nodes}{}\n", price.unwrap_or_default()));
     }
-    text.push_str("Or wait for machines: iog rent … --wait 6h");
+    text.push_str(WAIT);
     text
 }
 
@@ -102,9 +107,11 @@ fn change(of: &OrderChange) -> String {
             Some(word) => format!("--apart {word}"),
         },
         OrderChange::Farther { near, rtt_max_micros } => {
-            match Nearness::of(*near, *rtt_max_micros) {
-                Nearness::ANYWHERE => "without --near".to_owned(),
-                near => format!("--near {near}"),
+            let near = Nearness::of(*near, *rtt_max_micros);
+            if near == Nearness::ANYWHERE {
+                "without --near".to_owned()
+            } else {
+                format!("--near {near}")
             }
         }
         OrderChange::Beside => "without --alone".to_owned(),
@@ -176,7 +183,7 @@ mod tests {
 
         A round trip is the longest there can be between two nodes. Cheapest first;
         what costs more without being nearer is left out. To have one, ask with:
-           1  --nodes 8 --gpus 1
+           1  --nodes 8 --gpus 1  (as you asked)
            2  --nodes 8 --gpus 1 --near 5ms
            3  --nodes 1 --gpus 8 --vcpus 32
         ");

@@ -48,7 +48,7 @@ pub(crate) struct Args {
     may_wait: bool,
     /// Where nothing is free, wait so long, as in 90m, 6h or 2d, and rent as soon as there is enough: at the price of
     /// that moment, and at most at --max-price.
-    #[arg(long, value_name = "SPAN", conflicts_with = "quote")]
+    #[arg(long, value_name = "SPAN", conflicts_with = "quote", value_parser = Minutes::of_wait)]
     wait: Option<Minutes>,
     /// Come back at once with the order that waits.
     #[arg(long, requires = "wait")]
@@ -152,9 +152,9 @@ impl Args {
         let price = match (node, spot) {
             (Some(max), _) => format!("at most {} USD an hour of a node", usd(max)),
             (None, Some(bid)) => format!("at most {} USD an hour of a card", usd(bid)),
-            (None, None) => "whatever it costs then (--max-price sets a limit)".to_owned(),
+            (None, None) => "whatever it costs then: no --max-price".to_owned(),
         };
-        format!("Wait {wait} at most, and rent as soon as there is enough, {price}? [y/N]")
+        format!("Wait {wait} at most, and rent as soon as there is enough,\n{price}? [y/N]")
     }
 }
 

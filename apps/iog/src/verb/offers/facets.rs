@@ -35,8 +35,8 @@ pub(crate) fn text(facets: &Facets, screen: Screen) -> String {
     }
     text.push_str(&table.text(screen));
     text.push_str(
-        "\nEach group is counted as if its own filter were not there: --gpu-model, --country,\n\
-         --tier-min, --certification, --gpus, --max-price.\n",
+        "\nEach group is counted as if its own filter were not there: --gpu-model,\n\
+         --country, --tier-min, --certification, --gpus, --max-price.\n",
     );
     text
 }
@@ -123,8 +123,8 @@ mod tests {
                          8 on a machine                8         64
         USD a vCPU-hour  0.007 to 0.01                12         64
 
-        Each group is counted as if its own filter were not there: --gpu-model, --country,
-        --tier-min, --certification, --gpus, --max-price.
+        Each group is counted as if its own filter were not there: --gpu-model,
+        --country, --tier-min, --certification, --gpus, --max-price.
         ");
     }
 }

@@ -406,3 +406,20 @@ fn an_order_stays_away_from_rentals_of_its_own_project_only() {
     let refused = town.tell("ann", Command::Quote { rental, project, order, hours: 1, pay: None });
     assert!(matches!(refused, Err(Refusal::Invalid { field: "order.away_from", .. })));
 }
+
+#[test]
+fn who_is_behind_an_order_that_is_served_waits_for_its_end() {
+    let mut town = Town::with(&[1, 1]);
+    town.running("ann", "a", 2);
+    town.wait("bob", "b", 2, 60);
+    town.wait("bob", "c", 2, 60);
+    town.end("ann", "a").unwrap();
+    let first = town.machine_of("a", 0);
+    town.says(&first, "");
+    town.seconds(2);
+    let second = town.machine_of("a", 1);
+    town.says(&second, "");
+    town.seconds(2);
+    assert_eq!((town.order("b"), town.order("c")), ("served", "waiting"));
+    assert_eq!(town.why("c"), "First");
+}

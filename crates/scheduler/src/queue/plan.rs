@@ -203,10 +203,22 @@ impl<'a, Id: Copy + Ord, R: Room> Planner<'a, '_, Id, R> {
         }
         let earliest = match self.forecast(order) {
             Some(Earliest::At { at, .. } | Earliest::After { at }) => Some(at),
-            Some(Earliest::Never) => return Verdict::Wait { earliest: None, why: Why::NoSuchRoom },
-            None => None,
+            Some(Earliest::Never) if self.is_never_without_held(order) => {
+                return Verdict::Wait { earliest: None, why: Why::NoSuchRoom };
+            }
+            Some(Earliest::Never) | None => None,
         };
         Verdict::Wait { earliest, why: Why::Behind { first } }
+    }
+
+    /// Whether an order finds no room either when what is held for the first is let go: that ends one day, too.
+    fn is_never_without_held(&mut self, order: &Waiting<Id, R::Ask>) -> bool {
+        let Some(held) = self.held.take() else { return true };
+        self.room.give_back(&held);
+        let never = self.room.find(&order.ask).is_none()
+            && matches!(self.forecast(order), Some(Earliest::Never));
+        self.hold_again();
+        never
     }
 
     /// A search while what is kept is held.

@@ -89,14 +89,15 @@ impl Inventory {
         let mut kept: Vec<_> = found.iter().filter(|it| kept(it)).cloned().collect();
         let far = |it: &Alternative| it.span_micros.unwrap_or(u32::MAX);
         kept.sort_by_key(|it| {
-            (far(it), it.hour, it.order.nodes, it.order.near, it.order != *order)
+            (far(it), it.hour, it.order.nodes, it.order != *order, it.order.near)
         });
         kept.dedup_by(|later, first| later.order != *order && is_same(later, first));
         kept
     }
 }
 
-/// Whether two cost the same, are as near and have the same shape: the first is told.
+/// Whether two cost the same, are as near and have the same shape: the first is told, which is the order itself where
+/// it is one of them.
 fn is_same(one: &Alternative, other: &Alternative) -> bool {
     (one.hour, one.span_micros, one.order.nodes)
         == (other.hour, other.span_micros, other.order.nodes)
